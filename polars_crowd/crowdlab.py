@@ -1,0 +1,698 @@
+"""CROWDLAB: consensus labels, and the quality of labels and annotators, from annotations and a model.
+
+Goh, Tkachenko and Mueller (2022), "CROWDLAB: Supervised learning to infer consensus labels and quality
+scores for data with multiple annotators", arXiv 2210.06812; in the form of cleanlab 2.9, whose numbers
+this equals to 1e-9.
+
+Letters: example e, annotator a, class k of K; c[e,k] votes for k on e, n[e] = sum_k c[e,k]; p_m[e,k] the
+probability of model m; N annotated examples, M annotators. "Multi" examples have n[e] > 1.
+
+**Weights, for a consensus y.** With s[e] = c[e,y] / n[e] and means over the multi examples,
+
+    CL   = mean s[e]                        the likelihood that an annotator chooses the consensus
+    NCL  = (1 - CL) / (K - 1)               ... that they choose another given class
+    E0   = share of examples whose y is not the most common y            (at least 1e-6)
+    g[a] = sum (c[e,l] - 1) / sum (n[e] - 1)  over a's labels l: agreement with the other annotators;
+           who shares no example with anybody gets the mean of the others
+    w[a] = 1 - (1 - g[a]) / E0                                           (at least 1e-6)
+    w_m  = (1 - share of y that differ from argmax p_m / E0) sqrt(mean n)  (its first factor at least 1e-6)
+
+**Posterior.** With W[e,k] = sum of w[a] over those who chose k on e, and W[e] = sum_k W[e,k],
+
+    q[e,k] = ( sum_m w_m p_m[e,k] + NCL W[e] + (CL - NCL) W[e,k] ) / ( sum_m w_m + W[e] )
+
+**Consensus.** `majority_vote`: y is the majority vote. `best_quality`: y = argmax_k q[e,k] under the
+weights for the majority vote (a tie goes to the majority vote); then the weights are taken anew for y.
+
+**Annotators.** Q_l[a] = mean label quality of a's annotations; Q_c[a] = share of a's annotations of multi
+examples that equal y;
+
+    annotator_quality = r Q_l + (1 - r) Q_c,    r = w_m / ( w_m + sum_a w[a] mean(n) / M )
+
+With `quality_method="agreement"`: q[e,k] = c[e,k] / n[e], the consensus quality is s, the annotator's Q_c.
+
+Each round below is a local plan over sorted runs and a summary by annotator or label that adds up over
+partitions; only the summaries and the weights leave a partition.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import polars as pl
+
+from polars_crowd import checks, label_quality
+from polars_crowd.calibration import calibrate as calibrated
+from polars_crowd.errors import AnnotationWarning, counted, shown
+from polars_crowd.label_quality import LabelQualityMethod
+from polars_crowd.log import open_pred_probs, scan_annotations
+from polars_crowd.mixing import CLIP, Floats, Mixture
+from polars_crowd.partitions import merge
+from polars_crowd.votes import Runs, majority_labels, sort_runs
+
+ConsensusMethod = Literal["best_quality", "majority_vote"]
+QualityMethod = Literal["crowdlab", "agreement"]
+
+EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
+TIE_DECIMALS = 12
+
+
+# --- weights ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The parameters of one round: what the posterior of an example needs of all the others."""
+
+    consensus_likelihood: float
+    """CL."""
+    other_likelihood: float
+    """NCL."""
+    annotators: Floats
+    """w[a], shape (M,)."""
+    models: Floats
+    """w_m, one per model."""
+
+
+def count_overlap(run: Runs) -> pl.LazyFrame:
+    """Summary by annotator: sum (c[e,l] - 1), sum (n[e] - 1), and the number of annotations."""
+    others = run.of_votes(run.examples["num_annotations"]) - 1
+    agreeing = run.votes["votes"] - 1
+    return (
+        run.rows.lazy()
+        .select(
+            "annotator",
+            agreeing=pl.lit(agreeing.cast(pl.Int64)).gather("vote"),
+            others=pl.lit(others.cast(pl.Int64)).gather("vote"),
+        )
+        .group_by("annotator")
+        .agg(pl.col("agreeing", "others").sum(), annotations=pl.len())
+    )
+
+
+def agreement_with_others(overlap: pl.DataFrame) -> Floats:
+    """g[a], from the merged overlap of all annotators."""
+    share = pl.col("agreeing") / pl.when(pl.col("others") > 0).then("others")
+    return overlap.select(share.fill_null(share.mean())).to_series().to_numpy()
+
+
+def count_consensus(run: Runs, consensus: pl.Series) -> pl.LazyFrame:
+    """Summary by (y, multi): examples, annotations, sum of s, and the models' errors."""
+    errors = {f"error_{m}": top != consensus for m, top in enumerate(run.top_classes)}
+    examples = pl.DataFrame(
+        {
+            "label": consensus,
+            "multi": run.on_multi,
+            "annotations": run.examples["num_annotations"].cast(pl.Int64),
+            "agreement": annotator_agreement(run, consensus),
+            **errors,
+        }
+    )
+    sums = pl.exclude("label", "multi").sum()
+    return examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
+
+
+def annotator_agreement(run: Runs, consensus: pl.Series) -> pl.Series:
+    """s[e] = c[e,y] / n[e], per example."""
+    return run.votes_for(consensus) / run.examples["num_annotations"]
+
+
+def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Weights:
+    """The weights, from the merged counts of a consensus."""
+    multi = counts.filter("multi")
+    n_multi = int(multi["examples"].sum())
+    consensus_likelihood = multi["agreement"].sum() / n_multi
+    most_common_error = max(1 - int(multi["examples"].max()) / n_multi, CLIP)
+    model_errors = np.array([multi[f"error_{m}"].sum() for m in range(n_models)]) / n_multi
+    mean_annotations = counts["annotations"].sum() / counts["examples"].sum()
+    return Weights(
+        consensus_likelihood=consensus_likelihood,
+        other_likelihood=(1 - consensus_likelihood) / (n_classes - 1),
+        annotators=_skill(1 - g, most_common_error),
+        models=_skill(model_errors, most_common_error) * np.sqrt(mean_annotations),
+    )
+
+
+def _skill(error: Floats, most_common_error: float) -> Floats:
+    """How much better than always saying the most common class."""
+    return np.maximum(1 - error / most_common_error, CLIP)
+
+
+# --- posterior -------------------------------------------------------------------------------------
+
+
+def posterior(run: Runs, weights: Weights) -> Mixture:
+    """q of a partition's examples."""
+    vote_weight = run.sum_over_votes(pl.Series(weights.annotators))
+    return Mixture(
+        models=run.models,
+        model_weights=weights.models,
+        base=weights.other_likelihood,
+        gain=weights.consensus_likelihood - weights.other_likelihood,
+        example=run.votes["example"].to_numpy(),
+        label=run.votes["label"].to_numpy(),
+        weight=vote_weight.to_numpy(),
+        total=run.sum_over_examples(vote_weight).to_numpy(),
+        n_classes=run.n_classes,
+    )
+
+
+def vote_shares(run: Runs) -> Mixture:
+    """q[e,k] = c[e,k] / n[e]: the posterior of the agreement method."""
+    return Mixture(
+        models=(),
+        model_weights=np.zeros(0),
+        base=0.0,
+        gain=1.0,
+        example=run.votes["example"].to_numpy(),
+        label=run.votes["label"].to_numpy(),
+        weight=run.votes["votes"].cast(pl.Float64).to_numpy(),
+        total=run.examples["num_annotations"].cast(pl.Float64).to_numpy(),
+        n_classes=run.n_classes,
+    )
+
+
+def best_labels(q: Mixture, majority: pl.Series) -> pl.Series:
+    """argmax_k q[e,k]; the majority vote where the best classes tie."""
+    label, tied = q.best()
+    return pl.Series("label", np.where(tied, majority.to_numpy(), label))
+
+
+# --- rounds ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `crowdlab` was asked for."""
+
+    consensus_methods: tuple[ConsensusMethod, ...]
+    quality_method: QualityMethod
+    label_quality_method: LabelQualityMethod
+    adjust_pred_probs: bool
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """One consensus method's labels, per partition, and the weights they led to."""
+
+    labels: list[pl.Series]
+    weights: Weights | None
+    posteriors: list[Mixture]
+
+
+def consensus_of(
+    parts: Sequence[Runs], labels: list[pl.Series], g: Floats, quality_method: QualityMethod
+) -> Consensus:
+    """One round: the weights for these consensus labels, and the posterior under them."""
+    if quality_method == "agreement":
+        return Consensus(labels, None, [vote_shares(run) for run in parts])
+    counts = (count_consensus(run, y) for run, y in zip(parts, labels, strict=True))
+    merged = merge(counts, by=["label", "multi"])
+    weights = weigh(merged, g, parts[0].n_classes, len(parts[0].models))
+    return Consensus(labels, weights, [posterior(run, weights) for run in parts])
+
+
+def consensus_by_method(
+    parts: Sequence[Runs], g: Floats, options: Options
+) -> dict[ConsensusMethod, Consensus]:
+    """The rounds of every consensus method asked for."""
+    majority = consensus_of(parts, majority_labels(parts), g, options.quality_method)
+    found: dict[ConsensusMethod, Consensus] = {"majority_vote": majority}
+    if "best_quality" in options.consensus_methods:
+        pairs = zip(majority.posteriors, majority.labels, strict=True)
+        best = [best_labels(q, y) for q, y in pairs]
+        found["best_quality"] = consensus_of(parts, best, g, options.quality_method)
+    return {method: found[method] for method in options.consensus_methods}
+
+
+# --- quality of labels -----------------------------------------------------------------------------
+
+
+def consensus_quality(
+    parts: Sequence[Runs], consensus: Consensus, options: Options
+) -> list[pl.Series]:
+    """The label quality of each example's consensus label, per partition."""
+    if options.quality_method == "agreement":
+        pairs = zip(parts, consensus.labels, strict=True)
+        return [annotator_agreement(run, labels) for run, labels in pairs]
+    codes = [labels.to_numpy() for labels in consensus.labels]
+    posteriors = consensus.posteriors
+    threshold = None
+    if options.adjust_pred_probs:
+        sums = (
+            _threshold_sums({"label": pl.Series(y)}, pl.Series(q.at(y)))
+            for q, y in zip(posteriors, codes, strict=True)
+        )
+        threshold = _thresholds(merge(sums, by="label"), (parts[0].n_classes,))
+    method = options.label_quality_method
+    scores = (
+        label_quality.score_labels(q, y, method, threshold)
+        for q, y in zip(posteriors, codes, strict=True)
+    )
+    return [pl.Series(score) for score in scores]
+
+
+def annotation_quality(
+    parts: Sequence[Runs], consensus: Consensus, options: Options
+) -> list[pl.Series]:
+    """The label quality of each annotation, per partition: a value per row."""
+    method, posteriors = options.label_quality_method, consensus.posteriors
+    if not options.adjust_pred_probs:
+        of_votes = (pl.Series(label_quality.score_votes(q, method)) for q in posteriors)
+        return [q.gather(run.rows["vote"]) for q, run in zip(of_votes, parts, strict=True)]
+    sums = (
+        _threshold_sums(
+            {
+                "annotator": run.rows["annotator"],
+                "label": run.votes["label"].gather(run.rows["vote"]),
+            },
+            pl.Series(q.at_votes()).gather(run.rows["vote"]),
+        )
+        for q, run in zip(posteriors, parts, strict=True)
+    )
+    shape = (len(parts[0].book.annotators), parts[0].n_classes)
+    thresholds = _thresholds(merge(sums, by=["annotator", "label"]), shape)
+    return [
+        pl.Series(
+            label_quality.score_annotations(
+                q, run.rows["vote"].to_numpy(), run.rows["annotator"].to_numpy(), thresholds, method
+            )
+        )
+        for q, run in zip(posteriors, parts, strict=True)
+    ]
+
+
+def _threshold_sums(keys: dict[str, pl.Series], own: pl.Series) -> pl.LazyFrame:
+    """Summary by the given keys: the sum of q[label] and the number of labels."""
+    labels = pl.LazyFrame({**keys, "sum": own})
+    return labels.group_by(list(keys)).agg(pl.col("sum").sum(), count=pl.len())
+
+
+def _thresholds(sums: pl.DataFrame, shape: tuple[int, ...]) -> Floats:
+    totals, counts = np.zeros(shape), np.zeros(shape)
+    at = tuple(sums[key].to_numpy() for key in sums.columns[: len(shape)])
+    totals[at], counts[at] = sums["sum"].to_numpy(), sums["count"].to_numpy()
+    return label_quality.thresholds(totals, counts)
+
+
+# --- quality of annotators -------------------------------------------------------------------------
+
+
+def count_annotations(
+    run: Runs, consensus: pl.Series, consensus_quality: pl.Series, annotation_quality: pl.Series
+) -> pl.LazyFrame:
+    """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
+    multi examples too, and the sums of the annotations' and the consensus labels' quality."""
+    agrees, multi = run.votes["label"] == run.of_votes(consensus), run.of_votes(run.on_multi)
+    # whether a vote agrees, and whether its example is multi, ride along in the key
+    case = run.votes["label"].cast(pl.UInt64) * 4 + multi.cast(pl.UInt64) * 2 + agrees.cast(pl.UInt64)
+    quality_there = run.of_votes(consensus_quality)
+    by_case = (
+        run.rows.lazy()
+        .select(
+            key=pl.col("annotator") * (4 * run.n_classes) + pl.lit(case).gather("vote"),
+            label_quality=pl.lit(annotation_quality),
+            consensus_quality=pl.lit(quality_there).gather("vote"),
+        )
+        .group_by("key")
+        .agg(pl.col("label_quality", "consensus_quality").sum(), annotations=pl.len())
+    )
+    agrees_, multi_ = pl.col("key") % 2, pl.col("key") // 2 % 2
+    counts = by_case.select(
+        annotator=(pl.col("key") // (4 * run.n_classes)).cast(pl.UInt32),
+        label=(pl.col("key") // 4 % run.n_classes).cast(pl.UInt32),
+        annotations="annotations",
+        agreeing=pl.col("annotations") * agrees_,
+        multi=pl.col("annotations") * multi_,
+        agreeing_multi=pl.col("annotations") * agrees_ * multi_,
+        label_quality="label_quality",
+        consensus_quality="consensus_quality",
+    )
+    return counts.group_by("annotator", "label").agg(pl.all().sum())
+
+
+def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:
+    """The annotators by code, from their merged counts; `model_share` = r, None for agreement."""
+    totals = counts.group_by("annotator").agg(pl.exclude("label").sum())
+    agreement_multi = pl.col("agreeing_multi") / pl.when(pl.col("multi") > 0).then("multi")
+    mean_quality = pl.col("label_quality") / pl.col("annotations")
+    quality = agreement_multi
+    if model_share is not None:
+        quality = model_share * mean_quality + (1 - model_share) * agreement_multi
+    return totals.join(worst_classes(counts), on="annotator").select(
+        "annotator",
+        annotator_quality=quality,
+        agreement_with_consensus=pl.col("agreeing") / pl.col("annotations"),
+        worst_class="label",
+        num_examples_labeled="annotations",
+    )
+
+
+def worst_classes(counts: pl.DataFrame) -> pl.DataFrame:
+    """Each annotator's class with the lowest share of labels that equal the consensus; ties: the class
+    with most annotations, then the highest mean consensus quality, then the first."""
+    share = pl.col("agreeing") / pl.col("annotations")
+    mean_quality = (pl.col("consensus_quality") / pl.col("annotations")).round(TIE_DECIMALS)
+    ranked = counts.sort("annotator", share, -pl.col("annotations"), -mean_quality, "label")
+    return ranked.unique("annotator", keep="first", maintain_order=True).select("annotator", "label")
+
+
+def model_share(weights: Weights, mean_annotations: float) -> float:
+    """r: how much of an annotator's quality is the model's judgement of their labels."""
+    model = weights.models.mean()
+    annotators = weights.annotators.sum() * mean_annotations / len(weights.annotators)
+    return float(model / (model + annotators))
+
+
+# --- the result ------------------------------------------------------------------------------------
+
+
+class Crowdlab:
+    """What CROWDLAB found out about a log. See `crowdlab`.
+
+    Attributes
+    ----------
+    examples : LazyFrame
+        `example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`, and
+        for further consensus methods the first three with the method as suffix. One row per example,
+        sorted by example.
+    annotations : LazyFrame
+        `example, annotator, label, label_quality_score`, then the log's other columns. One row per
+        annotation, sorted by the first three.
+    annotators : DataFrame
+        `annotator, annotator_quality, agreement_with_consensus, worst_class, num_examples_labeled,
+        annotator_weight`, the worst annotator first.
+    model_weight : float, list of float, or None
+        w_m; a list for an ensemble; None for `quality_method="agreement"`.
+    temperature : float, list of float, or None
+        The temperature of the calibrated pred_probs; a list for an ensemble; None if not calibrated.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Runs],
+        found: dict[ConsensusMethod, Consensus],
+        options: Options,
+        temperatures: tuple[float, ...] | None,
+        is_ensemble: bool,
+    ) -> None:
+        self._parts = parts
+        self._found = found
+        self._main = next(iter(found.values()))
+        self._options = options
+        self._temperatures = temperatures
+        self._is_ensemble = is_ensemble
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        frames = [
+            run.examples.select("example").hstack(self._example_columns(i))
+            for i, run in enumerate(self._parts)
+        ]
+        return pl.concat(frames).lazy()
+
+    def _example_columns(self, part: int) -> list[pl.Series]:
+        run, columns = self._parts[part], []
+        for i, (method, consensus) in enumerate(self._found.items()):
+            suffix = f"_{method}" if i else ""
+            label, quality = consensus.labels[part], self._consensus_quality[method][part]
+            values = (run.book.classes.gather(label), quality, annotator_agreement(run, label))
+            names = (name + suffix for name in EXAMPLE_COLUMNS)
+            columns += [v.alias(name) for v, name in zip(values, names, strict=True)]
+        columns.insert(len(EXAMPLE_COLUMNS), run.examples["num_annotations"])
+        return columns
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        quality = annotation_quality(self._parts, self._main, self._options)
+        return pl.concat(
+            [self._annotations(run, q) for run, q in zip(self._parts, quality, strict=True)]
+        )
+
+    def _annotations(self, run: Runs, quality: pl.Series) -> pl.LazyFrame:
+        vote = pl.col("vote")
+        return run.rows.lazy().select(
+            example=pl.lit(run.of_votes(run.examples["example"])).gather(vote),
+            annotator=pl.lit(run.book.annotators).gather("annotator"),
+            label=pl.lit(run.book.classes.gather(run.votes["label"])).gather(vote),
+            label_quality_score=pl.lit(quality),
+            **{c: pl.col(c) for c in run.rows.columns if c not in ("vote", "annotator")},
+        )
+
+    @cached_property
+    def annotators(self) -> pl.DataFrame:
+        quality = annotation_quality(self._parts, self._main, self._options)
+        main = next(iter(self._found))
+        counts = (
+            count_annotations(run, y, cq, q)
+            for run, y, cq, q in zip(
+                self._parts, self._main.labels, self._consensus_quality[main], quality, strict=True
+            )
+        )
+        merged = merge(counts, by=["annotator", "label"])
+        return self._named(annotator_table(merged, self._model_share))
+
+    @property
+    def _model_share(self) -> float | None:
+        if self._main.weights is None:
+            return None
+        n_examples = sum(run.examples.height for run in self._parts)
+        n_annotations = sum(run.rows.height for run in self._parts)
+        return model_share(self._main.weights, n_annotations / n_examples)
+
+    def _named(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The annotators with their names and weights, worst first."""
+        book, weights = self._parts[0].book, self._main.weights
+        codes = table["annotator"]
+        weight = pl.Series(weights.annotators).gather(codes) if weights else None
+        named = table.with_columns(
+            annotator_weight=weight if weight is not None else pl.lit(None, pl.Float64)
+        )
+        quality = pl.col("annotator_quality", "agreement_with_consensus").round(TIE_DECIMALS)
+        return named.sort(quality, "annotator", nulls_last=True).with_columns(
+            annotator=pl.lit(book.annotators).gather("annotator"),
+            worst_class=pl.lit(book.classes).gather("worst_class"),
+        )
+
+    @cached_property
+    def _consensus_quality(self) -> dict[ConsensusMethod, list[pl.Series]]:
+        return {
+            method: consensus_quality(self._parts, consensus, self._options)
+            for method, consensus in self._found.items()
+        }
+
+    @property
+    def model_weight(self) -> float | list[float] | None:
+        weights = self._main.weights
+        return self._of_models(None if weights is None else weights.models.tolist())
+
+    @property
+    def temperature(self) -> float | list[float] | None:
+        return self._of_models(None if self._temperatures is None else list(self._temperatures))
+
+    def _of_models(self, values: list[float] | None) -> float | list[float] | None:
+        return values if values is None or self._is_ensemble else values[0]
+
+    def posterior(self) -> pl.LazyFrame:
+        """q[e,k]: `example` and one column per class, the rows of which sum to 1."""
+        names = self._parts[0].book.names
+        frames = (
+            pl.DataFrame(q.dense(), schema=list(names)).select(run.examples["example"], pl.all())
+            for run, q in zip(self._parts, self._main.posteriors, strict=True)
+        )
+        return pl.concat(frames).lazy()
+
+    def __repr__(self) -> str:
+        n_examples = sum(run.examples.height for run in self._parts)
+        n_annotations = sum(run.rows.height for run in self._parts)
+        book = self._parts[0].book
+        methods = ", ".join(self._found)
+        header = (
+            f"CROWDLAB ({methods}; quality by {self._options.quality_method}): "
+            f"{counted(n_examples, 'example')}, {counted(len(book.annotators), 'annotator')}, "
+            f"{counted(n_annotations, 'annotation')}, {counted(len(book.classes), 'class')}; "
+            f"model weight {_text(self.model_weight)}, temperature {_text(self.temperature)}"
+        )
+        heads = (
+            f"{name}\n{frame}"
+            for name, frame in (
+                ("examples", self.examples.head().collect()),
+                ("annotations", self.annotations.head().collect()),
+                ("annotators, worst first", self.annotators.head()),
+            )
+        )
+        return "\n\n".join((header, *heads))
+
+
+def _text(value: float | list[float] | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else ", ".join(f"{v:.4g}" for v in value)
+
+
+# --- the method ------------------------------------------------------------------------------------
+
+
+def crowdlab(
+    log: Any,
+    pred_probs: Any,
+    *,
+    consensus_method: ConsensusMethod | Sequence[ConsensusMethod] = "best_quality",
+    quality_method: QualityMethod = "crowdlab",
+    label_quality_method: LabelQualityMethod = "self_confidence",
+    adjust_pred_probs: bool = False,
+    calibrate: bool = False,
+    classes: Sequence[Any] | None = None,
+    duplicates: checks.Duplicates = "error",
+) -> Crowdlab:
+    """Consensus labels and the quality of labels and annotators, by CROWDLAB.
+
+    See the formulas at the head of this module (`help(polars_crowd.crowdlab)`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`.
+    pred_probs
+        A model's out-of-sample probabilities: whatever `scan_pred_probs` takes. A list is an ensemble
+        of models. Every annotated example must be there; further examples are left aside.
+    consensus_method
+        `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list of
+        them: the first gives the main columns and the annotators' quality, the others add columns to
+        `examples` with the method as suffix.
+    quality_method
+        `"crowdlab"`, or `"agreement"` for shares of votes without the model.
+    label_quality_method
+        `"self_confidence"`, `"normalized_margin"` or `"confidence_weighted_entropy"`.
+    adjust_pred_probs
+        Whether to adjust the posterior for class imbalance before labels are scored (not with
+        `"confidence_weighted_entropy"`).
+    calibrate
+        Whether to scale the temperature of pred_probs to the annotators' spread of labels first.
+    classes
+        The classes in order; by default the Enum's order if the label is one, else that of the columns
+        of pred_probs. Needed to say what an Array column of pred_probs means.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+
+    Returns
+    -------
+    Crowdlab
+        `.examples`, `.annotations` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
+        `.temperature`, and `.posterior()`. Each table is computed when it is asked for.
+
+    Raises
+    ------
+    AnnotationError
+        The log or the pred_probs cannot be used: a missing column, null ids, duplicates, labels that are
+        not classes, annotated examples without probabilities, probabilities that are none, fewer than
+        two classes, or only one annotation for every example.
+    ValueError
+        An option has an unknown value.
+
+    Warns
+    -----
+    AnnotationWarning
+        Annotators who share no example with another; classes that annotators chose and that are nowhere
+        the consensus; no two annotators ever agree.
+
+    Agrees with
+    -----------
+    cleanlab 2.9 (`get_label_quality_multiannotator` and its ensemble form), to 1e-9. Two differences:
+    ties that cleanlab breaks at random go to the first class, and posteriors within 1e-12 are ties.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> data = pc.datasets.tutorial()
+    >>> fit = pc.crowdlab(data.log, data.pred_probs)
+    >>> fit.examples.head(2).collect().select("consensus_label", "consensus_quality_score")
+    shape: (2, 2)
+    ┌─────────────────┬─────────────────────────┐
+    │ consensus_label ┆ consensus_quality_score │
+    │ ---             ┆ ---                     │
+    │ i64             ┆ f64                     │
+    ╞═════════════════╪═════════════════════════╡
+    │ 0               ┆ 0.736118                │
+    │ 0               ┆ 0.757751                │
+    └─────────────────┴─────────────────────────┘
+    """
+    options = _options(consensus_method, quality_method, label_quality_method, adjust_pred_probs)
+    is_ensemble = isinstance(pred_probs, (list, tuple))
+    models = [open_pred_probs(p, classes=classes) for p in (pred_probs if is_ensemble else [pred_probs])]
+    if not models:
+        raise checks.no_models()
+    run = sort_runs(scan_annotations(log), models, classes=classes, duplicates=duplicates)
+    return fit([run], options, calibrate=calibrate, is_ensemble=is_ensemble)
+
+
+def fit(
+    parts: Sequence[Runs], options: Options, *, calibrate: bool = False, is_ensemble: bool = False
+) -> Crowdlab:
+    """CROWDLAB over partitions."""
+    overlap = merge((count_overlap(run) for run in parts), by="annotator")
+    _check_overlap(parts, overlap)
+    temperatures = None
+    if calibrate:
+        parts, temperatures = calibrated(parts)
+    found = consensus_by_method(parts, agreement_with_others(overlap), options)
+    _warn_of_lost_classes(parts, next(iter(found.values())).labels)
+    return Crowdlab(parts, found, options, temperatures, is_ensemble)
+
+
+def _options(
+    consensus_method: ConsensusMethod | Sequence[ConsensusMethod],
+    quality_method: QualityMethod,
+    label_quality_method: LabelQualityMethod,
+    adjust_pred_probs: bool,
+) -> Options:
+    given = [consensus_method] if isinstance(consensus_method, str) else list(consensus_method)
+    if not given or len(set(given)) < len(given):
+        raise ValueError(f"consensus_method={given!r}; give one method, or several different ones.")
+    choices = [("consensus_method", method, ConsensusMethod) for method in given]
+    choices.append(("quality_method", quality_method, QualityMethod))
+    choices.append(("label_quality_method", label_quality_method, LabelQualityMethod))
+    for name, value, allowed in choices:
+        if value not in get_args(allowed):
+            raise ValueError(f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}.")
+    if adjust_pred_probs and label_quality_method == "confidence_weighted_entropy":
+        raise ValueError(
+            "adjust_pred_probs=True does not go with label_quality_method="
+            "'confidence_weighted_entropy'; use 'self_confidence' or 'normalized_margin'."
+        )
+    return Options(tuple(given), quality_method, label_quality_method, adjust_pred_probs)
+
+
+def _check_overlap(parts: Sequence[Runs], overlap: pl.DataFrame) -> None:
+    alone = overlap.filter(pl.col("others") == 0)["annotator"]
+    if len(alone) == overlap.height:
+        raise checks.single_annotations(sum(run.examples.height for run in parts))
+    if len(alone):
+        names = parts[0].book.annotators.gather(alone).to_list()
+        _warn(
+            f"{counted(len(alone), 'annotator')} share no example with another annotator: {shown(names)}. "
+            "They get the mean weight of the others."
+        )
+    if overlap["agreeing"].sum() == 0:
+        _warn("no two annotators agree on any example; check that the labels mean what they should.")
+
+
+def _warn_of_lost_classes(parts: Sequence[Runs], labels: Sequence[pl.Series]) -> None:
+    chosen = {label for run in parts for label in run.votes["label"].unique()}
+    lost = sorted(chosen - {label for y in labels for label in y.unique()})
+    if lost:
+        names = parts[0].book.classes.gather(lost).to_list()
+        _warn(
+            f"{counted(len(lost), 'class')} that annotators chose became the consensus of no example: "
+            f"{shown(names)}. A model trained on the consensus labels will not know of them."
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, AnnotationWarning, stacklevel=4)

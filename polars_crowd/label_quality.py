@@ -1,0 +1,98 @@
+"""Label quality: how likely a label is right, given the posterior q of its example.
+
+For a label l on an example with the posterior q over K classes,
+
+    self_confidence                q[l]
+    normalized_margin              ( q[l] - max_{k != l} q[k] + 1 ) / 2
+    confidence_weighted_entropy    log(1 + h) / h,   h = -sum_k q[k] log q[k] / ( log K q[l] )
+
+(Northcutt, Jiang and Chuang 2021, arXiv 1911.00068; Kuan and Mueller 2022, arXiv 2207.03061). All lie in
+[0, 1], lower is worse. With `adjust_pred_probs` the first two are taken of
+
+    q'[k] = ( q[k] - t[k] + max t ) / sum_j ( q[j] - t[j] + max t ),
+
+where the threshold t[k] is the mean q[k] over the labels k that are scored together (the consensus
+labels, or those of one annotator), at least 2e-6, and 2 for a class that is not among them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from polars_crowd.mixing import CLIP, Codes, Floats, Mixture
+
+LabelQualityMethod = Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
+
+LOWEST_THRESHOLD = 2e-6
+UNUSED_CLASS = 2.0
+
+
+def score_votes(q: Mixture, method: LabelQualityMethod) -> Floats:
+    """The label quality of each vote."""
+    return _score(q, q.example, q.label, q.at_votes(), method)
+
+
+def score_labels(
+    q: Mixture, label: Codes, method: LabelQualityMethod, threshold: Floats | None = None
+) -> Floats:
+    """The label quality of one label per example; `threshold` (K,) adjusts q for class imbalance."""
+    everywhere = np.arange(len(label), dtype=np.uint32)
+    if threshold is None:
+        return _score(q, everywhere, label, q.at(label), method)
+    shift, scale = threshold.max(), adjusted_sum(q.row_sums(), threshold)
+    own = (q.at(label) - threshold[label] + shift) / scale
+    if method == "self_confidence":
+        return own
+    rival = (rival_of(everywhere, label, *q.top_two(threshold)) + shift) / scale
+    return normalized_margin(own, rival)
+
+
+def score_annotations(
+    q: Mixture, vote: Codes, annotator: Codes, thresholds: Floats, method: LabelQualityMethod
+) -> Floats:
+    """The adjusted label quality of each annotation; `thresholds` (M, K) are the annotators' own."""
+    example, label = q.example[vote], q.label[vote]
+    shift = thresholds.max(axis=1)[annotator]
+    scale = adjusted_sum(q.row_sums()[example], thresholds[annotator])
+    own = (q.at_votes()[vote] - thresholds[annotator, label] + shift) / scale
+    if method == "self_confidence":
+        return own
+    rival = (q.runner_up(example, label, thresholds, annotator) + shift) / scale
+    return normalized_margin(own, rival)
+
+
+def _score(q: Mixture, example: Codes, label: Codes, own: Floats, method: LabelQualityMethod) -> Floats:
+    if method == "self_confidence":
+        return own
+    if method == "normalized_margin":
+        return normalized_margin(own, rival_of(example, label, *q.top_two()))
+    return confidence_weighted_entropy(own, q.entropy()[example])
+
+
+def normalized_margin(own: Floats, rival: Floats) -> Floats:
+    """( q[l] - max_{k != l} q[k] + 1 ) / 2."""
+    return (own - rival + 1) / 2
+
+
+def rival_of(example: Codes, label: Codes, top: Codes, largest: Floats, second: Floats) -> Floats:
+    """max_{k != label} q[k], from the two largest q of the example."""
+    return np.where(top[example] == label, second[example], largest[example])
+
+
+def confidence_weighted_entropy(own: Floats, entropy: Floats) -> Floats:
+    """log(1 + h) / h, h = entropy / q[l]."""
+    h = entropy / np.maximum(own, CLIP)
+    return np.log(h + 1) / np.maximum(h, CLIP)
+
+
+def thresholds(sums: Floats, counts: Floats) -> Floats:
+    """t from the sums of q[k] over the labels k and their counts, of any shape ending in K."""
+    mean = sums / np.maximum(counts, 1)
+    return np.where(counts > 0, np.maximum(mean, LOWEST_THRESHOLD), UNUSED_CLASS)
+
+
+def adjusted_sum(row_sum: Floats, threshold: Floats) -> Floats:
+    """sum_j ( q[j] - t[j] + max t )."""
+    return row_sum + threshold.shape[-1] * threshold.max(axis=-1) - threshold.sum(axis=-1)
