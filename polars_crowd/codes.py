@@ -127,20 +127,24 @@ def annotator_codes(
 def _own_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
     if isinstance(annotator.dtype, (pl.Categorical, pl.Enum)):
         return _category_codes(annotator)
-    ids = annotator.unique().sort()
+    ids = _distinct(annotator).sort()
     if ids.dtype.is_integer() and ids[-1] - ids[0] == len(ids) - 1:
         return (annotator - ids[0]).cast(pl.UInt32), ids
     return annotator.replace_strict(ids, _numbers(len(ids)), return_dtype=pl.UInt32), ids
 
 
 def _category_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
-    used = annotator.alias("id").to_frame().lazy().unique().collect()["id"]
+    used = _distinct(annotator)
     names = used.cast(pl.String)
     by_name = names.arg_sort()
     place = used.to_physical().cast(pl.UInt32).gather(by_name)
     code_of = pl.zeros(int(place.max()) + 1, pl.UInt32, eager=True)
     code_of.scatter(place, _numbers(len(place)))
     return code_of.gather(annotator.to_physical()), names.gather(by_name)
+
+
+def _distinct(ids: pl.Series) -> pl.Series:
+    return ids.alias("id").to_frame().lazy().unique().collect()["id"]
 
 
 def _numbers(n: int) -> pl.Series:

@@ -38,7 +38,7 @@ partitions; only the summaries and the weights leave a partition.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -57,6 +57,8 @@ from polars_crowd.votes import Runs, majority_labels, sort_runs
 
 ConsensusMethod = Literal["best_quality", "majority_vote"]
 QualityMethod = Literal["crowdlab", "agreement"]
+
+Shares = Callable[[Runs], Mixture]
 
 EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
 TIE_DECIMALS = 12
@@ -148,7 +150,6 @@ def _skill(error: Floats, most_common_error: float) -> Floats:
 
 def posterior(run: Runs, weights: Weights) -> Mixture:
     """q of a partition's examples."""
-    vote_weight = run.sum_over_votes(pl.Series(weights.annotators))
     return Mixture(
         models=run.models,
         model_weights=weights.models,
@@ -156,8 +157,7 @@ def posterior(run: Runs, weights: Weights) -> Mixture:
         gain=weights.consensus_likelihood - weights.other_likelihood,
         example=run.votes["example"].to_numpy(),
         label=run.votes["label"].to_numpy(),
-        weight=vote_weight.to_numpy(),
-        total=run.sum_over_examples(vote_weight).to_numpy(),
+        weight=run.sum_over_votes(weights.annotators).to_numpy(),
         n_classes=run.n_classes,
     )
 
@@ -172,7 +172,6 @@ def vote_shares(run: Runs) -> Mixture:
         example=run.votes["example"].to_numpy(),
         label=run.votes["label"].to_numpy(),
         weight=run.votes["votes"].cast(pl.Float64).to_numpy(),
-        total=run.examples["num_annotations"].cast(pl.Float64).to_numpy(),
         n_classes=run.n_classes,
     )
 
@@ -206,11 +205,11 @@ class Consensus:
 
 
 def consensus_of(
-    parts: Sequence[Runs], labels: list[pl.Series], g: Floats, quality_method: QualityMethod
+    parts: Sequence[Runs], labels: list[pl.Series], g: Floats, shares: Shares | None
 ) -> Consensus:
     """One round: the weights for these consensus labels, and the posterior under them."""
-    if quality_method == "agreement":
-        return Consensus(labels, None, [vote_shares(run) for run in parts])
+    if shares:
+        return Consensus(labels, None, [shares(run) for run in parts])
     counts = (count_consensus(run, y) for run, y in zip(parts, labels, strict=True))
     merged = merge(counts, by=["label", "multi"])
     weights = weigh(merged, g, parts[0].n_classes, len(parts[0].models))
@@ -218,15 +217,15 @@ def consensus_of(
 
 
 def consensus_by_method(
-    parts: Sequence[Runs], g: Floats, options: Options
+    parts: Sequence[Runs], g: Floats, options: Options, shares: Shares | None
 ) -> dict[ConsensusMethod, Consensus]:
     """The rounds of every consensus method asked for."""
-    majority = consensus_of(parts, majority_labels(parts), g, options.quality_method)
+    majority = consensus_of(parts, majority_labels(parts), g, shares)
     found: dict[ConsensusMethod, Consensus] = {"majority_vote": majority}
     if "best_quality" in options.consensus_methods:
         pairs = zip(majority.posteriors, majority.labels, strict=True)
         best = [best_labels(q, y) for q, y in pairs]
-        found["best_quality"] = consensus_of(parts, best, g, options.quality_method)
+        found["best_quality"] = consensus_of(parts, best, g, shares)
     return {method: found[method] for method in options.consensus_methods}
 
 
@@ -259,12 +258,12 @@ def consensus_quality(
 
 def annotation_quality(
     parts: Sequence[Runs], consensus: Consensus, options: Options
-) -> list[pl.Series]:
-    """The label quality of each annotation, per partition: a value per row."""
+) -> list[pl.Expr]:
+    """The label quality of each annotation, per partition, as an expression over its rows."""
     method, posteriors = options.label_quality_method, consensus.posteriors
     if not options.adjust_pred_probs:
         of_votes = (pl.Series(label_quality.score_votes(q, method)) for q in posteriors)
-        return [q.gather(run.rows["vote"]) for q, run in zip(of_votes, parts, strict=True)]
+        return [pl.lit(scores).gather("vote") for scores in of_votes]
     sums = (
         _threshold_sums(
             {
@@ -277,14 +276,13 @@ def annotation_quality(
     )
     shape = (len(parts[0].book.annotators), parts[0].n_classes)
     thresholds = _thresholds(merge(sums, by=["annotator", "label"]), shape)
-    return [
-        pl.Series(
-            label_quality.score_annotations(
-                q, run.rows["vote"].to_numpy(), run.rows["annotator"].to_numpy(), thresholds, method
-            )
+    scores = (
+        label_quality.score_annotations(
+            q, run.rows["vote"].to_numpy(), run.rows["annotator"].to_numpy(), thresholds, method
         )
         for q, run in zip(posteriors, parts, strict=True)
-    ]
+    )
+    return [pl.lit(pl.Series(score)) for score in scores]
 
 
 def _threshold_sums(keys: dict[str, pl.Series], own: pl.Series) -> pl.LazyFrame:
@@ -304,7 +302,7 @@ def _thresholds(sums: pl.DataFrame, shape: tuple[int, ...]) -> Floats:
 
 
 def count_annotations(
-    run: Runs, consensus: pl.Series, consensus_quality: pl.Series, annotation_quality: pl.Series
+    run: Runs, consensus: pl.Series, consensus_quality: pl.Series, annotation_quality: pl.Expr
 ) -> pl.LazyFrame:
     """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
     multi examples too, and the sums of the annotations' and the consensus labels' quality."""
@@ -316,7 +314,7 @@ def count_annotations(
         run.rows.lazy()
         .select(
             key=pl.col("annotator") * (4 * run.n_classes) + pl.lit(case).gather("vote"),
-            label_quality=pl.lit(annotation_quality),
+            label_quality=annotation_quality,
             consensus_quality=pl.lit(quality_there).gather("vote"),
         )
         .group_by("key")
@@ -429,31 +427,24 @@ class Crowdlab:
 
     @property
     def annotations(self) -> pl.LazyFrame:
-        quality = annotation_quality(self._parts, self._main, self._options)
-        return pl.concat(
-            [self._annotations(run, q) for run, q in zip(self._parts, quality, strict=True)]
-        )
+        pairs = zip(self._parts, self._annotation_quality, strict=True)
+        return pl.concat([self._annotations(run, quality) for run, quality in pairs])
 
-    def _annotations(self, run: Runs, quality: pl.Series) -> pl.LazyFrame:
+    def _annotations(self, run: Runs, quality: pl.Expr) -> pl.LazyFrame:
         vote = pl.col("vote")
         return run.rows.lazy().select(
             example=pl.lit(run.of_votes(run.examples["example"])).gather(vote),
             annotator=pl.lit(run.book.annotators).gather("annotator"),
             label=pl.lit(run.book.classes.gather(run.votes["label"])).gather(vote),
-            label_quality_score=pl.lit(quality),
+            label_quality_score=quality,
             **{c: pl.col(c) for c in run.rows.columns if c not in ("vote", "annotator")},
         )
 
     @cached_property
     def annotators(self) -> pl.DataFrame:
-        quality = annotation_quality(self._parts, self._main, self._options)
-        main = next(iter(self._found))
-        counts = (
-            count_annotations(run, y, cq, q)
-            for run, y, cq, q in zip(
-                self._parts, self._main.labels, self._consensus_quality[main], quality, strict=True
-            )
-        )
+        of_consensus = self._consensus_quality[next(iter(self._found))]
+        columns = (self._parts, self._main.labels, of_consensus, self._annotation_quality)
+        counts = (count_annotations(*of_part) for of_part in zip(*columns, strict=True))
         merged = merge(counts, by=["annotator", "label"])
         return self._named(annotator_table(merged, self._model_share))
 
@@ -485,6 +476,10 @@ class Crowdlab:
             method: consensus_quality(self._parts, consensus, self._options)
             for method, consensus in self._found.items()
         }
+
+    @cached_property
+    def _annotation_quality(self) -> list[pl.Expr]:
+        return annotation_quality(self._parts, self._main, self._options)
 
     @property
     def model_weight(self) -> float | list[float] | None:
@@ -633,15 +628,21 @@ def crowdlab(
 
 
 def fit(
-    parts: Sequence[Runs], options: Options, *, calibrate: bool = False, is_ensemble: bool = False
+    parts: Sequence[Runs],
+    options: Options,
+    *,
+    calibrate: bool = False,
+    is_ensemble: bool = False,
+    shares: Shares = vote_shares,
 ) -> Crowdlab:
-    """CROWDLAB over partitions."""
+    """CROWDLAB over partitions; `shares` gives the posterior of the agreement method."""
     overlap = merge((count_overlap(run) for run in parts), by="annotator")
     _check_overlap(parts, overlap)
     temperatures = None
     if calibrate:
         parts, temperatures = calibrated(parts)
-    found = consensus_by_method(parts, agreement_with_others(overlap), options)
+    by_shares = shares if options.quality_method == "agreement" else None
+    found = consensus_by_method(parts, agreement_with_others(overlap), options, by_shares)
     _warn_of_lost_classes(parts, next(iter(found.values())).labels)
     return Crowdlab(parts, found, options, temperatures, is_ensemble)
 

@@ -36,7 +36,7 @@ class Mixture:
     """The posterior of N examples over K classes. See the module's formula.
 
     `models` are (N, K) arrays, in any memory order. `example` and `label` are the positions and codes of
-    the votes, sorted by example; `weight` is W[e,k] there and `total` is W[e].
+    the votes, sorted by example, and `weight` is W[e,k] there. Every example has a vote.
     """
 
     models: tuple[NDArray[np.floating], ...]
@@ -46,8 +46,12 @@ class Mixture:
     example: Codes
     label: Codes
     weight: Floats
-    total: Floats
     n_classes: int
+
+    @cached_property
+    def total(self) -> Floats:
+        """W[e], shape (N,)."""
+        return np.bincount(self.example, self.weight)
 
     @cached_property
     def normaliser(self) -> Floats:
@@ -163,7 +167,6 @@ class Mixture:
             example=np.repeat(np.arange(len(example), dtype=np.uint32), count),
             label=self.label[at],
             weight=self.weight[at],
-            total=self.total[example],
         )
 
 

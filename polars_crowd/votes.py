@@ -24,7 +24,7 @@ the fourth replaces its random draw.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,7 @@ from polars_crowd.codes import (
 from polars_crowd.log import LOG_COLUMNS, PredProbs
 from polars_crowd.partitions import merge
 
+Floats = mixing.Floats
 Probabilities = NDArray[np.floating[Any]]
 
 EXACT = 1e-12
@@ -91,26 +92,28 @@ class Runs:
         counts = pl.zeros(len(labels), chosen["votes"].dtype, eager=True)
         return counts.scatter(chosen["example"], chosen["votes"])
 
-    def sum_over_votes(self, by_annotator: pl.Series) -> pl.Series:
-        """The sum, over the annotators of each vote, of a value per annotator."""
-        rows = self.rows.lazy().select("vote", value=pl.lit(by_annotator).gather("annotator"))
-        return _run_sums(rows, "vote")
+    def sum_over_votes(self, by_annotator: Floats) -> pl.Series:
+        """The sum, over the annotators of each vote, of a value in [0, 1] per annotator.
 
-    def sum_over_examples(self, by_vote: pl.Series) -> pl.Series:
-        """The sum of a value per vote over the votes of each example."""
-        return _run_sums(self.votes.lazy().select("example", value=pl.lit(by_vote)), "example")
+        Runs are sums of running sums: in fixed point, where they are exact in any order and may wrap.
+        """
+        scale = float(1 << (62 - _bits(int(self.votes["votes"].max()) + 1)))
+        fixed = pl.Series(np.rint(by_annotator * scale).astype(np.int64))
+        running = fixed.gather(self.rows["annotator"]).cum_sum()
+        last = running.gather(self.votes["votes"].cast(pl.Int64).cum_sum() - 1)
+        return (last - last.shift(1, fill_value=0)) / scale
+
+    def leaders(self) -> pl.DataFrame:
+        """The votes with the most annotators of their example."""
+        by_example = self.votes.lazy().group_by("example", maintain_order=True)
+        most = by_example.agg(pl.col("votes").max()).collect()["votes"]
+        return self.votes.filter(pl.col("votes") == pl.lit(most).gather("example"))
 
     def vote_rows(self) -> pl.LazyFrame:
         """`example`, `label`, `annotator` of every annotation, as positions and codes."""
         return self.rows.lazy().select(
             *(pl.lit(self.votes[c]).gather("vote").alias(c) for c in ("example", "label")), "annotator"
         )
-
-
-def _run_sums(values: pl.LazyFrame, run: str) -> pl.Series:
-    """The sums of `value` over runs of equal positions."""
-    by_run = values.with_columns(pl.col(run).set_sorted()).group_by(run, maintain_order=True)
-    return by_run.agg(pl.col("value").sum()).collect()["value"]
 
 
 # --- from a log to sorted runs ---------------------------------------------------------------------
@@ -309,42 +312,74 @@ def by_agreement(
 
 def majority_labels(parts: Sequence[Runs]) -> list[pl.Series]:
     """The majority vote of each partition's examples, as codes. A step runs only if a tie is left."""
-    leaders = [narrow(run.votes.lazy(), "votes").collect() for run in parts]
-    winners = [untied(lead.lazy()) for lead in leaders]
-    candidates = [_by_probability(lead, run) for lead, run in zip(leaders, parts, strict=True)]
-    if _any_tied(candidates, parts):
-        labels = merge((count_labels(run.votes.lazy()) for run in parts), by="label").lazy()
-        candidates = [by_rarity(c.lazy(), labels).collect() for c in candidates]
-    if _any_tied(candidates, parts):
-        counts = (count_agreement(r.vote_rows(), w) for r, w in zip(parts, winners, strict=True))
-        agreement = merge(counts, by="annotator").lazy()
-        candidates = [
-            by_agreement(c.lazy(), run.vote_rows(), agreement).collect()
-            for c, run in zip(candidates, parts, strict=True)
-        ]
-    return [_first_class(c) for c in candidates]
+    contests = [Contest.of(run) for run in parts]
+    for step in (_by_probability, _by_rarity, _by_agreement):
+        if any(contest.candidates.height for contest in contests):
+            contests = step(contests)
+    return [contest.labels() for contest in contests]
 
 
-def _by_probability(leaders: pl.DataFrame, run: Runs) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Contest:
+    """The examples of a partition whose vote is decided, and the candidates of the others."""
+
+    run: Runs
+    clear: pl.DataFrame
+    """`example`, `label` of the examples with one leader from the start."""
+    settled: pl.DataFrame
+    """... of the examples settled by a tie-break."""
+    candidates: pl.DataFrame
+    """... of the candidates on the examples that are not settled."""
+
+    @classmethod
+    def of(cls, run: Runs) -> Contest:
+        leaders = run.leaders().select("example", "label")
+        alone = _alone(leaders)
+        return cls(run, leaders.filter(alone), leaders.clear(), leaders.filter(~alone))
+
+    def narrowed(self, candidates: pl.LazyFrame) -> Contest:
+        left = candidates.select("example", "label").collect().sort("example", "label")
+        alone = _alone(left)
+        settled = pl.concat([self.settled, left.filter(alone)])
+        return replace(self, settled=settled, candidates=left.filter(~alone))
+
+    def labels(self) -> pl.Series:
+        """The winners in the order of the examples: step 4 for who is still tied."""
+        first = self.candidates.unique("example", keep="first", maintain_order=True)
+        return pl.concat([self.clear, self.settled, first]).sort("example")["label"]
+
+
+def _alone(candidates: pl.DataFrame) -> pl.Series:
+    """Whether each candidate, sorted by example, is the only one of its example."""
+    lengths = _run_lengths(candidates["example"])["len"]
+    return (lengths == 1).gather(candidates["example"].rle_id())
+
+
+def _by_probability(contests: list[Contest]) -> list[Contest]:
+    return [contest.narrowed(_with_probability(contest)) for contest in contests]
+
+
+def _with_probability(contest: Contest) -> pl.LazyFrame:
     """Step 1: the class that the models' mean probability prefers."""
-    if not run.models or leaders.height == run.examples.height:
-        return leaders
-    at = mixing.at_votes(run.models, leaders["example"].to_numpy(), leaders["label"].to_numpy())
-    judged = leaders.with_columns(probability=at).lazy()
-    return narrow(judged, "probability").drop("probability").collect()
+    candidates, models = contest.candidates, contest.run.models
+    if not models or candidates.is_empty():
+        return candidates.lazy()
+    at = mixing.at_votes(models, candidates["example"].to_numpy(), candidates["label"].to_numpy())
+    return narrow(candidates.with_columns(probability=at).lazy(), "probability")
 
 
-def _first_class(candidates: pl.DataFrame) -> pl.Series:
-    """Step 4, and the winners in the order of the examples."""
-    if not candidates["example"].is_sorted():
-        candidates = candidates.sort("example")
-    by_example = candidates.with_columns(pl.col("example").set_sorted()).lazy()
-    first = by_example.group_by("example", maintain_order=True).agg(pl.col("label").min())
-    return first.collect()["label"]
+def _by_rarity(contests: list[Contest]) -> list[Contest]:
+    labels = merge((count_labels(c.run.votes.lazy()) for c in contests), by="label").lazy()
+    return [c.narrowed(by_rarity(c.candidates.lazy(), labels)) for c in contests]
 
 
-def _any_tied(candidates: Sequence[pl.DataFrame], parts: Sequence[Runs]) -> bool:
-    return any(c.height > run.examples.height for c, run in zip(candidates, parts, strict=True))
+def _by_agreement(contests: list[Contest]) -> list[Contest]:
+    counts = (count_agreement(c.run.vote_rows(), c.clear.lazy()) for c in contests)
+    agreement = merge(counts, by="annotator").lazy()
+    return [
+        c.narrowed(by_agreement(c.candidates.lazy(), c.run.vote_rows(), agreement))
+        for c in contests
+    ]
 
 
 # --- the majority vote of a log, as one lazy plan --------------------------------------------------

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from polars.testing import assert_frame_equal
 
 from polars_crowd.simulate import (
     Simulation,
+    _drawn_from_rows,
     noise_matrix_from_trace,
     noisy_labels,
     simulate_annotations,
@@ -117,6 +119,11 @@ def test_noise_matrix_is_random_and_depends_on_the_seed_alone() -> None:
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.01
     assert np.ptp(np.diag(first)) > 0.01
+
+
+def test_diagonal_is_as_random_near_1_as_near_0() -> None:
+    low, high = (np.diag(noise_matrix_from_trace(6, t, valid=False)) for t in (1.5, 4.5))
+    np.testing.assert_allclose(low, 1 - high, atol=1e-12)
 
 
 def test_tight_trace_is_found_for_many_classes() -> None:
@@ -396,6 +403,15 @@ def test_given_confusion_is_the_law_of_every_annotator() -> None:
     )
 
 
+@pytest.mark.parametrize("u", [0.0, 1 - 2**-53])
+def test_impossible_labels_are_never_drawn(u: float) -> None:
+    """Not even at the ends of the unit interval, in the last of many rows."""
+    rng = cast("np.random.Generator", SimpleNamespace(random=lambda n: np.full(n, u)))
+    rows = np.tile([[0.0, 0.3, 0.7, 0.0], [0.4, 0.0, 0.0, 0.6]], (5000, 1))
+    drawn = _drawn_from_rows(rng, np.arange(10_000), rows)
+    assert drawn.reshape(-1, 2).tolist() == [[1, 0] if u == 0 else [2, 3]] * 5000
+
+
 def test_confusion_can_differ_by_annotator() -> None:
     C = np.stack([np.eye(2), np.eye(2)[::-1], [[0.5, 0.5], [0.5, 0.5]]])
     s = simulate_annotations(n_examples=500, n_annotators=3, confusion=C, annotations_per_example=3)
@@ -489,6 +505,7 @@ def test_kinds_are_counted_by_number_or_share(adversaries: float, spammers: floa
     s = simulate_annotations(n_annotators=20, adversaries=adversaries, spammers=spammers)
     counts = dict(s.annotators["kind"].value_counts().iter_rows())
     assert counts == {"regular": 12, "adversary": 3, "spammer": 5}
+    assert s.annotators["kind"].rle().len() > 3, "kinds are in random places"
 
 
 def test_spammers_ignore_the_truth_and_adversaries_shift_their_label() -> None:
