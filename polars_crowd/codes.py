@@ -8,7 +8,6 @@ the strings; that no two ids share a hash is then proven by reading every id bac
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,17 +150,31 @@ def _numbers(n: int) -> pl.Series:
     return pl.Series(range(n), dtype=pl.UInt32)
 
 
-def example_codes(example: pl.Series, bits: int) -> tuple[pl.Series, Callable[[pl.Series], pl.Series]]:
-    """Examples as integers of at most `bits` bits that sort like the ids, and the way back."""
+@dataclass(frozen=True)
+class ExampleCodes:
+    """Examples as integers that sort like their ids: `values - first`."""
+
+    values: pl.Series
+    first: int
+    ids: pl.Series | None
+    """The id of each code, unless the ids are integers themselves."""
+
+    def decode(self, codes: pl.Series) -> pl.Series:
+        """The ids behind codes, as UInt64."""
+        if self.ids is not None:
+            return self.ids.gather(codes)
+        wide = pl.UInt64 if self.values.dtype == pl.UInt64 else pl.Int64
+        return (codes.cast(wide) + self.first).cast(self.values.dtype)
+
+
+def example_codes(example: pl.Series, bits: int) -> ExampleCodes:
+    """Examples as integers of at most `bits` bits that sort like the ids."""
     if example.dtype.is_integer():
         first, last = int(example.min()), int(example.max())
         if last - first < 1 << bits:
-            dtype = example.dtype
-            wide = pl.UInt64 if dtype == pl.UInt64 else pl.Int64
-            codes = (example.cast(wide) - first).cast(pl.UInt64)
-            return codes, lambda code: (code.cast(wide) + first).cast(dtype)
+            return ExampleCodes(example, first, None)
     codes, ids = dense_codes(example)
-    return codes, ids.gather
+    return ExampleCodes(codes, 0, ids)
 
 
 def dense_codes(ids: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -89,8 +89,8 @@ def count_overlap(run: Runs) -> pl.LazyFrame:
         run.rows.lazy()
         .select(
             "annotator",
-            agreeing=pl.lit(agreeing.cast(pl.Int64)).gather("vote"),
-            others=pl.lit(others.cast(pl.Int64)).gather("vote"),
+            agreeing=pl.lit(agreeing).gather("vote").cast(pl.Int64),
+            others=pl.lit(others).gather("vote").cast(pl.Int64),
         )
         .group_by("annotator")
         .agg(pl.col("agreeing", "others").sum(), annotations=pl.len())
@@ -308,12 +308,15 @@ def count_annotations(
     multi examples too, and the sums of the annotations' and the consensus labels' quality."""
     agrees, multi = run.votes["label"] == run.of_votes(consensus), run.of_votes(run.on_multi)
     # whether a vote agrees, and whether its example is multi, ride along in the key
-    case = run.votes["label"].cast(pl.UInt64) * 4 + multi.cast(pl.UInt64) * 2 + agrees.cast(pl.UInt64)
+    case = run.votes["label"] * 4 + multi.cast(pl.UInt32) * 2 + agrees.cast(pl.UInt32)
+    n_cases = 4 * run.n_classes
+    fits = len(run.book.annotators) * n_cases < 1 << 32
+    annotator = pl.col("annotator").cast(pl.UInt32 if fits else pl.UInt64)
     quality_there = run.of_votes(consensus_quality)
     by_case = (
         run.rows.lazy()
         .select(
-            key=pl.col("annotator") * (4 * run.n_classes) + pl.lit(case).gather("vote"),
+            key=annotator * n_cases + pl.lit(case).gather("vote"),
             label_quality=annotation_quality,
             consensus_quality=pl.lit(quality_there).gather("vote"),
         )
@@ -322,7 +325,7 @@ def count_annotations(
     )
     agrees_, multi_ = pl.col("key") % 2, pl.col("key") // 2 % 2
     counts = by_case.select(
-        annotator=(pl.col("key") // (4 * run.n_classes)).cast(pl.UInt32),
+        annotator=(pl.col("key") // n_cases).cast(pl.UInt32),
         label=(pl.col("key") // 4 % run.n_classes).cast(pl.UInt32),
         annotations="annotations",
         agreeing=pl.col("annotations") * agrees_,

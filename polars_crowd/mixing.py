@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint32]
 
-BLOCK_CELLS = 1 << 18
+BLOCK_CELLS = 1 << 16
 """How many (example, class) cells are mixed at once: they stay in the processor's cache."""
 TIE = 1e-12
 """Posteriors closer than this are a tie: the order of a sum must not decide a label."""
@@ -60,21 +60,25 @@ class Mixture:
 
     def at_votes(self) -> Floats:
         """q at the classes that were chosen, one value per vote."""
-        numerator = self._prior(self.example, self.label) + self.base * self.total[self.example]
-        return (numerator + self.gain * self.weight) / self.normaliser[self.example]
+        return self._at(self.example, self.label, self.weight)
 
     def at(self, label: Codes) -> Floats:
         """q[e, label[e]], one value per example."""
-        numerator = self._prior(np.arange(len(label)), label) + self.base * self.total
         chosen = np.flatnonzero(self.label == label[self.example])
-        numerator[self.example[chosen]] += self.gain * self.weight[chosen]
-        return numerator / self.normaliser
+        weight = np.zeros(len(label))
+        weight[self.example[chosen]] = self.weight[chosen]
+        return self._at(np.arange(len(label), dtype=np.uint32), label, weight)
 
-    def _prior(self, example: NDArray[np.integer], label: Codes) -> Floats:
-        prior = np.zeros(len(label))
-        for w, p in zip(self.model_weights, self.models, strict=True):
-            prior += w * p[example, label]
-        return prior
+    def _at(self, example: Codes, label: Codes, weight: Floats) -> Floats:
+        """q[example, label] where W[example, label] = weight."""
+        q = np.empty(len(label))
+        for block in example_blocks(len(label), 1):
+            e, k = example[block], label[block]
+            mixed = self.base * self.total[e] + self.gain * weight[block]
+            for w, p in zip(self.model_weights, self.models, strict=True):
+                mixed += w * p[e, k]
+            q[block] = mixed / self.normaliser[e]
+        return q
 
     def blocks(self) -> Iterator[tuple[slice, Floats]]:
         """q in blocks of examples: the slice, and an array of shape (K, block)."""
@@ -89,8 +93,7 @@ class Mixture:
             q = np.zeros((self.n_classes, block.stop - block.start))
             for w, p in zip(self.model_weights, self.models, strict=True):
                 q += w * p[block].T
-            start, stop = np.searchsorted(self.example, (block.start, block.stop))
-            votes = slice(int(start), int(stop))
+            votes = votes_of(self.example, block)
             q[self.label[votes], self.example[votes] - np.uint32(block.start)] += (
                 self.gain * self.weight[votes]
             )
@@ -103,7 +106,7 @@ class Mixture:
         for block, q in self._numerators():
             largest = q >= q.max(axis=0) - TIE * self.normaliser[block]
             label[block] = first_true(largest)
-            tied[block] = largest.sum(axis=0) > 1
+            tied[block] = np.count_nonzero(largest, axis=0) > 1
         return label, tied
 
     def dense(self) -> Floats:
@@ -177,11 +180,18 @@ def example_blocks(n_examples: int, n_classes: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_examples))
 
 
+def votes_of(example: Codes, block: slice) -> slice:
+    """Where the votes of a block of examples are; `example` ascends."""
+    bounds = np.array((block.start, block.stop), dtype=example.dtype)
+    start, stop = np.searchsorted(example, bounds)
+    return slice(int(start), int(stop))
+
+
 def first_true(flags: NDArray[np.bool_]) -> Codes:
     """The first true row of each column."""
     first = np.zeros(flags.shape[1], dtype=np.uint32)
     for k in range(len(flags) - 1, -1, -1):
-        first[flags[k]] = k
+        np.copyto(first, np.uint32(k), where=flags[k])
     return first
 
 
@@ -218,10 +228,10 @@ def cross_entropy(
     """sum_e -sum_k (c[e,k] / n[e]) log p_t[e,k] / log K, over the votes, whose shares are c / n."""
     loss = 0.0
     for block in example_blocks(*probs.shape):
-        start, stop = np.searchsorted(example, (block.start, block.stop))
-        e, k = example[start:stop] - np.uint32(block.start), label[start:stop]
+        votes = votes_of(example, block)
+        e, k = example[votes] - np.uint32(block.start), label[votes]
         log_p = log_softmax(probs[block], temperature)[e, k]
-        loss -= float((share[start:stop] * np.maximum(log_p, np.log(SMALLEST_LOG))).sum())
+        loss -= float((share[votes] * np.maximum(log_p, np.log(SMALLEST_LOG))).sum())
     return loss / float(np.log(probs.shape[1]))
 
 

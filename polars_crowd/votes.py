@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 from polars_crowd import checks, mixing
 from polars_crowd.codes import (
     Codebook,
+    ExampleCodes,
     annotator_codes,
     example_codes,
     id_as_read,
@@ -99,9 +100,10 @@ class Runs:
         """
         scale = float(1 << (62 - _bits(int(self.votes["votes"].max()) + 1)))
         fixed = pl.Series(np.rint(by_annotator * scale).astype(np.int64))
-        running = fixed.gather(self.rows["annotator"]).cum_sum()
-        last = running.gather(self.votes["votes"].cast(pl.Int64).cum_sum() - 1)
-        return (last - last.shift(1, fill_value=0)) / scale
+        is_last = pl.col("vote") != pl.col("vote").shift(-1, fill_value=self.votes.height)
+        running = pl.lit(fixed).gather("annotator").cum_sum()
+        last = self.rows.lazy().select(sum=running, is_last=is_last).filter("is_last").select("sum")
+        return last.select(pl.col("sum") - pl.col("sum").shift(1, fill_value=0)).collect()["sum"] / scale
 
     def leaders(self) -> pl.DataFrame:
         """The votes with the most annotators of their example."""
@@ -142,16 +144,20 @@ def sort_runs(
     coded = _read_codes(log, schema, values)
     annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
     bits = KeyBits(_bits(len(annotators)), _bits(len(values)))
-    example, decode = example_codes(coded["example"], KEY_BITS - bits.annotator - bits.label)
-    key, others = _sorted(bits.pack(example, coded["label"], annotator), coded.drop(LOG_COLUMNS))
-    del coded, example, annotator
-    counts = _run_lengths(bits.example_of(key))
-    if duplicates == "error" and _has_duplicates(bits.pair_of(key), int(counts["len"].max())):
+    example = example_codes(coded["example"], KEY_BITS - bits.annotator - bits.label)
+    key = bits.pack(example, coded["label"], annotator)
+    key, others = _sorted(key, coded.drop(LOG_COLUMNS))
+    del coded, annotator
+    columns = bits.unpack(key)
+    del key
+    counts = _run_lengths(columns["example"])
+    if duplicates == "error" and _has_duplicates(columns["pair"], int(counts["len"].max())):
         raise checks.duplicate_annotations(log)
-    ids = _as_dtype(decode(counts["key"]), schema["example"])
+    ids = _as_dtype(example.decode(counts["key"]), schema["example"])
+    rows = columns.select(pl.col("vote").rle_id().set_sorted(), "annotator").hstack(others)
     return Runs(
-        rows=_rows(key, bits).hstack(others),
-        votes=_votes(key, bits),
+        rows=rows,
+        votes=_votes(_run_lengths(columns["vote"]), 1 << bits.label),
         examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
         models=tuple(checks.read_probabilities(p, ids, names, check_probs) for p in probs),
         book=book or Codebook(values, names, _as_dtype(annotators, schema["annotator"])),
@@ -184,22 +190,26 @@ class KeyBits:
     annotator: int
     label: int
 
-    def pack(self, example: pl.Series, label: pl.Series, annotator: pl.Series) -> pl.Series:
-        columns = pl.DataFrame([example.alias("e"), label.alias("l"), annotator.alias("a")])
-        shifted = pl.col("e") * (1 << self.label) + pl.col("l").cast(pl.UInt64)
+    def pack(self, example: ExampleCodes, label: pl.Series, annotator: pl.Series) -> pl.Series:
+        columns = pl.LazyFrame([example.values.alias("e"), label.alias("l"), annotator.alias("a")])
+        wide = pl.UInt64 if example.values.dtype == pl.UInt64 else pl.Int64
+        code = (pl.col("e").cast(wide) - example.first).cast(pl.UInt64)
+        shifted = code * (1 << self.label) + pl.col("l").cast(pl.UInt64)
         key = shifted * (1 << self.annotator) + pl.col("a").cast(pl.UInt64)
-        return columns.lazy().select(key=key).collect()["key"]
+        return columns.select(key=key).collect()["key"]
 
-    def vote_of(self, key: pl.Series) -> pl.Series:
-        """(example, label): a run per vote."""
-        return key // (1 << self.annotator)
-
-    def example_of(self, key: pl.Series) -> pl.Series:
-        return key // (1 << (self.annotator + self.label))
-
-    def pair_of(self, key: pl.Series) -> pl.Series:
-        """(example, annotator), in the order of the key."""
-        return self.example_of(key) * (1 << self.annotator) + key % (1 << self.annotator)
+    def unpack(self, key: pl.Series) -> pl.DataFrame:
+        """`example`; `vote` = (example, label); `pair` = (example, annotator); `annotator`."""
+        packed = pl.col("key")
+        annotator = packed % (1 << self.annotator)
+        example = packed // (1 << (self.annotator + self.label))
+        columns = key.alias("key").to_frame().lazy().select(
+            example=example,
+            vote=packed // (1 << self.annotator),
+            pair=example * (1 << self.annotator) + annotator,
+            annotator=annotator.cast(pl.UInt32),
+        )
+        return columns.collect()
 
 
 def _bits(n: int) -> int:
@@ -221,15 +231,9 @@ def _run_lengths(sorted_keys: pl.Series) -> pl.DataFrame:
     return keys.group_by("key", maintain_order=True).len().collect()
 
 
-def _rows(key: pl.Series, bits: KeyBits) -> pl.DataFrame:
-    vote = bits.vote_of(key).rle_id().set_sorted()
-    return pl.DataFrame({"vote": vote, "annotator": (key % (1 << bits.annotator)).cast(pl.UInt32)})
-
-
-def _votes(key: pl.Series, bits: KeyBits) -> pl.DataFrame:
-    runs = _run_lengths(bits.vote_of(key))
-    example = (runs["key"] // (1 << bits.label)).rle_id().set_sorted()
-    label = (runs["key"] % (1 << bits.label)).cast(pl.UInt32)
+def _votes(runs: pl.DataFrame, label_range: int) -> pl.DataFrame:
+    example = (runs["key"] // label_range).rle_id().set_sorted()
+    label = (runs["key"] % label_range).cast(pl.UInt32)
     return pl.DataFrame({"example": example, "label": label, "votes": runs["len"]})
 
 

@@ -1,0 +1,40 @@
+"""The counts of labels as cleanlab 2.9 has them where labels are floats: on the wrong classes.
+
+The j-th smallest of the distinct labels of an example counts for class j. See the package's docstring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.calibration import calibrate
+from polars_crowd.crowdlab import vote_shares
+from polars_crowd.mixing import Mixture
+from polars_crowd.votes import Runs
+
+
+def by_rank(run: Runs) -> Runs:
+    """The runs with each label replaced by its rank among the example's distinct labels, from 0."""
+    rank = pl.int_range(pl.len(), dtype=pl.UInt32).over("example")
+    return replace(run, votes=run.votes.with_columns(label=rank))
+
+
+def shares_by_rank(run: Runs) -> Mixture:
+    """q[e,j] = c[e,k] / n[e] for the j-th of e's distinct labels k, with the votes where they are."""
+    shares = vote_shares(run)
+    return replace(
+        shares,
+        models=(vote_shares(by_rank(run)).dense(),),
+        model_weights=np.ones(1),
+        gain=0.0,
+        weight=np.zeros_like(shares.weight),
+    )
+
+
+def calibrate_by_rank(run: Runs) -> Runs:
+    """The runs with the models' probabilities tempered to the counts by rank."""
+    (tempered,), _ = calibrate([by_rank(run)])
+    return replace(run, models=tempered.models)

@@ -1,0 +1,93 @@
+"""The majority vote of a wide matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
+from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide, to_runs
+from polars_crowd.votes import Probabilities, majority_labels
+
+
+def get_majority_vote_label(
+    labels_multiannotator: Labels,
+    pred_probs: NDArray[Any] | None = None,
+    verbose: bool = True,
+) -> NDArray[np.int64]:
+    """The label that most annotators chose, for each example.
+
+    Ties go to the class that the model finds most probable (where pred_probs are given); then to the
+    class with fewest labels in the whole matrix; then to the class whose annotators agree most with the
+    majority votes that were no ties; then to the first class.
+
+    Parameters
+    ----------
+    labels_multiannotator
+        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label.
+    pred_probs
+        Probabilities, (N, K).
+    verbose
+        Whether to check the input, and to print which classes are nobody's consensus.
+
+    Returns
+    -------
+    array of int64, (N,)
+        The majority vote. Without the check, an example without labels counts as one where all classes
+        tie.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `assert_valid_inputs_multiannotator`, when `verbose`.
+
+    Agrees with
+    -----------
+    cleanlab 2.9, `get_majority_vote_label`, but for its last step: a tie that is left goes to the first
+    class, without a warning, where cleanlab draws at random; and a matrix in which every example is tied
+    has a majority vote.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> get_majority_vote_label(np.array([[0, 0, 1], [1, 1, np.nan], [0, 1, np.nan]])).tolist()
+    [0, 1, 0]
+    """
+    wide = read_wide(labels_multiannotator)
+    if verbose:
+        check_labels(wide)
+        if pred_probs is not None:
+            check_pred_probs(pred_probs, wide, ensemble=False)
+    majority = _majority(wide, None if pred_probs is None else as_model(pred_probs))
+    if verbose:
+        caution_lost_classes(wide, majority, "majority_vote")
+    return majority
+
+
+def _majority(wide: Wide, model: Probabilities | None) -> NDArray[np.int64]:
+    n_classes = int(wide.label.max()) + 1 if model is None else model.shape[1]
+    probs = np.zeros((wide.shape[0], n_classes)) if model is None else model
+    majority = _prior_label(probs, wide)
+    run = to_runs(wide, [] if model is None else [model], n_classes)
+    majority[run.examples["example"].to_numpy()] = majority_labels([run])[0].to_numpy()
+    return majority
+
+
+def _prior_label(probs: Probabilities, wide: Wide) -> NDArray[np.int64]:
+    """The most probable class; among several, that with fewest labels; among several, the first."""
+    rarity = np.bincount(wide.label.astype(np.int64), minlength=probs.shape[1])
+    return np.where(probs == probs.max(axis=1, keepdims=True), rarity, np.inf).argmin(axis=1)
+
+
+def caution_lost_classes(wide: Wide, consensus: Positions, method: str) -> None:
+    """Print the classes that annotators chose and that are no example's consensus."""
+    lost = np.setdiff1d(wide.label, consensus).astype(np.int64).tolist()
+    if lost:
+        print(
+            f"CAUTION: with the consensus method '{method}', Number of unique classes has been reduced: a "
+            "model trained on these consensus labels never sees the classes below. They may be too rarely "
+            "chosen to win; consider to correct some of the consensus labels by hand.\n"
+            f"Classes in the original data but not in consensus labels: {lost}"
+        )

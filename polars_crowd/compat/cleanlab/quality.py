@@ -1,0 +1,334 @@
+"""CROWDLAB on a wide matrix of labels, with cleanlab's arguments and results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, cast, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.calibration import calibrate
+from polars_crowd.compat.cleanlab.by_rank import calibrate_by_rank, shares_by_rank
+from polars_crowd.compat.cleanlab.frames import annotation_frame, annotator_frame, example_frame
+from polars_crowd.compat.cleanlab.majority import caution_lost_classes
+from polars_crowd.compat.cleanlab.pandas_extra import pd
+from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
+from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
+from polars_crowd.crowdlab import (
+    Consensus,
+    ConsensusMethod,
+    Crowdlab,
+    Options,
+    QualityMethod,
+    agreement_with_others,
+    consensus_by_method,
+    count_overlap,
+    vote_shares,
+)
+from polars_crowd.errors import shown
+from polars_crowd.label_quality import LabelQualityMethod
+from polars_crowd.mixing import Mixture
+from polars_crowd.partitions import merge
+from polars_crowd.votes import Probabilities, Runs
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+OUT_OF_RANGE = 1e-6
+"""How far a posterior may lie outside [0, 1]."""
+
+
+def get_label_quality_multiannotator(
+    labels_multiannotator: Labels,
+    pred_probs: NDArray[Any],
+    *,
+    consensus_method: str | list[str] = "best_quality",
+    quality_method: str = "crowdlab",
+    calibrate_probs: bool = False,
+    return_detailed_quality: bool = True,
+    return_annotator_stats: bool = True,
+    return_weights: bool = False,
+    verbose: bool = True,
+    label_quality_score_kwargs: Mapping[str, Any] = NO_OPTIONS,
+) -> dict[str, Any]:
+    """Consensus labels and the quality of labels and annotators, by CROWDLAB.
+
+    See `polars_crowd.crowdlab` for the method, and for the same on a long log of any size.
+
+    Parameters
+    ----------
+    labels_multiannotator
+        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label. A
+        frame's columns are the annotators' ids.
+    pred_probs
+        A model's out-of-sample probabilities, (N, K).
+    consensus_method
+        `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list of
+        them: the first gives the main columns, `detailed_label_quality` and `annotator_stats`, the
+        others add columns with the method as suffix.
+    quality_method
+        `"crowdlab"`, or `"agreement"` for shares of votes without the model.
+    calibrate_probs
+        Whether to scale the temperature of pred_probs to the annotators' spread of labels first.
+    return_detailed_quality, return_annotator_stats, return_weights
+        What to return beside `label_quality`.
+    verbose
+        Whether to print cautions: annotators without overlap, classes that are nobody's consensus.
+    label_quality_score_kwargs
+        `method` (`"self_confidence"`, `"normalized_margin"` or `"confidence_weighted_entropy"`) and
+        `adjust_pred_probs` (whether to adjust for class imbalance).
+
+    Returns
+    -------
+    dict
+        * `label_quality`: frame, a row per example: `consensus_label, consensus_quality_score,
+          annotator_agreement, num_annotations`;
+        * `detailed_label_quality`: frame, (N, M), columns `quality_annotator_...`, the quality of each label;
+        * `annotator_stats`: frame, a row per annotator, the worst first: `annotator_quality,
+          agreement_with_consensus, worst_class, num_examples_labeled`. As in cleanlab its
+          `annotator_quality` uses self-confidence where `return_detailed_quality=False`, whatever
+          `label_quality_score_kwargs` say;
+        * `model_weight`: float, and `annotator_weight`: array, (M,). As in cleanlab, of a list of consensus
+          methods they are those of the last.
+
+    Raises
+    ------
+    ValueError
+        Labels or pred_probs that cannot be used (see `assert_valid_inputs_multiannotator`), NaN in
+        pred_probs, posteriors outside [0, 1], a method with an unknown name, or weights asked for with
+        `quality_method="agreement"`.
+    TypeError
+        pred_probs that are no numpy array; an unknown option in `label_quality_score_kwargs`.
+
+    Warns
+    -----
+    UserWarning
+        No two annotators agree on any example.
+
+    Agrees with
+    -----------
+    cleanlab 2.9, `get_label_quality_multiannotator`, to 1e-9, which with `quality_method="agreement"`
+    or `calibrate_probs=True` counts labels on the wrong classes; what differs, and why
+    `polars_crowd.crowdlab` has the right numbers: `help(polars_crowd.compat.cleanlab)`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.array([[0, 0, 1], [1, 1, np.nan], [np.nan, 1, 1], [0, 1, np.nan]])
+    >>> probs = np.array([[0.8, 0.2], [0.3, 0.7], [0.1, 0.9], [0.6, 0.4]])
+    >>> info = get_label_quality_multiannotator(labels, probs)
+    >>> info["label_quality"].round(3)
+       consensus_label  consensus_quality_score  annotator_agreement  num_annotations
+    0                0                    0.789                0.667                3
+    1                1                    0.721                1.000                2
+    2                1                    0.866                1.000                2
+    3                0                    0.609                0.500                2
+    """
+    wide = read_wide(labels_multiannotator)
+    if return_weights and quality_method != "crowdlab":
+        raise ValueError(
+            "Model and annotator weights are only applicable to the crowdlab quality method, "
+            f"not to {quality_method!r}: leave return_weights or quality_method at its default."
+        )
+    check_labels(wide)
+    check_pred_probs(pred_probs, wide, ensemble=False)
+    methods = consensus_method if isinstance(consensus_method, list) else [consensus_method]
+    options = _options(methods, quality_method, label_quality_score_kwargs)
+    fit = _fit(wide, [as_model(pred_probs)], options, calibrate_probs)
+    if verbose:
+        _caution(fit, wide, options.consensus_methods)
+    wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
+    return _info(fit, wide, options, wanted, is_ensemble=False)
+
+
+def get_label_quality_multiannotator_ensemble(
+    labels_multiannotator: Labels,
+    pred_probs: NDArray[Any],
+    *,
+    calibrate_probs: bool = False,
+    return_detailed_quality: bool = True,
+    return_annotator_stats: bool = True,
+    return_weights: bool = False,
+    verbose: bool = True,
+    label_quality_score_kwargs: Mapping[str, Any] = NO_OPTIONS,
+) -> dict[str, Any]:
+    """As `get_label_quality_multiannotator`, with several models; the consensus is `"best_quality"`.
+
+    Parameters
+    ----------
+    labels_multiannotator
+        The wide matrix, (N, M), as there.
+    pred_probs
+        The models' out-of-sample probabilities, (P, N, K).
+    calibrate_probs, return_detailed_quality, return_annotator_stats, return_weights, verbose
+        As there; each model has its own temperature.
+    label_quality_score_kwargs
+        As there.
+
+    Returns
+    -------
+    dict
+        As there; `model_weight` is an array, (P,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        As there.
+
+    Warns
+    -----
+    UserWarning
+        No two annotators agree on any example.
+
+    Agrees with
+    -----------
+    cleanlab 2.9, `get_label_quality_multiannotator_ensemble`, to 1e-9. Two differences: pred_probs are left
+    as they are (with `calibrate_probs=True` cleanlab writes the calibrated ones into them), and
+    `label_quality_score_kwargs` work (cleanlab: TypeError). See also `help(polars_crowd.compat.cleanlab)`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.array([[0, 0, 1], [1, 1, np.nan], [np.nan, 1, 1], [0, 1, np.nan]])
+    >>> probs = np.array([[0.8, 0.2], [0.3, 0.7], [0.1, 0.9], [0.6, 0.4]])
+    >>> both = np.stack([probs, 1 - probs])
+    >>> info = get_label_quality_multiannotator_ensemble(labels, both, return_weights=True)
+    >>> info["label_quality"]["consensus_label"].tolist(), info["model_weight"].shape
+    ([0, 1, 1, 0], (2,))
+    """
+    wide = read_wide(labels_multiannotator)
+    check_labels(wide)
+    check_pred_probs(pred_probs, wide, ensemble=True)
+    options = _options(["best_quality"], "crowdlab", label_quality_score_kwargs)
+    fit = _fit(wide, [as_model(probs) for probs in pred_probs], options, calibrate_probs)
+    if verbose:
+        _caution(fit, wide, ["crowdlab"])
+    wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
+    return _info(fit, wide, options, wanted, is_ensemble=True)
+
+
+# --- options ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to return beside `label_quality`."""
+
+    detailed_quality: bool
+    annotator_stats: bool
+    weights: bool
+
+
+def _options(
+    consensus_methods: Sequence[str], quality_method: str, scoring: Mapping[str, Any]
+) -> Options:
+    if not consensus_methods:
+        raise ValueError("an empty list is not a valid consensus method; name one or more.")
+    for method in consensus_methods:
+        _check_name(method, "consensus method", ConsensusMethod)
+    _check_name(quality_method, "quality method", QualityMethod)
+    label_quality_method, adjust_pred_probs = _label_quality_options(**scoring)
+    return Options(
+        consensus_methods=cast("tuple[ConsensusMethod, ...]", tuple(consensus_methods)),
+        quality_method=cast("QualityMethod", quality_method),
+        label_quality_method=label_quality_method,
+        adjust_pred_probs=adjust_pred_probs,
+    )
+
+
+def _check_name(name: str, what: str, allowed: Any) -> None:
+    if name not in get_args(allowed):
+        raise ValueError(f"{name!r} is not a valid {what}! It must be one of {shown(get_args(allowed))}.")
+
+
+def _label_quality_options(
+    *, method: str = "self_confidence", adjust_pred_probs: bool = False
+) -> tuple[LabelQualityMethod, bool]:
+    """The content of `label_quality_score_kwargs`."""
+    _check_name(method, "scoring method", LabelQualityMethod)
+    if adjust_pred_probs and method == "confidence_weighted_entropy":
+        raise ValueError(f"adjust_pred_probs is not currently supported for {method}.")
+    return cast("LabelQualityMethod", method), adjust_pred_probs
+
+
+# --- the rounds ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What CROWDLAB found: the runs, who overlaps with whom, and each method's consensus."""
+
+    run: Runs
+    overlap: pl.DataFrame
+    found: dict[ConsensusMethod, Consensus]
+
+
+def _fit(
+    wide: Wide, models: Sequence[Probabilities], options: Options, calibrate_probs: bool
+) -> Fit:
+    run = to_runs(wide, models, models[0].shape[1])
+    if calibrate_probs:
+        run = calibrate([run])[0][0] if wide.holds_integers else calibrate_by_rank(run)
+    shares = vote_shares if wide.holds_integers else shares_by_rank
+    overlap = merge([count_overlap(run)], by="annotator")
+    found = consensus_by_method(
+        [run],
+        agreement_with_others(overlap),
+        options,
+        shares if options.quality_method == "agreement" else None,
+    )
+    if not all(_in_range(p) for p in run.models):
+        for consensus in found.values():
+            _check_range(consensus.posteriors[0], options.label_quality_method)
+    return Fit(run, overlap, found)
+
+
+def _in_range(probs: NDArray[Any], tolerance: float = 0.0) -> bool:
+    return bool(probs.min() >= -tolerance and probs.max() <= 1 + tolerance)
+
+
+def _check_range(q: Mixture, method: LabelQualityMethod) -> None:
+    tolerance = 0.0 if method == "confidence_weighted_entropy" else OUT_OF_RANGE
+    if not all(_in_range(block, tolerance) for _, block in q.blocks()):
+        raise ValueError(
+            "Values in pred_probs must be between 0 and 1: all probabilities are required to be in the "
+            "interval [0, 1], and these lead to posteriors that are not. Logits need a softmax."
+        )
+
+
+def _caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
+    """Print what limits the result; `names` are those of the consensus methods."""
+    alone = fit.overlap.filter(pl.col("others") == 0)["annotator"].to_list()
+    if alone and all(consensus.weights for consensus in fit.found.values()):
+        print(
+            f"Annotator(s) {alone} did not annotate any examples that overlap with other annotators; "
+            "their agreement is taken to be the mean of the other annotators'."
+        )
+    for name, consensus in zip(names, fit.found.values(), strict=True):
+        caution_lost_classes(wide, consensus.labels[0].to_numpy(), name)
+
+
+# --- the results -----------------------------------------------------------------------------------
+
+
+def _info(
+    fit: Fit, wide: Wide, options: Options, wanted: Wanted, *, is_ensemble: bool
+) -> dict[str, Any]:
+    result = Crowdlab([fit.run], fit.found, options, None, is_ensemble)
+    info: dict[str, Any] = {"label_quality": example_frame(result, wide)}
+    if wanted.detailed_quality:
+        info["detailed_label_quality"] = annotation_frame(result, wide)
+    if wanted.annotator_stats:
+        scored = result
+        if not wanted.detailed_quality:
+            plain = replace(options, label_quality_method="self_confidence", adjust_pred_probs=False)
+            scored = Crowdlab([fit.run], fit.found, plain, None, is_ensemble)
+        info["annotator_stats"] = annotator_frame(result, scored, wide)
+    if wanted.weights:
+        weights = fit.found[options.consensus_methods[-1]].weights
+        assert weights is not None
+        info["model_weight"] = weights.models if is_ensemble else weights.models[0]
+        info["annotator_weight"] = weights.annotators
+    return info
