@@ -1,10 +1,21 @@
-"""Consensus, annotator quality and label quality from annotation logs, as Polars queries."""
+"""Consensus, annotator quality and label quality from annotation logs, as Polars queries.
 
-from polars_crowd import datasets, simulate
-from polars_crowd.crowdlab import Crowdlab, crowdlab
+import polars_crowd as pc
+
+fit = pc.crowdlab(log, pred_probs)
+fit.examples, fit.annotations, fit.annotators
+"""
+
+from polars_crowd import datasets, namespace, simulate
+from polars_crowd.crowdlab import crowdlab
+from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning
-from polars_crowd.log import from_wide, scan_annotations, scan_pred_probs, to_wide
+from polars_crowd.findings import check_annotations
+from polars_crowd.log import from_wide, scan_annotations, to_wide
+from polars_crowd.pred_probs import scan_pred_probs
 from polars_crowd.votes import majority_vote
+
+namespace.register()
 
 __version__ = "0.1.0"
 
@@ -12,6 +23,7 @@ __all__ = [
     "AnnotationError",
     "AnnotationWarning",
     "Crowdlab",
+    "check_annotations",
     "crowdlab",
     "datasets",
     "from_wide",

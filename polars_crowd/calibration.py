@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from polars_crowd import mixing
-from polars_crowd.votes import Runs
+from polars_crowd.runs import Runs
 
 COARSE = (0.1, 0.2, 0.5, 0.8, 1.0, 2.0, 3.0, 5.0, 8.0)
 STEPS = 4

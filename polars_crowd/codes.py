@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.log import PredProbs, class_names
+from polars_crowd.pred_probs import class_names
 
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -119,7 +119,9 @@ def annotator_codes(
     codes, ids = _own_codes(annotator)
     if known is None:
         return codes, ids
-    place = ids.cast(known.dtype).replace_strict(known, _numbers(len(known)), return_dtype=pl.UInt32)
+    place = ids.cast(known.dtype).replace_strict(
+        known, _numbers(len(known)), return_dtype=pl.UInt32
+    )
     return place.gather(codes), known
 
 
@@ -137,13 +139,21 @@ def _category_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
     names = used.cast(pl.String)
     by_name = names.arg_sort()
     place = used.to_physical().cast(pl.UInt32).gather(by_name)
-    code_of = pl.zeros(int(place.max()) + 1, pl.UInt32, eager=True)
+    code_of = pl.zeros(largest(place) + 1, pl.UInt32, eager=True)
     code_of.scatter(place, _numbers(len(place)))
     return code_of.gather(annotator.to_physical()), names.gather(by_name)
 
 
 def _distinct(ids: pl.Series) -> pl.Series:
     return ids.alias("id").to_frame().lazy().unique().collect()["id"]
+
+
+def smallest(integers: pl.Series) -> int:
+    return int(integers.to_frame().min().item())
+
+
+def largest(integers: pl.Series) -> int:
+    return int(integers.to_frame().max().item())
 
 
 def _numbers(n: int) -> pl.Series:
@@ -170,7 +180,7 @@ class ExampleCodes:
 def example_codes(example: pl.Series, bits: int) -> ExampleCodes:
     """Examples as integers of at most `bits` bits that sort like the ids."""
     if example.dtype.is_integer():
-        first, last = int(example.min()), int(example.max())
+        first, last = smallest(example), largest(example)
         if last - first < 1 << bits:
             return ExampleCodes(example, first, None)
     codes, ids = dense_codes(example)

@@ -40,28 +40,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
 
-from polars_crowd import checks, label_quality
+from polars_crowd import checks
 from polars_crowd.calibration import calibrate as calibrated
+from polars_crowd.codes import largest
+from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import AnnotationWarning, counted, shown
 from polars_crowd.label_quality import LabelQualityMethod
-from polars_crowd.log import open_pred_probs, scan_annotations
+from polars_crowd.log import scan_annotations
 from polars_crowd.mixing import CLIP, Floats, Mixture
 from polars_crowd.partitions import merge
-from polars_crowd.votes import Runs, majority_labels, sort_runs
+from polars_crowd.pred_probs import open_models
+from polars_crowd.runs import Runs, sort_runs
+from polars_crowd.votes import majority_labels
 
 ConsensusMethod = Literal["best_quality", "majority_vote"]
 QualityMethod = Literal["crowdlab", "agreement"]
-
 Shares = Callable[[Runs], Mixture]
-
-EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
-TIE_DECIMALS = 12
 
 
 # --- weights ---------------------------------------------------------------------------------------
@@ -111,7 +110,7 @@ def count_consensus(run: Runs, consensus: pl.Series) -> pl.LazyFrame:
             "label": consensus,
             "multi": run.on_multi,
             "annotations": run.examples["num_annotations"].cast(pl.Int64),
-            "agreement": annotator_agreement(run, consensus),
+            "agreement": run.agreement_with(consensus),
             **errors,
         }
     )
@@ -119,19 +118,14 @@ def count_consensus(run: Runs, consensus: pl.Series) -> pl.LazyFrame:
     return examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
 
 
-def annotator_agreement(run: Runs, consensus: pl.Series) -> pl.Series:
-    """s[e] = c[e,y] / n[e], per example."""
-    return run.votes_for(consensus) / run.examples["num_annotations"]
-
-
 def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Weights:
     """The weights, from the merged counts of a consensus."""
     multi = counts.filter("multi")
     n_multi = int(multi["examples"].sum())
-    consensus_likelihood = multi["agreement"].sum() / n_multi
-    most_common_error = max(1 - int(multi["examples"].max()) / n_multi, CLIP)
+    consensus_likelihood = float(multi["agreement"].sum()) / n_multi
+    most_common_error = max(1 - largest(multi["examples"]) / n_multi, CLIP)
     model_errors = np.array([multi[f"error_{m}"].sum() for m in range(n_models)]) / n_multi
-    mean_annotations = counts["annotations"].sum() / counts["examples"].sum()
+    mean_annotations = int(counts["annotations"].sum()) / int(counts["examples"].sum())
     return Weights(
         consensus_likelihood=consensus_likelihood,
         other_likelihood=(1 - consensus_likelihood) / (n_classes - 1),
@@ -229,310 +223,6 @@ def consensus_by_method(
     return {method: found[method] for method in options.consensus_methods}
 
 
-# --- quality of labels -----------------------------------------------------------------------------
-
-
-def consensus_quality(
-    parts: Sequence[Runs], consensus: Consensus, options: Options
-) -> list[pl.Series]:
-    """The label quality of each example's consensus label, per partition."""
-    if options.quality_method == "agreement":
-        pairs = zip(parts, consensus.labels, strict=True)
-        return [annotator_agreement(run, labels) for run, labels in pairs]
-    codes = [labels.to_numpy() for labels in consensus.labels]
-    posteriors = consensus.posteriors
-    threshold = None
-    if options.adjust_pred_probs:
-        sums = (
-            _threshold_sums({"label": pl.Series(y)}, pl.Series(q.at(y)))
-            for q, y in zip(posteriors, codes, strict=True)
-        )
-        threshold = _thresholds(merge(sums, by="label"), (parts[0].n_classes,))
-    method = options.label_quality_method
-    scores = (
-        label_quality.score_labels(q, y, method, threshold)
-        for q, y in zip(posteriors, codes, strict=True)
-    )
-    return [pl.Series(score) for score in scores]
-
-
-def annotation_quality(
-    parts: Sequence[Runs], consensus: Consensus, options: Options
-) -> list[pl.Expr]:
-    """The label quality of each annotation, per partition, as an expression over its rows."""
-    method, posteriors = options.label_quality_method, consensus.posteriors
-    if not options.adjust_pred_probs:
-        of_votes = (pl.Series(label_quality.score_votes(q, method)) for q in posteriors)
-        return [pl.lit(scores).gather("vote") for scores in of_votes]
-    sums = (
-        _threshold_sums(
-            {
-                "annotator": run.rows["annotator"],
-                "label": run.votes["label"].gather(run.rows["vote"]),
-            },
-            pl.Series(q.at_votes()).gather(run.rows["vote"]),
-        )
-        for q, run in zip(posteriors, parts, strict=True)
-    )
-    shape = (len(parts[0].book.annotators), parts[0].n_classes)
-    thresholds = _thresholds(merge(sums, by=["annotator", "label"]), shape)
-    scores = (
-        label_quality.score_annotations(
-            q, run.rows["vote"].to_numpy(), run.rows["annotator"].to_numpy(), thresholds, method
-        )
-        for q, run in zip(posteriors, parts, strict=True)
-    )
-    return [pl.lit(pl.Series(score)) for score in scores]
-
-
-def _threshold_sums(keys: dict[str, pl.Series], own: pl.Series) -> pl.LazyFrame:
-    """Summary by the given keys: the sum of q[label] and the number of labels."""
-    labels = pl.LazyFrame({**keys, "sum": own})
-    return labels.group_by(list(keys)).agg(pl.col("sum").sum(), count=pl.len())
-
-
-def _thresholds(sums: pl.DataFrame, shape: tuple[int, ...]) -> Floats:
-    totals, counts = np.zeros(shape), np.zeros(shape)
-    at = tuple(sums[key].to_numpy() for key in sums.columns[: len(shape)])
-    totals[at], counts[at] = sums["sum"].to_numpy(), sums["count"].to_numpy()
-    return label_quality.thresholds(totals, counts)
-
-
-# --- quality of annotators -------------------------------------------------------------------------
-
-
-def count_annotations(
-    run: Runs, consensus: pl.Series, consensus_quality: pl.Series, annotation_quality: pl.Expr
-) -> pl.LazyFrame:
-    """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
-    multi examples too, and the sums of the annotations' and the consensus labels' quality."""
-    agrees, multi = run.votes["label"] == run.of_votes(consensus), run.of_votes(run.on_multi)
-    # whether a vote agrees, and whether its example is multi, ride along in the key
-    case = run.votes["label"] * 4 + multi.cast(pl.UInt32) * 2 + agrees.cast(pl.UInt32)
-    n_cases = 4 * run.n_classes
-    fits = len(run.book.annotators) * n_cases < 1 << 32
-    annotator = pl.col("annotator").cast(pl.UInt32 if fits else pl.UInt64)
-    quality_there = run.of_votes(consensus_quality)
-    by_case = (
-        run.rows.lazy()
-        .select(
-            key=annotator * n_cases + pl.lit(case).gather("vote"),
-            label_quality=annotation_quality,
-            consensus_quality=pl.lit(quality_there).gather("vote"),
-        )
-        .group_by("key")
-        .agg(pl.col("label_quality", "consensus_quality").sum(), annotations=pl.len())
-    )
-    agrees_, multi_ = pl.col("key") % 2, pl.col("key") // 2 % 2
-    counts = by_case.select(
-        annotator=(pl.col("key") // n_cases).cast(pl.UInt32),
-        label=(pl.col("key") // 4 % run.n_classes).cast(pl.UInt32),
-        annotations="annotations",
-        agreeing=pl.col("annotations") * agrees_,
-        multi=pl.col("annotations") * multi_,
-        agreeing_multi=pl.col("annotations") * agrees_ * multi_,
-        label_quality="label_quality",
-        consensus_quality="consensus_quality",
-    )
-    return counts.group_by("annotator", "label").agg(pl.all().sum())
-
-
-def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:
-    """The annotators by code, from their merged counts; `model_share` = r, None for agreement."""
-    totals = counts.group_by("annotator").agg(pl.exclude("label").sum())
-    agreement_multi = pl.col("agreeing_multi") / pl.when(pl.col("multi") > 0).then("multi")
-    mean_quality = pl.col("label_quality") / pl.col("annotations")
-    quality = agreement_multi
-    if model_share is not None:
-        quality = model_share * mean_quality + (1 - model_share) * agreement_multi
-    return totals.join(worst_classes(counts), on="annotator").select(
-        "annotator",
-        annotator_quality=quality,
-        agreement_with_consensus=pl.col("agreeing") / pl.col("annotations"),
-        worst_class="label",
-        num_examples_labeled="annotations",
-    )
-
-
-def worst_classes(counts: pl.DataFrame) -> pl.DataFrame:
-    """Each annotator's class with the lowest share of labels that equal the consensus; ties: the class
-    with most annotations, then the highest mean consensus quality, then the first."""
-    share = pl.col("agreeing") / pl.col("annotations")
-    mean_quality = (pl.col("consensus_quality") / pl.col("annotations")).round(TIE_DECIMALS)
-    ranked = counts.sort("annotator", share, -pl.col("annotations"), -mean_quality, "label")
-    return ranked.unique("annotator", keep="first", maintain_order=True).select("annotator", "label")
-
-
-def model_share(weights: Weights, mean_annotations: float) -> float:
-    """r: how much of an annotator's quality is the model's judgement of their labels."""
-    model = weights.models.mean()
-    annotators = weights.annotators.sum() * mean_annotations / len(weights.annotators)
-    return float(model / (model + annotators))
-
-
-# --- the result ------------------------------------------------------------------------------------
-
-
-class Crowdlab:
-    """What CROWDLAB found out about a log. See `crowdlab`.
-
-    Attributes
-    ----------
-    examples : LazyFrame
-        `example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`, and
-        for further consensus methods the first three with the method as suffix. One row per example,
-        sorted by example.
-    annotations : LazyFrame
-        `example, annotator, label, label_quality_score`, then the log's other columns. One row per
-        annotation, sorted by the first three.
-    annotators : DataFrame
-        `annotator, annotator_quality, agreement_with_consensus, worst_class, num_examples_labeled,
-        annotator_weight`, the worst annotator first.
-    model_weight : float, list of float, or None
-        w_m; a list for an ensemble; None for `quality_method="agreement"`.
-    temperature : float, list of float, or None
-        The temperature of the calibrated pred_probs; a list for an ensemble; None if not calibrated.
-    """
-
-    def __init__(
-        self,
-        parts: Sequence[Runs],
-        found: dict[ConsensusMethod, Consensus],
-        options: Options,
-        temperatures: tuple[float, ...] | None,
-        is_ensemble: bool,
-    ) -> None:
-        self._parts = parts
-        self._found = found
-        self._main = next(iter(found.values()))
-        self._options = options
-        self._temperatures = temperatures
-        self._is_ensemble = is_ensemble
-
-    @property
-    def examples(self) -> pl.LazyFrame:
-        frames = [
-            run.examples.select("example").hstack(self._example_columns(i))
-            for i, run in enumerate(self._parts)
-        ]
-        return pl.concat(frames).lazy()
-
-    def _example_columns(self, part: int) -> list[pl.Series]:
-        run, columns = self._parts[part], []
-        for i, (method, consensus) in enumerate(self._found.items()):
-            suffix = f"_{method}" if i else ""
-            label, quality = consensus.labels[part], self._consensus_quality[method][part]
-            values = (run.book.classes.gather(label), quality, annotator_agreement(run, label))
-            names = (name + suffix for name in EXAMPLE_COLUMNS)
-            columns += [v.alias(name) for v, name in zip(values, names, strict=True)]
-        columns.insert(len(EXAMPLE_COLUMNS), run.examples["num_annotations"])
-        return columns
-
-    @property
-    def annotations(self) -> pl.LazyFrame:
-        pairs = zip(self._parts, self._annotation_quality, strict=True)
-        return pl.concat([self._annotations(run, quality) for run, quality in pairs])
-
-    def _annotations(self, run: Runs, quality: pl.Expr) -> pl.LazyFrame:
-        vote = pl.col("vote")
-        return run.rows.lazy().select(
-            example=pl.lit(run.of_votes(run.examples["example"])).gather(vote),
-            annotator=pl.lit(run.book.annotators).gather("annotator"),
-            label=pl.lit(run.book.classes.gather(run.votes["label"])).gather(vote),
-            label_quality_score=quality,
-            **{c: pl.col(c) for c in run.rows.columns if c not in ("vote", "annotator")},
-        )
-
-    @cached_property
-    def annotators(self) -> pl.DataFrame:
-        of_consensus = self._consensus_quality[next(iter(self._found))]
-        columns = (self._parts, self._main.labels, of_consensus, self._annotation_quality)
-        counts = (count_annotations(*of_part) for of_part in zip(*columns, strict=True))
-        merged = merge(counts, by=["annotator", "label"])
-        return self._named(annotator_table(merged, self._model_share))
-
-    @property
-    def _model_share(self) -> float | None:
-        if self._main.weights is None:
-            return None
-        n_examples = sum(run.examples.height for run in self._parts)
-        n_annotations = sum(run.rows.height for run in self._parts)
-        return model_share(self._main.weights, n_annotations / n_examples)
-
-    def _named(self, table: pl.DataFrame) -> pl.DataFrame:
-        """The annotators with their names and weights, worst first."""
-        book, weights = self._parts[0].book, self._main.weights
-        codes = table["annotator"]
-        weight = pl.Series(weights.annotators).gather(codes) if weights else None
-        named = table.with_columns(
-            annotator_weight=weight if weight is not None else pl.lit(None, pl.Float64)
-        )
-        quality = pl.col("annotator_quality", "agreement_with_consensus").round(TIE_DECIMALS)
-        return named.sort(quality, "annotator", nulls_last=True).with_columns(
-            annotator=pl.lit(book.annotators).gather("annotator"),
-            worst_class=pl.lit(book.classes).gather("worst_class"),
-        )
-
-    @cached_property
-    def _consensus_quality(self) -> dict[ConsensusMethod, list[pl.Series]]:
-        return {
-            method: consensus_quality(self._parts, consensus, self._options)
-            for method, consensus in self._found.items()
-        }
-
-    @cached_property
-    def _annotation_quality(self) -> list[pl.Expr]:
-        return annotation_quality(self._parts, self._main, self._options)
-
-    @property
-    def model_weight(self) -> float | list[float] | None:
-        weights = self._main.weights
-        return self._of_models(None if weights is None else weights.models.tolist())
-
-    @property
-    def temperature(self) -> float | list[float] | None:
-        return self._of_models(None if self._temperatures is None else list(self._temperatures))
-
-    def _of_models(self, values: list[float] | None) -> float | list[float] | None:
-        return values if values is None or self._is_ensemble else values[0]
-
-    def posterior(self) -> pl.LazyFrame:
-        """q[e,k]: `example` and one column per class, the rows of which sum to 1."""
-        names = self._parts[0].book.names
-        frames = (
-            pl.DataFrame(q.dense(), schema=list(names)).select(run.examples["example"], pl.all())
-            for run, q in zip(self._parts, self._main.posteriors, strict=True)
-        )
-        return pl.concat(frames).lazy()
-
-    def __repr__(self) -> str:
-        n_examples = sum(run.examples.height for run in self._parts)
-        n_annotations = sum(run.rows.height for run in self._parts)
-        book = self._parts[0].book
-        methods = ", ".join(self._found)
-        header = (
-            f"CROWDLAB ({methods}; quality by {self._options.quality_method}): "
-            f"{counted(n_examples, 'example')}, {counted(len(book.annotators), 'annotator')}, "
-            f"{counted(n_annotations, 'annotation')}, {counted(len(book.classes), 'class')}; "
-            f"model weight {_text(self.model_weight)}, temperature {_text(self.temperature)}"
-        )
-        heads = (
-            f"{name}\n{frame}"
-            for name, frame in (
-                ("examples", self.examples.head().collect()),
-                ("annotations", self.annotations.head().collect()),
-                ("annotators, worst first", self.annotators.head()),
-            )
-        )
-        return "\n\n".join((header, *heads))
-
-
-def _text(value: float | list[float] | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value:.4g}" if isinstance(value, float) else ", ".join(f"{v:.4g}" for v in value)
-
-
 # --- the method ------------------------------------------------------------------------------------
 
 
@@ -622,11 +312,9 @@ def crowdlab(
     └─────────────────┴─────────────────────────┘
     """
     options = _options(consensus_method, quality_method, label_quality_method, adjust_pred_probs)
-    is_ensemble = isinstance(pred_probs, (list, tuple))
-    models = [open_pred_probs(p, classes=classes) for p in (pred_probs if is_ensemble else [pred_probs])]
-    if not models:
-        raise checks.no_models()
+    models = open_models(pred_probs, classes)
     run = sort_runs(scan_annotations(log), models, classes=classes, duplicates=duplicates)
+    is_ensemble = isinstance(pred_probs, (list, tuple))
     return fit([run], options, calibrate=calibrate, is_ensemble=is_ensemble)
 
 
@@ -659,12 +347,16 @@ def _options(
     given = [consensus_method] if isinstance(consensus_method, str) else list(consensus_method)
     if not given or len(set(given)) < len(given):
         raise ValueError(f"consensus_method={given!r}; give one method, or several different ones.")
-    choices = [("consensus_method", method, ConsensusMethod) for method in given]
+    choices: list[tuple[str, str, Any]] = [
+        ("consensus_method", method, ConsensusMethod) for method in given
+    ]
     choices.append(("quality_method", quality_method, QualityMethod))
     choices.append(("label_quality_method", label_quality_method, LabelQualityMethod))
     for name, value, allowed in choices:
         if value not in get_args(allowed):
-            raise ValueError(f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}.")
+            raise ValueError(
+                f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}."
+            )
     if adjust_pred_probs and label_quality_method == "confidence_weighted_entropy":
         raise ValueError(
             "adjust_pred_probs=True does not go with label_quality_method="
@@ -684,7 +376,9 @@ def _check_overlap(parts: Sequence[Runs], overlap: pl.DataFrame) -> None:
             "They get the mean weight of the others."
         )
     if overlap["agreeing"].sum() == 0:
-        _warn("no two annotators agree on any example; check that the labels mean what they should.")
+        _warn(
+            "no two annotators agree on any example; check that the labels mean what they should."
+        )
 
 
 def _warn_of_lost_classes(parts: Sequence[Runs], labels: Sequence[pl.Series]) -> None:

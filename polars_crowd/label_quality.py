@@ -17,11 +17,15 @@ labels, or those of one annotator), at least 2e-6, and 2 for a class that is not
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from polars_crowd.mixing import CLIP, Codes, Floats, Mixture
+from polars_crowd.partitions import merge
+from polars_crowd.runs import Runs
 
 LabelQualityMethod = Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
 
@@ -42,7 +46,7 @@ def score_labels(
     if threshold is None:
         return _score(q, everywhere, label, q.at(label), method)
     shift, scale = threshold.max(), adjusted_sum(q.row_sums(), threshold)
-    own = (q.at(label) - threshold[label] + shift) / scale
+    own: Floats = (q.at(label) - threshold[label] + shift) / scale
     if method == "self_confidence":
         return own
     rival = (rival_of(everywhere, label, *q.top_two(threshold)) + shift) / scale
@@ -56,14 +60,16 @@ def score_annotations(
     example, label = q.example[vote], q.label[vote]
     shift = thresholds.max(axis=1)[annotator]
     scale = adjusted_sum(q.row_sums()[example], thresholds[annotator])
-    own = (q.at_votes()[vote] - thresholds[annotator, label] + shift) / scale
+    own: Floats = (q.at_votes()[vote] - thresholds[annotator, label] + shift) / scale
     if method == "self_confidence":
         return own
     rival = (q.runner_up(example, label, thresholds, annotator) + shift) / scale
     return normalized_margin(own, rival)
 
 
-def _score(q: Mixture, example: Codes, label: Codes, own: Floats, method: LabelQualityMethod) -> Floats:
+def _score(
+    q: Mixture, example: Codes, label: Codes, own: Floats, method: LabelQualityMethod
+) -> Floats:
     if method == "self_confidence":
         return own
     if method == "normalized_margin":
@@ -95,4 +101,70 @@ def thresholds(sums: Floats, counts: Floats) -> Floats:
 
 def adjusted_sum(row_sum: Floats, threshold: Floats) -> Floats:
     """sum_j ( q[j] - t[j] + max t )."""
-    return row_sum + threshold.shape[-1] * threshold.max(axis=-1) - threshold.sum(axis=-1)
+    total: Floats = row_sum + threshold.shape[-1] * threshold.max(axis=-1) - threshold.sum(axis=-1)
+    return total
+
+
+# --- over partitions -------------------------------------------------------------------------------
+
+
+def score_consensus(
+    parts: Sequence[Runs],
+    labels: Sequence[pl.Series],
+    posteriors: Sequence[Mixture],
+    method: LabelQualityMethod,
+    adjust: bool,
+) -> list[pl.Series]:
+    """The label quality of each example's consensus label, per partition."""
+    codes = [y.to_numpy() for y in labels]
+    threshold = None
+    if adjust:
+        own = (q.at(y) for q, y in zip(posteriors, codes, strict=True))
+        sums = (_threshold_sums({"label": y}, q) for y, q in zip(labels, own, strict=True))
+        threshold = _merged_thresholds(sums, (parts[0].n_classes,))
+    pairs = zip(posteriors, codes, strict=True)
+    return [pl.Series(score_labels(q, y, method, threshold)) for q, y in pairs]
+
+
+def score_rows(
+    parts: Sequence[Runs],
+    posteriors: Sequence[Mixture],
+    method: LabelQualityMethod,
+    adjust: bool,
+) -> list[pl.Expr]:
+    """The label quality of each annotation, per partition, as an expression over its rows."""
+    if not adjust:
+        of_votes = (pl.Series(score_votes(q, method)) for q in posteriors)
+        return [pl.lit(scores).gather("vote") for scores in of_votes]
+    pairs = list(zip(posteriors, parts, strict=True))
+    sums = (_threshold_sums(_keys(run), q.at_votes()[_vote(run)]) for q, run in pairs)
+    own = _merged_thresholds(sums, (len(parts[0].book.annotators), parts[0].n_classes))
+    scores = (
+        score_annotations(q, _vote(run), run.rows["annotator"].to_numpy(), own, method)
+        for q, run in pairs
+    )
+    return [pl.lit(pl.Series(score)) for score in scores]
+
+
+def _vote(run: Runs) -> Codes:
+    return run.rows["vote"].to_numpy()
+
+
+def _keys(run: Runs) -> dict[str, pl.Series]:
+    label = run.votes["label"].gather(run.rows["vote"])
+    return {"annotator": run.rows["annotator"], "label": label}
+
+
+def _threshold_sums(keys: dict[str, pl.Series], own: Floats) -> pl.LazyFrame:
+    """Summary by the given keys: the sum of q[label] and the number of labels."""
+    labels = pl.LazyFrame({**keys, "sum": own})
+    return labels.group_by(list(keys)).agg(pl.col("sum").sum(), count=pl.len())
+
+
+def _merged_thresholds(sums: Iterable[pl.LazyFrame], shape: tuple[int, ...]) -> Floats:
+    keys = ["annotator", "label"][-len(shape) :]
+    merged = merge(sums, by=keys)
+    totals, counts = np.zeros(shape), np.zeros(shape)
+    at = tuple(merged[key].to_numpy() for key in keys)
+    totals[at], counts[at] = merged["sum"].to_numpy(), merged["count"].to_numpy()
+    return thresholds(totals, counts)

@@ -1,15 +1,14 @@
-"""The one door in: any frame, file or dataset becomes a lazy log or lazy pred_probs.
+"""The door for annotations: any frame, file or dataset becomes a lazy log.
 
 A **log** is a LazyFrame with the columns `example`, `annotator`, `label`, one row per annotation, and
-whatever other columns travel along. **pred_probs** are a model's class probabilities, one row per
-example. Nothing here reads more than a schema; what the rows hold is checked where they are used.
+whatever other columns travel along. Nothing here reads more than a schema; what the rows hold is checked
+where they are used.
 """
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ import polars as pl
 from polars_crowd.errors import AnnotationError, missing_column, shown
 
 LOG_COLUMNS = ("example", "annotator", "label")
-PROBABILITIES = "pred_probs"
-"""The name of a single column that holds all of an example's probabilities."""
 
-READERS = {
+READERS: dict[str, Callable[[str], pl.LazyFrame]] = {
     ".parquet": pl.scan_parquet,
     ".pq": pl.scan_parquet,
     ".csv": pl.scan_csv,
@@ -124,7 +121,8 @@ def open_frame(source: Any, what: str) -> pl.LazyFrame:
             raise AnnotationError(f"{what} is an empty list; give at least one frame or path.")
         return pl.concat([open_frame(part, what) for part in source], how="vertical_relaxed")
     if type(source).__module__.partition(".")[0] == "pandas":
-        return pl.from_pandas(source).lazy()
+        frame: pl.DataFrame = pl.from_pandas(source)
+        return frame.lazy()
     if hasattr(source, "__arrow_c_stream__"):
         return pl.DataFrame(source).lazy()
     raise TypeError(
@@ -160,230 +158,6 @@ def _directory_suffix(path: str, what: str) -> str:
             f"it must hold files of one kind among {', '.join(READERS)}."
         )
     return known[0]
-
-
-@dataclass(frozen=True)
-class PredProbs:
-    """pred_probs before they are read: a lazy frame and what its columns mean.
-
-    `frame` has `example` and either one column per class, in the order of `names`, or one Array
-    column `pred_probs` whose entries are in that order.
-    """
-
-    frame: pl.LazyFrame
-    names: tuple[str, ...]
-    is_array: bool = False
-
-
-def scan_pred_probs(
-    source: Any,
-    *,
-    example: str | Sequence[Any] = "example",
-    classes: Sequence[Any] | Mapping[str, Any] | None = None,
-) -> pl.LazyFrame | list[pl.LazyFrame]:
-    """A model's predicted class probabilities as a lazy frame: `example` and one column per class.
-
-    Parameters
-    ----------
-    source
-        Anything `scan_annotations` takes, holding the probabilities in one of four forms:
-
-        * one column per class, named like the class (`"cat"`, `"3"`, `"true"`);
-        * one Array or List column with the probabilities of all classes in the order of `classes`;
-        * a long frame with the columns `label` and `probability` beside the example (an absent pair
-          counts as probability 0);
-        * a numpy matrix of shape (examples, classes), with the examples' ids as `example`.
-
-        A list of these is an ensemble, one entry per model.
-    example
-        The name of the example column; for a numpy matrix, the sequence of the examples' ids.
-    classes
-        The classes. For one column per class: which columns to use, in which order, or a mapping
-        from column to class (`{"p_cat": "cat"}`). For an Array column or a matrix: what the entries
-        mean; without it they mean the integers 0 .. K-1. For a long frame: the classes, if they are
-        not to be read from the data.
-
-    Returns
-    -------
-    LazyFrame, or a list of them for an ensemble
-        `example` and K columns of probabilities in [0, 1]. A row's probabilities must sum to 1; that
-        is checked where they are used.
-
-    Raises
-    ------
-    AnnotationError
-        A column is missing, or a column that is no probability is in the way.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> scan_pred_probs(np.array([[0.9, 0.1]]), example=["e1"], classes=["cat", "dog"]).collect()
-    shape: (1, 3)
-    ┌─────────┬─────┬─────┐
-    │ example ┆ cat ┆ dog │
-    │ ---     ┆ --- ┆ --- │
-    │ str     ┆ f64 ┆ f64 │
-    ╞═════════╪═════╪═════╡
-    │ e1      ┆ 0.9 ┆ 0.1 │
-    └─────────┴─────┴─────┘
-    """
-    if isinstance(source, (list, tuple)):
-        return [_wide(open_pred_probs(model, example=example, classes=classes)) for model in source]
-    return _wide(open_pred_probs(source, example=example, classes=classes))
-
-
-def _wide(probs: PredProbs) -> pl.LazyFrame:
-    if not probs.is_array:
-        return probs.frame
-    entries = [pl.col(PROBABILITIES).arr.get(k).alias(name) for k, name in enumerate(probs.names)]
-    return probs.frame.select("example", *entries)
-
-
-def open_pred_probs(
-    source: Any,
-    *,
-    example: str | Sequence[Any] = "example",
-    classes: Sequence[Any] | Mapping[str, Any] | None = None,
-) -> PredProbs:
-    """One model's probabilities from any source, still unread."""
-    if isinstance(source, PredProbs):
-        return source
-    if isinstance(source, np.ndarray):
-        return _from_matrix(source, example, classes)
-    if not isinstance(example, str):
-        raise TypeError(
-            "example must be a column's name; ids beside the probabilities go with a numpy matrix only."
-        )
-    frame = open_frame(source, "pred_probs")
-    schema = frame.collect_schema()
-    if example not in schema:
-        advice = "Say which column it is: pc.scan_pred_probs(probs, example=...)."
-        raise missing_column("pred_probs", example, list(schema), advice)
-    frame = frame.rename({example: "example"})
-    others = [c for c in schema if c != example]
-    nested = [c for c in others if isinstance(schema[c], (pl.Array, pl.List))]
-    if {"label", "probability"} <= set(others):
-        return _from_long(frame, classes)
-    if nested:
-        return _from_array(frame, nested, schema, classes)
-    return _from_columns(frame, others, schema, classes)
-
-
-def _from_columns(
-    frame: pl.LazyFrame,
-    others: list[str],
-    schema: pl.Schema,
-    classes: Sequence[Any] | Mapping[str, Any] | None,
-) -> PredProbs:
-    meaning = classes if isinstance(classes, Mapping) else None
-    columns = list(meaning) if meaning else class_names(classes) if classes is not None else others
-    for column in columns:
-        if column not in others:
-            advice = "Name the columns by class, or map them: classes={'column': class}."
-            raise missing_column("pred_probs", column, others, advice)
-    no_numbers = [c for c in columns if not schema[c].is_numeric()]
-    if no_numbers:
-        raise AnnotationError(
-            f"pred_probs: the columns {shown(no_numbers)} hold no numbers. Drop them, or say which "
-            "columns are classes: pc.scan_pred_probs(probs, classes=[...])."
-        )
-    names = class_names(list(meaning.values())) if meaning else columns
-    renamed = [pl.col(c).alias(n) for c, n in zip(columns, names, strict=True)]
-    return PredProbs(frame.select("example", *renamed), tuple(names))
-
-
-def _from_array(
-    frame: pl.LazyFrame,
-    nested: list[str],
-    schema: pl.Schema,
-    classes: Sequence[Any] | Mapping[str, Any] | None,
-) -> PredProbs:
-    if len(nested) > 1:
-        raise AnnotationError(
-            f"pred_probs has several Array or List columns ({shown(nested)}). Keep one."
-        )
-    dtype = schema[nested[0]]
-    names = class_names(list(classes)) if classes is not None else None
-    if isinstance(dtype, pl.Array):
-        size = dtype.size
-    else:
-        size = len(names) if names else int(_list_size(frame, nested[0]))
-    names = names or [str(k) for k in range(size)]
-    if len(names) != size:
-        raise AnnotationError(
-            f"pred_probs: column {nested[0]!r} has {size} entries a row, but classes has {len(names)}."
-        )
-    entries = pl.col(nested[0])
-    if isinstance(dtype, pl.List):
-        _check_list_sizes(frame, nested[0], size)
-        entries = entries.list.to_array(size)
-    return PredProbs(frame.select("example", entries.alias(PROBABILITIES)), tuple(names), True)
-
-
-def _list_size(frame: pl.LazyFrame, column: str) -> int:
-    size = frame.select(pl.col(column).list.len().max()).collect().item()
-    return int(size or 0)
-
-
-def _check_list_sizes(frame: pl.LazyFrame, column: str, size: int) -> None:
-    other = frame.filter(pl.col(column).list.len() != size).select("example").collect()
-    if other.height:
-        raise AnnotationError(
-            f"pred_probs: {other.height:,} rows of column {column!r} do not have {size} entries, "
-            f"first for the examples {shown(other['example'].to_list())}. Each row needs one per class."
-        )
-
-
-def _from_long(
-    frame: pl.LazyFrame, classes: Sequence[Any] | Mapping[str, Any] | None
-) -> PredProbs:
-    names = class_names(list(classes)) if classes is not None else _labels_in(frame)
-    label = pl.col("label").cast(pl.String)
-    probability = pl.col("probability")
-    columns = [
-        pl.when(label.count().gt(label.n_unique()))
-        .then(None)
-        .otherwise(probability.filter(label == name).sum())
-        .alias(name)
-        for name in names
-    ]
-    return PredProbs(frame.group_by("example").agg(columns), tuple(names))
-
-
-def _labels_in(frame: pl.LazyFrame) -> list[str]:
-    labels = frame.select(pl.col("label").unique().sort().cast(pl.String)).collect()
-    return labels["label"].drop_nulls().to_list()
-
-
-def _from_matrix(
-    matrix: np.ndarray,
-    example: str | Sequence[Any],
-    classes: Sequence[Any] | Mapping[str, Any] | None,
-) -> PredProbs:
-    if isinstance(example, str):
-        raise AnnotationError(
-            "a numpy matrix of pred_probs needs the ids of its rows: "
-            "pc.scan_pred_probs(matrix, example=ids, classes=[...])."
-        )
-    if matrix.ndim != 2 or len(matrix) != len(example):
-        raise AnnotationError(
-            f"pred_probs of shape {matrix.shape} do not fit {len(example)} example ids; "
-            "the matrix must be (examples, classes)."
-        )
-    names = class_names(list(classes) if classes is not None else list(range(matrix.shape[1])))
-    if len(names) != matrix.shape[1]:
-        raise AnnotationError(f"pred_probs has {matrix.shape[1]} columns, but classes has {len(names)}.")
-    frame = pl.DataFrame({"example": pl.Series(example), PROBABILITIES: np.ascontiguousarray(matrix)})
-    return PredProbs(frame.lazy(), tuple(names), True)
-
-
-def class_names(classes: Sequence[Any]) -> list[str]:
-    """Classes as column names: the text of each class, as Polars writes it.
-
-    >>> class_names([3, True, "cat"])
-    ['3', 'true', 'cat']
-    """
-    return [str(c).lower() if isinstance(c, (bool, np.bool_)) else str(c) for c in classes]
 
 
 def from_wide(
@@ -472,7 +246,7 @@ def _column(values: np.ndarray) -> pl.Series:
     if values.dtype != object:
         return pl.Series(values)
     # NaN is the only value that differs from itself
-    return pl.Series([None if v is None or v != v else v for v in values.tolist()])  # noqa: PLR0124
+    return pl.Series([None if v is None or v != v else v for v in values.tolist()])
 
 
 def _integers_again(frame: pl.DataFrame) -> list[pl.Expr]:

@@ -51,12 +51,13 @@ class Mixture:
     @cached_property
     def total(self) -> Floats:
         """W[e], shape (N,)."""
-        return np.bincount(self.example, self.weight)
+        return np.bincount(self.example, self.weight).astype(np.float64, copy=False)
 
     @cached_property
     def normaliser(self) -> Floats:
         """sum_m w_m + W[e], shape (N,)."""
-        return self.model_weights.sum() + self.total
+        normaliser: Floats = self.total + self.model_weights.sum()
+        return normaliser
 
     def at_votes(self) -> Floats:
         """q at the classes that were chosen, one value per vote."""

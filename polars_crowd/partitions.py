@@ -33,4 +33,3 @@ def merge(summaries: Iterable[pl.LazyFrame], by: str | Sequence[str]) -> pl.Data
 
 def _added(left: pl.DataFrame, right: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return pl.concat([left, right]).group_by(keys).agg(pl.all().sum())
-

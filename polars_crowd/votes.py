@@ -1,15 +1,7 @@
-"""The sorted runs of a log, and the majority vote with its tie-breaks.
+"""Majority vote: the label with the most votes, and what breaks its ties.
 
-Inside a partition (a set of whole examples) the log is encoded to integer codes and sorted once by
-(example, label, annotator). From then on everything is a run: the votes of a (example, label) are a run
-of rows, an example is a run of votes. Three frames hold all that a method needs:
-
-* rows: `vote`, `annotator`: one row per annotation, pointing at its vote;
-* votes: `example`, `label`, `votes`: one row per (example, label) that occurs, pointing at its example;
-* examples: `example` (the id), `num_annotations`.
-
-**Majority vote.** With c[e,k] votes for class k on example e, the candidates on e are the classes with
-the largest c[e,k]. Ties are narrowed, each step among the classes still tied, by
+With c[e,k] votes for class k on example e, the candidates on e are the classes with the largest c[e,k].
+Ties are narrowed, each step among the classes still tied, by
 
 1. the largest model probability p[e,k], where pred_probs are given;
 2. the smallest number of annotations of k in the whole log;
@@ -25,232 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from polars_crowd import checks, mixing
-from polars_crowd.codes import (
-    Codebook,
-    ExampleCodes,
-    annotator_codes,
-    example_codes,
-    id_as_read,
-    label_code,
-    resolve_classes,
-)
-from polars_crowd.log import LOG_COLUMNS, PredProbs
+from polars_crowd.codes import label_code, resolve_classes
+from polars_crowd.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.partitions import merge
-
-Floats = mixing.Floats
-Probabilities = NDArray[np.floating[Any]]
+from polars_crowd.pred_probs import (
+    PredProbs,
+    class_names,
+    found_probabilities,
+    lookup,
+    open_models,
+)
+from polars_crowd.runs import Runs, run_lengths
 
 EXACT = 1e-12
 """Means of agreement closer than this are tied: the order of a sum must not decide a vote."""
-KEY_BITS = 63
-NEAR = 32
-"""Up to this many annotations per example, duplicates are looked for among neighbours."""
-
-
-@dataclass(frozen=True)
-class Runs:
-    """One partition of a log as sorted runs, with the models' probabilities beside its examples."""
-
-    rows: pl.DataFrame
-    """`vote` (position in `votes`), `annotator` (code), then the log's other columns."""
-    votes: pl.DataFrame
-    """`example` (position in `examples`), `label` (code), `votes` = c[e,k]."""
-    examples: pl.DataFrame
-    """`example` (id), `num_annotations` = n[e]."""
-    models: tuple[Probabilities, ...]
-    """One (N, K) array per model."""
-    book: Codebook
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.book.classes)
-
-    @cached_property
-    def on_multi(self) -> pl.Series:
-        """Whether each example has more than one annotation."""
-        return self.examples["num_annotations"] > 1
-
-    @cached_property
-    def top_classes(self) -> tuple[pl.Series, ...]:
-        """Each model's most probable class of each example."""
-        return tuple(pl.Series(mixing.top_class(p)) for p in self.models)
-
-    def of_votes(self, examples: pl.Series) -> pl.Series:
-        """A value per example, repeated for each of its votes."""
-        return examples.gather(self.votes["example"])
-
-    def votes_for(self, labels: pl.Series) -> pl.Series:
-        """c[e, label[e]]: how many annotators chose the given label of each example."""
-        chosen = self.votes.filter(pl.col("label") == pl.lit(labels).gather("example"))
-        counts = pl.zeros(len(labels), chosen["votes"].dtype, eager=True)
-        return counts.scatter(chosen["example"], chosen["votes"])
-
-    def sum_over_votes(self, by_annotator: Floats) -> pl.Series:
-        """The sum, over the annotators of each vote, of a value in [0, 1] per annotator.
-
-        Runs are sums of running sums: in fixed point, where they are exact in any order and may wrap.
-        """
-        scale = float(1 << (62 - _bits(int(self.votes["votes"].max()) + 1)))
-        fixed = pl.Series(np.rint(by_annotator * scale).astype(np.int64))
-        is_last = pl.col("vote") != pl.col("vote").shift(-1, fill_value=self.votes.height)
-        running = pl.lit(fixed).gather("annotator").cum_sum()
-        last = self.rows.lazy().select(sum=running, is_last=is_last).filter("is_last").select("sum")
-        return last.select(pl.col("sum") - pl.col("sum").shift(1, fill_value=0)).collect()["sum"] / scale
-
-    def leaders(self) -> pl.DataFrame:
-        """The votes with the most annotators of their example."""
-        by_example = self.votes.lazy().group_by("example", maintain_order=True)
-        most = by_example.agg(pl.col("votes").max()).collect()["votes"]
-        return self.votes.filter(pl.col("votes") == pl.lit(most).gather("example"))
-
-    def vote_rows(self) -> pl.LazyFrame:
-        """`example`, `label`, `annotator` of every annotation, as positions and codes."""
-        return self.rows.lazy().select(
-            *(pl.lit(self.votes[c]).gather("vote").alias(c) for c in ("example", "label")), "annotator"
-        )
-
-
-# --- from a log to sorted runs ---------------------------------------------------------------------
-
-
-def sort_runs(
-    log: pl.LazyFrame,
-    probs: Sequence[PredProbs],
-    *,
-    classes: Sequence[Any] | None = None,
-    duplicates: checks.Duplicates = "error",
-    book: Codebook | None = None,
-    check_probs: bool = True,
-) -> Runs:
-    """Read one partition of a log, with the probabilities of its examples, into sorted runs.
-
-    `book` holds the classes and annotators of the whole log where this is a part of it.
-    """
-    log = checks.without_duplicates(log, duplicates)
-    schema = log.collect_schema()
-    values, names = (
-        (book.classes, book.names)
-        if book
-        else resolve_classes(schema["label"], probs[0].names, classes)
-    )
-    coded = _read_codes(log, schema, values)
-    annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
-    bits = KeyBits(_bits(len(annotators)), _bits(len(values)))
-    example = example_codes(coded["example"], KEY_BITS - bits.annotator - bits.label)
-    key = bits.pack(example, coded["label"], annotator)
-    key, others = _sorted(key, coded.drop(LOG_COLUMNS))
-    del coded, annotator
-    columns = bits.unpack(key)
-    del key
-    counts = _run_lengths(columns["example"])
-    if duplicates == "error" and _has_duplicates(columns["pair"], int(counts["len"].max())):
-        raise checks.duplicate_annotations(log)
-    ids = _as_dtype(example.decode(counts["key"]), schema["example"])
-    rows = columns.select(pl.col("vote").rle_id().set_sorted(), "annotator").hstack(others)
-    return Runs(
-        rows=rows,
-        votes=_votes(_run_lengths(columns["vote"]), 1 << bits.label),
-        examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
-        models=tuple(checks.read_probabilities(p, ids, names, check_probs) for p in probs),
-        book=book or Codebook(values, names, _as_dtype(annotators, schema["annotator"])),
-    )
-
-
-def _read_codes(log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series) -> pl.DataFrame:
-    """The log in memory: ids as they are read, labels as codes."""
-    others = [c for c in schema if c not in LOG_COLUMNS]
-    coded = log.select(
-        id_as_read("example", schema["example"]),
-        id_as_read("annotator", schema["annotator"]),
-        label_code(schema["label"], classes).alias("label"),
-        *others,
-    ).collect()
-    if coded.is_empty():
-        raise checks.no_annotations()
-    for column in ("example", "annotator"):
-        if coded[column].null_count():
-            raise checks.null_ids(log, column)
-    if coded["label"].null_count():
-        raise checks.unknown_labels(log, classes)
-    return coded
-
-
-@dataclass(frozen=True)
-class KeyBits:
-    """How (example, label, annotator) are packed into one integer that sorts like the triple."""
-
-    annotator: int
-    label: int
-
-    def pack(self, example: ExampleCodes, label: pl.Series, annotator: pl.Series) -> pl.Series:
-        columns = pl.LazyFrame([example.values.alias("e"), label.alias("l"), annotator.alias("a")])
-        wide = pl.UInt64 if example.values.dtype == pl.UInt64 else pl.Int64
-        code = (pl.col("e").cast(wide) - example.first).cast(pl.UInt64)
-        shifted = code * (1 << self.label) + pl.col("l").cast(pl.UInt64)
-        key = shifted * (1 << self.annotator) + pl.col("a").cast(pl.UInt64)
-        return columns.select(key=key).collect()["key"]
-
-    def unpack(self, key: pl.Series) -> pl.DataFrame:
-        """`example`; `vote` = (example, label); `pair` = (example, annotator); `annotator`."""
-        packed = pl.col("key")
-        annotator = packed % (1 << self.annotator)
-        example = packed // (1 << (self.annotator + self.label))
-        columns = key.alias("key").to_frame().lazy().select(
-            example=example,
-            vote=packed // (1 << self.annotator),
-            pair=example * (1 << self.annotator) + annotator,
-            annotator=annotator.cast(pl.UInt32),
-        )
-        return columns.collect()
-
-
-def _bits(n: int) -> int:
-    """How many bits hold 0 .. n-1."""
-    return max(n - 1, 1).bit_length()
-
-
-def _sorted(key: pl.Series, others: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
-    if not others.width:
-        return key.sort(), others
-    frame = others.select(pl.all().name.prefix("other_")).with_columns(key.alias("key"))
-    frame = frame.lazy().sort("key", maintain_order=True).collect()
-    return frame["key"], frame.drop("key").rename(lambda c: c.removeprefix("other_"))
-
-
-def _run_lengths(sorted_keys: pl.Series) -> pl.DataFrame:
-    """`key` and `len` of each run of equal keys."""
-    keys = sorted_keys.alias("key").set_sorted().to_frame().lazy()
-    return keys.group_by("key", maintain_order=True).len().collect()
-
-
-def _votes(runs: pl.DataFrame, label_range: int) -> pl.DataFrame:
-    example = (runs["key"] // label_range).rle_id().set_sorted()
-    label = (runs["key"] % label_range).cast(pl.UInt32)
-    return pl.DataFrame({"example": example, "label": label, "votes": runs["len"]})
-
-
-def _has_duplicates(pairs: pl.Series, longest: int) -> bool:
-    """Whether an (example, annotator) pair occurs twice; `longest` = the most rows of an example."""
-    distances = range(1, longest)
-    if longest > NEAR:
-        pairs, distances = pairs.sort(), range(1, 2)
-    n = len(pairs)
-    return any(bool((pairs.slice(d) == pairs.slice(0, n - d)).any()) for d in distances)
-
-
-def _as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Ids in the type they had in the log."""
-    if dtype == pl.Boolean and ids.dtype.is_integer():
-        return ids == 1
-    return ids.cast(dtype)
 
 
 # --- the majority vote, step by step ---------------------------------------------------------------
@@ -262,7 +47,9 @@ def _as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
 def narrow(candidates: pl.LazyFrame, by: str, tolerance: float = 0.0) -> pl.LazyFrame:
     """The candidates of each example that are largest by a column."""
     largest = pl.col(by).max().over("example")
-    return candidates.filter(pl.col(by) >= largest - tolerance if tolerance else pl.col(by) == largest)
+    return candidates.filter(
+        pl.col(by) >= largest - tolerance if tolerance else pl.col(by) == largest
+    )
 
 
 def tied(candidates: pl.LazyFrame) -> pl.LazyFrame:
@@ -355,7 +142,7 @@ class Contest:
 
 def _alone(candidates: pl.DataFrame) -> pl.Series:
     """Whether each candidate, sorted by example, is the only one of its example."""
-    lengths = _run_lengths(candidates["example"])["len"]
+    lengths = run_lengths(candidates["example"])["len"]
     return (lengths == 1).gather(candidates["example"].rle_id())
 
 
@@ -396,5 +183,136 @@ def majority_vote(
     classes: Sequence[Any] | None = None,
     duplicates: checks.Duplicates = "error",
 ) -> pl.LazyFrame:
-    """TODO"""
-    raise NotImplementedError
+    """The majority vote of each example, as one lazy plan: nothing is computed until it is collected.
+
+    The label with the most votes c[e,k]. Ties are narrowed, each step among the labels still tied, by
+    the largest model probability, the fewest annotations of the label in the whole log, the largest mean
+    agreement of its annotators with the undisputed votes, and the first class in class order (Goh,
+    Tkachenko and Mueller 2022, arXiv 2210.06812; the last step replaces a random draw).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`.
+    pred_probs
+        A model's probabilities for the first tie-break: whatever `scan_pred_probs` takes; of a list of
+        models, their mean. Looked up for tied examples only.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else the order of the
+        columns of pred_probs, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+
+    Returns
+    -------
+    LazyFrame
+        `example`; `consensus_label`; `annotator_agreement` = c[e, consensus] / n[e], in (0, 1];
+        `num_annotations` = n[e]. One row per example, sorted by example.
+
+    Raises
+    ------
+    AnnotationError
+        Now, if a column is missing. On collecting, if the log is empty, ids are null, annotations are
+        duplicated, labels are not among the classes, or a tied example has no probabilities.
+
+    Agrees with
+    -----------
+    `cleanlab.multiannotator.get_majority_vote_label` of cleanlab 2.9, up to its random draws.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> log = pl.DataFrame({
+    ...     "example": ["e1", "e1", "e1", "e2", "e2"],
+    ...     "annotator": ["a", "b", "c", "a", "b"],
+    ...     "label": ["cat", "cat", "dog", "dog", "cat"],
+    ... })
+    >>> majority_vote(log).collect()
+    shape: (2, 4)
+    ┌─────────┬─────────────────┬─────────────────────┬─────────────────┐
+    │ example ┆ consensus_label ┆ annotator_agreement ┆ num_annotations │
+    │ ---     ┆ ---             ┆ ---                 ┆ ---             │
+    │ str     ┆ str             ┆ f64                 ┆ u32             │
+    ╞═════════╪═════════════════╪═════════════════════╪═════════════════╡
+    │ e1      ┆ cat             ┆ 0.666667            ┆ 3               │
+    │ e2      ┆ dog             ┆ 0.5                 ┆ 2               │
+    └─────────┴─────────────────┴─────────────────────┴─────────────────┘
+    """
+    rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
+    models = open_models(pred_probs, classes) if pred_probs is not None else []
+    schema = rows.collect_schema()
+    values, names = _known_classes(schema["label"], models, classes)
+    votes = rows.group_by("example", "label").agg(votes=pl.len()).cache()
+    leaders = narrow(
+        votes.with_columns(num_annotations=pl.col("votes").sum().over("example")), "votes"
+    ).with_columns(alone=pl.len().over("example") == 1)
+    leaders = leaders.cache()
+    clear, candidates = leaders.filter("alone"), leaders.filter(~pl.col("alone"))
+    if models and values is not None:
+        candidates = _narrow_by_models(candidates, models, values, names, schema["example"])
+    candidates = by_rarity(candidates, count_labels(votes)).cache()
+    candidates = by_agreement(candidates, rows, _agreement_if_tied(candidates, rows, clear))
+    first = _first_of(candidates, schema["label"], values)
+    findings = checks.audit(rows, votes, values, duplicates)
+    winners = pl.concat([clear, first, findings], how="diagonal")
+    return winners.sort("example").select(
+        "example",
+        consensus_label="label",
+        annotator_agreement=pl.col("votes") / pl.col("num_annotations"),
+        num_annotations="num_annotations",
+    )
+
+
+def _known_classes(
+    dtype: pl.DataType, models: Sequence[PredProbs], classes: Sequence[Any] | None
+) -> tuple[pl.Series | None, tuple[str, ...]]:
+    """The classes, if the caller or the models name them."""
+    if models:
+        return resolve_classes(dtype, models[0].names, classes)
+    if classes is not None:
+        return resolve_classes(dtype, tuple(class_names(classes)), classes)
+    return None, ()
+
+
+def _narrow_by_models(
+    candidates: pl.LazyFrame,
+    models: Sequence[PredProbs],
+    values: pl.Series,
+    names: tuple[str, ...],
+    example: pl.DataType,
+) -> pl.LazyFrame:
+    """Step 1, with the probabilities of each candidate's own class looked up in lazy frames."""
+    columns = []
+    for m, model in enumerate(models):
+        probs = lookup(model, example, names, prefix=f"model_{m}_")
+        candidates = candidates.join(probs, on="example", how="left")
+        own = (
+            pl.when(pl.col("label") == pl.lit(value)).then(pl.col(f"model_{m}_{k}"))
+            for k, value in enumerate(values)
+        )
+        columns.append(pl.coalesce(*own).cast(pl.Float64))
+    mean = pl.sum_horizontal(columns, ignore_nulls=False) / len(columns)
+    judged = candidates.with_columns(probability=mean).pipe(found_probabilities)
+    return narrow(judged, "probability").drop(pl.selectors.starts_with("model_"), "probability")
+
+
+def _agreement_if_tied(
+    candidates: pl.LazyFrame, rows: pl.LazyFrame, clear: pl.LazyFrame
+) -> pl.LazyFrame:
+    """The annotators' agreement with clear votes; without a row where no tie is left to break."""
+    gate = tied(candidates).head(1).select(any_tied=pl.lit(True))
+    return count_agreement(rows.join(gate, how="cross").drop("any_tied"), clear)
+
+
+def _first_of(
+    candidates: pl.LazyFrame, dtype: pl.DataType, values: pl.Series | None
+) -> pl.LazyFrame:
+    """Step 4: the first class in class order."""
+    order = pl.col("label").cast(pl.String) if dtype == pl.Categorical else pl.col("label")
+    if values is not None:
+        order = label_code(dtype, values)
+    elif isinstance(dtype, pl.Enum):
+        order = pl.col("label").to_physical()
+    ordered = candidates.with_columns(order=order)
+    return ordered.filter(pl.col("order") == pl.col("order").min().over("example")).drop("order")
