@@ -1,10 +1,8 @@
-"""The command line: `polars-crowd demo`, `polars-crowd consensus`."""
-
-# typer reads the annotations of the commands when they run
-# ruff: noqa: TC001, TC003
+"""The command line: `polars-crowd demo`, `polars-crowd consensus`, `polars-crowd check`."""
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +14,12 @@ import polars as pl
 
 import polars_crowd as pc
 from polars_crowd.checks import Duplicates
-from polars_crowd.crowdlab import ConsensusMethod, QualityMethod
+from polars_crowd.crowdlab import QualityMethod
 from polars_crowd.errors import AnnotationError, AnnotationWarning, counted
 from polars_crowd.label_quality import LabelQualityMethod
-from polars_crowd.log import PredProbs, open_frame, open_pred_probs
-from polars_crowd.output import Format, UnfinishedError, reason, sink, whole_files
+from polars_crowd.log import open_frame
+from polars_crowd.output import Format, UnfinishedError, reason, sink, whole_files, written
+from polars_crowd.pred_probs import PredProbs, open_pred_probs
 
 try:
     import typer
@@ -39,6 +38,24 @@ TABLES = ("examples", "annotations", "annotators")
 SHOWN = 5
 """How many rows of a table are shown."""
 
+IN_FILES = "What the files hold"
+WITH_MODEL = "With --pred-probs"
+"""Groups of options in the help."""
+
+
+# --- errors and warnings --------------------------------------------------------------------------
+
+BAD_INPUT = (
+    ValueError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    pl.exceptions.PolarsError,
+)
+UNFINISHED = (UnfinishedError, OSError, MemoryError)
+
 IN_OPTIONS = {
     "pc.scan_annotations(log, example=..., annotator=..., label=...)": (
         "--example NAME --annotator NAME --label NAME"
@@ -49,17 +66,18 @@ IN_OPTIONS = {
     ", or map them: classes={'column': class}": "",
     "duplicates='first', 'last' or 'all'": "--duplicates first, last or all",
     "classes= declares": "--classes declares",
+    "Cast one of them, so": "Convert one of the files (Parquet keeps the type of a column), so",
     "(pc.majority_vote)": "(leave out --pred-probs)",
 }
 """What the library's errors advise to do in Python, as it is done here."""
 
 
-# --- errors and warnings ---------------------------------------------------------------------------
-
-
 @contextmanager
 def told() -> Iterator[None]:
-    """Errors as one message on stderr and an exit code; warnings about annotations as lines there."""
+    """Errors become a message on stderr and an exit code, annotation warnings lines there.
+
+    Other errors are bugs, and show where they are.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("always", AnnotationWarning)
         warnings.showwarning = _tell_warning(warnings.showwarning)
@@ -67,30 +85,9 @@ def told() -> Iterator[None]:
             yield
         except BrokenPipeError:  # nobody reads on; typer ends quietly
             raise
-        except (
-            ValueError,
-            OSError,
-            pl.exceptions.PolarsError,
-            UnfinishedError,
-            MemoryError,
-        ) as error:
-            message = reason(error) or type(error).__name__
-            _tell(in_options(message))
-            raise typer.Exit(exit_code(error)) from None
-
-
-def exit_code(error: Exception) -> int:
-    """2 for input that cannot be used, 1 for a run that could not be finished."""
-    of_input = (
-        ValueError,
-        FileNotFoundError,
-        PermissionError,
-        FileExistsError,
-        IsADirectoryError,
-        NotADirectoryError,
-        pl.exceptions.PolarsError,
-    )
-    return 2 if isinstance(error, of_input) else 1
+        except (*BAD_INPUT, *UNFINISHED) as error:
+            tell(in_options(reason(error)))
+            raise typer.Exit(2 if isinstance(error, BAD_INPUT) else 1) from None
 
 
 def in_options(message: str) -> str:
@@ -104,40 +101,41 @@ def in_options(message: str) -> str:
     return message
 
 
-def _tell_warning(show_others: Callable[..., None]) -> Callable[..., None]:
+def _tell_warning(show_other: Callable[..., None]) -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, AnnotationWarning):
-            _tell(f"warning: {message}")
+            tell(f"warning: {message}")
         else:
-            show_others(message, category, *where, **more)
+            show_other(message, category, *where, **more)
 
     return show
 
 
-def _tell(message: str) -> None:
+def tell(message: str) -> None:
     print(f"polars-crowd: {message}", file=sys.stderr)
 
 
 @contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Polars does not say which file it could not read."""
+def reading(paths: Sequence[str]) -> Iterator[None]:
+    """Names the files in errors of Polars, which does not say what it could not read."""
     try:
         yield
     except pl.exceptions.PolarsError as error:
-        raise AnnotationError(f"cannot read {path}: {reason(error)}") from error
+        raise AnnotationError(f"{', '.join(paths)}: {reason(error)}") from error
 
 
-# --- what is shown ---------------------------------------------------------------------------------
+# --- what is shown --------------------------------------------------------------------------------
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Says on stderr what is being done, if that is a terminal."""
+    """Tells on stderr what is being done and for how long, if that is a terminal."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda step: None
+        return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda step: bar.update(task, description=step)
 
@@ -147,19 +145,19 @@ def stdout() -> Console:
 
 
 def show(console: Console, title: str, frame: pl.DataFrame) -> None:
-    """A frame as a table, with headers over two lines if it is too wide otherwise."""
+    """A frame as a table, its long headers over two lines if it is too wide otherwise."""
     table = _table(frame, frame.columns)
-    if console.measure(table).minimum > console.width:
-        table = _table(frame, [_in_two_lines(c) for c in frame.columns])
+    unlimited = console.options.update(width=1000)
+    if console.measure(table, options=unlimited).maximum > console.width:
+        table = _table(frame, [_in_two_lines(column) for column in frame.columns])
     console.print(f"\n{title}")
     console.print(table)
 
 
 def _table(frame: pl.DataFrame, headers: Sequence[str]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for header, dtype in zip(headers, frame.dtypes, strict=True):
-        number = dtype.is_numeric()
-        table.add_column(header, justify="right" if number else "left", overflow="fold")
+        table.add_column(header, justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
         table.add_row(*map(_cell, row))
     return table
@@ -172,7 +170,7 @@ def _cell(value: Any) -> str:
 
 
 def _in_two_lines(name: str) -> str:
-    """A column's name broken at the underscore nearest to its middle, if it is long.
+    """A long name broken at the underscore nearest to its middle.
 
     >>> _in_two_lines("agreement_with_consensus")
     'agreement_\\nwith_consensus'
@@ -184,43 +182,48 @@ def _in_two_lines(name: str) -> str:
     return f"{name[:at]}\n{name[at:]}"
 
 
-# --- demo ------------------------------------------------------------------------------------------
+# --- demo -----------------------------------------------------------------------------------------
 
 
 @told()
 def demo() -> None:
-    """Run the library on a small dataset that comes with it.
+    """See it work on a small dataset that comes with the package.
 
-    Majority vote and CROWDLAB are compared with the true labels, and the tables that CROWDLAB makes
-    are shown.
+    Compares majority vote and CROWDLAB with the true labels,
+    and shows the tables that CROWDLAB makes.
+
+    Example:
+
+      polars-crowd demo
     """
     data, console = pc.datasets.tutorial(), stdout()
     fit = pc.crowdlab(data.log, data.pred_probs)
     console.print(
-        f"The data: {data.truth.height} examples of {data.pred_probs.width - 1} classes, "
-        f"{data.log.height:,} labels by {data.log['annotator'].n_unique()} annotators, a model's "
-        "pred_probs, and the truth."
+        f"{data.truth.height} examples of {data.pred_probs.width - 1} classes, with "
+        f"{data.log.height:,} labels by {data.log['annotator'].n_unique()} annotators, "
+        "a model's predictions and the truth."
     )
-    console.print("\nConsensus labels that are true:")
+    console.print("\nHow many consensus labels are true")
     for name, examples in (
-        ("majority vote (labels only)", pc.majority_vote(data.log)),
-        ("CROWDLAB (labels and model)", fit.examples),
+        ("majority vote, from labels alone", pc.majority_vote(data.log)),
+        ("CROWDLAB, from labels and model", fit.examples),
     ):
         right = count_true(examples, data.truth)
         share = right / data.truth.height
-        console.print(f"  {name}   {share:.4f}   {right} of {data.truth.height}")
-    title = "examples: the consensus label of each, and how likely it is right"
+        console.print(f"  {name:<34}{share:.4f}  ({right} of {data.truth.height})")
+    title = "examples: the consensus label of each, and how likely it is to be right"
     show(console, title, fit.examples.head(SHOWN).collect())
-    title = "annotations: how likely each label is right"
+    title = "annotations: how likely each label given is to be right"
     show(console, title, fit.annotations.head(SHOWN).collect())
-    title = "annotators, the worst first (A0046 to A0050 were made to err often)"
+    title = "annotators: the worst first (A0046 to A0050 were made to err often)"
     show(console, title, fit.annotators.head(SHOWN))
     console.print(
-        "\nNext, on your own files (Parquet, CSV, NDJSON or Arrow):\n"
-        "  polars-crowd consensus LOG --pred-probs PROBS --into DIR\n"
-        "LOG has the columns example, annotator, label; PROBS has example and one column\n"
-        "per class. No model? Leave out --pred-probs for the majority vote.\n"
-        "More: polars-crowd consensus --help"
+        "\nNext, with your own files (Parquet, CSV, NDJSON or Arrow)\n"
+        "  polars-crowd check LOG\n"
+        "  polars-crowd consensus LOG --pred-probs PROBS --into DIR\n\n"
+        "LOG has the columns example, annotator and label; PROBS has example and one\n"
+        "column per class. Without a model, leave out --pred-probs for the majority vote.\n"
+        "All options: polars-crowd consensus --help"
     )
 
 
@@ -231,7 +234,7 @@ def count_true(examples: pl.LazyFrame, truth: pl.DataFrame) -> int:
     return int(joined.select(right.sum()).collect().item())
 
 
-# --- consensus -------------------------------------------------------------------------------------
+# --- consensus ------------------------------------------------------------------------------------
 
 
 @told()
@@ -239,17 +242,14 @@ def consensus(
     log: Annotated[
         list[str],
         typer.Argument(
-            metavar="LOG...",
-            help="The annotations, one row each: files, globs or directories of Parquet, CSV, TSV, "
+            metavar="LOG",
+            help="The annotations, a row each: files, globs or directories of Parquet, CSV, TSV, "
             "NDJSON or Arrow.",
             show_default=False,
         ),
     ],
     into: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR", help="Where the results go; made if needed.", show_default=False
-        ),
+        Path, typer.Option(metavar="DIR", help="Where the results go.", show_default=False)
     ],
     pred_probs: Annotated[
         list[str] | None,
@@ -257,87 +257,110 @@ def consensus(
             "--pred-probs",
             "-p",
             metavar="PROBS",
-            help="A model's out-of-sample class probabilities: example and one column per class. Give "
-            "it several times for an ensemble. Without it the consensus is the majority vote.",
+            help="A model's out-of-sample probabilities: example and a column per class. Repeat it "
+            "for an ensemble. Without it the consensus is the majority vote.",
             show_default=False,
         ),
     ] = None,
+    file_format: Annotated[
+        Format, typer.Option("--format", help="Format of the results.")
+    ] = "parquet",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")] = False,
     example: Annotated[
-        str, typer.Option(metavar="NAME", help="The log's column of examples.")
+        str,
+        typer.Option(
+            metavar="NAME", help="The log's column of examples.", rich_help_panel=IN_FILES
+        ),
     ] = "example",
     annotator: Annotated[
-        str, typer.Option(metavar="NAME", help="The log's column of annotators.")
+        str,
+        typer.Option(
+            metavar="NAME", help="The log's column of annotators.", rich_help_panel=IN_FILES
+        ),
     ] = "annotator",
     label: Annotated[
-        str, typer.Option(metavar="NAME", help="The log's column of labels.")
+        str,
+        typer.Option(metavar="NAME", help="The log's column of labels.", rich_help_panel=IN_FILES),
     ] = "label",
     probs_example: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The column of examples in pred_probs.",
-            show_default="the name given by --example",
+            help="The column of examples in PROBS, if it is another than in the log.",
+            rich_help_panel=IN_FILES,
         ),
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
             metavar="A,B,C",
-            help="The classes, in order.",
-            show_default="the columns of pred_probs",
+            help="The classes in order, if they are not simply the columns of PROBS.",
+            rich_help_panel=IN_FILES,
         ),
     ] = None,
     duplicates: Annotated[
         Duplicates,
         typer.Option(
-            help="Where an annotator labelled an example more than once: fail, or count these."
+            help="What counts where an annotator labelled an example more than once.",
+            rich_help_panel=IN_FILES,
         ),
     ] = "error",
     consensus_method: Annotated[
-        list[ConsensusMethod] | None,
+        list[str] | None,
         typer.Option(
-            help="How the consensus is chosen. Given twice, the second adds columns to examples.",
-            show_default="best_quality",
+            metavar="METHOD",
+            help="best_quality (the default) or majority_vote. Given twice, the second one's "
+            "columns are added to examples.",
+            rich_help_panel=WITH_MODEL,
         ),
     ] = None,
     quality_method: Annotated[
         QualityMethod | None,
-        typer.Option(help="Quality by CROWDLAB, or by shares of votes.", show_default="crowdlab"),
+        typer.Option(
+            metavar="METHOD",
+            help="crowdlab (the default), or agreement: shares of votes without the model.",
+            rich_help_panel=WITH_MODEL,
+        ),
     ] = None,
     label_quality_method: Annotated[
         LabelQualityMethod | None,
-        typer.Option(help="How labels are scored.", show_default="self_confidence"),
+        typer.Option(
+            metavar="METHOD",
+            help="self_confidence (the default), normalized_margin or confidence_weighted_entropy.",
+            rich_help_panel=WITH_MODEL,
+        ),
     ] = None,
     adjust_pred_probs: Annotated[
-        bool, typer.Option("--adjust-pred-probs", help="Adjust label scores for class imbalance.")
+        bool,
+        typer.Option(
+            "--adjust-pred-probs",
+            help="Adjust label scores for class imbalance.",
+            rich_help_panel=WITH_MODEL,
+        ),
     ] = False,
     calibrate: Annotated[
         bool,
         typer.Option(
-            "--calibrate", help="Scale the model's temperature to the annotators' spread."
+            "--calibrate",
+            help="Fit the temperature of PROBS to the annotators' spread of labels first.",
+            rich_help_panel=WITH_MODEL,
         ),
     ] = False,
-    file_format: Annotated[
-        Format, typer.Option("--format", help="Format of the results.")
-    ] = "parquet",
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite results that are there already.")
-    ] = False,
 ) -> None:
-    """Consensus labels, label quality and annotator quality of a log of annotations.
+    """Find the consensus label of every example, and the quality of labels and annotators.
 
-    Writes examples, annotations and annotators (by majority vote: examples only) into DIR, each file
-    whole or not at all.
+    Writes the tables examples, annotations and annotators into DIR;
+    without a model, the majority vote as examples only.
 
     Examples:
 
-      polars-crowd consensus log.parquet -p probs.parquet --into results
+      polars-crowd consensus log.parquet -p probs.parquet --into out
 
-      polars-crowd consensus log.csv --into results --format csv
+      polars-crowd consensus log.csv --into out --format csv
 
-      polars-crowd consensus 'logs/*.ndjson' -p model_a.parquet -p model_b.parquet --into results
+      polars-crowd consensus 'logs/*.ndjson' -p a.parquet -p b.parquet --into out
 
-      polars-crowd consensus log.csv --example task --annotator worker --label answer --into results
+      polars-crowd consensus log.csv --example task --annotator worker --into out
     """
     options = asked_for(
         consensus_method=consensus_method,
@@ -350,18 +373,20 @@ def consensus(
         _refuse_without_model([*options, *asked_for(probs_example=probs_example)])
     order = [name.strip() for name in classes.split(",")] if classes else None
     names = [f"{table}.{file_format}" for table in (TABLES if pred_probs else TABLES[:1])]
-    with progress() as step, whole_files(into, names, force=force) as paths:
+    sources = [*log, *(pred_probs or [])]
+    with progress() as step, reading(sources), whole_files(into, names, force=force) as paths:
         step("reading the annotations")
         annotations = open_log(log, example=example, annotator=annotator, label=label)
         _refuse_nested(annotations, file_format)
+        fit = None
         if pred_probs:
             models = open_models(pred_probs, probs_example or example, order)
             step("weighing the annotators and the model")
             fit = pc.crowdlab(annotations, models, classes=order, duplicates=duplicates, **options)
             tables = tables_of(fit)
         else:
-            fit = None
-            tables = [lambda: pc.majority_vote(annotations, classes=order, duplicates=duplicates)]
+            vote = pc.majority_vote(annotations, classes=order, duplicates=duplicates)
+            tables = [lambda: vote]
         for name, table in zip(names, tables, strict=True):
             step(f"writing {name}")
             sink(table(), paths[name], into / name)
@@ -377,7 +402,7 @@ def _refuse_without_model(options: list[str]) -> None:
     if options:
         given = ", ".join("--" + option.replace("_", "-") for option in options)
         raise typer.BadParameter(
-            f"{given} needs --pred-probs; without a model the consensus is the majority vote."
+            f"{given}: only with --pred-probs. Without a model the consensus is the majority vote."
         )
 
 
@@ -391,15 +416,15 @@ def _refuse_nested(log: pl.LazyFrame, file_format: Format) -> None:
 
 
 def open_log(paths: list[str], **names: str) -> pl.LazyFrame:
-    with reading(", ".join(paths)):
+    with reading(paths):
         return pc.scan_annotations(paths[0] if len(paths) == 1 else paths, **names)
 
 
 def open_models(paths: list[str], example: str, classes: list[str] | None) -> Any:
-    """The pred_probs of a model, or the list of those of an ensemble."""
+    """The pred_probs of a model, or a list of those of an ensemble."""
     models: list[PredProbs] = []
     for path in paths:
-        with reading(path):
+        with reading([path]):
             models.append(open_pred_probs(path, example=example, classes=classes))
     return models if len(models) > 1 else models[0]
 
@@ -410,9 +435,9 @@ def tables_of(fit: pc.Crowdlab) -> list[Callable[[], pl.LazyFrame]]:
 
 
 def summarize(fit: pc.Crowdlab | None, files: list[Path]) -> None:
-    """What was found, and the files it is in, the examples' first."""
+    """What was found, and the files it is in, that of the examples first."""
     console = stdout()
-    counts = open_frame(files[0], "examples").select(
+    counts = written(files[0]).select(
         examples=pl.len(),
         annotations=pl.col("num_annotations").cast(pl.Int64).sum(),
         agreement=pl.col("annotator_agreement").mean(),
@@ -424,24 +449,22 @@ def summarize(fit: pc.Crowdlab | None, files: list[Path]) -> None:
     else:
         console.print(f"CROWDLAB: {size}, {counted(fit.annotators.height, 'annotator')}")
     for name, value in numbers_of(fit, agreement).items():
-        console.print(f"  {name:<32}{value}")
+        console.print(f"  {name:<31}{value}")
     if fit is not None:
         show(console, "The worst annotators", fit.annotators.head(SHOWN))
     console.print("\nWritten")
     for file in files:
-        console.print(f"  {file}  {decimal(file.stat().st_size)}", soft_wrap=True)
+        console.print(f"  {file}  ({decimal(file.stat().st_size)})", soft_wrap=True)
 
 
 def numbers_of(fit: pc.Crowdlab | None, agreement: float) -> dict[str, str]:
-    """Single numbers of a result, by what they are."""
-    numbers = {"mean agreement with consensus": agreement}
+    """The single numbers of a result, by what they are."""
+    numbers: dict[str, float | list[float] | None] = {"mean agreement with consensus": agreement}
     if fit is not None:
-        quality = fit.examples.select(pl.col("consensus_quality_score").mean()).collect().item()
-        numbers |= {
-            "mean consensus quality": quality,
-            "model weight": fit.model_weight,
-            "temperature of pred_probs": fit.temperature,
-        }
+        quality = pl.col("consensus_quality_score").mean()
+        numbers["mean consensus quality"] = fit.examples.select(quality).collect().item()
+        numbers["model weight"] = fit.model_weight
+        numbers["temperature"] = fit.temperature
     return {name: _number(value) for name, value in numbers.items() if value is not None}
 
 
@@ -449,7 +472,73 @@ def _number(value: float | list[float]) -> str:
     return f"{value:.4f}" if isinstance(value, float) else ", ".join(f"{v:.4f}" for v in value)
 
 
-# --- the program -----------------------------------------------------------------------------------
+# --- check ----------------------------------------------------------------------------------------
+
+
+@told()
+def check(
+    log: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LOG", help="The annotations, as for consensus.", show_default=False
+        ),
+    ],
+    example: Annotated[
+        str, typer.Option(metavar="NAME", help="The log's column of examples.")
+    ] = "example",
+    annotator: Annotated[
+        str, typer.Option(metavar="NAME", help="The log's column of annotators.")
+    ] = "annotator",
+    label: Annotated[
+        str, typer.Option(metavar="NAME", help="The log's column of labels.")
+    ] = "label",
+) -> None:
+    """Look for what is wrong with a log of annotations, and what is worth knowing.
+
+    Exits with 1 if there are errors, which keep consensus from running;
+    with 0 if there is nothing or only notes.
+
+    Examples:
+
+      polars-crowd check log.parquet
+
+      polars-crowd check log.csv --example task --annotator worker --label answer
+    """
+    with progress() as step, reading(log):
+        step("reading the annotations")
+        findings = pc.check_annotations(
+            open_rows(log, example=example, annotator=annotator, label=label)
+        )
+    console = stdout()
+    for finding in findings.iter_rows(named=True):
+        console.print(told_finding(finding) + "\n", soft_wrap=True)
+    n_errors = findings.filter(severity="error").height
+    n_notes = findings.height - n_errors
+    console.print(f"{counted(n_errors, 'error')}, {counted(n_notes, 'note')}")
+    if n_errors:
+        raise typer.Exit(1)
+
+
+def open_rows(paths: list[str], **names: str) -> pl.LazyFrame:
+    """The log with the rows that have no label, which `scan_annotations` drops."""
+    open_log(paths, **names)
+    rows = open_frame(paths[0] if len(paths) == 1 else paths, "the log")
+    return rows.select(pl.col(given).alias(name) for name, given in names.items())
+
+
+def told_finding(finding: dict[str, Any]) -> str:
+    """A row of `check_annotations` as text."""
+    more = finding["count"] - len(finding["shown"])
+    shown = ["; ".join(finding["shown"]) + (f"; ... ({more:,} more)" if more > 0 else "")]
+    lines = [
+        f"{finding['severity']}: {finding['finding']}: {finding['count']:,}",
+        *(shown if finding["shown"] else []),
+        in_options(finding["advice"]),
+    ]
+    return "\n  ".join(lines)
+
+
+# --- the program ----------------------------------------------------------------------------------
 
 
 def _show_version(asked: bool) -> None:
@@ -464,7 +553,10 @@ def program(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Consensus labels, annotator quality and label quality from annotation logs."""
+    """Consensus labels, annotator quality and label quality from annotation logs.
+
+    Start with: polars-crowd demo
+    """
 
 
 def app() -> typer.Typer:
@@ -478,7 +570,7 @@ def app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands.callback()(program)
-    for command in (demo, consensus):
+    for command in (demo, consensus, check):
         commands.command()(command)
     return commands
 
@@ -486,9 +578,15 @@ def app() -> typer.Typer:
 def main() -> None:
     """Run the command line."""
     if not_installed:
-        _tell(f'{not_installed} is not installed; install it with: pip install "polars-crowd[cli]"')
+        tell(f'{not_installed} is not installed; install it with: pip install "polars-crowd[cli]"')
         sys.exit(2)
-    app()()
+    signal.signal(signal.SIGTERM, _terminated)
+    app()(prog_name="polars-crowd")
+
+
+def _terminated(*_: Any) -> None:
+    """End as after an error, so that unfinished files are removed."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

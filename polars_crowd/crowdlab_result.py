@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from polars_crowd.crowdlab import Consensus, ConsensusMethod, Options
 
 EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
+WIDTH = 160
+"""Characters of a printed table."""
 
 
 class Crowdlab:
@@ -86,12 +88,14 @@ class Crowdlab:
         return pl.concat([self._annotations(run, quality) for run, quality in pairs])
 
     def _annotations(self, run: Runs, quality: pl.Expr) -> pl.LazyFrame:
-        return run.rows.lazy().select(
+        named = run.rows.lazy().select(
             example=pl.lit(run.of_votes(run.examples["example"])).gather("vote"),
             annotator=pl.lit(run.book.annotators).gather("annotator"),
             label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
             label_quality_score=quality,
-            **{c: pl.col(c) for c in run.rows.columns if c not in ("vote", "annotator")},
+        )
+        return (
+            pl.concat([named, run.others.lazy()], how="horizontal") if run.others.width else named
         )
 
     @cached_property
@@ -184,7 +188,8 @@ class Crowdlab:
                 ("annotators, worst first", self.annotators.head()),
             )
         )
-        return "\n\n".join((header, *heads))
+        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
+            return "\n\n".join((header, *heads))
 
 
 def _text(value: float | list[float] | None) -> str:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from secrets import token_hex
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 Format = Literal["parquet", "csv"]
 
 
 class UnfinishedError(Exception):
-    """A run that was fine so far could not be finished: the disk is full, the directory went away."""
+    """A result could not be written: the disk is full, the directory went away."""
 
 
 @contextmanager
 def whole_files(into: Path, names: Sequence[str], *, force: bool) -> Iterator[dict[str, Path]]:
     """Paths to write to, by file name, which get their names when the block ends well.
 
-    The paths are beside the files, in the same directory. Should the block fail they are removed, with
-    the directory if it was made for them; files that were there before stay as they are.
+    The paths are beside the files, in the same directory. Should the block fail they are removed,
+    with the directory if it was made for them; files that were there before stay as they are.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def _refuse_to_overwrite(into: Path, names: Sequence[str], force: bool) -> None:
         raise IsADirectoryError(f"{into} has a directory where {', '.join(directories)} would go.")
     if there and not force:
         raise FileExistsError(
-            f"{into} has {', '.join(there)} already. Overwrite with --force, or choose another directory."
+            f"{into} has {', '.join(there)} already. Overwrite with --force, or choose another "
+            "directory."
         )
 
 
@@ -70,6 +73,11 @@ def sink(frame: pl.LazyFrame, path: Path, target: Path) -> None:
             frame.sink_parquet(path, sync_on_close="data")
         else:
             frame.sink_csv(path, sync_on_close="data", check_extension=False)
+
+
+def written(path: Path) -> pl.LazyFrame:
+    """A file that was written, to read it again."""
+    return (pl.scan_parquet if path.suffix == ".parquet" else pl.scan_csv)(path, glob=False)
 
 
 @contextmanager

@@ -43,7 +43,9 @@ class Runs:
     """One partition of a log as sorted runs, with the models' probabilities beside its examples."""
 
     rows: pl.DataFrame
-    """`vote` (position in `votes`), `annotator` (code), then the log's other columns."""
+    """`vote` (position in `votes`), `annotator` (code)."""
+    others: pl.DataFrame
+    """The log's other columns, a row per annotation too."""
     votes: pl.DataFrame
     """`example` (position in `examples`), `label` (code), `votes` = c[e,k]."""
     examples: pl.DataFrame
@@ -145,9 +147,9 @@ def sort_runs(
     if duplicates == "error" and _has_duplicates(columns["pair"], largest(counts["len"])):
         raise checks.duplicate_annotations(log)
     ids = _as_dtype(example.decode(counts["key"]), schema["example"])
-    rows = columns.select(pl.col("vote").rle_id().set_sorted(), "annotator").hstack(others)
     return Runs(
-        rows=rows,
+        rows=columns.select(pl.col("vote").rle_id().set_sorted(), "annotator"),
+        others=others,
         votes=_votes(run_lengths(columns["vote"]), 1 << bits.label),
         examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
         models=tuple(read_probabilities(p, ids, names, check_probs) for p in probs),

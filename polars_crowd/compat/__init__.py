@@ -1,1 +1,1 @@
-"""The call signatures of other libraries, answered by this one. For new code use `polars_crowd` itself."""
+"""Other libraries' functions, answered by this one. New code is better off with `polars_crowd`."""

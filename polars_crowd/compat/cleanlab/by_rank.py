@@ -1,6 +1,7 @@
 """The counts of labels as cleanlab 2.9 has them where labels are floats: on the wrong classes.
 
-The j-th smallest of the distinct labels of an example counts for class j. See the package's docstring.
+The j-th smallest of the distinct labels of an example counts for class j. See the package's
+docstring.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import polars as pl
 from polars_crowd.calibration import calibrate
 from polars_crowd.crowdlab import vote_shares
 from polars_crowd.mixing import Mixture
-from polars_crowd.votes import Runs
+from polars_crowd.runs import Runs
 
 
 def by_rank(run: Runs) -> Runs:
@@ -23,7 +24,7 @@ def by_rank(run: Runs) -> Runs:
 
 
 def shares_by_rank(run: Runs) -> Mixture:
-    """q[e,j] = c[e,k] / n[e] for the j-th of e's distinct labels k, with the votes where they are."""
+    """q[e,j] = c[e,k] / n[e], k the j-th of e's distinct labels; the votes stay where they are."""
     shares = vote_shares(run)
     return replace(
         shares,

@@ -7,7 +7,10 @@ import polars as pl
 
 from polars_crowd.compat.cleanlab.pandas_extra import pd
 from polars_crowd.compat.cleanlab.wide import Wide
-from polars_crowd.crowdlab import TIE_DECIMALS, Crowdlab
+from polars_crowd.crowdlab_result import Crowdlab
+
+ORDER_DECIMALS = 14
+"""Annotators that differ by less stay in the order of the columns: rounding must not order them."""
 
 
 def example_frame(result: Crowdlab, wide: Wide) -> pd.DataFrame:
@@ -34,7 +37,7 @@ def annotator_frame(result: Crowdlab, scored: Crowdlab, wide: Wide) -> pd.DataFr
     )
     frame = _to_pandas(stats.cast({"num_examples_labeled": pl.Int64}), wide.columns)
     worst_first = ["annotator_quality", "agreement_with_consensus"]
-    return frame.sort_values(worst_first, key=lambda column: column.round(TIE_DECIMALS))
+    return frame.sort_values(worst_first, key=lambda column: column.round(ORDER_DECIMALS))
 
 
 def _to_pandas(frame: pl.DataFrame, index: pd.Index | None) -> pd.DataFrame:

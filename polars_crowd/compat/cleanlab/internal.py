@@ -1,4 +1,4 @@
-"""cleanlab's `internal.multiannotator_utils`, as far as users call it: checking and formatting labels."""
+"""What users call of cleanlab's `internal.multiannotator_utils`: checking and formatting labels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def format_multiannotator_labels(labels: Labels) -> tuple[pd.DataFrame, dict[int
     Parameters
     ----------
     labels
-        The wide matrix, (N, M): strings, numbers or booleans; missing where NaN, NA or None (or, in an
-        array of strings, `"nan"`).
+        The wide matrix, (N, M): strings, numbers or booleans; missing where NaN, NA or None (or, in
+        an array of strings, `"nan"`).
 
     Returns
     -------
@@ -37,9 +37,9 @@ def format_multiannotator_labels(labels: Labels) -> tuple[pd.DataFrame, dict[int
 
     Agrees with
     -----------
-    cleanlab 2.9, `internal.multiannotator_utils.format_multiannotator_labels`. Two differences: `None` in
-    an array is missing (cleanlab: TypeError), and numbers with fractions are labels of their own (cleanlab
-    cuts the fractions off and leaves the matrix unconverted).
+    cleanlab 2.9, `internal.multiannotator_utils.format_multiannotator_labels`. Two
+    differences: `None` in an array is missing (cleanlab: TypeError), and numbers with fractions are
+    labels of their own (cleanlab cuts the fractions off and leaves the matrix unconverted).
 
     Examples
     --------
@@ -50,17 +50,14 @@ def format_multiannotator_labels(labels: Labels) -> tuple[pd.DataFrame, dict[int
     >>> [str(name) for name in names.values()]
     ['cat', 'dog']
     """
-    if isinstance(labels, np.ndarray):
-        labels = pd.DataFrame(labels)
-        values = labels.to_numpy()
-    elif isinstance(labels, pd.DataFrame):
-        values = labels.to_numpy()
-    else:
+    if not isinstance(labels, (np.ndarray, pd.DataFrame)):
         raise TypeError(
             f"labels must be 2D numpy array or pandas DataFrame, not {type(labels).__name__}."
         )
+    values = labels.to_numpy() if isinstance(labels, pd.DataFrame) else labels
     names = dict(enumerate(_sorted_labels(values)))
-    return labels.replace({name: number for number, name in names.items()}), names
+    frame = labels if isinstance(labels, pd.DataFrame) else pd.DataFrame(labels)
+    return frame.replace({name: number for number, name in names.items()}), names
 
 
 def _sorted_labels(values: NDArray[Any]) -> NDArray[Any]:
@@ -97,8 +94,8 @@ def assert_valid_inputs_multiannotator(
     Raises
     ------
     ValueError
-        Labels that are not 2D, are strings, fractions or negative; rows or columns without a label; a
-        single annotator, or one label for every example; pred_probs whose shape does not fit.
+        Labels that are not 2D, are strings, fractions or negative; rows or columns without a label;
+        a single annotator, or one label for every example; pred_probs whose shape does not fit.
     TypeError
         pred_probs that are not a numpy array.
 
@@ -117,8 +114,8 @@ def assert_valid_inputs_multiannotator(
     >>> assert_valid_inputs_multiannotator(np.array([[0, 0], [1, np.nan]]))
     >>> assert_valid_inputs_multiannotator(np.array([[0, 0], [np.nan, np.nan]]))
     Traceback (most recent call last):
-    ...
-    ValueError: labels_multiannotator cannot have rows with all NaN; leave examples without labels out.
+        ...
+    ValueError: labels_multiannotator cannot have rows with all NaN; drop these examples.
     Examples [1] do not have any labels.
     """
     wide = read_matrix(labels_multiannotator, columns=annotator_ids)

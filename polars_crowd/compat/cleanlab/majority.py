@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide, to_runs
-from polars_crowd.votes import Probabilities, majority_labels
+from polars_crowd.pred_probs import Probabilities
+from polars_crowd.votes import majority_labels
 
 
 def get_majority_vote_label(
@@ -19,9 +20,9 @@ def get_majority_vote_label(
 ) -> NDArray[np.int64]:
     """The label that most annotators chose, for each example.
 
-    Ties go to the class that the model finds most probable (where pred_probs are given); then to the
-    class with fewest labels in the whole matrix; then to the class whose annotators agree most with the
-    majority votes that were no ties; then to the first class.
+    Ties go to the class that the model finds most probable (where pred_probs are given); then to
+    the class with fewest labels in the whole matrix; then to the class whose annotators agree most
+    with the majority votes that were no ties; then to the first class.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ def get_majority_vote_label(
     Returns
     -------
     array of int64, (N,)
-        The majority vote. Without the check, an example without labels counts as one where all classes
-        tie.
+        The majority vote. Without the check, an example without labels counts as one where all
+        classes tie.
 
     Raises
     ------
@@ -45,9 +46,9 @@ def get_majority_vote_label(
 
     Agrees with
     -----------
-    cleanlab 2.9, `get_majority_vote_label`, but for its last step: a tie that is left goes to the first
-    class, without a warning, where cleanlab draws at random; and a matrix in which every example is tied
-    has a majority vote.
+    cleanlab 2.9, `get_majority_vote_label`, but for its last step: a tie that is left
+    goes to the first class, without a warning, where cleanlab draws at random; and a matrix in
+    which every example is tied has a majority vote.
 
     Examples
     --------
@@ -66,19 +67,23 @@ def get_majority_vote_label(
     return majority
 
 
-def _majority(wide: Wide, model: Probabilities | None) -> NDArray[np.int64]:
+def _majority(wide: Wide, model: Probabilities | None) -> Positions:
     n_classes = int(wide.label.max()) + 1 if model is None else model.shape[1]
-    probs = np.zeros((wide.shape[0], n_classes)) if model is None else model
-    majority = _prior_label(probs, wide)
     run = to_runs(wide, [] if model is None else [model], n_classes)
+    majority = np.empty(wide.shape[0], dtype=np.int64)
     majority[run.examples["example"].to_numpy()] = majority_labels([run])[0].to_numpy()
+    rest = np.flatnonzero(wide.num_annotations == 0)
+    probs = np.zeros((len(rest), n_classes)) if model is None else model[rest]
+    majority[rest] = _without_votes(probs, wide)
     return majority
 
 
-def _prior_label(probs: Probabilities, wide: Wide) -> NDArray[np.int64]:
+def _without_votes(probs: Probabilities, wide: Wide) -> Positions:
     """The most probable class; among several, that with fewest labels; among several, the first."""
-    rarity = np.bincount(wide.label.astype(np.int64), minlength=probs.shape[1])
-    return np.where(probs == probs.max(axis=1, keepdims=True), rarity, np.inf).argmin(axis=1)
+    labels = np.bincount(wide.label.astype(np.int64), minlength=probs.shape[1])
+    candidates = probs == probs.max(axis=1, keepdims=True)
+    rarest: Positions = np.where(candidates, labels, np.inf).argmin(axis=1)
+    return rarest
 
 
 def caution_lost_classes(wide: Wide, consensus: Positions, method: str) -> None:
@@ -86,8 +91,8 @@ def caution_lost_classes(wide: Wide, consensus: Positions, method: str) -> None:
     lost = np.setdiff1d(wide.label, consensus).astype(np.int64).tolist()
     if lost:
         print(
-            f"CAUTION: with the consensus method '{method}', Number of unique classes has been reduced: a "
-            "model trained on these consensus labels never sees the classes below. They may be too rarely "
-            "chosen to win; consider to correct some of the consensus labels by hand.\n"
+            "CAUTION: Number of unique classes has been reduced by the consensus method "
+            f"'{method}': a model trained on its consensus labels will not know the classes below. "
+            "They may be chosen too rarely to win; if they matter, correct some labels by hand.\n"
             f"Classes in the original data but not in consensus labels: {lost}"
         )

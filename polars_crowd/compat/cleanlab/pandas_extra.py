@@ -4,7 +4,7 @@ try:
     import pandas as pd
 except ImportError as error:  # pragma: no cover
     raise ImportError(
-        "polars_crowd.compat.cleanlab takes and returns pandas frames, and pandas is not installed: "
+        "polars_crowd.compat.cleanlab works with pandas frames, and pandas is not installed: "
         'pip install "polars-crowd[compat]". polars_crowd itself needs no pandas.'
     ) from error
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
@@ -15,13 +14,11 @@ from polars_crowd.calibration import calibrate
 from polars_crowd.compat.cleanlab.by_rank import calibrate_by_rank, shares_by_rank
 from polars_crowd.compat.cleanlab.frames import annotation_frame, annotator_frame, example_frame
 from polars_crowd.compat.cleanlab.majority import caution_lost_classes
-from polars_crowd.compat.cleanlab.pandas_extra import pd
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
 from polars_crowd.crowdlab import (
     Consensus,
     ConsensusMethod,
-    Crowdlab,
     Options,
     QualityMethod,
     agreement_with_others,
@@ -29,11 +26,13 @@ from polars_crowd.crowdlab import (
     count_overlap,
     vote_shares,
 )
+from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import shown
 from polars_crowd.label_quality import LabelQualityMethod
 from polars_crowd.mixing import Mixture
 from polars_crowd.partitions import merge
-from polars_crowd.votes import Probabilities, Runs
+from polars_crowd.pred_probs import Probabilities
+from polars_crowd.runs import Runs
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 OUT_OF_RANGE = 1e-6
@@ -60,14 +59,14 @@ def get_label_quality_multiannotator(
     Parameters
     ----------
     labels_multiannotator
-        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label. A
-        frame's columns are the annotators' ids.
+        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label.
+        A frame's columns are the annotators' ids.
     pred_probs
         A model's out-of-sample probabilities, (N, K).
     consensus_method
-        `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list of
-        them: the first gives the main columns, `detailed_label_quality` and `annotator_stats`, the
-        others add columns with the method as suffix.
+        `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list
+        of them: the first gives the main columns, `detailed_label_quality` and `annotator_stats`,
+        the others add columns with the method as suffix.
     quality_method
         `"crowdlab"`, or `"agreement"` for shares of votes without the model.
     calibrate_probs
@@ -85,20 +84,21 @@ def get_label_quality_multiannotator(
     dict
         * `label_quality`: frame, a row per example: `consensus_label, consensus_quality_score,
           annotator_agreement, num_annotations`;
-        * `detailed_label_quality`: frame, (N, M), columns `quality_annotator_...`, the quality of each label;
+        * `detailed_label_quality`: frame, (N, M), columns `quality_annotator_...`, the quality of
+          each label;
         * `annotator_stats`: frame, a row per annotator, the worst first: `annotator_quality,
           agreement_with_consensus, worst_class, num_examples_labeled`. As in cleanlab its
           `annotator_quality` uses self-confidence where `return_detailed_quality=False`, whatever
           `label_quality_score_kwargs` say;
-        * `model_weight`: float, and `annotator_weight`: array, (M,). As in cleanlab, of a list of consensus
-          methods they are those of the last.
+        * `model_weight`: float, and `annotator_weight`: array, (M,). As in cleanlab, of a list of
+          consensus methods they are those of the last.
 
     Raises
     ------
     ValueError
         Labels or pred_probs that cannot be used (see `assert_valid_inputs_multiannotator`), NaN in
-        pred_probs, posteriors outside [0, 1], a method with an unknown name, or weights asked for with
-        `quality_method="agreement"`.
+        pred_probs, posteriors outside [0, 1], a method with an unknown name, or weights asked for
+        with `quality_method="agreement"`.
     TypeError
         pred_probs that are no numpy array; an unknown option in `label_quality_score_kwargs`.
 
@@ -109,9 +109,10 @@ def get_label_quality_multiannotator(
 
     Agrees with
     -----------
-    cleanlab 2.9, `get_label_quality_multiannotator`, to 1e-9, which with `quality_method="agreement"`
-    or `calibrate_probs=True` counts labels on the wrong classes; what differs, and why
-    `polars_crowd.crowdlab` has the right numbers: `help(polars_crowd.compat.cleanlab)`.
+    cleanlab 2.9, `get_label_quality_multiannotator`, to 1e-9. With `quality_method="agreement"` or
+    `calibrate_probs=True` that means labels counted on the wrong classes, which
+    `polars_crowd.crowdlab` counts right: see `help(polars_crowd.compat.cleanlab)`, also for what
+    differs.
 
     Examples
     --------
@@ -119,12 +120,10 @@ def get_label_quality_multiannotator(
     >>> labels = np.array([[0, 0, 1], [1, 1, np.nan], [np.nan, 1, 1], [0, 1, np.nan]])
     >>> probs = np.array([[0.8, 0.2], [0.3, 0.7], [0.1, 0.9], [0.6, 0.4]])
     >>> info = get_label_quality_multiannotator(labels, probs)
-    >>> info["label_quality"].round(3)
-       consensus_label  consensus_quality_score  annotator_agreement  num_annotations
-    0                0                    0.789                0.667                3
-    1                1                    0.721                1.000                2
-    2                1                    0.866                1.000                2
-    3                0                    0.609                0.500                2
+    >>> info["label_quality"]["consensus_label"].tolist()
+    [0, 1, 1, 0]
+    >>> info["label_quality"]["consensus_quality_score"].round(3).tolist()
+    [0.799, 0.711, 0.887, 0.554]
     """
     wide = read_wide(labels_multiannotator)
     if return_weights and quality_method != "crowdlab":
@@ -154,7 +153,7 @@ def get_label_quality_multiannotator_ensemble(
     verbose: bool = True,
     label_quality_score_kwargs: Mapping[str, Any] = NO_OPTIONS,
 ) -> dict[str, Any]:
-    """As `get_label_quality_multiannotator`, with several models; the consensus is `"best_quality"`.
+    """As `get_label_quality_multiannotator`, for several models; the consensus is the best quality.
 
     Parameters
     ----------
@@ -184,9 +183,10 @@ def get_label_quality_multiannotator_ensemble(
 
     Agrees with
     -----------
-    cleanlab 2.9, `get_label_quality_multiannotator_ensemble`, to 1e-9. Two differences: pred_probs are left
-    as they are (with `calibrate_probs=True` cleanlab writes the calibrated ones into them), and
-    `label_quality_score_kwargs` work (cleanlab: TypeError). See also `help(polars_crowd.compat.cleanlab)`.
+    cleanlab 2.9, `get_label_quality_multiannotator_ensemble`, to 1e-9. Two differences:
+    pred_probs are left as they are (with `calibrate_probs=True` cleanlab writes the calibrated ones
+    into them), and `label_quality_score_kwargs` work (cleanlab: TypeError). See also
+    `help(polars_crowd.compat.cleanlab)`.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def get_label_quality_multiannotator_ensemble(
     return _info(fit, wide, options, wanted, is_ensemble=True)
 
 
-# --- options ---------------------------------------------------------------------------------------
+# --- options --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,9 @@ def _options(
 
 def _check_name(name: str, what: str, allowed: Any) -> None:
     if name not in get_args(allowed):
-        raise ValueError(f"{name!r} is not a valid {what}! It must be one of {shown(get_args(allowed))}.")
+        raise ValueError(
+            f"{name!r} is not a valid {what}! It must be one of {shown(list(get_args(allowed)))}."
+        )
 
 
 def _label_quality_options(
@@ -253,7 +255,7 @@ def _label_quality_options(
     return cast("LabelQualityMethod", method), adjust_pred_probs
 
 
-# --- the rounds ------------------------------------------------------------------------------------
+# --- the rounds -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -293,8 +295,8 @@ def _check_range(q: Mixture, method: LabelQualityMethod) -> None:
     tolerance = 0.0 if method == "confidence_weighted_entropy" else OUT_OF_RANGE
     if not all(_in_range(block, tolerance) for _, block in q.blocks()):
         raise ValueError(
-            "Values in pred_probs must be between 0 and 1: all probabilities are required to be in the "
-            "interval [0, 1], and these lead to posteriors that are not. Logits need a softmax."
+            "Values in pred_probs must be between 0 and 1: All probabilities are required to be in "
+            "the interval [0, 1], and these lead to posteriors outside. Logits need a softmax."
         )
 
 
@@ -303,14 +305,14 @@ def _caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
     alone = fit.overlap.filter(pl.col("others") == 0)["annotator"].to_list()
     if alone and all(consensus.weights for consensus in fit.found.values()):
         print(
-            f"Annotator(s) {alone} did not annotate any examples that overlap with other annotators; "
-            "their agreement is taken to be the mean of the other annotators'."
+            f"Annotator(s) {alone} did not annotate any examples that overlap with other "
+            "annotators; their agreement is taken to be the mean of the others'."
         )
     for name, consensus in zip(names, fit.found.values(), strict=True):
         caution_lost_classes(wide, consensus.labels[0].to_numpy(), name)
 
 
-# --- the results -----------------------------------------------------------------------------------
+# --- the results ----------------------------------------------------------------------------------
 
 
 def _info(
@@ -323,7 +325,9 @@ def _info(
     if wanted.annotator_stats:
         scored = result
         if not wanted.detailed_quality:
-            plain = replace(options, label_quality_method="self_confidence", adjust_pred_probs=False)
+            plain = replace(
+                options, label_quality_method="self_confidence", adjust_pred_probs=False
+            )
             scored = Crowdlab([fit.run], fit.found, plain, None, is_ensemble)
         info["annotator_stats"] = annotator_frame(result, scored, wide)
     if wanted.weights:

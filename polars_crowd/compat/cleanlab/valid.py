@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from polars_crowd.compat.cleanlab.wide import Wide
 from polars_crowd.errors import shown
-from polars_crowd.votes import Probabilities
+from polars_crowd.pred_probs import Probabilities
 
 LISTED = 20
 """Up to this many rows or columns are named in an error."""
 
 
 def check_labels(wide: Wide, allow_single_label: bool = False) -> None:
-    """Every row and column has a label, labels are class numbers, and some examples have several."""
+    """Every row and column has a label, labels are class numbers, and some rows have several."""
     _check_rows(wide)
     _check_columns(wide)
     if not allow_single_label:
@@ -25,9 +25,10 @@ def check_labels(wide: Wide, allow_single_label: bool = False) -> None:
     _check_class_numbers(wide.label)
     if not allow_single_label and not any_agreement(wide):
         warnings.warn(
-            "Annotators do not agree on any example. Check input data: do the labels mean the same to all?",
+            "Annotators do not agree on any example. Check input data: perhaps their labels do not "
+            "mean the same.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
 
 
@@ -35,7 +36,7 @@ def _check_rows(wide: Wide) -> None:
     empty = np.flatnonzero(wide.num_annotations == 0).tolist()
     if empty:
         raise ValueError(
-            "labels_multiannotator cannot have rows with all NaN; leave examples without labels out.\n"
+            "labels_multiannotator cannot have rows with all NaN; drop these examples.\n"
             f"Examples [{shown(empty, LISTED)}] do not have any labels."
         )
 
@@ -45,8 +46,8 @@ def _check_columns(wide: Wide) -> None:
     if len(empty):
         names = (empty if wide.columns is None else wide.columns[empty]).tolist()
         raise ValueError(
-            "labels_multiannotator cannot have columns with all NaN; leave annotators without labels "
-            f"out.\nAnnotators [{shown(names, LISTED)}] did not label any examples."
+            "labels_multiannotator cannot have columns with all NaN; drop these annotators.\n"
+            f"Annotators [{shown(names, LISTED)}] did not label any examples."
         )
 
 
@@ -68,7 +69,8 @@ def _check_class_numbers(label: NDArray[Any]) -> None:
         )
     if label.min() < 0:
         raise ValueError(
-            f"Labels must be positive integers or 0, the numbers of the classes; {label.min():.0f} is not."
+            "Labels must be positive integers or 0, the numbers of the classes; "
+            f"{label.min():.0f} is not."
         )
 
 
@@ -80,33 +82,37 @@ def any_agreement(wide: Wide) -> bool:
 
 def check_pred_probs(pred_probs: Any, wide: Wide, ensemble: bool) -> None:
     """pred_probs have a row per example and a column per class that was chosen, per model."""
+    if pred_probs is None:
+        raise ValueError("Cannot determine number of classes from None: give pred_probs.")
     if not isinstance(pred_probs, np.ndarray):
         raise TypeError(f"pred_probs must be a numpy array, not {type(pred_probs).__name__}.")
     dimensions, other = (3, "the non-ensemble") if ensemble else (2, "the ensemble")
     if pred_probs.ndim != dimensions:
-        hint = f" For {pred_probs.ndim} dimensions use {other} version of this function."
+        hint = f" If they are meant to, use {other} version of this function."
         raise ValueError(
-            f"pred_probs must be a {dimensions}d array." + hint * (pred_probs.ndim in (2, 3))
+            f"pred_probs must be a {dimensions}d array, these have {pred_probs.ndim} dimensions."
+            + (hint if pred_probs.ndim in (2, 3) else "")
         )
     n_examples, n_classes = pred_probs.shape[-2:]
     if n_examples != wide.shape[0]:
         raise ValueError(
-            f"{'each ' if ensemble else ''}pred_probs and labels_multiannotator must have same length: "
-            f"{n_examples} and {wide.shape[0]} rows."
+            f"{'each ' if ensemble else ''}pred_probs and labels_multiannotator must have same "
+            f"length: {n_examples} and {wide.shape[0]} rows."
         )
     highest = int(wide.label.max()) + 1
     if n_classes < highest:
         raise ValueError(
-            f"pred_probs must have at least {highest} columns, since {highest - 1} is a label; they have "
-            f"{n_classes}. A class that was nobody's consensus may be missing from what the model learnt."
+            f"pred_probs must have at least {highest} columns, since {highest - 1} is a label, and "
+            f"have {n_classes}. The model may not know a class that is no example's consensus."
         )
 
 
 def as_model(pred_probs: NDArray[Any]) -> Probabilities:
-    """One model's pred_probs as the core takes them; one class gets a second one that never occurs."""
+    """One model's pred_probs as the core takes them; a single class gets a second, unused one."""
     probs = pred_probs if pred_probs.dtype in (np.float32, np.float64) else pred_probs.astype(float)
     if np.isnan(probs.min(initial=0)):
         raise ValueError(
-            f"pred_probs are NaN in {np.isnan(probs).any(axis=1).sum()} rows; predict or drop these examples."
+            f"pred_probs are NaN in {np.isnan(probs).any(axis=1).sum()} rows; predict these "
+            "examples or drop them."
         )
     return np.pad(probs, ((0, 0), (0, 1))) if probs.shape[1] == 1 else probs

@@ -1,4 +1,4 @@
-"""The wide matrix of labels, (examples x annotators) with NaN for no label, as the list of its labels."""
+"""The wide matrix of labels, (examples x annotators), NaN for no label, as a list of labels."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from numpy.typing import NDArray
 
 from polars_crowd.codes import Codebook
 from polars_crowd.compat.cleanlab.pandas_extra import pd
-from polars_crowd.votes import Probabilities, Runs, sort_runs
+from polars_crowd.pred_probs import Probabilities
+from polars_crowd.runs import Runs, sort_runs
 
 Labels: TypeAlias = "pd.DataFrame | NDArray[Any]"
 Positions: TypeAlias = NDArray[np.int64]
 
 NO_STRINGS = (
-    "Labels cannot be strings, the wide format holds class numbers 0, 1, ..., K-1: convert them with "
-    "format_multiannotator_labels, or give the long log to polars_crowd.crowdlab, which takes strings."
+    "Labels cannot be strings, the wide format holds class numbers 0, 1, ..., K-1: convert them "
+    "with format_multiannotator_labels, or give the long log to polars_crowd.crowdlab, which takes "
+    "strings as they are."
 )
 
 
 @dataclass(frozen=True)
 class Wide:
-    """The labels of a wide matrix, row by row, and the ids that its rows and columns had, if any."""
+    """The labels of a wide matrix, row by row, and the ids of its rows and columns, if any."""
 
     example: Positions
     annotator: Positions
@@ -87,8 +89,12 @@ def read_matrix(
 
 
 def to_runs(wide: Wide, models: Sequence[Probabilities], n_classes: int) -> Runs:
-    """The sorted runs of the labelled examples; annotators are column numbers, classes their labels."""
-    log = {"example": wide.example, "annotator": wide.annotator, "label": wide.label.astype(np.int64)}
+    """The sorted runs of the labelled examples; annotators and classes are their numbers."""
+    log = {
+        "example": wide.example,
+        "annotator": wide.annotator,
+        "label": wide.label.astype(np.int64),
+    }
     book = Codebook(
         classes=pl.Series(range(n_classes), dtype=pl.Int64),
         names=tuple(map(str, range(n_classes))),

@@ -1,0 +1,117 @@
+"""Random logs with pred_probs, for properties, and how tables are compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+NEAR = 1e-9
+
+
+@dataclass(frozen=True)
+class Case:
+    """A log as a (examples x annotators) matrix of class numbers, -1 where not labelled, and models."""
+
+    labels: NDArray[np.int64]
+    models: list[NDArray[np.float64]]
+    example_names: list[str] = field(default_factory=list)
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.models[0].shape[1])
+
+    @property
+    def wide(self) -> NDArray[np.float64]:
+        """The labels as cleanlab takes them: NaN where not labelled."""
+        return np.where(self.labels < 0, np.nan, self.labels)
+
+    @property
+    def log(self) -> pl.DataFrame:
+        example, annotator = np.nonzero(self.labels >= 0)
+        label = self.labels[example, annotator]
+        return pl.DataFrame({"example": example, "annotator": annotator, "label": label})
+
+    @property
+    def pred_probs(self) -> list[pl.DataFrame]:
+        return [frame_of(p) for p in self.models]
+
+
+def frame_of(p: NDArray[np.floating]) -> pl.DataFrame:
+    """A matrix of probabilities as a frame: example 0, 1, ..., a column per class."""
+    columns = {str(k): p[:, k] for k in range(p.shape[1])}
+    return pl.DataFrame({"example": np.arange(len(p)), **columns})
+
+
+def text_case(case: Case) -> tuple[pl.DataFrame, list[pl.DataFrame], list[str]]:
+    """The same log with strings for ids and labels."""
+    classes = [f"class {chr(97 + k)}" for k in range(case.n_classes)]
+    log = case.log.select(
+        pl.format("e{}", pl.col("example").cast(pl.String).str.zfill(3)).alias("example"),
+        pl.format("a{}", pl.col("annotator").cast(pl.String).str.zfill(3)).alias("annotator"),
+        pl.col("label").replace_strict(list(range(case.n_classes)), classes).alias("label"),
+    )
+    names = {str(k): c for k, c in enumerate(classes)}
+    example = pl.format("e{}", pl.col("example").cast(pl.String).str.zfill(3)).alias("example")
+    return log, [p.rename(names).with_columns(example) for p in case.pred_probs], classes
+
+
+def jitter(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Numbers in [0, 1) that are all different and add up to no ties."""
+    return np.sqrt(np.arange(2, 2 + int(np.prod(shape)), dtype=np.float64)).reshape(shape) % 1
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn,
+    *,
+    max_examples: int = 12,
+    max_annotators: int = 6,
+    max_classes: int = 4,
+    max_models: int = 1,
+    ties: bool = False,
+) -> Case:
+    """Ragged logs of any quality, every example annotated, at least one of them twice.
+
+    With `ties` probabilities are multiples of a tenth before they are normalised, so that classes tie;
+    without it all are different.
+    """
+    n = draw(st.integers(2, max_examples))
+    m = draw(st.integers(2, max_annotators))
+    k = draw(st.integers(2, max_classes))
+    labels = np.array(
+        draw(
+            st.lists(
+                st.lists(st.integers(-1, k - 1), min_size=m, max_size=m), min_size=n, max_size=n
+            )
+        )
+    )
+    labels[0, :2] = np.maximum(labels[0, :2], 0)
+    for e in np.flatnonzero((labels < 0).all(axis=1)):
+        labels[e, e % m] = e % k
+    labels = labels[:, (labels >= 0).any(axis=0)]
+    models = []
+    for model in range(draw(st.integers(1, max_models))):
+        tenths = st.lists(st.integers(1, 9), min_size=k, max_size=k)
+        p = np.array(draw(st.lists(tenths, min_size=n, max_size=n)), dtype=np.float64)
+        if not ties:
+            p += jitter((model + 1, n, k))[model] / 3
+        models.append(p / p.sum(axis=1, keepdims=True))
+    return Case(labels, models)
+
+
+def assert_same(left: pl.DataFrame, right: pl.DataFrame, tolerance: float = NEAR) -> None:
+    """Equal columns and values, floats up to the tolerance."""
+    assert left.columns == right.columns
+    assert left.height == right.height
+    for name in left.columns:
+        a, b = left[name], right[name]
+        if a.dtype.is_float():
+            assert a.is_null().equals(b.is_null()), name
+            difference = (a - b).abs().max()
+            assert difference is None or difference <= tolerance, (name, difference)  # type: ignore[operator]
+        else:
+            assert a.cast(pl.String).equals(b.cast(pl.String)), name
