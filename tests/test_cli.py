@@ -12,12 +12,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+import typer
 from polars.testing import assert_frame_equal
 from rich.text import Text
 from typer.testing import CliRunner, Result
 
 import polars_crowd as pc
 from polars_crowd import cli
+from polars_crowd.cli.common import executor_of
 
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "TTY_COMPATIBLE": None}
 TABLES = ("examples", "annotations", "annotators")
@@ -615,6 +617,26 @@ def test_check_tells_how_many_more(tmp_path: Path) -> None:
 def test_check_of_unusable_input(inputs: Path) -> None:
     assert "no file at" in refused("check", "nowhere.csv")
     assert "--annotator NAME" in refused("check", inputs / "log.csv", "--annotator", "worker")
+
+
+# --- executors ------------------------------------------------------------------------------------
+
+
+def test_processes_asked_for() -> None:
+    with executor_of(None) as none:
+        assert none is None
+    with executor_of("processes:1") as pool:
+        assert pool is not None
+        assert pool.submit(abs, -2).result(timeout=60) == 2
+
+
+@pytest.mark.parametrize(
+    "kind", ["processes", "processes:0", "processes:two", "dask:", "threads:2"]
+)
+def test_unknown_executors(kind: str) -> None:
+    message = "it must be processes:N, N at least 1, or dask:ADDRESS"
+    with pytest.raises(typer.BadParameter, match=message), executor_of(kind):
+        pass
 
 
 # --- the program ----------------------------------------------------------------------------------

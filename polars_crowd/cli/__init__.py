@@ -1,0 +1,71 @@
+"""The command line `polars-crowd`: a module per command.
+
+To add one: a module here with a function (or a `typer.Typer` of subcommands) of the module's own name,
+told by `common.told()` and with options from `common`; then that name in COMMANDS, in the help's order.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import typer
+
+COMMANDS = (
+    "demo",
+    "check",
+    "consensus",
+)
+
+EXTRA = ("typer", "rich")
+"""What the extra `cli` installs."""
+
+
+def app() -> typer.Typer:
+    """The commands, for typer to run."""
+    import typer
+
+    commands = typer.Typer(
+        name="polars-crowd",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    commands.callback()(import_module("polars_crowd.cli.program").program)
+    for name in COMMANDS:
+        command = getattr(import_module(f"polars_crowd.cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            commands.add_typer(command, name=name)
+        else:
+            commands.command(name)(command)
+    return commands
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminated)
+    _commands()(prog_name="polars-crowd")
+
+
+def _commands() -> typer.Typer:
+    try:
+        return app()
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA:
+            raise
+        print(
+            f'polars-crowd: {package} is not installed; install it with: pip install "polars-crowd[cli]"',
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+def _terminated(*_: Any) -> None:
+    """End as after an error, so that unfinished files are removed."""
+    sys.exit(128 + signal.SIGTERM)

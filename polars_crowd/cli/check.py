@@ -1,0 +1,66 @@
+"""`polars-crowd check`: what is wrong with a log, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import typer
+
+import polars_crowd as pc
+from polars_crowd.cli import common
+from polars_crowd.cli.common import in_options, open_log, progress, reading, stdout, told
+from polars_crowd.errors import counted
+from polars_crowd.log import open_frame
+
+
+@told()
+def check(
+    log: common.Log,
+    example: common.Example = "example",
+    annotator: common.Annotator = "annotator",
+    label: common.Label = "label",
+) -> None:
+    """Look for what is wrong with a log of annotations, and what is worth knowing.
+
+    Exits with 1 if there are errors, which keep consensus from running;
+    with 0 if there is nothing or only notes.
+
+    Examples:
+
+      polars-crowd check log.parquet
+
+      polars-crowd check log.csv --example task --annotator worker --label answer
+    """
+    with progress() as step, reading(log):
+        step("reading the annotations")
+        findings = pc.check_annotations(
+            open_rows(log, example=example, annotator=annotator, label=label)
+        )
+    console = stdout()
+    for finding in findings.iter_rows(named=True):
+        console.print(told_finding(finding) + "\n", soft_wrap=True)
+    n_errors = findings.filter(severity="error").height
+    n_notes = findings.height - n_errors
+    console.print(f"{counted(n_errors, 'error')}, {counted(n_notes, 'note')}")
+    if n_errors:
+        raise typer.Exit(1)
+
+
+def open_rows(paths: list[str], **names: str) -> pl.LazyFrame:
+    """The log with the rows that have no label, which `scan_annotations` drops."""
+    open_log(paths, **names)
+    rows = open_frame(paths[0] if len(paths) == 1 else paths, "the log")
+    return rows.select(pl.col(given).alias(name) for name, given in names.items())
+
+
+def told_finding(finding: dict[str, Any]) -> str:
+    """A row of `check_annotations` as text."""
+    more = finding["count"] - len(finding["shown"])
+    shown = ["; ".join(finding["shown"]) + (f"; ... ({more:,} more)" if more > 0 else "")]
+    lines = [
+        f"{finding['severity']}: {finding['finding']}: {finding['count']:,}",
+        *(shown if finding["shown"] else []),
+        in_options(finding["advice"]),
+    ]
+    return "\n  ".join(lines)

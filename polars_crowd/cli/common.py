@@ -1,0 +1,294 @@
+"""What the commands share: options, errors, progress, tables."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import polars_crowd as pc
+from polars_crowd import checks, output
+from polars_crowd.errors import AnnotationError, AnnotationWarning
+from polars_crowd.output import UnfinishedError, reason
+from polars_crowd.pred_probs import PredProbs, open_pred_probs
+
+SHOWN = 5
+"""How many rows of a table are shown."""
+
+# --- options --------------------------------------------------------------------------------------
+
+IN_FILES = "What the files hold"
+"""A group of options in the help."""
+
+Log = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="LOG",
+        help="The annotations, a row each: files, globs or directories of Parquet, CSV, TSV, "
+        "NDJSON or Arrow.",
+        show_default=False,
+    ),
+]
+
+
+def in_files(help_text: str, metavar: str | None = "NAME") -> Any:
+    """An option that says what the files hold."""
+    return typer.Option(metavar=metavar, help=help_text, rich_help_panel=IN_FILES)
+
+
+Example = Annotated[str, in_files("The log's column of examples.")]
+Annotator = Annotated[str, in_files("The log's column of annotators.")]
+Label = Annotated[str, in_files("The log's column of labels.")]
+Classes = Annotated[
+    str | None,
+    in_files("The classes in order, if they are not simply the columns of PROBS.", "A,B,C"),
+]
+Duplicates = Annotated[
+    checks.Duplicates,
+    in_files("What counts where an annotator labelled an example more than once.", None),
+]
+ProbsExample = Annotated[
+    str | None,
+    in_files("The column of examples in PROBS, if it is another than in the log."),
+]
+
+
+def probs_option(more: str = "") -> Any:
+    """--pred-probs; `more` says what a command does without it."""
+    probs = "A model's out-of-sample probabilities: example and a column per class."
+    return typer.Option(
+        "--pred-probs",
+        "-p",
+        metavar="PROBS",
+        help=f"{probs} Repeat it for an ensemble. {more}".rstrip(),
+        show_default=False,
+    )
+
+
+Probs = Annotated[list[str] | None, probs_option()]
+Into = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where the results go.", show_default=False)
+]
+Format = Annotated[output.Format, typer.Option("--format", help="Format of the results.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")]
+Executor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="Where partitions are worked on: processes:N for N processes here, or dask:ADDRESS "
+        "for a Dask cluster.",
+        show_default=False,
+    ),
+]
+
+
+def asked_for(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value}
+
+
+def class_list(classes: str | None) -> list[str] | None:
+    """The classes named by --classes.
+
+    >>> class_list("cat, dog")
+    ['cat', 'dog']
+    """
+    return [name.strip() for name in classes.split(",")] if classes else None
+
+
+def open_log(paths: list[str], **names: str) -> pl.LazyFrame:
+    with reading(paths):
+        return pc.scan_annotations(paths[0] if len(paths) == 1 else paths, **names)
+
+
+def open_models(paths: list[str], example: str, classes: list[str] | None) -> Any:
+    """The pred_probs of a model, or a list of those of an ensemble."""
+    models: list[PredProbs] = []
+    for path in paths:
+        with reading([path]):
+            models.append(open_pred_probs(path, example=example, classes=classes))
+    return models if len(models) > 1 else models[0]
+
+
+@contextmanager
+def executor_of(kind: str | None) -> Iterator[futures.Executor | None]:
+    """The executor that --executor asks for, shut down when the block ends; None without it."""
+    if kind is None:
+        yield None
+        return
+    name, _, where = kind.partition(":")
+    if name == "processes" and where.isdecimal() and int(where) > 0:
+        with _processes(int(where)) as executor:
+            yield executor
+    elif name == "dask" and where:
+        with _dask_client(where) as client:
+            yield client.get_executor()
+    else:
+        raise typer.BadParameter(
+            f"--executor {kind}: it must be processes:N, N at least 1, or dask:ADDRESS."
+        )
+
+
+def _processes(n: int) -> futures.Executor:
+    """A pool of processes that are started anew: a forked one hangs once Polars has run."""
+    return futures.ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _dask_client(address: str) -> Any:
+    try:
+        from dask.distributed import Client
+    except ModuleNotFoundError:
+        raise typer.BadParameter(
+            '--executor dask: Dask is not installed; install it with: pip install "distributed"'
+        ) from None
+    return Client(address)
+
+
+# --- errors and warnings --------------------------------------------------------------------------
+
+BAD_INPUT = (
+    ValueError,
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    pl.exceptions.PolarsError,
+)
+UNFINISHED = (UnfinishedError, OSError, MemoryError)
+
+IN_OPTIONS = {
+    "pc.scan_annotations(log, example=..., annotator=..., label=...)": (
+        "--example NAME --annotator NAME --label NAME"
+    ),
+    "pc.scan_pred_probs(probs, example=...)": "--probs-example NAME",
+    "pc.scan_pred_probs(probs, classes=[...])": "--classes a,b,c",
+    ", or map them: pc.scan_pred_probs(probs, classes={'column': class})": "",
+    ", or map them: classes={'column': class}": "",
+    "duplicates='first', 'last' or 'all'": "--duplicates first, last or all",
+    "classes= declares": "--classes declares",
+    "Cast one of them, so": "Convert one of the files (Parquet keeps the type of a column), so",
+    "(pc.majority_vote)": "(leave out --pred-probs)",
+}
+"""What the library's errors advise to do in Python, as it is done here."""
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors become a message on stderr and an exit code, annotation warnings lines there.
+
+    Other errors are bugs, and show where they are.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AnnotationWarning)
+        warnings.showwarning = _tell_warning(warnings.showwarning)
+        try:
+            yield
+        except BrokenPipeError:  # nobody reads on; typer ends quietly
+            raise
+        except (*BAD_INPUT, *UNFINISHED) as error:
+            tell(in_options(reason(error)))
+            raise typer.Exit(2 if isinstance(error, BAD_INPUT) else 1) from None
+
+
+def in_options(message: str) -> str:
+    """A message of the library with its advice in options of the command line.
+
+    >>> in_options("Say which to use: duplicates='first', 'last' or 'all' (each row counts).")
+    'Say which to use: --duplicates first, last or all (each row counts).'
+    """
+    for in_python, here in IN_OPTIONS.items():
+        message = message.replace(in_python, here)
+    return message
+
+
+def _tell_warning(show_other: Callable[..., None]) -> Callable[..., None]:
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, AnnotationWarning):
+            tell(f"warning: {message}")
+        else:
+            show_other(message, category, *where, **more)
+
+    return show
+
+
+def tell(message: str) -> None:
+    print(f"polars-crowd: {message}", file=sys.stderr)
+
+
+@contextmanager
+def reading(paths: Sequence[str]) -> Iterator[None]:
+    """Names the files in errors of Polars, which does not say what it could not read."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise AnnotationError(f"{', '.join(paths)}: {reason(error)}") from error
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Tells on stderr what is being done and for how long, if that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda step: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda step: bar.update(task, description=step)
+
+
+def stdout() -> Console:
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def show(console: Console, title: str, frame: pl.DataFrame) -> None:
+    """A frame as a table, its long headers over two lines if it is too wide otherwise."""
+    table = _table(frame, frame.columns)
+    unlimited = console.options.update(width=1000)
+    if console.measure(table, options=unlimited).maximum > console.width:
+        table = _table(frame, [_in_two_lines(column) for column in frame.columns])
+    console.print(f"\n{title}")
+    console.print(table)
+
+
+def _table(frame: pl.DataFrame, headers: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header, dtype in zip(headers, frame.dtypes, strict=True):
+        table.add_column(header, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in frame.iter_rows():
+        table.add_row(*map(_cell, row))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _in_two_lines(name: str) -> str:
+    """A long name broken at the underscore nearest to its middle.
+
+    >>> _in_two_lines("agreement_with_consensus")
+    'agreement_\\nwith_consensus'
+    """
+    breaks = [i + 1 for i, letter in enumerate(name) if letter == "_"]
+    if len(name) < 12 or not breaks:
+        return name
+    at = min(breaks, key=lambda i: abs(len(name) - 2 * i))
+    return f"{name[:at]}\n{name[at:]}"

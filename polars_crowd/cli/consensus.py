@@ -1,0 +1,198 @@
+"""`polars-crowd consensus`: a log in, the consensus labels and their quality out, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.filesize import decimal
+
+import polars_crowd as pc
+from polars_crowd import output
+from polars_crowd.cli import common
+from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout
+from polars_crowd.crowdlab import QualityMethod
+from polars_crowd.errors import AnnotationError, counted
+from polars_crowd.label_quality import LabelQualityMethod
+from polars_crowd.output import sink, whole_files, written
+
+TABLES = ("examples", "annotations", "annotators")
+"""What `consensus` writes."""
+
+
+WITH_MODEL = "With --pred-probs"
+"""A group of options in the help."""
+
+
+def method(help_text: str) -> Any:
+    """An option that chooses among the methods of CROWDLAB."""
+    return typer.Option(metavar="METHOD", help=help_text, rich_help_panel=WITH_MODEL)
+
+
+Probs = Annotated[
+    list[str] | None,
+    common.probs_option("Without it the consensus is the majority vote."),
+]
+ConsensusMethods = Annotated[
+    list[str] | None,
+    method(
+        "best_quality (the default) or majority_vote. Given twice, the second one's columns are "
+        "added to examples."
+    ),
+]
+Quality = Annotated[
+    QualityMethod | None,
+    method("crowdlab (the default), or agreement: shares of votes without the model."),
+]
+LabelQuality = Annotated[
+    LabelQualityMethod | None,
+    method("self_confidence (the default), normalized_margin or confidence_weighted_entropy."),
+]
+Adjust = Annotated[
+    bool,
+    typer.Option(
+        "--adjust-pred-probs",
+        help="Adjust label scores for class imbalance.",
+        rich_help_panel=WITH_MODEL,
+    ),
+]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Fit the temperature of PROBS to the annotators' spread of labels first.",
+        rich_help_panel=WITH_MODEL,
+    ),
+]
+
+
+@common.told()
+def consensus(
+    log: common.Log,
+    into: common.Into,
+    pred_probs: Probs = None,
+    file_format: common.Format = "parquet",
+    force: common.Force = False,
+    example: common.Example = "example",
+    annotator: common.Annotator = "annotator",
+    label: common.Label = "label",
+    probs_example: common.ProbsExample = None,
+    classes: common.Classes = None,
+    duplicates: common.Duplicates = "error",
+    consensus_method: ConsensusMethods = None,
+    quality_method: Quality = None,
+    label_quality_method: LabelQuality = None,
+    adjust_pred_probs: Adjust = False,
+    calibrate: Calibrate = False,
+) -> None:
+    """Find the consensus label of every example, and the quality of labels and annotators.
+
+    Writes the tables examples, annotations and annotators into DIR;
+    without a model, the majority vote as examples only.
+
+    Examples:
+
+      polars-crowd consensus log.parquet -p probs.parquet --into out
+
+      polars-crowd consensus log.csv --into out --format csv
+
+      polars-crowd consensus 'logs/*.ndjson' -p a.parquet -p b.parquet --into out
+
+      polars-crowd consensus log.csv --example task --annotator worker --into out
+    """
+    options = asked_for(
+        consensus_method=consensus_method,
+        quality_method=quality_method,
+        label_quality_method=label_quality_method,
+        adjust_pred_probs=adjust_pred_probs,
+        calibrate=calibrate,
+    )
+    if not pred_probs:
+        _refuse_without_model([*options, *asked_for(probs_example=probs_example)])
+    order = common.class_list(classes)
+    names = [f"{table}.{file_format}" for table in (TABLES if pred_probs else TABLES[:1])]
+    sources = [*log, *(pred_probs or [])]
+    with (
+        common.progress() as step,
+        common.reading(sources),
+        whole_files(into, names, force=force) as paths,
+    ):
+        step("reading the annotations")
+        annotations = open_log(log, example=example, annotator=annotator, label=label)
+        _refuse_nested(annotations, file_format)
+        fit = None
+        if pred_probs:
+            models = open_models(pred_probs, probs_example or example, order)
+            step("weighing the annotators and the model")
+            fit = pc.crowdlab(annotations, models, classes=order, duplicates=duplicates, **options)
+            tables = tables_of(fit)
+        else:
+            vote = pc.majority_vote(annotations, classes=order, duplicates=duplicates)
+            tables = [lambda: vote]
+        for name, table in zip(names, tables, strict=True):
+            step(f"writing {name}")
+            sink(table(), paths[name], into / name)
+    summarize(fit, [into / name for name in names])
+
+
+def _refuse_without_model(options: list[str]) -> None:
+    if options:
+        given = ", ".join("--" + option.replace("_", "-") for option in options)
+        raise typer.BadParameter(
+            f"{given}: only with --pred-probs. Without a model the consensus is the majority vote."
+        )
+
+
+def _refuse_nested(log: pl.LazyFrame, file_format: output.Format) -> None:
+    nested = [name for name, dtype in log.collect_schema().items() if dtype.is_nested()]
+    if nested and file_format == "csv":
+        raise AnnotationError(
+            f"CSV cannot hold nested columns, and the log has {', '.join(nested)}. "
+            "Use --format parquet, or drop them from the log."
+        )
+
+
+def tables_of(fit: pc.Crowdlab) -> list[Callable[[], pl.LazyFrame]]:
+    """TABLES of a result, each made when it is its turn to be written."""
+    return [lambda: fit.examples, lambda: fit.annotations, lambda: fit.annotators.lazy()]
+
+
+def summarize(fit: pc.Crowdlab | None, files: list[Path]) -> None:
+    """What was found, and the files it is in, that of the examples first."""
+    console = stdout()
+    counts = written(files[0]).select(
+        examples=pl.len(),
+        annotations=pl.col("num_annotations").cast(pl.Int64).sum(),
+        agreement=pl.col("annotator_agreement").mean(),
+    )
+    n_examples, n_annotations, agreement = counts.collect().row(0)
+    size = f"{counted(n_examples, 'example')}, {counted(n_annotations, 'annotation')}"
+    if fit is None:
+        console.print(f"Majority vote: {size}")
+    else:
+        console.print(f"CROWDLAB: {size}, {counted(fit.annotators.height, 'annotator')}")
+    for name, value in numbers_of(fit, agreement).items():
+        console.print(f"  {name:<31}{value}")
+    if fit is not None:
+        show(console, "The worst annotators", fit.annotators.head(common.SHOWN))
+    console.print("\nWritten")
+    for file in files:
+        console.print(f"  {file}  ({decimal(file.stat().st_size)})", soft_wrap=True)
+
+
+def numbers_of(fit: pc.Crowdlab | None, agreement: float) -> dict[str, str]:
+    """The single numbers of a result, by what they are."""
+    numbers: dict[str, float | list[float] | None] = {"mean agreement with consensus": agreement}
+    if fit is not None:
+        quality = pl.col("consensus_quality_score").mean()
+        numbers["mean consensus quality"] = fit.examples.select(quality).collect().item()
+        numbers["model weight"] = fit.model_weight
+        numbers["temperature"] = fit.temperature
+    return {name: _number(value) for name, value in numbers.items() if value is not None}
+
+
+def _number(value: float | list[float]) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else ", ".join(f"{v:.4f}" for v in value)
