@@ -11,9 +11,10 @@ from polars_crowd.crowdlab import crowdlab
 from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning
 from polars_crowd.findings import check_annotations
-from polars_crowd.log import from_wide, scan_annotations, to_wide
+from polars_crowd.log import scan_annotations
 from polars_crowd.pred_probs import scan_pred_probs
 from polars_crowd.votes import majority_vote
+from polars_crowd.wide import from_wide, to_wide
 
 namespace.register()
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from polars_crowd.checks import no_annotations, single_annotations
 from polars_crowd.errors import SHOWN
-from polars_crowd.log import LOG_COLUMNS, open_frame, scan_annotations
+from polars_crowd.log import LOG_COLUMNS, is_labelled, open_rows
 
 FINDINGS: dict[str, pl.DataType] = {
     "finding": pl.String(),
@@ -68,8 +68,8 @@ def check_annotations(log: Any, *, classes: Sequence[Any] | None = None) -> pl.D
     │ annotators who give one label ┆ note     ┆ 1     ┆ ["b"]     │
     └───────────────────────────────┴──────────┴───────┴───────────┘
     """
-    given = open_frame(log, "the log")
-    rows = scan_annotations(log).select(LOG_COLUMNS)
+    given = open_rows(log).select(LOG_COLUMNS)
+    rows = given.filter(is_labelled(given.collect_schema()["label"]))
     n_given, n_rows = (int(frame.select(pl.len()).collect().item()) for frame in (given, rows))
     unlabelled = _finding(
         "rows without a label",

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd import crowdlab, findings, log, votes
+from polars_crowd import crowdlab, findings, log, votes, wide
 from polars_crowd.crowdlab_result import Crowdlab
 
 
@@ -43,7 +43,7 @@ class Crowd:
 
     def to_wide(self) -> pl.DataFrame:
         """The log as examples x annotators. See `polars_crowd.to_wide`."""
-        return log.to_wide(self._frame)
+        return wide.to_wide(self._frame)
 
 
 def register() -> None:

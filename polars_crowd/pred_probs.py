@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
-from polars_crowd.log import open_frame
+from polars_crowd.sources import open_frame
 
 Probabilities = NDArray[np.floating[Any]]
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import polars as pl
 import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import in_options, open_log, progress, reading, stdout, told
+from polars_crowd.cli.common import in_options, progress, reading, stdout, told
 from polars_crowd.errors import counted
-from polars_crowd.log import open_frame
+from polars_crowd.log import open_rows
 
 
 @told()
@@ -34,9 +33,8 @@ def check(
     """
     with progress() as step, reading(log):
         step("reading the annotations")
-        findings = pc.check_annotations(
-            open_rows(log, example=example, annotator=annotator, label=label)
-        )
+        names = {"example": example, "annotator": annotator, "label": label}
+        findings = pc.check_annotations(open_rows(log, names))
     console = stdout()
     for finding in findings.iter_rows(named=True):
         console.print(told_finding(finding) + "\n", soft_wrap=True)
@@ -45,13 +43,6 @@ def check(
     console.print(f"{counted(n_errors, 'error')}, {counted(n_notes, 'note')}")
     if n_errors:
         raise typer.Exit(1)
-
-
-def open_rows(paths: list[str], **names: str) -> pl.LazyFrame:
-    """The log with the rows that have no label, which `scan_annotations` drops."""
-    open_log(paths, **names)
-    rows = open_frame(paths[0] if len(paths) == 1 else paths, "the log")
-    return rows.select(pl.col(given).alias(name) for name, given in names.items())
 
 
 def told_finding(finding: dict[str, Any]) -> str:
