@@ -14,6 +14,7 @@ from __future__ import annotations
 import polars as pl
 
 from polars_crowd.mixing import Floats
+from polars_crowd.partitions import Summary
 from polars_crowd.runs import Runs
 
 DECIMALS = 12
@@ -22,7 +23,7 @@ DECIMALS = 12
 
 def count_annotations(
     run: Runs, consensus: pl.Series, consensus_quality: pl.Series, annotation_quality: pl.Expr
-) -> pl.LazyFrame:
+) -> Summary:
     """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
     multi examples too, and the sums of the annotations' and the consensus labels' quality."""
     agrees, multi = run.votes["label"] == run.of_votes(consensus), run.of_votes(run.on_multi)
@@ -53,7 +54,7 @@ def count_annotations(
         label_quality="label_quality",
         consensus_quality="consensus_quality",
     )
-    return counts.group_by("annotator", "label").agg(pl.all().sum())
+    return {("annotator", "label"): counts.group_by("annotator", "label").agg(pl.all().sum())}
 
 
 def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:

@@ -11,42 +11,42 @@ partitions add up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 
 from polars_crowd import mixing
+from polars_crowd.mixing import Floats
+from polars_crowd.partitions import Partition, Rounds, Summary
 from polars_crowd.runs import Runs
 
 COARSE = (0.1, 0.2, 0.5, 0.8, 1.0, 2.0, 3.0, 5.0, 8.0)
 STEPS = 4
 
 
-def calibrate(parts: Sequence[Runs]) -> tuple[list[Runs], tuple[float, ...]]:
-    """The partitions with each model's probabilities tempered, and the models' temperatures."""
-    found = tuple(temperature(parts, m) for m in range(len(parts[0].models)))
-    return [_tempered(run, found) for run in parts], found
+def calibrate(rounds: Rounds) -> tuple[Rounds, tuple[float, ...]]:
+    """The rounds with each model's probabilities tempered, and the models' temperatures."""
+    grids: list[Sequence[float]] = [COARSE] * rounds.n_models
+    best = argmins(rounds, grids)
+    found = tuple(argmins(rounds, [fine_grid(COARSE.index(t)) for t in best]))
+    return rounds.transformed(tempered, found), found
 
 
-def _tempered(run: Runs, temperatures: tuple[float, ...]) -> Runs:
+def tempered(run: Runs, temperatures: tuple[float, ...]) -> Runs:
+    """The runs with each model's probabilities tempered."""
     models = zip(run.models, temperatures, strict=True)
     return replace(run, models=tuple(mixing.temper(p, t) for p, t in models))
 
 
-def temperature(parts: Sequence[Runs], model: int) -> float:
-    """The temperature of one model."""
-
-    def loss(t: float) -> float:
-        return sum(soft_cross_entropy(run, model, t) for run in parts)
-
-    best = argmin(loss, COARSE)
-    return argmin(loss, fine_grid(COARSE.index(best)))
-
-
-def argmin(loss: Callable[[float], float], grid: Sequence[float]) -> float:
-    """The first point of a grid where the loss is least."""
-    return min(grid, key=loss)
+def argmins(rounds: Rounds, grids: Sequence[Sequence[float]]) -> list[float]:
+    """Of each model's grid the first point where its loss is least."""
+    losses = rounds.run(count_cross_entropy, grids)[()]
+    return [
+        grid[int(np.argmin([losses[f"{m},{i}"].item() for i in range(len(grid))]))]
+        for m, grid in enumerate(grids)
+    ]
 
 
 def fine_grid(best: int) -> list[float]:
@@ -59,13 +59,23 @@ def fine_grid(best: int) -> list[float]:
     return grid
 
 
-def soft_cross_entropy(run: Runs, model: int, t: float) -> float:
-    """Summary: N L(t), the sum over the partition's examples."""
-    share = run.votes["votes"] / run.of_votes(run.examples["num_annotations"])
-    return mixing.cross_entropy(
-        run.models[model],
-        t,
-        run.votes["example"].to_numpy(),
-        run.votes["label"].to_numpy(),
-        share.to_numpy(),
-    )
+def count_cross_entropy(part: Partition, grids: Sequence[Sequence[float]]) -> Summary:
+    """Summary: N L(t) of model m at the i-th point of its grid, as `m,i`."""
+    share = vote_share(part.runs)
+    losses = {
+        f"{m},{i}": [soft_cross_entropy(part.runs, share, m, t)]
+        for m, grid in enumerate(grids)
+        for i, t in enumerate(grid)
+    }
+    return {(): pl.DataFrame(losses)}
+
+
+def vote_share(run: Runs) -> Floats:
+    """c[e,k] / n[e] of each vote."""
+    return (run.votes["votes"] / run.of_votes(run.examples["num_annotations"])).to_numpy()
+
+
+def soft_cross_entropy(run: Runs, share: Floats, model: int, t: float) -> float:
+    """N L(t), the sum over the partition's examples."""
+    example, label = (run.votes[c].to_numpy() for c in ("example", "label"))
+    return mixing.cross_entropy(run.models[model], t, example, label, share)

@@ -51,7 +51,7 @@ def resolve_classes(
         )
     if len(set(names)) < len(names):
         raise AnnotationError(f"pred_probs names a class twice: {shown(list(names), 20)}.")
-    return _as_labels(names, dtype), names
+    return named_classes(names, dtype), names
 
 
 def _check_declared(declared: list[str], names: tuple[str, ...]) -> None:
@@ -62,7 +62,8 @@ def _check_declared(declared: list[str], names: tuple[str, ...]) -> None:
         )
 
 
-def _as_labels(names: tuple[str, ...], dtype: pl.DataType) -> pl.Series:
+def named_classes(names: tuple[str, ...], dtype: pl.DataType) -> pl.Series:
+    """The classes with these names, as values of the log's label type."""
     text = pl.Series("label", names, dtype=pl.String)
     if dtype == pl.Boolean:
         values = text.str.to_lowercase().replace_strict(

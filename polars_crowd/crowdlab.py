@@ -39,7 +39,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -49,14 +50,12 @@ from polars_crowd import checks
 from polars_crowd.calibration import calibrate as calibrated
 from polars_crowd.codes import largest
 from polars_crowd.crowdlab_result import Crowdlab
-from polars_crowd.errors import AnnotationWarning, counted, shown
+from polars_crowd.errors import AnnotationError, AnnotationWarning, counted, shown
 from polars_crowd.label_quality import LabelQualityMethod
-from polars_crowd.log import scan_annotations
 from polars_crowd.mixing import CLIP, Floats, Mixture
-from polars_crowd.partitions import merge
-from polars_crowd.pred_probs import open_models
-from polars_crowd.runs import Runs, sort_runs
-from polars_crowd.votes import majority_labels
+from polars_crowd.partitions import Merged, Partition, Rounds, Summary, digest, open_rounds
+from polars_crowd.runs import Runs
+from polars_crowd.votes import TieBreaks, break_ties, count_ties, majority_labels
 
 ConsensusMethod = Literal["best_quality", "majority_vote"]
 QualityMethod = Literal["crowdlab", "agreement"]
@@ -80,11 +79,13 @@ class Weights:
     """w_m, one per model."""
 
 
-def count_overlap(run: Runs) -> pl.LazyFrame:
-    """Summary by annotator: sum (c[e,l] - 1), sum (n[e] - 1), and the number of annotations."""
+def count_overlap(part: Partition) -> Summary:
+    """Summary by annotator: sum (c[e,l] - 1), sum (n[e] - 1), and the number of annotations; with the
+    counts that say whether votes are tied."""
+    run = part.runs
     others = run.of_votes(run.examples["num_annotations"]) - 1
     agreeing = run.votes["votes"] - 1
-    return (
+    overlap = (
         run.rows.lazy()
         .select(
             "annotator",
@@ -94,6 +95,7 @@ def count_overlap(run: Runs) -> pl.LazyFrame:
         .group_by("annotator")
         .agg(pl.col("agreeing", "others").sum(), annotations=pl.len())
     )
+    return {("annotator",): overlap, **count_ties(part)}
 
 
 def agreement_with_others(overlap: pl.DataFrame) -> Floats:
@@ -102,8 +104,9 @@ def agreement_with_others(overlap: pl.DataFrame) -> Floats:
     return overlap.select(share.fill_null(share.mean())).to_series().to_numpy()
 
 
-def count_consensus(run: Runs, consensus: pl.Series) -> pl.LazyFrame:
+def count_consensus(part: Partition, choice: Choice) -> Summary:
     """Summary by (y, multi): examples, annotations, sum of s, and the models' errors."""
+    run, consensus = part.runs, choice.labels(part)
     errors = {f"error_{m}": top != consensus for m, top in enumerate(run.top_classes)}
     examples = pl.DataFrame(
         {
@@ -115,7 +118,8 @@ def count_consensus(run: Runs, consensus: pl.Series) -> pl.LazyFrame:
         }
     )
     sums = pl.exclude("label", "multi").sum()
-    return examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
+    by_label = examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
+    return {("label", "multi"): by_label}
 
 
 def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Weights:
@@ -170,10 +174,47 @@ def vote_shares(run: Runs) -> Mixture:
     )
 
 
-def best_labels(q: Mixture, majority: pl.Series) -> pl.Series:
+# --- consensus -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the consensus y is chosen: by majority vote, or as the best class of a posterior."""
+
+    ties: TieBreaks
+    best_under: Posterior | None = None
+
+    def labels(self, part: Partition) -> pl.Series:
+        """y of a partition's examples, as codes."""
+        majority = majority_labels(part, self.ties)
+        under = self.best_under
+        if under is None:
+            return majority
+        best = part.keep(f"best-{digest(self)}", lambda: best_labels(under.of(part), majority))
+        return best["label"]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What makes the posterior of a partition: weights, or shares of votes."""
+
+    weights: Weights | None
+    shares: Shares
+
+    def of(self, part: Partition) -> Mixture:
+        """q of a partition's examples."""
+        return part.once("posterior", lambda: self._of(part), self)
+
+    def _of(self, part: Partition) -> Mixture:
+        if self.weights is None:
+            return self.shares(part.runs)
+        return posterior(part.runs, self.weights)
+
+
+def best_labels(q: Mixture, majority: pl.Series) -> pl.DataFrame:
     """argmax_k q[e,k]; the majority vote where the best classes tie."""
     label, tied = q.best()
-    return pl.Series("label", np.where(tied, majority.to_numpy(), label))
+    return pl.DataFrame({"label": np.where(tied, majority.to_numpy(), label)})
 
 
 # --- rounds ----------------------------------------------------------------------------------------
@@ -191,35 +232,40 @@ class Options:
 
 @dataclass(frozen=True)
 class Consensus:
-    """One consensus method's labels, per partition, and the weights they led to."""
+    """One consensus method: how its labels are chosen, how often each, and what they led to."""
 
-    labels: list[pl.Series]
-    weights: Weights | None
-    posteriors: list[Mixture]
+    choice: Choice
+    counts: pl.DataFrame
+    posterior: Posterior
+
+    @property
+    def weights(self) -> Weights | None:
+        return self.posterior.weights
 
 
 def consensus_of(
-    parts: Sequence[Runs], labels: list[pl.Series], g: Floats, shares: Shares | None
+    rounds: Rounds, choice: Choice, g: Floats, like: Posterior, by_shares: bool
 ) -> Consensus:
     """One round: the weights for these consensus labels, and the posterior under them."""
-    if shares:
-        return Consensus(labels, None, [shares(run) for run in parts])
-    counts = (count_consensus(run, y) for run, y in zip(parts, labels, strict=True))
-    merged = merge(counts, by=["label", "multi"])
-    weights = weigh(merged, g, parts[0].n_classes, len(parts[0].models))
-    return Consensus(labels, weights, [posterior(run, weights) for run in parts])
+    counts = rounds.run(count_consensus, choice)[("label", "multi")]
+    if by_shares:
+        return Consensus(choice, counts, like)
+    weights = weigh(counts, g, rounds.n_classes, rounds.n_models)
+    return Consensus(choice, counts, replace(like, weights=weights))
 
 
 def consensus_by_method(
-    parts: Sequence[Runs], g: Floats, options: Options, shares: Shares | None
+    rounds: Rounds, counts: Merged, options: Options, shares: Shares = vote_shares
 ) -> dict[ConsensusMethod, Consensus]:
-    """The rounds of every consensus method asked for."""
-    majority = consensus_of(parts, majority_labels(parts), g, shares)
+    """The rounds of every consensus method asked for, from the merged `count_overlap`."""
+    g, ties = agreement_with_others(counts[("annotator",)]), break_ties(rounds, counts)
+    like = Posterior(None, shares)
+    by_shares = options.quality_method == "agreement"
+    majority = consensus_of(rounds, Choice(ties), g, like, by_shares)
     found: dict[ConsensusMethod, Consensus] = {"majority_vote": majority}
     if "best_quality" in options.consensus_methods:
-        pairs = zip(majority.posteriors, majority.labels, strict=True)
-        best = [best_labels(q, y) for q, y in pairs]
-        found["best_quality"] = consensus_of(parts, best, g, shares)
+        best = Choice(ties, majority.posterior)
+        found["best_quality"] = consensus_of(rounds, best, g, like, by_shares)
     return {method: found[method] for method in options.consensus_methods}
 
 
@@ -228,7 +274,7 @@ def consensus_by_method(
 
 def crowdlab(
     log: Any,
-    pred_probs: Any,
+    pred_probs: Any = None,
     *,
     consensus_method: ConsensusMethod | Sequence[ConsensusMethod] = "best_quality",
     quality_method: QualityMethod = "crowdlab",
@@ -237,6 +283,9 @@ def crowdlab(
     calibrate: bool = False,
     classes: Sequence[Any] | None = None,
     duplicates: checks.Duplicates = "error",
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
 ) -> Crowdlab:
     """Consensus labels and the quality of labels and annotators, by CROWDLAB.
 
@@ -245,10 +294,12 @@ def crowdlab(
     Parameters
     ----------
     log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`.
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`; or
+        an `AnnotationStore`, which is worked on partition by partition.
     pred_probs
         A model's out-of-sample probabilities: whatever `scan_pred_probs` takes. A list is an ensemble
-        of models. Every annotated example must be there; further examples are left aside.
+        of models. Every annotated example must be there; further examples are left aside. A store
+        holds them itself.
     consensus_method
         `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list of
         them: the first gives the main columns and the annotators' quality, the others add columns to
@@ -268,12 +319,21 @@ def crowdlab(
     duplicates
         What to do where an annotator labelled an example more than once: `"error"`, or keep the
         `"first"` or `"last"` row, or count `"all"`.
+    into
+        A directory for the results: `examples/` and `annotations/`, a Parquet file per partition, and
+        `annotators.parquet`. Files are written whole; a run that was stopped takes up where it was. The
+        result's LazyFrames are then scans of these files.
+    executor
+        For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
+    progress
+        Whether to show partitions done, rate and time left on stderr (needs the extra `cli`).
 
     Returns
     -------
     Crowdlab
         `.examples`, `.annotations` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
-        `.temperature`, and `.posterior()`. Each table is computed when it is asked for.
+        `.temperature`, and `.posterior()`. Each table is computed when it is asked for, or once with
+        `into`.
 
     Raises
     ------
@@ -312,30 +372,34 @@ def crowdlab(
     └─────────────────┴─────────────────────────┘
     """
     options = _options(consensus_method, quality_method, label_quality_method, adjust_pred_probs)
-    models = open_models(pred_probs, classes)
-    run = sort_runs(scan_annotations(log), models, classes=classes, duplicates=duplicates)
-    is_ensemble = isinstance(pred_probs, (list, tuple))
-    return fit([run], options, calibrate=calibrate, is_ensemble=is_ensemble)
+    rounds = open_rounds(
+        log,
+        pred_probs,
+        classes=classes,
+        duplicates=duplicates,
+        into=into,
+        executor=executor,
+        progress=progress,
+    )
+    return fit(rounds, options, calibrate=calibrate)
 
 
-def fit(
-    parts: Sequence[Runs],
-    options: Options,
-    *,
-    calibrate: bool = False,
-    is_ensemble: bool = False,
-    shares: Shares = vote_shares,
-) -> Crowdlab:
-    """CROWDLAB over partitions; `shares` gives the posterior of the agreement method."""
-    overlap = merge((count_overlap(run) for run in parts), by="annotator")
-    _check_overlap(parts, overlap)
+def fit(rounds: Rounds, options: Options, *, calibrate: bool = False) -> Crowdlab:
+    """CROWDLAB in rounds."""
+    if not rounds.n_models:
+        raise AnnotationError(
+            "CROWDLAB needs a model's pred_probs beside the log. Without a model, use "
+            "pc.majority_vote, or a method such as pc.dawid_skene."
+        )
     temperatures = None
     if calibrate:
-        parts, temperatures = calibrated(parts)
-    by_shares = shares if options.quality_method == "agreement" else None
-    found = consensus_by_method(parts, agreement_with_others(overlap), options, by_shares)
-    _warn_of_lost_classes(parts, next(iter(found.values())).labels)
-    return Crowdlab(parts, found, options, temperatures, is_ensemble)
+        rounds, temperatures = calibrated(rounds)
+    counts = rounds.run(count_overlap)
+    overlap = counts[("annotator",)]
+    _check_overlap(rounds, overlap, counts[("label",)])
+    found = consensus_by_method(rounds, counts, options)
+    _warn_of_lost_classes(rounds, counts[("label",)], next(iter(found.values())))
+    return Crowdlab(rounds, found, options, temperatures)
 
 
 def _options(
@@ -365,12 +429,12 @@ def _options(
     return Options(tuple(given), quality_method, label_quality_method, adjust_pred_probs)
 
 
-def _check_overlap(parts: Sequence[Runs], overlap: pl.DataFrame) -> None:
+def _check_overlap(rounds: Rounds, overlap: pl.DataFrame, labels: pl.DataFrame) -> None:
     alone = overlap.filter(pl.col("others") == 0)["annotator"]
     if len(alone) == overlap.height:
-        raise checks.single_annotations(sum(run.examples.height for run in parts))
+        raise checks.single_annotations(int(labels["annotations"].sum()))
     if len(alone):
-        names = parts[0].book.annotators.gather(alone).to_list()
+        names = rounds.book.annotators.gather(alone).to_list()
         _warn(
             f"{counted(len(alone), 'annotator')} share no example with another annotator: {shown(names)}. "
             "They get the mean weight of the others."
@@ -381,11 +445,11 @@ def _check_overlap(parts: Sequence[Runs], overlap: pl.DataFrame) -> None:
         )
 
 
-def _warn_of_lost_classes(parts: Sequence[Runs], labels: Sequence[pl.Series]) -> None:
-    chosen = {label for run in parts for label in run.votes["label"].unique()}
-    lost = sorted(chosen - {label for y in labels for label in y.unique()})
-    if lost:
-        names = parts[0].book.classes.gather(lost).to_list()
+def _warn_of_lost_classes(rounds: Rounds, labels: pl.DataFrame, consensus: Consensus) -> None:
+    kept = consensus.counts["label"].implode()
+    lost = labels.filter(~pl.col("label").is_in(kept))["label"]
+    if len(lost):
+        names = rounds.book.classes.gather(lost).to_list()
         _warn(
             f"{counted(len(lost), 'class')} that annotators chose became the consensus of no example: "
             f"{shown(names)}. A model trained on the consensus labels will not know of them."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,20 @@ from polars_crowd.annotators import (
     worst_first,
 )
 from polars_crowd.errors import counted
-from polars_crowd.label_quality import LabelQualityMethod, score_consensus, score_rows
-from polars_crowd.partitions import merge
-from polars_crowd.runs import Runs
+from polars_crowd.label_quality import (
+    Scoring,
+    merged_thresholds,
+    score_consensus,
+    score_rows,
+    sum_annotator_thresholds,
+    sum_consensus_thresholds,
+)
+from polars_crowd.partitions import Partition, Rounds, Summary, TablePlan, Tables
 
 if TYPE_CHECKING:
     from polars_crowd.crowdlab import Consensus, ConsensusMethod, Options
+
+    Found = dict[ConsensusMethod, Consensus]
 
 EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
 WIDTH = 160
@@ -50,65 +57,57 @@ class Crowdlab:
 
     def __init__(
         self,
-        parts: Sequence[Runs],
+        rounds: Rounds,
         found: dict[ConsensusMethod, Consensus],
         options: Options,
         temperatures: tuple[float, ...] | None,
-        is_ensemble: bool,
     ) -> None:
-        self._parts = parts
+        self._rounds = rounds
         self._found = found
         self._main = next(iter(found.values()))
         self._options = options
         self._temperatures = temperatures
-        self._is_ensemble = is_ensemble
+        if rounds.into is not None:
+            rounds.save("annotators", self.annotators)
 
     @property
     def examples(self) -> pl.LazyFrame:
-        frames = [
-            run.examples.select("example").hstack(self._example_columns(i))
-            for i, run in enumerate(self._parts)
-        ]
-        return pl.concat(frames).lazy()
-
-    def _example_columns(self, part: int) -> list[pl.Series]:
-        run, columns = self._parts[part], []
-        for i, (method, consensus) in enumerate(self._found.items()):
-            suffix = f"_{method}" if i else ""
-            label, quality = consensus.labels[part], self._consensus_quality[method][part]
-            values = (run.book.classes.gather(label), quality, run.agreement_with(label))
-            names = (name + suffix for name in EXAMPLE_COLUMNS)
-            columns += [v.alias(name) for v, name in zip(values, names, strict=True)]
-        columns.insert(len(EXAMPLE_COLUMNS), run.examples["num_annotations"])
-        return columns
+        return self._tables["examples"]
 
     @property
     def annotations(self) -> pl.LazyFrame:
-        pairs = zip(self._parts, self._row_quality, strict=True)
-        return pl.concat([self._annotations(run, quality) for run, quality in pairs])
+        return self._tables["annotations"]
 
-    def _annotations(self, run: Runs, quality: pl.Expr) -> pl.LazyFrame:
-        named = run.rows.lazy().select(
-            example=pl.lit(run.of_votes(run.examples["example"])).gather("vote"),
-            annotator=pl.lit(run.book.annotators).gather("annotator"),
-            label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
-            label_quality_score=quality,
-        )
-        return (
-            pl.concat([named, run.others.lazy()], how="horizontal") if run.others.width else named
+    @cached_property
+    def _tables(self) -> Tables:
+        plans: dict[str, TablePlan] = {"examples": example_table, "annotations": annotation_table}
+        return self._rounds.tables(plans, self._found, self._scoring, summary=count_quality)
+
+    @cached_property
+    def _scoring(self) -> Scoring:
+        """With thresholds, where the posterior is adjusted: a round each for examples and annotators."""
+        method = self._options.label_quality_method
+        if not self._options.adjust_pred_probs:
+            return Scoring(method)
+        rounds, book = self._rounds, self._rounds.book
+        K, M = rounds.n_classes, len(book.annotators)
+        return Scoring(
+            method,
+            tuple(
+                merged_thresholds(rounds.run(sum_for_examples, consensus), (K,))
+                for consensus in self._found.values()
+            ),
+            merged_thresholds(rounds.run(sum_for_annotators, self._main), (M, K)),
         )
 
     @cached_property
     def annotators(self) -> pl.DataFrame:
-        of_consensus = self._consensus_quality[next(iter(self._found))]
-        columns = (self._parts, self._main.labels, of_consensus, self._row_quality)
-        counts = (count_annotations(*of_part) for of_part in zip(*columns, strict=True))
-        merged = merge(counts, by=["annotator", "label"])
-        return self._named(worst_first(annotator_table(merged, self._model_share)))
+        counts = self._tables.summary[("annotator", "label")]
+        return self._named(worst_first(annotator_table(counts, self._model_share)))
 
     def _named(self, table: pl.DataFrame) -> pl.DataFrame:
         """The annotators with their names and weights."""
-        book, weights = self._parts[0].book, self._main.weights
+        book, weights = self._rounds.book, self._main.weights
         weight = pl.lit(None, pl.Float64)
         if weights is not None:
             weight = pl.lit(pl.Series(weights.annotators)).gather("annotator")
@@ -128,26 +127,8 @@ class Crowdlab:
     @property
     def _size(self) -> tuple[int, int]:
         """How many examples and annotations there are."""
-        parts = self._parts
-        return sum(run.examples.height for run in parts), sum(run.rows.height for run in parts)
-
-    @cached_property
-    def _consensus_quality(self) -> dict[ConsensusMethod, list[pl.Series]]:
-        return {method: self._quality_of(consensus) for method, consensus in self._found.items()}
-
-    def _quality_of(self, consensus: Consensus) -> list[pl.Series]:
-        if self._options.quality_method == "agreement":
-            pairs = zip(self._parts, consensus.labels, strict=True)
-            return [run.agreement_with(labels) for run, labels in pairs]
-        return score_consensus(self._parts, consensus.labels, consensus.posteriors, *self._scoring)
-
-    @cached_property
-    def _row_quality(self) -> list[pl.Expr]:
-        return score_rows(self._parts, self._main.posteriors, *self._scoring)
-
-    @property
-    def _scoring(self) -> tuple[LabelQualityMethod, bool]:
-        return self._options.label_quality_method, self._options.adjust_pred_probs
+        counts = self._main.counts
+        return int(counts["examples"].sum()), int(counts["annotations"].sum())
 
     @property
     def model_weight(self) -> float | list[float] | None:
@@ -159,20 +140,15 @@ class Crowdlab:
         return self._of_models(None if self._temperatures is None else list(self._temperatures))
 
     def _of_models(self, values: list[float] | None) -> float | list[float] | None:
-        return values if values is None or self._is_ensemble else values[0]
+        return values if values is None or self._rounds.is_ensemble else values[0]
 
     def posterior(self) -> pl.LazyFrame:
         """q[e,k]: `example` and one column per class, the rows of which sum to 1."""
-        names = self._parts[0].book.names
-        frames = (
-            pl.DataFrame(q.dense(), schema=list(names)).select(run.examples["example"], pl.all())
-            for run, q in zip(self._parts, self._main.posteriors, strict=True)
-        )
-        return pl.concat(frames).lazy()
+        return self._rounds.tables({"posterior": posterior_table}, self._main)["posterior"]
 
     def __repr__(self) -> str:
         n_examples, n_annotations = self._size
-        book = self._parts[0].book
+        book = self._rounds.book
         methods = ", ".join(self._found)
         header = (
             f"CROWDLAB ({methods}; quality by {self._options.quality_method}): "
@@ -196,3 +172,80 @@ def _text(value: float | list[float] | None) -> str:
     if value is None:
         return "none"
     return f"{value:.4g}" if isinstance(value, float) else ", ".join(f"{v:.4g}" for v in value)
+
+
+# --- the local plans of the tables -----------------------------------------------------------------
+
+
+def example_table(part: Partition, found: Found, scoring: Scoring) -> pl.DataFrame:
+    """The examples of a partition."""
+    columns: list[pl.Series] = []
+    for i, (method, consensus) in enumerate(found.items()):
+        suffix = f"_{method}" if i else ""
+        label = consensus.choice.labels(part)
+        quality = consensus_quality(part, consensus, scoring, i)
+        values = (part.runs.book.classes.gather(label), quality, part.runs.agreement_with(label))
+        names = (name + suffix for name in EXAMPLE_COLUMNS)
+        columns += [v.alias(name) for v, name in zip(values, names, strict=True)]
+    columns.insert(len(EXAMPLE_COLUMNS), part.runs.examples["num_annotations"])
+    return part.runs.examples.select("example").hstack(columns)
+
+
+def consensus_quality(
+    part: Partition, consensus: Consensus, scoring: Scoring, method: int
+) -> pl.Series:
+    """The quality of each consensus label; its share of votes under the agreement method."""
+    label = consensus.choice.labels(part)
+    if consensus.weights is None:
+        return part.runs.agreement_with(label)
+    return score_consensus(label, consensus.posterior.of(part), scoring, method)
+
+
+def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.LazyFrame:
+    """The annotations of a partition, with the log's other columns."""
+    run = part.runs
+    named = run.rows.lazy().select(
+        example=pl.lit(run.of_votes(run.examples["example"])).gather("vote"),
+        annotator=pl.lit(run.book.annotators).gather("annotator"),
+        label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
+        label_quality_score=_row_quality(part, main(found), scoring),
+    )
+    if not run.others.width:
+        return named
+    return pl.concat([named, run.others.lazy()], how="horizontal")
+
+
+def _row_quality(part: Partition, consensus: Consensus, scoring: Scoring) -> pl.Expr:
+    return part.once(
+        "row_quality", lambda: score_rows(part.runs, consensus.posterior.of(part), scoring)
+    )
+
+
+def count_quality(part: Partition, found: Found, scoring: Scoring) -> Summary:
+    """Summary of the annotators' labels: see `count_annotations`."""
+    consensus = main(found)
+    return count_annotations(
+        part.runs,
+        consensus.choice.labels(part),
+        consensus_quality(part, consensus, scoring, 0),
+        _row_quality(part, consensus, scoring),
+    )
+
+
+def posterior_table(part: Partition, consensus: Consensus) -> pl.DataFrame:
+    q = pl.DataFrame(consensus.posterior.of(part).dense(), schema=list(part.runs.book.names))
+    return q.select(part.runs.examples["example"], pl.all())
+
+
+def sum_for_examples(part: Partition, consensus: Consensus) -> Summary:
+    label = consensus.choice.labels(part)
+    return sum_consensus_thresholds(label, consensus.posterior.of(part))
+
+
+def sum_for_annotators(part: Partition, consensus: Consensus) -> Summary:
+    return sum_annotator_thresholds(part.runs, consensus.posterior.of(part))
+
+
+def main(found: Found) -> Consensus:
+    """The method that gives the main columns."""
+    return next(iter(found.values()))

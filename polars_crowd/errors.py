@@ -18,6 +18,15 @@ class AnnotationError(ValueError):
     """
 
 
+class StoreError(Exception):
+    """A store or a directory of results cannot be read or written: a file is missing or damaged, another
+    process is writing, a newer version made it. The message names the file and says what to do."""
+
+
+class PartitionError(RuntimeError):
+    """The work on one partition failed: its worker died or raised. The cause is in the message."""
+
+
 class AnnotationWarning(UserWarning):
     """The result is right, and something about the log limits what it can tell."""
 

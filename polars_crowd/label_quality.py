@@ -17,14 +17,14 @@ labels, or those of one annotator), at least 2e-6, and 2 for a class that is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.mixing import CLIP, Codes, Floats, Mixture
-from polars_crowd.partitions import merge
+from polars_crowd.partitions import Merged, Summary
 from polars_crowd.runs import Runs
 
 LabelQualityMethod = Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
@@ -105,66 +105,66 @@ def adjusted_sum(row_sum: Floats, threshold: Floats) -> Floats:
     return total
 
 
-# --- over partitions -------------------------------------------------------------------------------
+# --- thresholds as summaries -----------------------------------------------------------------------
 
 
-def score_consensus(
-    parts: Sequence[Runs],
-    labels: Sequence[pl.Series],
-    posteriors: Sequence[Mixture],
-    method: LabelQualityMethod,
-    adjust: bool,
-) -> list[pl.Series]:
-    """The label quality of each example's consensus label, per partition."""
-    codes = [y.to_numpy() for y in labels]
-    threshold = None
-    if adjust:
-        own = (q.at(y) for q, y in zip(posteriors, codes, strict=True))
-        sums = (_threshold_sums({"label": y}, q) for y, q in zip(labels, own, strict=True))
-        threshold = _merged_thresholds(sums, (parts[0].n_classes,))
-    pairs = zip(posteriors, codes, strict=True)
-    return [pl.Series(score_labels(q, y, method, threshold)) for q, y in pairs]
+@dataclass(frozen=True)
+class Scoring:
+    """How labels are scored, with the thresholds if the posterior is adjusted first."""
+
+    method: LabelQualityMethod
+    of_consensus: tuple[Floats, ...] = ()
+    """t of the consensus labels of each consensus method, shape (K,)."""
+    of_annotators: Floats | None = None
+    """t of each annotator's own labels, shape (M, K)."""
 
 
-def score_rows(
-    parts: Sequence[Runs],
-    posteriors: Sequence[Mixture],
-    method: LabelQualityMethod,
-    adjust: bool,
-) -> list[pl.Expr]:
-    """The label quality of each annotation, per partition, as an expression over its rows."""
-    if not adjust:
-        of_votes = (pl.Series(score_votes(q, method)) for q in posteriors)
-        return [pl.lit(scores).gather("vote") for scores in of_votes]
-    pairs = list(zip(posteriors, parts, strict=True))
-    sums = (_threshold_sums(_keys(run), q.at_votes()[_vote(run)]) for q, run in pairs)
-    own = _merged_thresholds(sums, (len(parts[0].book.annotators), parts[0].n_classes))
-    scores = (
-        score_annotations(q, _vote(run), run.rows["annotator"].to_numpy(), own, method)
-        for q, run in pairs
-    )
-    return [pl.lit(pl.Series(score)) for score in scores]
+def sum_consensus_thresholds(labels: pl.Series, q: Mixture) -> Summary:
+    """Summary by consensus label: the sum of its q and how many there are."""
+    return {("label",): _threshold_sums({"label": labels}, q.at(labels.to_numpy()))}
 
 
-def _vote(run: Runs) -> Codes:
-    return run.rows["vote"].to_numpy()
-
-
-def _keys(run: Runs) -> dict[str, pl.Series]:
+def sum_annotator_thresholds(run: Runs, q: Mixture) -> Summary:
+    """... by annotator and label."""
     label = run.votes["label"].gather(run.rows["vote"])
-    return {"annotator": run.rows["annotator"], "label": label}
+    keys = {"annotator": run.rows["annotator"], "label": label}
+    return {("annotator", "label"): _threshold_sums(keys, q.at_votes()[_vote(run)])}
 
 
 def _threshold_sums(keys: dict[str, pl.Series], own: Floats) -> pl.LazyFrame:
-    """Summary by the given keys: the sum of q[label] and the number of labels."""
     labels = pl.LazyFrame({**keys, "sum": own})
     return labels.group_by(list(keys)).agg(pl.col("sum").sum(), count=pl.len())
 
 
-def _merged_thresholds(sums: Iterable[pl.LazyFrame], shape: tuple[int, ...]) -> Floats:
-    keys = ["annotator", "label"][-len(shape) :]
-    merged = merge(sums, by=keys)
+def merged_thresholds(merged: Merged, shape: tuple[int, ...]) -> Floats:
+    """t from the merged sums, of shape (K,) or (M, K)."""
+    (keys, sums), *_ = merged.items()
     totals, counts = np.zeros(shape), np.zeros(shape)
-    at = tuple(merged[key].to_numpy() for key in keys)
-    totals[at], counts[at] = merged["sum"].to_numpy(), merged["count"].to_numpy()
+    at = tuple(sums[key].to_numpy() for key in keys)
+    totals[at], counts[at] = sums["sum"].to_numpy(), sums["count"].to_numpy()
     return thresholds(totals, counts)
+
+
+# --- the scores of a partition ---------------------------------------------------------------------
+
+
+def score_consensus(
+    labels: pl.Series, q: Mixture, scoring: Scoring, consensus_method: int
+) -> pl.Series:
+    """The label quality of each example's consensus label under the i-th consensus method."""
+    own = scoring.of_consensus
+    threshold = own[consensus_method] if own else None
+    return pl.Series(score_labels(q, labels.to_numpy(), scoring.method, threshold))
+
+
+def score_rows(run: Runs, q: Mixture, scoring: Scoring) -> pl.Expr:
+    """The label quality of each annotation, as an expression over the rows."""
+    own = scoring.of_annotators
+    if own is None:
+        return pl.lit(pl.Series(score_votes(q, scoring.method))).gather("vote")
+    annotator = run.rows["annotator"].to_numpy()
+    return pl.lit(pl.Series(score_annotations(q, _vote(run), annotator, own, scoring.method)))
+
+
+def _vote(run: Runs) -> Codes:
+    return run.rows["vote"].to_numpy()

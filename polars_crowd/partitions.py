@@ -1,35 +1,468 @@
-"""Local plans and additive summaries: how a method runs over partitions.
+"""Local plans, additive summaries and rounds: how every method runs.
 
-A method is a short script of rounds. Each round runs one local plan on every partition (a set of whole
-examples), and reduces it to a summary: a small frame of sums under a key (`annotator`, `label`, or both).
-Summaries of different partitions merge by adding up, and the method turns the merged summary into the few
-parameters that the next round needs. A log in memory is the case of one partition.
+A log is worked on in **partitions** of whole examples: all annotations of an example, and its
+probabilities, lie in the same one. A log in memory is one partition, an `AnnotationStore` has many.
+
+* A **local plan** is a function `plan(part, *params)` of one partition and a few small parameters.
+* A **summary** is what it returns: frames of sums under key columns, `{("annotator",): frame, ...}`.
+  The summaries of partitions merge by adding up.
+* A method is a short script of **rounds**: run a plan on every partition, merge the summaries, turn them
+  into the parameters of the next round.
+
+Plans are functions of modules, parameters and summaries are small: they are all that travels when an
+executor runs the partitions in other processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 from polars import selectors as cs
+from polars.io.plugins import register_io_source
+
+from polars_crowd import executors
+from polars_crowd.checks import Duplicates
+from polars_crowd.codes import Codebook
+from polars_crowd.log import scan_annotations
+from polars_crowd.pred_probs import open_models
+from polars_crowd.progress import tracked
+from polars_crowd.results import ResultDirectory, digest
+from polars_crowd.runs import Runs, sort_runs
+from polars_crowd.values import Values, sort_values
+
+Keys = tuple[str, ...]
+Frame = pl.DataFrame | pl.LazyFrame
+Summary = Mapping[Keys, Frame]
+"""Frames of sums by their key columns; the one without keys has one row."""
+Merged = dict[Keys, pl.DataFrame]
+Plan = Callable[..., Summary]
+TablePlan = Callable[..., Frame]
+Latest = dict[str, tuple[tuple[object, ...], Any]]
+"""What was made last under a name, and of what."""
+T = TypeVar("T")
 
 
-def merge(summaries: Iterable[pl.LazyFrame], by: str | Sequence[str]) -> pl.DataFrame:
-    """The sum of summaries under their key, sorted by it. Counts add up as 64-bit integers.
+# --- partitions ------------------------------------------------------------------------------------
 
-    >>> part = pl.LazyFrame({"label": [0, 1], "annotations": [3, 4]})
-    >>> merge([part, part], by="label").rows()
+
+class Handle(ABC):
+    """Where a partition is and how it is read. Those of a store can be sent to another process."""
+
+    name: str
+    """`part-0007`."""
+    fingerprint: str
+    """Changes when the partition does."""
+
+    @abstractmethod
+    def runs(self) -> Runs:
+        """The partition as sorted runs."""
+
+    @abstractmethod
+    def values(self) -> Values:
+        """The partition of a numeric log."""
+
+    @abstractmethod
+    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        """A frame made once and found again in later rounds."""
+
+    def latest(self) -> Latest:
+        """Where `Partition.once` looks for what it made in an earlier round."""
+        return {}
+
+
+@dataclass(frozen=True)
+class InMemory(Handle):
+    """The one partition of a log in memory."""
+
+    read_runs: Callable[[], Runs] | None
+    read_values: Callable[[], Values] | None = None
+    name: str = "part-0000"
+    fingerprint: str = ""
+    _read: dict[str, Any] = field(default_factory=dict)
+    _kept: dict[str, pl.DataFrame] = field(default_factory=dict)
+    _latest: Latest = field(default_factory=dict)
+
+    def runs(self) -> Runs:
+        assert self.read_runs is not None, "a numeric log has values, not runs"
+        return made_once(self._read, "runs", self.read_runs)
+
+    def values(self) -> Values:
+        assert self.read_values is not None, "a log of classes has runs, not values"
+        return made_once(self._read, "values", self.read_values)
+
+    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        return made_once(self._kept, name, make)
+
+    def latest(self) -> Latest:
+        return self._latest
+
+
+@dataclass(frozen=True)
+class Transformed(Handle):
+    """A partition whose runs are changed after they are read: their probabilities tempered, say."""
+
+    handle: Handle
+    transform: Callable[..., Runs]
+    args: tuple[Any, ...]
+    _read: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.handle.name
+
+    @cached_property
+    def _suffix(self) -> str:
+        return digest(self.transform.__qualname__, self.args)
+
+    @property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        given = self.handle.fingerprint
+        return f"{given}-{self._suffix}" if given else ""
+
+    def runs(self) -> Runs:
+        if isinstance(self.handle, InMemory):
+            return made_once(self._read, "runs", self._runs)
+        return self._runs()
+
+    def _runs(self) -> Runs:
+        return self.transform(self.handle.runs(), *self.args)
+
+    def values(self) -> Values:
+        return self.handle.values()
+
+    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        return self.handle.keep(f"{name}-{self._suffix}", make)
+
+    def latest(self) -> Latest:
+        return self.handle.latest()
+
+
+def made_once(made: dict[str, Any], name: str, make: Callable[[], T]) -> T:
+    """What is made under a name, made now if it is not there."""
+    if name not in made:
+        made[name] = make()
+    found: T = made[name]
+    return found
+
+
+class Partition:
+    """One partition, while plans work on it."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._once: Latest = {}
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The partition as sorted runs."""
+        return self._handle.runs()
+
+    @cached_property
+    def values(self) -> Values:
+        """The partition of a numeric log."""
+        return self._handle.values()
+
+    def once(self, name: str, make: Callable[[], T], *of: object) -> T:
+        """What `make` returns, made once for the plans that work on the partition now.
+
+        With `of`, the parameters it is made of, a log in memory finds it again in later rounds for as
+        long as these are the same objects.
+        """
+        places = (self._once, self._handle.latest()) if of else (self._once,)
+        for place in places:
+            if name in place and all(a is b for a, b in zip(place[name][0], of, strict=True)):
+                found: T = place[name][1]
+                return found
+        made = make()
+        for place in places:
+            place[name] = (of, made)
+        return made
+
+    def forget(self, name: str) -> None:
+        """Let go of what `once` made."""
+        self._once.pop(name, None)
+        self._handle.latest().pop(name, None)
+
+    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        """A frame made once and kept for later rounds, on disk for a store.
+
+        `make` must be a pure function of the partition and of what the name says (see `digest`): the
+        frame may be made anew at any time.
+        """
+        return self._handle.keep(name, make)
+
+
+# --- summaries -------------------------------------------------------------------------------------
+
+
+def merge(summaries: Iterable[Mapping[Keys, Frame]]) -> Merged:
+    """The sum of summaries under their keys, sorted by them. Counts add up as 64-bit integers.
+
+    >>> part = {("label",): pl.DataFrame({"label": [0, 1], "annotations": [3, 4]})}
+    >>> merge([part, part])[("label",)].rows()
     [(0, 6), (1, 8)]
     """
-    keys = [by] if isinstance(by, str) else list(by)
-    merged: pl.DataFrame | None = None
+    merged: Merged = {}
     for summary in summaries:
-        part = summary.with_columns((cs.integer() - cs.by_name(keys)).cast(pl.Int64)).collect()
-        merged = part if merged is None else _added(merged, part, keys)
-    if merged is None:
-        raise ValueError("no partitions: there is nothing to merge.")
-    return merged.sort(keys)
+        for keys, frame in collected(summary).items():
+            merged[keys] = _added(merged[keys], frame, keys) if keys in merged else frame
+    return {keys: frame.sort(keys) if keys else frame for keys, frame in merged.items()}
 
 
-def _added(left: pl.DataFrame, right: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    return pl.concat([left, right]).group_by(keys).agg(pl.all().sum())
+def collected(summary: Summary) -> Merged:
+    """A summary as frames in memory, its counts as 64-bit integers."""
+    counts = {
+        keys: frame.lazy().with_columns((cs.integer() - cs.by_name(keys)).cast(pl.Int64))
+        for keys, frame in summary.items()
+    }
+    return dict(zip(counts, pl.collect_all(list(counts.values())), strict=True))
+
+
+def _added(left: pl.DataFrame, right: pl.DataFrame, keys: Keys) -> pl.DataFrame:
+    both = pl.concat([left, right])
+    return both.group_by(keys).agg(pl.all().sum()) if keys else both.sum()
+
+
+# --- rounds ----------------------------------------------------------------------------------------
+
+
+class Partitioned(ABC):
+    """A log that lies in partitions already: an `AnnotationStore`."""
+
+    @abstractmethod
+    def book(self, numeric: bool) -> Codebook:
+        """What the codes of labels and annotators mean."""
+
+    @abstractmethod
+    def handles(self, work: Path | None) -> list[Handle]:
+        """The partitions; frames that are kept go into the directory `work`."""
+
+    @property
+    @abstractmethod
+    def n_models(self) -> int:
+        """How many models' pred_probs it holds."""
+
+    @property
+    @abstractmethod
+    def is_ensemble(self) -> bool:
+        """Whether they were given as a list."""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The partitions of a log, and how plans run on them."""
+
+    handles: Sequence[Handle]
+    book: Codebook
+    n_models: int = 0
+    is_ensemble: bool = False
+    executor: Any = None
+    progress: bool = False
+    into: ResultDirectory | None = None
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.book.classes)
+
+    def run(self, plan: Plan, *params: Any) -> Merged:
+        """One round: the plan's summaries of all partitions, merged."""
+        if self.into is None:
+            return merge(self._each(plan.__name__, summarise, plan, params))
+        remembered = self.into.remembered(plan, params)
+        return merge(self._each(plan.__name__, recall_summary, plan, params, remembered))
+
+    def tables(
+        self, plans: Mapping[str, TablePlan], *params: Any, summary: Plan | None = None
+    ) -> Tables:
+        """Tables of results, a plan each: computed when they are asked for, or now if they go into a
+        directory, together with a last summary."""
+        if self.into is None:
+            return Tables(self, dict(plans), params, summary)
+        writer = self.into.writer(plans, params, summary)
+        done = merge(self._each("write", write_tables, plans, params, summary, writer))
+        self.into.finish(list(plans), [handle.name for handle in self.handles])
+        return Tables(self, dict(plans), params, summary, done)
+
+    def transformed(self, transform: Callable[..., Runs], *args: Any) -> Rounds:
+        """The same rounds on runs that are changed by `transform(runs, *args)` when they are read."""
+        changed = [Transformed(handle, transform, args) for handle in self.handles]
+        return replace(self, handles=changed)
+
+    def save(self, name: str, frame: pl.DataFrame) -> None:
+        """Write a table of the annotators' size into the directory of results, if there is one."""
+        if self.into is not None:
+            self.into.save(name, frame)
+
+    def _each(self, title: str, task: Callable[..., T], *args: Any) -> Iterator[T]:
+        results = executors.in_order(self.executor, task, self.handles, args)
+        return tracked(results, title, len(self.handles), self.progress)
+
+
+def summarise(handle: Handle, plan: Plan, params: Sequence[Any]) -> Merged:
+    """What a worker does in a round."""
+    return collected(plan(Partition(handle), *params))
+
+
+def recall_summary(handle: Handle, plan: Plan, params: Sequence[Any], remembered: Any) -> Merged:
+    """... where summaries are kept in a directory of results: those there are not made again."""
+    found: Merged = remembered.recall(handle, lambda: summarise(handle, plan, params))
+    return found
+
+
+def write_tables(
+    handle: Handle,
+    plans: Mapping[str, TablePlan],
+    params: Sequence[Any],
+    summary: Plan | None,
+    writer: Any,
+) -> Merged:
+    """... for the tables of results."""
+    part = Partition(handle)
+    for name, plan in plans.items():
+        writer.write(handle, name, partial(plan, part, *params))
+    if summary is None:
+        return {}
+    found: Merged = writer.recall(handle, lambda: collected(summary(part, *params)))
+    return found
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Result tables by name, as LazyFrames over all partitions."""
+
+    rounds: Rounds
+    plans: Mapping[str, TablePlan]
+    params: tuple[Any, ...]
+    summary_plan: Plan | None
+    written_summary: Merged | None = None
+
+    def __getitem__(self, name: str) -> pl.LazyFrame:
+        if self.rounds.into is not None:
+            return self.rounds.into.scan(name)
+        if len(self.rounds.handles) == 1:
+            return self._of(self.rounds.handles[0], name)
+        schema = self._of(self.rounds.handles[0], name).collect_schema()
+        return register_io_source(self._source(name), schema=schema, is_pure=True)
+
+    @cached_property
+    def summary(self) -> Merged:
+        """The merged last summary."""
+        if self.written_summary is not None:
+            return self.written_summary
+        assert self.summary_plan is not None
+        return self.rounds.run(self.summary_plan, *self.params)
+
+    def _of(self, handle: Handle, name: str) -> pl.LazyFrame:
+        return self.plans[name](Partition(handle), *self.params).lazy()
+
+    def _source(self, name: str) -> Callable[..., Iterator[pl.DataFrame]]:
+        """A scan that computes one partition after another."""
+
+        def source(
+            columns: list[str] | None,
+            predicate: pl.Expr | None,
+            n_rows: int | None,
+            batch_size: int | None,
+        ) -> Iterator[pl.DataFrame]:
+            for handle in self.rounds.handles:
+                frame = self._of(handle, name)
+                if predicate is not None:
+                    frame = frame.filter(predicate)
+                if columns is not None:
+                    frame = frame.select(columns)
+                part = (frame if n_rows is None else frame.head(n_rows)).collect()
+                yield part
+                if n_rows is not None:
+                    n_rows -= part.height
+                    if n_rows <= 0:
+                        return
+
+        return source
+
+
+def open_rounds(
+    log: Any,
+    pred_probs: Any = None,
+    *,
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+    numeric: bool = False,
+) -> Rounds:
+    """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
+
+    Raises
+    ------
+    ValueError
+        `executor` for a log that is one partition; pred_probs, classes or duplicates for a store, which
+        has its own.
+    FileExistsError
+        `into` holds something else than results.
+    """
+    directory = ResultDirectory.open(into) if into is not None else None
+    if isinstance(log, Partitioned):
+        _refuse_what_a_store_has(pred_probs, classes, duplicates)
+        handles: list[Handle] = log.handles(directory.work if directory else None)
+        models, is_ensemble = log.n_models, log.is_ensemble
+        book = log.book(numeric)
+        return Rounds(handles, book, models, is_ensemble, executor, progress, directory)
+    if executor is not None:
+        raise ValueError(
+            "executor= needs a log in partitions: make a store with pc.AnnotationStore.create(path, log) "
+            "and give that. A log in memory is worked on by all threads of this process."
+        )
+    if numeric:
+        values = sort_values(scan_annotations(log), duplicates=duplicates)
+        book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
+        return Rounds([InMemory(None, lambda: values)], book, 0, False, None, progress, directory)
+    models_ = open_models(pred_probs, classes) if pred_probs is not None else []
+    runs = sort_runs(scan_annotations(log), models_, classes=classes, duplicates=duplicates)
+    is_ensemble = isinstance(pred_probs, (list, tuple))
+    return rounds_of(runs, is_ensemble=is_ensemble, progress=progress, into=directory)
+
+
+def rounds_of(runs: Runs, **options: Any) -> Rounds:
+    """The rounds of runs in memory."""
+    return Rounds([InMemory(lambda: runs)], runs.book, len(runs.models), **options)
+
+
+def _refuse_what_a_store_has(
+    pred_probs: Any, classes: Sequence[Any] | None, duplicates: Duplicates
+) -> None:
+    given = {
+        "pred_probs": pred_probs is not None,
+        "classes": classes is not None,
+        "duplicates": duplicates != "error",
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(
+                f"{name}= is given with a store, which has its own. Give it to "
+                "pc.AnnotationStore.create(path, log, ...) instead."
+            )
+
+
+__all__ = [
+    "Handle",
+    "InMemory",
+    "Merged",
+    "Partition",
+    "Partitioned",
+    "Plan",
+    "Rounds",
+    "Summary",
+    "TablePlan",
+    "Tables",
+    "digest",
+    "merge",
+    "open_rounds",
+    "rounds_of",
+]

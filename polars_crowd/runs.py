@@ -28,10 +28,16 @@ from polars_crowd.codes import (
     id_as_read,
     label_code,
     largest,
+    named_classes,
     resolve_classes,
 )
 from polars_crowd.log import LOG_COLUMNS
-from polars_crowd.pred_probs import PredProbs, Probabilities, read_probabilities
+from polars_crowd.pred_probs import (
+    PredProbs,
+    Probabilities,
+    class_names,
+    read_probabilities,
+)
 
 KEY_BITS = 63
 NEAR = 32
@@ -116,7 +122,7 @@ class Runs:
 
 def sort_runs(
     log: pl.LazyFrame,
-    probs: Sequence[PredProbs],
+    probs: Sequence[PredProbs] = (),
     *,
     classes: Sequence[Any] | None = None,
     duplicates: checks.Duplicates = "error",
@@ -129,11 +135,10 @@ def sort_runs(
     """
     log = checks.without_duplicates(log, duplicates)
     schema = log.collect_schema()
-    values, names = (
-        (book.classes, book.names)
-        if book
-        else resolve_classes(schema["label"], probs[0].names, classes)
-    )
+    if book:
+        values, names = book.classes, book.names
+    else:
+        values, names = classes_of(log, schema["label"], probs, classes)
     coded = _read_codes(log, schema, values)
     annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
     bits = KeyBits(_bits(len(annotators)), _bits(len(values)))
@@ -155,6 +160,29 @@ def sort_runs(
         models=tuple(read_probabilities(p, ids, names, check_probs) for p in probs),
         book=book or Codebook(values, names, _as_dtype(annotators, schema["annotator"])),
     )
+
+
+def classes_of(
+    log: pl.LazyFrame,
+    dtype: pl.DataType,
+    probs: Sequence[PredProbs] = (),
+    declared: Sequence[Any] | None = None,
+) -> tuple[pl.Series, tuple[str, ...]]:
+    """The classes in order, and their names: as the models name them, else as declared, else those of
+    the Enum, else the labels that there are, sorted."""
+    if probs:
+        return resolve_classes(dtype, probs[0].names, declared)
+    if declared is not None:
+        names = tuple(class_names(list(declared)))
+        return named_classes(names, dtype), names
+    if isinstance(dtype, pl.Enum):
+        values = pl.Series("label", dtype.categories, dtype)
+    else:
+        text = pl.col("label").cast(pl.String) if dtype == pl.Categorical else pl.col("label")
+        values = log.select(text.unique().sort()).collect()["label"].cast(dtype)
+    if values.is_empty():
+        raise checks.no_annotations()
+    return values, tuple(class_names(values.to_list()))
 
 
 def _read_codes(log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series) -> pl.DataFrame:

@@ -19,12 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from polars_crowd import checks, mixing
 from polars_crowd.codes import label_code, resolve_classes
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
-from polars_crowd.partitions import merge
+from polars_crowd.mixing import Floats
+from polars_crowd.partitions import Merged, Partition, Rounds, Summary, digest
 from polars_crowd.pred_probs import (
     PredProbs,
     class_names,
@@ -101,13 +103,17 @@ def by_agreement(
     return narrow(judged, "agreement", EXACT).drop("agreement")
 
 
-def majority_labels(parts: Sequence[Runs]) -> list[pl.Series]:
-    """The majority vote of each partition's examples, as codes. A step runs only if a tie is left."""
-    contests = [Contest.of(run) for run in parts]
-    for step in (_by_probability, _by_rarity, _by_agreement):
-        if any(contest.candidates.height for contest in contests):
-            contests = step(contests)
-    return [contest.labels() for contest in contests]
+# --- the majority vote of a partition's runs --------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TieBreaks:
+    """What the tie-breaks of an example need of all the others."""
+
+    rarity: Floats | None = None
+    """Annotations per class, shape (K,), if a tie is left after step 1."""
+    agreement: Floats | None = None
+    """Agreement per annotator, shape (M,), if a tie is left after step 2."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,11 @@ class Contest:
         settled = pl.concat([self.settled, left.filter(alone)])
         return replace(self, settled=settled, candidates=left.filter(~alone))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a tie is left."""
+        return not self.candidates.is_empty()
+
     def labels(self) -> pl.Series:
         """The winners in the order of the examples: step 4 for who is still tied."""
         first = self.candidates.unique("example", keep="first", maintain_order=True)
@@ -146,31 +157,86 @@ def _alone(candidates: pl.DataFrame) -> pl.Series:
     return (lengths == 1).gather(candidates["example"].rle_id())
 
 
-def _by_probability(contests: list[Contest]) -> list[Contest]:
-    return [contest.narrowed(_with_probability(contest)) for contest in contests]
+def contest_by_probability(part: Partition) -> Contest:
+    """The votes after step 1: the class that the models' mean probability prefers."""
+    return part.once("contest", lambda: _by_probability(Contest.of(part.runs)), part.runs)
 
 
-def _with_probability(contest: Contest) -> pl.LazyFrame:
-    """Step 1: the class that the models' mean probability prefers."""
+def _by_probability(contest: Contest) -> Contest:
     candidates, models = contest.candidates, contest.run.models
-    if not models or candidates.is_empty():
-        return candidates.lazy()
+    if not models or not contest.is_open:
+        return contest
     at = mixing.at_votes(models, candidates["example"].to_numpy(), candidates["label"].to_numpy())
-    return narrow(candidates.with_columns(probability=at).lazy(), "probability")
+    judged = candidates.with_columns(probability=at).lazy()
+    return contest.narrowed(narrow(judged, "probability"))
 
 
-def _by_rarity(contests: list[Contest]) -> list[Contest]:
-    labels = merge((count_labels(c.run.votes.lazy()) for c in contests), by="label").lazy()
-    return [c.narrowed(by_rarity(c.candidates.lazy(), labels)) for c in contests]
+def _by_rarity(contest: Contest, rarity: Floats) -> Contest:
+    labels = pl.LazyFrame({"label": range(len(rarity)), "annotations": rarity})
+    labels = labels.with_columns(pl.col("label").cast(pl.UInt32))
+    return contest.narrowed(by_rarity(contest.candidates.lazy(), labels))
 
 
-def _by_agreement(contests: list[Contest]) -> list[Contest]:
-    counts = (count_agreement(c.run.vote_rows(), c.clear.lazy()) for c in contests)
-    agreement = merge(counts, by="annotator").lazy()
-    return [
-        c.narrowed(by_agreement(c.candidates.lazy(), c.run.vote_rows(), agreement))
-        for c in contests
-    ]
+def _by_agreement(contest: Contest, agreement: Floats) -> Contest:
+    share = pl.LazyFrame({"annotator": range(len(agreement)), "agreeing": agreement})
+    share = share.with_columns(pl.col("annotator").cast(pl.UInt32), judged=1.0)
+    share = share.filter(pl.col("agreeing").is_not_nan())
+    narrowed = by_agreement(contest.candidates.lazy(), contest.run.vote_rows(), share)
+    return contest.narrowed(narrowed)
+
+
+def count_ties(part: Partition) -> Summary:
+    """Summary: the classes' annotations, and how many examples are tied after step 1."""
+    tied_ = contest_by_probability(part).candidates["example"].n_unique()
+    labels = count_labels(part.runs.votes.lazy())
+    return {("label",): labels, (): pl.DataFrame({"tied": [tied_]})}
+
+
+def count_judged(part: Partition, rarity: Floats) -> Summary:
+    """Summary by annotator: agreement with the clear votes; and how many are tied after step 2."""
+    contest = _by_rarity(contest_by_probability(part), rarity)
+    counts = count_agreement(part.runs.vote_rows(), contest.clear.lazy())
+    return {
+        ("annotator",): counts,
+        (): pl.DataFrame({"tied": [contest.candidates["example"].n_unique()]}),
+    }
+
+
+def break_ties(rounds: Rounds, counted: Merged) -> TieBreaks:
+    """The tie-breaks that the log needs, from the merged `count_ties`."""
+    if not counted[()]["tied"].item():
+        return TieBreaks()
+    rarity = dense(counted[("label",)], "label", "annotations", rounds.n_classes)
+    judged = rounds.run(count_judged, rarity)
+    if not judged[()]["tied"].item():
+        return TieBreaks(rarity)
+    shares = judged[("annotator",)].with_columns(share=pl.col("agreeing") / pl.col("judged"))
+    missing = float("nan")
+    return TieBreaks(
+        rarity, dense(shares, "annotator", "share", len(rounds.book.annotators), missing)
+    )
+
+
+def dense(frame: pl.DataFrame, key: str, value: str, size: int, missing: float = 0.0) -> Floats:
+    """A column as an array over the codes of its key."""
+    values = np.full(size, missing)
+    values[frame[key].to_numpy()] = frame[value].to_numpy()
+    return values
+
+
+def majority_labels(part: Partition, ties: TieBreaks) -> pl.Series:
+    """The majority vote of a partition's examples, as codes."""
+
+    def decide() -> pl.DataFrame:
+        contest = contest_by_probability(part)
+        if ties.rarity is not None and contest.is_open:
+            contest = _by_rarity(contest, ties.rarity)
+        if ties.agreement is not None and contest.is_open:
+            contest = _by_agreement(contest, ties.agreement)
+        part.forget("contest")
+        return contest.labels().to_frame()
+
+    return part.keep(f"majority-{digest(ties)}", decide)["label"]
 
 
 # --- the majority vote of a log, as one lazy plan --------------------------------------------------

@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from polars_crowd.calibration import calibrate
+from polars_crowd.calibration import calibrate, tempered
 from polars_crowd.crowdlab import vote_shares
 from polars_crowd.mixing import Mixture
+from polars_crowd.partitions import Rounds
 from polars_crowd.runs import Runs
 
 
@@ -35,7 +36,7 @@ def shares_by_rank(run: Runs) -> Mixture:
     )
 
 
-def calibrate_by_rank(run: Runs) -> Runs:
-    """The runs with the models' probabilities tempered to the counts by rank."""
-    (tempered,), _ = calibrate([by_rank(run)])
-    return replace(run, models=tempered.models)
+def calibrate_by_rank(rounds: Rounds) -> tuple[Rounds, tuple[float, ...]]:
+    """The rounds with the models' probabilities tempered to the counts by rank."""
+    _, found = calibrate(rounds.transformed(by_rank))
+    return rounds.transformed(tempered, found), found

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide, to_runs
+from polars_crowd.partitions import Partition, Rounds, rounds_of
 from polars_crowd.pred_probs import Probabilities
-from polars_crowd.votes import majority_labels
+from polars_crowd.votes import break_ties, count_ties, majority_labels
 
 
 def get_majority_vote_label(
@@ -71,7 +73,7 @@ def _majority(wide: Wide, model: Probabilities | None) -> Positions:
     n_classes = int(wide.label.max()) + 1 if model is None else model.shape[1]
     run = to_runs(wide, [] if model is None else [model], n_classes)
     majority = np.empty(wide.shape[0], dtype=np.int64)
-    majority[run.examples["example"].to_numpy()] = majority_labels([run])[0].to_numpy()
+    majority[run.examples["example"].to_numpy()] = majority_of(rounds_of(run)).to_numpy()
     rest = np.flatnonzero(wide.num_annotations == 0)
     probs = np.zeros((len(rest), n_classes)) if model is None else model[rest]
     majority[rest] = _without_votes(probs, wide)
@@ -84,6 +86,12 @@ def _without_votes(probs: Probabilities, wide: Wide) -> Positions:
     candidates = probs == probs.max(axis=1, keepdims=True)
     rarest: Positions = np.where(candidates, labels, np.inf).argmin(axis=1)
     return rarest
+
+
+def majority_of(rounds: Rounds) -> pl.Series:
+    """The majority vote of a log in memory, as codes."""
+    ties = break_ties(rounds, rounds.run(count_ties))
+    return majority_labels(Partition(rounds.handles[0]), ties)
 
 
 def caution_lost_classes(wide: Wide, consensus: Positions, method: str) -> None:

@@ -21,7 +21,6 @@ from polars_crowd.crowdlab import (
     ConsensusMethod,
     Options,
     QualityMethod,
-    agreement_with_others,
     consensus_by_method,
     count_overlap,
     vote_shares,
@@ -30,9 +29,8 @@ from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import shown
 from polars_crowd.label_quality import LabelQualityMethod
 from polars_crowd.mixing import Mixture
-from polars_crowd.partitions import merge
+from polars_crowd.partitions import Partition, Rounds, rounds_of
 from polars_crowd.pred_probs import Probabilities
-from polars_crowd.runs import Runs
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 OUT_OF_RANGE = 1e-6
@@ -135,7 +133,7 @@ def get_label_quality_multiannotator(
     check_pred_probs(pred_probs, wide, ensemble=False)
     methods = consensus_method if isinstance(consensus_method, list) else [consensus_method]
     options = _options(methods, quality_method, label_quality_score_kwargs)
-    fit = _fit(wide, [as_model(pred_probs)], options, calibrate_probs)
+    fit = _fit(wide, [as_model(pred_probs)], options, calibrate_probs, is_ensemble=False)
     if verbose:
         _caution(fit, wide, options.consensus_methods)
     wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
@@ -202,7 +200,8 @@ def get_label_quality_multiannotator_ensemble(
     check_labels(wide)
     check_pred_probs(pred_probs, wide, ensemble=True)
     options = _options(["best_quality"], "crowdlab", label_quality_score_kwargs)
-    fit = _fit(wide, [as_model(probs) for probs in pred_probs], options, calibrate_probs)
+    models = [as_model(probs) for probs in pred_probs]
+    fit = _fit(wide, models, options, calibrate_probs, is_ensemble=True)
     if verbose:
         _caution(fit, wide, ["crowdlab"])
     wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
@@ -260,31 +259,36 @@ def _label_quality_options(
 
 @dataclass(frozen=True)
 class Fit:
-    """What CROWDLAB found: the runs, who overlaps with whom, and each method's consensus."""
+    """What CROWDLAB found: its rounds, who overlaps with whom, and each method's consensus."""
 
-    run: Runs
+    rounds: Rounds
     overlap: pl.DataFrame
     found: dict[ConsensusMethod, Consensus]
 
+    def result(self, options: Options) -> Crowdlab:
+        """The tables."""
+        return Crowdlab(self.rounds, self.found, options, None)
+
 
 def _fit(
-    wide: Wide, models: Sequence[Probabilities], options: Options, calibrate_probs: bool
+    wide: Wide,
+    models: Sequence[Probabilities],
+    options: Options,
+    calibrate_probs: bool,
+    *,
+    is_ensemble: bool,
 ) -> Fit:
-    run = to_runs(wide, models, models[0].shape[1])
+    rounds = rounds_of(to_runs(wide, models, models[0].shape[1]), is_ensemble=is_ensemble)
     if calibrate_probs:
-        run = calibrate([run])[0][0] if wide.holds_integers else calibrate_by_rank(run)
+        rounds, _ = calibrate(rounds) if wide.holds_integers else calibrate_by_rank(rounds)
+    counts = rounds.run(count_overlap)
     shares = vote_shares if wide.holds_integers else shares_by_rank
-    overlap = merge([count_overlap(run)], by="annotator")
-    found = consensus_by_method(
-        [run],
-        agreement_with_others(overlap),
-        options,
-        shares if options.quality_method == "agreement" else None,
-    )
-    if not all(_in_range(p) for p in run.models):
+    found = consensus_by_method(rounds, counts, options, shares)
+    part = Partition(rounds.handles[0])
+    if not all(_in_range(p) for p in part.runs.models):
         for consensus in found.values():
-            _check_range(consensus.posteriors[0], options.label_quality_method)
-    return Fit(run, overlap, found)
+            _check_range(consensus.posterior.of(part), options.label_quality_method)
+    return Fit(rounds, counts[("annotator",)], found)
 
 
 def _in_range(probs: NDArray[Any], tolerance: float = 0.0) -> bool:
@@ -309,7 +313,7 @@ def _caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
             "annotators; their agreement is taken to be the mean of the others'."
         )
     for name, consensus in zip(names, fit.found.values(), strict=True):
-        caution_lost_classes(wide, consensus.labels[0].to_numpy(), name)
+        caution_lost_classes(wide, consensus.counts["label"].to_numpy(), name)
 
 
 # --- the results ----------------------------------------------------------------------------------
@@ -318,7 +322,7 @@ def _caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
 def _info(
     fit: Fit, wide: Wide, options: Options, wanted: Wanted, *, is_ensemble: bool
 ) -> dict[str, Any]:
-    result = Crowdlab([fit.run], fit.found, options, None, is_ensemble)
+    result = fit.result(options)
     info: dict[str, Any] = {"label_quality": example_frame(result, wide)}
     if wanted.detailed_quality:
         info["detailed_label_quality"] = annotation_frame(result, wide)
@@ -328,7 +332,7 @@ def _info(
             plain = replace(
                 options, label_quality_method="self_confidence", adjust_pred_probs=False
             )
-            scored = Crowdlab([fit.run], fit.found, plain, None, is_ensemble)
+            scored = fit.result(plain)
         info["annotator_stats"] = annotator_frame(result, scored, wide)
     if wanted.weights:
         weights = fit.found[options.consensus_methods[-1]].weights
