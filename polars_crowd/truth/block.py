@@ -1,0 +1,185 @@
+"""Blocks of examples as arrays: what the formulas of truth inference see of a log.
+
+A partition is worked on in blocks of whole examples, small enough that a block's arrays stay in the
+processor's cache. Everything in a block is sorted by example, so that a sum over an example's annotations
+is a sum over a run. Nothing of the size of the log is made beside the sorted runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.partitions import Partition
+from polars_crowd.runs import Runs
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+BLOCK_ROWS = 1 << 16
+"""About how many annotations a block has; more where there are more sums than that."""
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Block:
+    """n whole examples with their R annotations and V votes (example, label), sorted by example."""
+
+    annotator: Ints
+    """The annotator of each annotation, shape (R,)."""
+    vote_example: Ints
+    """The example of each vote, 0 .. n-1, shape (V,)."""
+    vote_label: Ints
+    """The label of each vote, shape (V,)."""
+    votes: Ints
+    """c[i,k]: how many annotations each vote has, shape (V,)."""
+    count: Ints
+    """n[i]: how many annotations each example has, shape (n,)."""
+    n_classes: int
+    """K."""
+    n_annotators: int
+    """M, of the whole log."""
+    ids: pl.Series
+    """The examples' ids."""
+    models: tuple[NDArray[np.floating[Any]], ...]
+    """A model's probabilities each, shape (n, K)."""
+    known: Ints | None = None
+    """The class of the examples whose truth is given, UNKNOWN for the others; None if there are none."""
+
+    @property
+    def n_examples(self) -> int:
+        return len(self.count)
+
+    @cached_property
+    def label(self) -> Ints:
+        """The label of each annotation, shape (R,)."""
+        return np.repeat(self.vote_label, self.votes)
+
+    @cached_property
+    def cell(self) -> Ints:
+        """annotator * K + label of each annotation: its place among the pairs of them."""
+        return self.annotator * self.n_classes + self.label
+
+    @cached_property
+    def start(self) -> Ints:
+        """The first annotation of each example."""
+        return np.cumsum(self.count) - self.count
+
+    @cached_property
+    def vote_start(self) -> Ints:
+        """The first annotation of each vote."""
+        return np.cumsum(self.votes) - self.votes
+
+    # --- sums over annotations ---
+
+    def per_example(self, rows: Floats) -> Floats:
+        """The sum over each example's annotations, shape (n,)."""
+        return np.add.reduceat(rows, self.start)
+
+    def per_vote(self, rows: Floats) -> Floats:
+        """The sum over each vote's annotations, shape (V,)."""
+        return np.add.reduceat(rows, self.vote_start)
+
+    def per_class(self, rows: Floats) -> Floats:
+        """The sum over the annotations of example i that chose class k, shape (K, n)."""
+        return self.spread(self.per_vote(rows))
+
+    def per_annotator(self, rows: Floats) -> Floats:
+        """The sum over each annotator's annotations, shape (M,)."""
+        return np.bincount(self.annotator, rows, self.n_annotators).astype(np.float64, copy=False)
+
+    def per_cell(self, rows: Floats) -> Floats:
+        """The sum over the annotations of each (annotator, label), shape (M * K,)."""
+        sums = np.bincount(self.cell, rows, self.n_annotators * self.n_classes)
+        return sums.astype(np.float64, copy=False)
+
+    # --- and back ---
+
+    def at_rows(self, examples: Floats) -> Floats:
+        """A value per example, for each of its annotations, shape (R,)."""
+        return np.repeat(examples, self.count)
+
+    def of_votes(self, values: Floats) -> Floats:
+        """A value per vote, for each of its annotations, shape (R,)."""
+        return np.repeat(values, self.votes)
+
+    def at_votes(self, T: Floats) -> Floats:
+        """T[y, i] at the classes y that were chosen, one value per vote, shape (V,)."""
+        return T[self.vote_label, self.vote_example]
+
+    def of_labels(self, T: Floats) -> Floats:
+        """T[y, i] for the label y of each annotation, shape (R,)."""
+        return self.of_votes(self.at_votes(T))
+
+    def spread(self, values: Floats) -> Floats:
+        """A value per vote, as an array of shape (K, n) with zeros where there is no vote."""
+        dense = np.zeros((self.n_classes, self.n_examples))
+        dense[self.vote_label, self.vote_example] = values
+        return dense
+
+    def vote_shares(self) -> Floats:
+        """c[i,k] / n[i], shape (K, n): the majority vote as a posterior."""
+        shares: Floats = self.spread(self.votes.astype(np.float64)) / self.count
+        return shares
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Where the annotations and the votes of each example begin, with the ends."""
+
+    rows: Ints
+    votes: Ints
+
+
+def _bounds(runs: Runs) -> Bounds:
+    rows = np.zeros(runs.examples.height + 1, dtype=np.intp)
+    np.cumsum(runs.examples["num_annotations"].to_numpy(), out=rows[1:])
+    votes = np.searchsorted(
+        runs.votes["example"].to_numpy(), np.arange(runs.examples.height + 1, dtype=np.uint32)
+    )
+    return Bounds(rows, votes)
+
+
+def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterator[Block]:
+    """The blocks of a partition; `sums` is how many sums each of them is added to."""
+    runs = part.runs
+    bounds = part.once("truth_bounds", lambda: _bounds(runs), runs)
+    size = max(BLOCK_ROWS, sums)
+    first = 0
+    while first < runs.examples.height:
+        full = int(np.searchsorted(bounds.rows, bounds.rows[first] + size, side="right")) - 1
+        last = max(full, first + 1)
+        yield _block(runs, bounds, slice(first, last), known)
+        first = last
+
+
+def _block(runs: Runs, bounds: Bounds, examples: slice, known: Ints | None) -> Block:
+    rows = _between(bounds.rows, examples)
+    votes = _between(bounds.votes, examples)
+    of_votes = runs.votes[votes]
+    return Block(
+        annotator=_ints(runs.rows["annotator"][rows]),
+        vote_example=_ints(of_votes["example"]) - examples.start,
+        vote_label=_ints(of_votes["label"]),
+        votes=_ints(of_votes["votes"]),
+        count=_ints(runs.examples["num_annotations"][examples]),
+        n_classes=runs.n_classes,
+        n_annotators=len(runs.book.annotators),
+        ids=runs.examples["example"][examples],
+        models=tuple(p[examples] for p in runs.models),
+        known=None if known is None else known[examples],
+    )
+
+
+def _between(bounds: Ints, examples: slice) -> slice:
+    return slice(int(bounds[examples.start]), int(bounds[examples.stop]))
+
+
+def _ints(values: pl.Series) -> Ints:
+    return values.to_numpy().astype(np.intp)

@@ -1,0 +1,230 @@
+"""The one loop of truth inference: expectation, maximisation, and when to stop.
+
+An iteration is one round: every partition takes the E-step of its examples from the parameters, and adds up
+what the M-step needs together with the objective. Nothing of an example leaves its partition but its part
+of these sums.
+
+    round 0    T = shares of votes (known labels, init= labels)        -> sums -> parameters 1
+    round t    T = P(truth | labels; parameters t)   objective[t]      -> sums -> parameters t + 1
+
+The loop stops at parameters t when the objective has gained no more than `tol` times its size since
+parameters t - 1, or after `max_iter` rounds. The posterior that is returned is that of parameters t.
+
+Posteriors are rounded to multiples of 2^-36 before they are counted, so that sums of up to 100,000 of them
+are exact in any order. Without that, rounding would decide which way a perfectly balanced log tips, and
+the answer would depend on the order of the rows.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polars_crowd.calibration import calibrate
+from polars_crowd.errors import AnnotationError, AnnotationWarning, counted, shown
+from polars_crowd.partitions import Rounds, open_rounds
+from polars_crowd.truth.class_prior import ClassPrior
+from polars_crowd.truth.model import LogSize, Model, Sums
+from polars_crowd.truth.options import Known, Options
+from polars_crowd.truth.plans import FIRST_SUMS, ROUND_SUMS, count_beginning, count_expected
+from polars_crowd.truth.result import Fitted, Iterations, Parameters, TruthInference
+from polars_crowd.truth.sums import as_sums
+
+Floats = NDArray[np.float64]
+P = TypeVar("P")
+S = TypeVar("S")
+
+FEW = 5
+"""Who has fewer annotations than this can hardly be judged by them."""
+COLLAPSED = 0.5
+"""A class that is expected on fewer examples than this has collapsed."""
+
+
+# --- the loop --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Steps(Generic[P, S]):
+    """What an iterative method does."""
+
+    expect: Callable[[P], tuple[S, float]]
+    """Parameters -> sums and the objective at these parameters."""
+    maximise: Callable[[S, P], P]
+    """Sums and the parameters before -> better parameters."""
+    change: Callable[[P, P], float | None] = lambda old, new: None
+    """How far parameters moved, if that decides when to stop."""
+
+
+def iterate(steps: Steps[P, S], start: P, *, max_iter: int, tol: float) -> tuple[P, S, Iterations]:
+    """Expect and maximise in turn until nothing changes any more, or `max_iter` times.
+
+    Returns the last parameters, the sums of their E-step, and how it went.
+    """
+    params, trace = start, list[float]()
+    moved: float | None = None
+    while True:
+        sums, objective = steps.expect(params)
+        trace.append(objective)
+        converged = moved <= tol if moved is not None else gained_little(trace, tol)
+        if converged or len(trace) == max_iter:
+            return params, sums, Iterations(tuple(trace), converged)
+        params, before = steps.maximise(sums, params), params
+        moved = steps.change(before, params)
+
+
+def gained_little(trace: Sequence[float], tol: float) -> bool:
+    """Whether the last iteration gained no more than `tol` times the objective's size."""
+    return len(trace) > 1 and trace[-1] - trace[-2] <= tol * abs(trace[-1])
+
+
+# --- a fit -----------------------------------------------------------------------------------------
+
+
+def fit(log: Any, model: Model | Callable[[Rounds], Model], options: Options) -> TruthInference:
+    """Fit a model to a log. `model` may be a function of the rounds, where constants depend on the log."""
+    classes, init = options.classes, options.init
+    if classes is None and isinstance(init, TruthInference):
+        classes = init.classes
+    rounds = open_rounds(
+        log,
+        options.pred_probs,
+        classes=classes,
+        duplicates=options.duplicates,
+        into=options.into,
+        executor=options.executor,
+        progress=options.progress,
+    )
+    return fit_rounds(rounds, model if isinstance(model, Model) else model(rounds), options)
+
+
+def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference:
+    """Fit a model to the partitions of a log."""
+    rounds, temperatures = calibrate(rounds) if rounds.n_models else (rounds, ())
+    known = Known.of(rounds, options.gold, _labels_of(options.init))
+    log = LogSize.of(rounds.book)
+    first = as_sums(rounds.run(count_beginning, model, known), {**model.sums, **FIRST_SUMS}, log)
+    check_gold(options.gold, first)
+    start = first_parameters(first, rounds, model, log, options.init)
+    steps = steps_of(rounds, model, known, log)
+    params, sums, iterations = iterate(steps, start, max_iter=options.max_iter, tol=options.tol)
+    if known.gold is None and not rounds.n_models:
+        params = with_classes_in_place(model, params)
+    warn_of_iterations(iterations, options)
+    warn_of_lost_classes(model, sums, first, log)
+    warn_of_few_annotations(first, log)
+    return TruthInference(
+        Fitted(rounds, model, params, known, log, first, temperatures), iterations
+    )
+
+
+def steps_of(rounds: Rounds, model: Model, known: Known, log: LogSize) -> Steps[Parameters, Sums]:
+    """The steps of a model: a round each."""
+    keys = {**model.sums, **ROUND_SUMS}
+
+    def expect(params: Parameters) -> tuple[Sums, float]:
+        weights = model.weights(params.skills), params.classes.weights()
+        sums = as_sums(rounds.run(count_expected, model, *weights, known), keys, log)
+        prior = model.log_prior(params.skills) + params.classes.log_prior()
+        return sums, float(sums["evidence"][0]) + prior
+
+    def maximise(sums: Sums, params: Parameters) -> Parameters:
+        classes = params.classes.updated(sums["class_mass"], sums["source_mass"])
+        return Parameters(model.maximise(sums, params.skills, log), classes)
+
+    def change(old: Parameters, new: Parameters) -> float | None:
+        return model.change(old.skills, new.skills)
+
+    return Steps(expect, maximise, change)
+
+
+# --- where it begins -------------------------------------------------------------------------------
+
+
+def first_parameters(
+    sums: Sums, rounds: Rounds, model: Model, log: LogSize, init: Any
+) -> Parameters:
+    """The parameters of the first iteration: from the votes, or from an earlier fit."""
+    if isinstance(init, TruthInference):
+        return init.parameters_for(rounds, model)
+    return Parameters(model.start(sums, log), first_class_prior(sums, rounds, model))
+
+
+def first_class_prior(sums: Sums, rounds: Rounds, model: Model) -> ClassPrior:
+    """The class shares of the votes; all sources of the prior weigh the same."""
+    n_sources, mass = 1 + rounds.n_models, sums["class_mass"]
+    prior = ClassPrior(model.class_rule, model.class_pseudo_count, mass, np.ones(n_sources))
+    return prior.updated(mass, np.full(n_sources, mass.sum() / n_sources))
+
+
+def _labels_of(init: Any) -> Any:
+    """The frame of labels to begin with, if `init` is one."""
+    if isinstance(init, str) and init != "majority_vote":
+        raise ValueError(
+            f"init={init!r}; it must be 'majority_vote', an earlier fit, or a frame of `example, label`."
+        )
+    return None if isinstance(init, (str, TruthInference)) else init
+
+
+def check_gold(gold: Any, found: Sums) -> None:
+    if gold is not None and found["known"][0] == 0:
+        raise AnnotationError(
+            "column 'example' of gold: none of its examples is in the log. Check that both name the same "
+            "example by the same id."
+        )
+
+
+# --- where it ends ---------------------------------------------------------------------------------
+
+
+def with_classes_in_place(model: Model, params: Parameters) -> Parameters:
+    """The same parameters with exchanged classes put back, if the model says that there are any."""
+    order = model.class_order(params.skills)
+    if order is None or bool((order == np.arange(len(order))).all()):
+        return params
+    classes = params.classes.in_order(order)
+    return Parameters(model.exchanged(params.skills, order), classes)
+
+
+def warn_of_iterations(iterations: Iterations, options: Options) -> None:
+    if not iterations.converged:
+        _warn(
+            f"not converged after {counted(options.max_iter, 'iteration')}. "
+            f"Give a larger max_iter, or init= this fit to go on; or a tol above {options.tol:g}."
+        )
+
+
+def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) -> None:
+    """Of classes that the votes had and that are left with no example."""
+    of_class = model.class_of_state(log.n_classes)
+    expected = np.bincount(of_class, sums["state_mass"], log.n_classes)
+    lost = np.flatnonzero((expected < COLLAPSED) & (first["share_mass"] >= 1))
+    if len(lost):
+        names = log.classes.gather(lost).to_list()
+        _warn(
+            f"{counted(len(lost), 'class')} that annotators chose became the truth of no example: "
+            f"{shown(names)}. Either these labels are mistakes, or the method has merged the class into "
+            "another; compare with pc.majority_vote."
+        )
+
+
+def warn_of_few_annotations(first: Sums, log: LogSize) -> None:
+    counts = first["annotations"].ravel()
+    few = np.flatnonzero(counts < FEW)
+    if len(few):
+        names = log.annotators.gather(few).to_list()
+        _warn(
+            f"{len(few):,} of {counted(len(counts), 'annotator')} have fewer than {FEW} annotations: "
+            f"{shown(names)}. What is said of them rests on the prior more than on their labels."
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, AnnotationWarning, stacklevel=5)
+
+
+__all__ = ["Steps", "fit", "fit_rounds", "gained_little", "iterate"]

@@ -1,0 +1,201 @@
+"""How a method of truth inference is written: a `Model` holds its formulas, and everything else is shared.
+
+A method is a frozen dataclass of its constants that derives from `Model`, and a public function:
+
+    @dataclass(frozen=True)
+    class Coins(Model):
+        name = "One coin"
+        sums: ClassVar = {"right": ("annotator",), "annotations": ("annotator",)}
+
+        def weights(self, skills): ...                # what the E-step needs of the skills
+        def log_likelihood(self, block, weights): ... # log P(labels of i | its truth is k), shape (K, n)
+        def count(self, block, T, weights): ...       # the sums that the M-step needs
+        def maximise(self, sums, skills, log): ...    # the M-step: sums -> skills
+        def log_prior(self, skills): ...              # what the skills' prior adds to the objective
+        def moved(self, skills, place): ...           # the same skills for other annotators
+        def annotator_columns(self, skills): ...      # the method's own columns of `.annotators`
+
+    def coins(log, **options):
+        return fit(log, Coins(), Options(...))        # em.fit
+
+The formulas see a `Block` of examples (arrays of annotations, with sums over examples, votes, annotators
+and back), a posterior T of shape (K, n), and sums of the whole log as arrays with a leading axis of
+columns. `em.fit` does the rest: it opens the log, begins at the majority vote (or `init=`), runs a round
+per iteration, holds known labels fixed, fits the class prior (with the models' probabilities in it), keeps
+the objective's trace, stops, warns, and makes the `TruthInference`.
+
+**Sums.** `count` returns arrays by name, `sums` says under which key they are added: `()` for arrays of any
+fixed shape, `("annotator",)` for arrays whose last axis is M, `("annotator", "label")` for those whose last
+axis is M * K. `maximise` gets them, of the whole log, in the same shapes. What is counted per example is
+never kept: a method whose examples have parameters of their own (a difficulty) finds them anew, inside
+`e_step`, as a function of the annotators' skills.
+
+**Other shapes.** A method that has no likelihood overrides `e_step` (votes with weights, say) and
+`change` (how far the skills moved; the loop stops when that is small, instead of the objective's gain). A
+method whose truth has finer states than the classes gives `n_states` and `class_of_state`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.codes import Codebook
+from polars_crowd.truth.block import UNKNOWN, Block, Ints
+from polars_crowd.truth.dirichlet import MODE, Dirichlet
+
+Floats = NDArray[np.float64]
+Sums = Mapping[str, Floats]
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LogSize:
+    """What a method needs to know of a log before it has seen any of it."""
+
+    n_classes: int
+    """K."""
+    n_annotators: int
+    """M."""
+    annotators: pl.Series
+    """The M annotators."""
+    classes: pl.Series
+    """The K classes."""
+
+    @classmethod
+    def of(cls, book: Codebook) -> LogSize:
+        return cls(len(book.classes), len(book.annotators), book.annotators, book.classes)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """T and what comes with it, for the examples of a block."""
+
+    T: Floats
+    """P(truth of i is in state s | its labels), shape (S, n)."""
+    log_evidence: Floats
+    """log P(labels of i): what the examples add to the objective, shape (n,)."""
+
+
+class Model:
+    """The formulas of one method. See the module's docstring."""
+
+    name: ClassVar[str]
+    """As in the report's header."""
+    sums: ClassVar[Mapping[str, Key]]
+    """The keys under which the arrays of `count` are added."""
+    class_rule: ClassVar[Dirichlet] = MODE
+    """How the class shares are estimated."""
+    has_objective: ClassVar[bool] = True
+    """Whether the trace is an objective that no iteration lowers."""
+
+    class_pseudo_count: float = 0.0
+    """Pseudo-counts per class of the class shares; infinite for equal shares."""
+
+    # --- states ---
+
+    def class_of_state(self, n_classes: int) -> Ints:
+        """The class of each state of the truth."""
+        return np.arange(n_classes)
+
+    def in_states(self, block: Block, T: Floats) -> Floats:
+        """A posterior over classes as one over states, to begin with."""
+        return T
+
+    # --- the E-step ---
+
+    def weights(self, skills: Any) -> Any:
+        """What the E-step needs of the skills. It is sent to every partition."""
+        return skills
+
+    def log_likelihood(self, block: Block, weights: Any) -> Floats:
+        """log P(labels of i | truth in state s), shape (S, n)."""
+        raise NotImplementedError
+
+    def e_step(self, block: Block, weights: Any, log_classes: Floats) -> Posterior:
+        """The posterior of the block's examples; `log_classes` is their log prior, (S, n) or (S, 1)."""
+        joint = self.log_likelihood(block, weights) + log_classes
+        return softmax(with_known(joint, block, self.class_of_state(block.n_classes)))
+
+    # --- the M-step ---
+
+    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """The block's part of the sums. `weights` is None in the first round, which has no skills yet."""
+        raise NotImplementedError
+
+    def start(self, sums: Sums, log: LogSize) -> Any:
+        """The first skills, from the sums under the first posterior."""
+        return self.maximise(sums, None, log)
+
+    def maximise(self, sums: Sums, skills: Any, log: LogSize) -> Any:
+        """The skills that are best for the sums of a posterior."""
+        raise NotImplementedError
+
+    def log_prior(self, skills: Any) -> float:
+        """What the prior of the skills adds to the objective."""
+        return 0.0
+
+    def change(self, old: Any, new: Any) -> float | None:
+        """How far the skills moved, where that decides when to stop; None where the objective does."""
+        return None
+
+    # --- what comes out ---
+
+    def moved(self, skills: Any, place: Ints) -> Any:
+        """The skills of other annotators: those at `place`, and the pooled skill at place -1."""
+        raise NotImplementedError
+
+    def class_order(self, skills: Any) -> Ints | None:
+        """Which class each class should be called, where the objective does not tell them apart."""
+        return None
+
+    def exchanged(self, skills: Any, order: Ints) -> Any:
+        """The skills after the classes were renamed: class k is what class order[k] was."""
+        raise NotImplementedError
+
+    def annotator_columns(self, skills: Any) -> dict[str, Any]:
+        """Columns of `.annotators` in the method's own terms, M values each."""
+        return {}
+
+    def confusion(self, skills: Any, log: LogSize) -> Floats | None:
+        """P(label l | truth k, annotator j), shape (K, M, K) by k, j, l, if the method has one."""
+        return None
+
+    def confusion_counts(self, skills: Any, log: LogSize) -> Floats | None:
+        """The expected numbers of annotations behind `confusion`, in the same shape."""
+        return None
+
+    def example_columns(self, block: Block, weights: Any, found: Posterior) -> dict[str, Floats]:
+        """Columns of `.difficulty`, a value per example, if the method has any."""
+        return {}
+
+
+def with_known(joint: Floats, block: Block, class_of_state: Ints) -> Floats:
+    """log joint with nothing left for the classes that a known label rules out."""
+    if block.known is None:
+        return joint
+    ruled_out = (block.known != UNKNOWN) & (class_of_state[:, None] != block.known)
+    return np.where(ruled_out, -np.inf, joint)
+
+
+def softmax(joint: Floats) -> Posterior:
+    """T[s,i] = exp joint[s,i] / sum_s, and the log of that sum, with the peak shifted out."""
+    peak = joint.max(axis=0)
+    T = np.exp(joint - peak)
+    total = T.sum(axis=0)
+    T /= total
+    return Posterior(T, peak + np.log(total))
+
+
+def known_posterior(block: Block, T: Floats) -> Floats:
+    """A posterior over classes, (K, n), with the known labels in it."""
+    if block.known is None:
+        return T
+    is_known = block.known != UNKNOWN
+    one_hot = np.arange(block.n_classes)[:, None] == block.known
+    return np.where(is_known, one_hot.astype(np.float64), T)

@@ -1,0 +1,178 @@
+"""The local plans of truth inference: what is done with the examples of a partition in a round.
+
+Every plan takes the E-step of its examples, block by block, from a few parameters, and keeps nothing of an
+example but its part of the sums, or its rows of a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.mixing import TIE, first_true
+from polars_crowd.partitions import Partition, Summary
+from polars_crowd.truth.block import UNKNOWN, Block, Ints, blocks
+from polars_crowd.truth.class_prior import ClassWeights
+from polars_crowd.truth.model import Key, Model, Posterior, known_posterior
+from polars_crowd.truth.options import Known
+from polars_crowd.truth.sums import add, as_summary, on_grid
+
+Floats = NDArray[np.float64]
+
+ROUND_SUMS: Mapping[str, Key] = {
+    "class_mass": (),
+    "source_mass": (),
+    "state_mass": (),
+    "evidence": (),
+}
+CENSUS: Mapping[str, Key] = {
+    "annotations": ("annotator",),
+    "label_counts": (),
+    "share_mass": (),
+    "examples": (),
+    "known": (),
+}
+FIRST_SUMS: Mapping[str, Key] = {**CENSUS, "class_mass": ()}
+
+
+# --- rounds ----------------------------------------------------------------------------------------
+
+
+def count_beginning(part: Partition, model: Model, known: Known) -> Summary:
+    """Round 0: the sums under the shares of votes, and the size of the log."""
+    totals: dict[str, Floats] = {}
+    first = None if known.init is None else known.init.of_part(part)
+    seen = 0
+    for block in blocks(part, known.of_part(part), size_of_sums(part, model)):
+        shares = block.vote_shares()
+        given = None if first is None else first[seen : seen + block.n_examples]
+        seen += block.n_examples
+        T = known_posterior(block, known_posterior(replace(block, known=given), shares))
+        T = on_grid(model.in_states(block, T))
+        add(totals, model.count(block, T, None))
+        add(totals, {"class_mass": T.sum(axis=1)})
+        add(totals, census(block, shares))
+    return as_summary(totals, {**model.sums, **FIRST_SUMS}, part)
+
+
+def census(block: Block, shares: Floats) -> dict[str, Floats]:
+    """How much there is: annotations by annotator and by label, shares of votes, examples."""
+    is_known = np.zeros(1) if block.known is None else np.atleast_1d((block.known != UNKNOWN).sum())
+    return {
+        "annotations": np.bincount(block.annotator, minlength=block.n_annotators).astype(float),
+        "label_counts": np.bincount(block.vote_label, block.votes, block.n_classes),
+        "share_mass": shares.sum(axis=1),
+        "examples": np.array([float(block.n_examples)]),
+        "known": is_known.astype(float),
+    }
+
+
+def count_census(part: Partition, known: Known) -> Summary:
+    """The size of a log."""
+    totals: dict[str, Floats] = {}
+    for block in blocks(part, known.of_part(part)):
+        add(totals, census(block, block.vote_shares()))
+    return as_summary(totals, CENSUS, part)
+
+
+def count_expected(
+    part: Partition, model: Model, weights: Any, classes: ClassWeights, known: Known
+) -> Summary:
+    """A round: the E-step of a partition, as the sums that the M-step needs, and the evidence."""
+    totals: dict[str, Floats] = {}
+    for block in blocks(part, known.of_part(part), size_of_sums(part, model)):
+        found = model.e_step(block, weights, classes.log_of(block))
+        T = on_grid(found.T)
+        add(totals, model.count(block, T, weights))
+        add(totals, classes.count(block, T))
+        mass = T.sum(axis=1)
+        add(totals, {"evidence": found.log_evidence.sum(keepdims=True), "state_mass": mass})
+    return as_summary(totals, {**model.sums, **ROUND_SUMS}, part)
+
+
+def size_of_sums(part: Partition, model: Model) -> int:
+    """How many sums a block is added to: blocks are no smaller."""
+    book = part.runs.book
+    sizes = {(): 1, ("annotator",): len(book.annotators)}
+    cells = len(book.annotators) * len(book.classes)
+    return max((sizes.get(key, cells) for key in model.sums.values()), default=1)
+
+
+# --- tables ----------------------------------------------------------------------------------------
+
+
+def posteriors(
+    part: Partition, model: Model, weights: Any, classes: ClassWeights, known: Known
+) -> Iterator[tuple[Block, Posterior, Floats]]:
+    """The posterior of each block of a partition, over states, and over classes of shape (K, n)."""
+    for block in blocks(part, known.of_part(part)):
+        found = model.e_step(block, weights, classes.log_of(block))
+        yield block, found, over_classes(found.T, model.class_of_state(block.n_classes))
+
+
+def over_classes(T: Floats, class_of_state: Ints) -> Floats:
+    """A posterior over states as one over classes."""
+    n_classes = int(class_of_state.max()) + 1
+    if len(T) == n_classes:
+        return T
+    return np.stack([T[class_of_state == k].sum(axis=0) for k in range(n_classes)])
+
+
+def example_table(part: Partition, *params: Any) -> pl.DataFrame:
+    """`example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`."""
+    labels, quality = [], []
+    for _, _, T in posteriors(part, *params):
+        labels.append(first_true(T.max(axis=0) - TIE <= T))
+        quality.append(T[labels[-1], np.arange(T.shape[1])])
+    consensus = pl.Series(np.concatenate(labels), dtype=pl.UInt32)
+    run = part.runs
+    return run.examples.select(
+        "example",
+        consensus_label=run.book.classes.gather(consensus),
+        consensus_quality_score=pl.lit(pl.Series(np.concatenate(quality))),
+        annotator_agreement=run.agreement_with(consensus),
+        num_annotations="num_annotations",
+    )
+
+
+def posterior_table(part: Partition, *params: Any) -> pl.DataFrame:
+    """`example, label, probability`, a row per example and class."""
+    classes = part.runs.book.classes
+    frames = []
+    for block, _, T in posteriors(part, *params):
+        row = np.repeat(np.arange(block.n_examples, dtype=np.uint32), len(classes))
+        label = np.tile(np.arange(len(classes), dtype=np.uint32), block.n_examples)
+        frames.append(
+            pl.DataFrame(
+                {
+                    "example": block.ids.gather(row),
+                    "label": classes.gather(label),
+                    "probability": np.ascontiguousarray(T.T).ravel(),
+                }
+            )
+        )
+    return pl.concat(frames)
+
+
+def difficulty_table(part: Partition, model: Model, weights: Any, *params: Any) -> pl.DataFrame:
+    """`example` and the method's columns of `difficulty`."""
+    frames = [
+        pl.DataFrame({"example": block.ids, **model.example_columns(block, weights, found)})
+        for block, found, _ in posteriors(part, model, weights, *params)
+    ]
+    return pl.concat(frames)
+
+
+def count_right(part: Partition, *params: Any) -> Summary:
+    """By annotator: the expected number of annotations that are the truth."""
+    right = np.zeros(len(part.runs.book.annotators))
+    for block, _, T in posteriors(part, *params):
+        right += block.per_annotator(block.of_labels(T))
+    place = pl.int_range(pl.len(), dtype=pl.UInt32).alias("annotator")
+    frame = pl.DataFrame({"right": right}).select(place, "right").filter(pl.col("right") > 0)
+    return {("annotator",): frame}

@@ -1,0 +1,333 @@
+"""What truth inference returns, whatever the method: one result, each table computed when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.calibration import tempered
+from polars_crowd.checks import Duplicates
+from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.partitions import Partitioned, Rounds, TablePlan, Tables, open_rounds
+from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
+from polars_crowd.truth.model import LogSize, Model, Sums
+from polars_crowd.truth.options import Known, places
+from polars_crowd.truth.plans import (
+    CENSUS,
+    count_census,
+    count_right,
+    difficulty_table,
+    example_table,
+    posterior_table,
+)
+from polars_crowd.truth.sums import as_sums
+
+Floats = NDArray[np.float64]
+
+WIDTH = 160
+"""Characters of a printed table."""
+
+
+# --- what a fit is made of -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Iterations:
+    """How the loop went."""
+
+    trace: tuple[float, ...]
+    """The objective at the parameters of each iteration."""
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All that is estimated."""
+
+    skills: Any
+    """Of the annotators, as the model has them."""
+    classes: ClassPrior
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A log and what was estimated on it."""
+
+    rounds: Rounds
+    model: Model
+    params: Parameters
+    known: Known
+    log: LogSize
+    census: Sums
+    """`annotations` per annotator, `label_counts`, `share_mass` per class, `examples`."""
+    temperatures: tuple[float, ...]
+
+    @property
+    def plan_params(self) -> tuple[Model, Any, ClassWeights, Known]:
+        """What an E-step needs."""
+        model, params = self.model, self.params
+        return model, model.weights(params.skills), params.classes.weights(), self.known
+
+    def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
+        """The parameters for the annotators of another log: those it does not know get the pooled skill."""
+        if type(model) is not type(self.model):
+            raise ValueError(
+                f"init= is a fit of {self.model.name}; {model.name} can begin at its own fits only."
+            )
+        if rounds.book.classes.cast(pl.String).to_list() != self._class_names:
+            raise AnnotationError(
+                f"the earlier fit has the classes {shown(self._class_names, 20)}, the log has "
+                f"{shown(rounds.book.classes.to_list(), 20)}. Give both the same classes=, in one order."
+            )
+        place = places(self.log.annotators, rounds.book.annotators)
+        return replace(self.params, skills=self.model.moved(self.params.skills, place))
+
+    def on(self, rounds: Rounds, gold: Any = None) -> Fitted:
+        """The same parameters, on another log."""
+        params, known = self.parameters_for(rounds, self.model), Known.of(rounds, gold)
+        log = LogSize.of(rounds.book)
+        census = as_sums(rounds.run(count_census, known), CENSUS, log)
+        return Fitted(rounds, self.model, params, known, log, census, self.temperatures)
+
+    @property
+    def _class_names(self) -> list[str]:
+        return self.log.classes.cast(pl.String).to_list()
+
+
+# --- the result ------------------------------------------------------------------------------------
+
+
+class TruthInference:
+    """What a method of truth inference found out about a log.
+
+    Attributes
+    ----------
+    examples : LazyFrame
+        `example, consensus_label, consensus_quality_score` (the posterior of that label),
+        `annotator_agreement, num_annotations`. One row per example, sorted by example. The label is the
+        first of the most probable ones, in class order.
+    posterior : LazyFrame
+        `example, label, probability`: one row per example and class.
+    annotators : DataFrame
+        `annotator`, the method's own columns, `expected_accuracy` (the mean posterior of the annotator's
+        labels), `num_examples_labeled`; the least accurate first.
+    confusion : DataFrame or None
+        `annotator, true_label, label, probability` = P(label | true label, annotator), and `count`, the
+        expected number of annotations behind it, if the method has one.
+    class_prior : DataFrame
+        `label, probability`: the share of each class among the examples.
+    model_weight, temperature : float, list of float, or None
+        The weight of the models' probabilities in each example's class prior, in [0, 1], and the
+        temperature they were softened by; a list for an ensemble, None without pred_probs.
+    difficulty : LazyFrame or None
+        `example` and its difficulty, if the method has one.
+    trace : Series
+        The objective at the parameters of each iteration.
+    converged : bool
+        Whether the loop stopped by itself.
+    n_iter : int
+        How many iterations there were.
+    classes : list
+        The classes, in order.
+    """
+
+    def __init__(self, fitted: Fitted, iterations: Iterations) -> None:
+        self._fitted = fitted
+        self._iterations = iterations
+        if fitted.rounds.into is not None:
+            fitted.rounds.save("annotators", self.annotators)
+
+    # --- tables of the log's size ---
+
+    @cached_property
+    def _tables(self) -> Tables:
+        plans: dict[str, TablePlan] = {"examples": example_table, "posterior": posterior_table}
+        if self._has_difficulty:
+            plans["difficulty"] = difficulty_table
+        fitted = self._fitted
+        return fitted.rounds.tables(plans, *fitted.plan_params, summary=count_right)
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        return self._tables["examples"]
+
+    @property
+    def posterior(self) -> pl.LazyFrame:
+        return self._tables["posterior"]
+
+    @property
+    def difficulty(self) -> pl.LazyFrame | None:
+        return self._tables["difficulty"] if self._has_difficulty else None
+
+    @property
+    def _has_difficulty(self) -> bool:
+        return type(self._fitted.model).example_columns is not Model.example_columns
+
+    # --- tables of the annotators' size ---
+
+    @cached_property
+    def annotators(self) -> pl.DataFrame:
+        fitted = self._fitted
+        found = self._tables.summary[("annotator",)]
+        right = np.zeros(fitted.log.n_annotators)
+        right[found["annotator"].to_numpy()] = found["right"].to_numpy()
+        n = self._annotations
+        table = pl.DataFrame(
+            {
+                "annotator": fitted.log.annotators,
+                **fitted.model.annotator_columns(fitted.params.skills),
+                "expected_accuracy": pl.Series(
+                    np.divide(right, n, where=n > 0, out=right * np.nan)
+                ),
+                "num_examples_labeled": pl.Series(n, dtype=pl.Int64),
+            }
+        )
+        return table.with_columns(pl.col("expected_accuracy").fill_nan(None)).sort(
+            "expected_accuracy", "annotator", nulls_last=True
+        )
+
+    @cached_property
+    def confusion(self) -> pl.DataFrame | None:
+        fitted = self._fitted
+        log = fitted.log
+        probability = fitted.model.confusion(fitted.params.skills, log)
+        if probability is None:
+            return None
+        K, M = log.n_classes, log.n_annotators
+        annotator, truth, label = (a.ravel() for a in np.indices((M, K, K), dtype=np.uint32))
+        columns = {
+            "annotator": log.annotators.gather(annotator),
+            "true_label": log.classes.gather(truth),
+            "label": log.classes.gather(label),
+            "probability": probability.transpose(1, 0, 2).ravel(),
+        }
+        count = fitted.model.confusion_counts(fitted.params.skills, log)
+        if count is not None:
+            columns["count"] = count.transpose(1, 0, 2).ravel()
+        return pl.DataFrame(columns)
+
+    @property
+    def class_prior(self) -> pl.DataFrame:
+        fitted = self._fitted
+        shares = np.exp(fitted.params.classes.weights().log_shares)
+        of_class = fitted.model.class_of_state(fitted.log.n_classes)
+        by_class = np.bincount(of_class, shares / shares.sum(), fitted.log.n_classes)
+        return pl.DataFrame({"label": fitted.log.classes, "probability": by_class})
+
+    @property
+    def model_weight(self) -> float | list[float] | None:
+        sources = np.exp(self._fitted.params.classes.weights().log_sources)
+        return self._of_models((sources / sources.sum())[1:].tolist())
+
+    @property
+    def temperature(self) -> float | list[float] | None:
+        return self._of_models(list(self._fitted.temperatures))
+
+    def _of_models(self, values: list[float]) -> float | list[float] | None:
+        if not values:
+            return None
+        return values if self._fitted.rounds.is_ensemble else values[0]
+
+    # --- how it went ---
+
+    @property
+    def trace(self) -> pl.Series:
+        return pl.Series("objective", self._iterations.trace, dtype=pl.Float64)
+
+    @property
+    def converged(self) -> bool:
+        return self._iterations.converged
+
+    @property
+    def n_iter(self) -> int:
+        return len(self._iterations.trace)
+
+    @property
+    def classes(self) -> list[Any]:
+        return self._fitted.log.classes.to_list()
+
+    @property
+    def _annotations(self) -> Floats:
+        """How many annotations each annotator has."""
+        return self._fitted.census["annotations"].ravel()
+
+    # --- other logs ---
+
+    def predict(
+        self,
+        log: Any,
+        pred_probs: Any = None,
+        *,
+        gold: Any = None,
+        duplicates: Duplicates = "error",
+        into: str | Path | None = None,
+        executor: Any = None,
+        progress: bool = False,
+    ) -> TruthInference:
+        """The truth of another log, with the annotators' skills as they were fitted here.
+
+        Parameters
+        ----------
+        log
+            Annotations: whatever `scan_annotations` takes. Annotators that the fit does not know are
+            taken for the pooled one.
+        pred_probs
+            The models' probabilities of its examples, if the fit had any.
+        gold, duplicates, into, executor, progress
+            As for the method.
+
+        Returns
+        -------
+        TruthInference
+            With the parameters of this fit; its trace is empty.
+        """
+        fitted = self._fitted
+        options: dict[str, Any] = {"into": into, "executor": executor, "progress": progress}
+        if not isinstance(log, Partitioned):
+            options |= {"classes": self.classes, "duplicates": duplicates}
+        rounds = open_rounds(log, pred_probs, **options)
+        if rounds.n_models != fitted.rounds.n_models:
+            raise ValueError(
+                f"pred_probs: {counted(rounds.n_models, 'model')} here, {fitted.rounds.n_models} in the "
+                "fit. Give the probabilities of the same models as there."
+            )
+        if rounds.n_models:
+            rounds = rounds.transformed(tempered, fitted.temperatures)
+        return TruthInference(fitted.on(rounds, gold), Iterations((), self.converged))
+
+    def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
+        """The parameters of this fit for the annotators of another log, to begin there."""
+        return self._fitted.parameters_for(rounds, model)
+
+    # --- the report ---
+
+    def __repr__(self) -> str:
+        log, census = self._fitted.log, self._fitted.census
+        header = (
+            f"{self._fitted.model.name}: {counted(int(census['examples'][0]), 'example')}, "
+            f"{counted(log.n_annotators, 'annotator')}, "
+            f"{counted(int(self._annotations.sum()), 'annotation')}, "
+            f"{counted(log.n_classes, 'class')}; {self._how_it_went()}"
+        )
+        frames = {
+            "examples": self.examples.head().collect(),
+            "annotators, least accurate first": self.annotators.head(),
+            "class prior": self.class_prior.head(10),
+        }
+        heads = (f"{name}\n{frame}" for name, frame in frames.items())
+        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
+            return "\n\n".join((header, *heads))
+
+    def _how_it_went(self) -> str:
+        if not self._iterations.trace:
+            return "with the parameters of an earlier fit"
+        went = "converged" if self.converged else "not converged"
+        objective = self._iterations.trace[-1]
+        at = f", objective {objective:.6g}" if self._fitted.model.has_objective else ""
+        return f"{counted(self.n_iter, 'iteration')}, {went}{at}"

@@ -1,0 +1,93 @@
+"""Sums of posteriors: exact ones, and between the arrays of formulas and the frames of summaries.
+
+A method counts arrays by name, under a key: `()` for arrays of any fixed shape, `("annotator",)` where the
+last axis is M, `("annotator", "label")` where it is M * K. A summary is a frame per key, with a column
+`name.c` per entry of the leading axis and no rows of zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.partitions import Merged, Partition, Summary
+from polars_crowd.truth.block import Ints
+from polars_crowd.truth.model import Key, LogSize
+
+Floats = NDArray[np.float64]
+
+GRID = 2.0**36
+
+
+def on_grid(T: Floats) -> Floats:
+    """A posterior rounded to what adds up exactly."""
+    T = T * GRID
+    np.rint(T, out=T)
+    T *= 1 / GRID
+    return T
+
+
+def add(totals: dict[str, Floats], sums: Mapping[str, Floats]) -> None:
+    """Add a block's sums to those of the blocks before."""
+    for name, values in sums.items():
+        if name in totals:
+            totals[name] += values
+        else:
+            totals[name] = np.array(values, dtype=np.float64)
+
+
+def as_summary(totals: Mapping[str, Floats], keys: Mapping[str, Key], part: Partition) -> Summary:
+    """Arrays of sums as frames under their keys, without the rows of zeros."""
+    frames: dict[Key, dict[str, Any]] = {}
+    for name, values in totals.items():
+        key = keys[name]
+        rows = values.reshape(1, -1).T if not key else values.reshape(-1, values.shape[-1])
+        columns = {f"{name}.{c}": row for c, row in enumerate(rows)}
+        frames.setdefault(key, {}).update(columns)
+    n_classes = part.runs.n_classes
+    return {key: _frame(columns, key, n_classes) for key, columns in frames.items()}
+
+
+def _frame(columns: dict[str, Any], key: Key, n_classes: int) -> pl.DataFrame:
+    frame = pl.DataFrame(columns)
+    if not key:
+        return frame
+    place = pl.int_range(pl.len(), dtype=pl.UInt32)
+    coded = {
+        ("annotator",): {"annotator": place},
+        ("label",): {"label": place},
+        ("annotator", "label"): {"annotator": place // n_classes, "label": place % n_classes},
+    }[key]
+    used = pl.any_horizontal(pl.col(list(columns)) != 0)
+    return frame.select(**coded, **{c: pl.col(c) for c in columns}).filter(used)
+
+
+def as_sums(merged: Merged, keys: Mapping[str, Key], log: LogSize) -> dict[str, Floats]:
+    """Merged frames of sums as arrays again."""
+    found: dict[str, Floats] = {}
+    sizes = {
+        ("annotator",): log.n_annotators,
+        ("label",): log.n_classes,
+        ("annotator", "label"): log.n_annotators * log.n_classes,
+    }
+    for name, key in keys.items():
+        frame = merged[key]
+        columns = [c for c in frame.columns if c.rpartition(".")[0] == name]
+        if not key:
+            found[name] = frame.select(columns).to_numpy()[0]
+            continue
+        values = np.zeros((len(columns), sizes[key]))
+        values[:, _rows(frame, key, log)] = frame.select(columns).to_numpy().T
+        found[name] = values
+    return found
+
+
+def _rows(frame: pl.DataFrame, key: Key, log: LogSize) -> Ints:
+    code = frame[key[0]].cast(pl.Int64)
+    if len(key) == 2:
+        code = code * log.n_classes + frame[key[1]].cast(pl.Int64)
+    return code.to_numpy().astype(np.intp)
