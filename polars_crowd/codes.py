@@ -13,8 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.pred_probs import class_names
+from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.pred_probs import declared_classes
 
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -39,15 +39,16 @@ def resolve_classes(
     The order is that of `declared`, else the Enum's if the label is one, else that of the columns.
     """
     if declared is not None:
-        _check_declared(class_names(list(declared)), names)
-        names = tuple(class_names(list(declared)))
+        declared_names = declared_classes(declared)
+        _check_declared(declared_names, names)
+        names = tuple(declared_names)
     elif isinstance(dtype, pl.Enum):
         position = {c: k for k, c in enumerate(dtype.categories.to_list())}
         names = tuple(sorted(names, key=lambda name: position.get(name, len(position))))
     if len(names) < 2:
         raise AnnotationError(
-            f"pred_probs has {len(names)} class ({shown(list(names))}); at least 2 are needed. "
-            "For two classes give a column each."
+            f"pred_probs has {counted(len(names), 'class')} ({shown(list(names))}); at least 2 are "
+            "needed. For two classes give a column each."
         )
     if len(set(names)) < len(names):
         raise AnnotationError(f"pred_probs names a class twice: {shown(list(names), 20)}.")
@@ -72,7 +73,7 @@ def named_classes(names: tuple[str, ...], dtype: pl.DataType) -> pl.Series:
     elif dtype.is_integer() and text.str.contains(r"^-?\d+\.0$").all():
         values = text.str.replace(r"\.0$", "").cast(dtype, strict=False)
     else:
-        values = text.cast(dtype, strict=False)
+        values = _parsed(text, dtype)
     lost = [name for name, value in zip(names, values, strict=True) if value is None]
     if lost:
         raise AnnotationError(
@@ -80,6 +81,17 @@ def named_classes(names: tuple[str, ...], dtype: pl.DataType) -> pl.Series:
             f"{dtype}. Rename them, or map them: pc.scan_pred_probs(probs, classes={{'column': class}})."
         )
     return values
+
+
+def _parsed(text: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Texts as values of a type; null where they are none."""
+    if dtype == pl.Date:
+        return text.str.to_date(strict=False)
+    if isinstance(dtype, pl.Datetime):
+        return text.str.to_datetime(
+            time_unit=dtype.time_unit, time_zone=dtype.time_zone, strict=False
+        )
+    return text.cast(dtype, strict=False)
 
 
 def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:

@@ -6,7 +6,7 @@ a schema; `read_probabilities` reads the rows of given examples and checks that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
-from polars_crowd.sources import open_frame
+from polars_crowd import probability_checks
+from polars_crowd.errors import AnnotationError, counted, missing_column, shown
+from polars_crowd.probability_checks import Probabilities as Probabilities
+from polars_crowd.sources import is_text, open_frame
 
-Probabilities = NDArray[np.floating[Any]]
+Values = Sequence[Any] | pl.Series | NDArray[Any]
+Classes = Values | Mapping[str, Any]
 
 PROBABILITIES = "pred_probs"
 """The name of a single column that holds all of an example's probabilities."""
-SUM_TOLERANCE = 1e-3
-"""How far a row of pred_probs may be from a sum of 1."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class PredProbs:
 def scan_pred_probs(
     source: Any,
     *,
-    example: str | Sequence[Any] = "example",
-    classes: Sequence[Any] | Mapping[str, Any] | None = None,
+    example: str | Values = "example",
+    classes: Classes | None = None,
 ) -> pl.LazyFrame | list[pl.LazyFrame]:
     """A model's predicted class probabilities as a lazy frame: `example` and one column per class.
 
@@ -105,8 +106,8 @@ def _wide(probs: PredProbs) -> pl.LazyFrame:
 def open_pred_probs(
     source: Any,
     *,
-    example: str | Sequence[Any] = "example",
-    classes: Sequence[Any] | Mapping[str, Any] | None = None,
+    example: str | Values = "example",
+    classes: Classes | None = None,
 ) -> PredProbs:
     """One model's probabilities from any source, still unread."""
     if isinstance(source, PredProbs):
@@ -132,7 +133,12 @@ def open_pred_probs(
     return _from_columns(frame, others, schema, classes)
 
 
-def open_models(pred_probs: Any, classes: Sequence[Any] | None) -> list[PredProbs]:
+def declared_classes(classes: Classes) -> list[str]:
+    """The names of declared classes; of a mapping from columns, those mapped to."""
+    return class_names(list(classes.values() if isinstance(classes, Mapping) else classes))
+
+
+def open_models(pred_probs: Any, classes: Classes | None) -> list[PredProbs]:
     """The pred_probs of one model, or of each model of a list, still unread."""
     given = pred_probs if isinstance(pred_probs, (list, tuple)) else [pred_probs]
     if not given:
@@ -146,12 +152,10 @@ def _from_columns(
     frame: pl.LazyFrame,
     others: list[str],
     schema: pl.Schema,
-    classes: Sequence[Any] | Mapping[str, Any] | None,
+    classes: Classes | None,
 ) -> PredProbs:
-    meaning = classes if isinstance(classes, Mapping) else None
-    columns = (
-        list(meaning) if meaning else class_names(list(classes)) if classes is not None else others
-    )
+    names = declared_classes(classes) if classes is not None else others
+    columns = list(classes) if isinstance(classes, Mapping) else names
     for column in columns:
         if column not in others:
             advice = "Name the columns by class, or map them: classes={'column': class}."
@@ -162,7 +166,6 @@ def _from_columns(
             f"pred_probs: the columns {shown(no_numbers)} hold no numbers. Drop them, or say which "
             "columns are classes: pc.scan_pred_probs(probs, classes=[...])."
         )
-    names = class_names(list(meaning.values())) if meaning else columns
     renamed = [pl.col(c).alias(n) for c, n in zip(columns, names, strict=True)]
     return PredProbs(frame.select("example", *renamed), tuple(names))
 
@@ -171,46 +174,53 @@ def _from_array(
     frame: pl.LazyFrame,
     nested: list[str],
     schema: pl.Schema,
-    classes: Sequence[Any] | Mapping[str, Any] | None,
+    classes: Classes | None,
 ) -> PredProbs:
     if len(nested) > 1:
         raise AnnotationError(
             f"pred_probs has several Array or List columns ({shown(nested)}). Keep one."
         )
     dtype = schema[nested[0]]
-    names = class_names(list(classes)) if classes is not None else None
+    names = declared_classes(classes) if classes is not None else None
     if isinstance(dtype, pl.Array):
         size = dtype.size
     else:
-        size = len(names) if names else int(_list_size(frame, nested[0]))
+        size = len(names) if names else _longest_list(frame, nested[0])
     names = names or [str(k) for k in range(size)]
     if len(names) != size:
         raise AnnotationError(
             f"pred_probs: column {nested[0]!r} has {size} entries a row, but classes has {len(names)}."
         )
-    entries = pl.col(nested[0])
+    arrays = frame.select("example", pl.col(nested[0]).alias(PROBABILITIES))
     if isinstance(dtype, pl.List):
-        _check_list_sizes(frame, nested[0], size)
-        entries = entries.list.to_array(size)
-    return PredProbs(frame.select("example", entries.alias(PROBABILITIES)), tuple(names), True)
+        arrays = _arrays(arrays, nested[0], pl.Array(dtype.inner, size))
+    return PredProbs(arrays, tuple(names), True)
 
 
-def _list_size(frame: pl.LazyFrame, column: str) -> int:
+def _longest_list(frame: pl.LazyFrame, column: str) -> int:
     size = frame.select(pl.col(column).list.len().max()).collect().item()
     return int(size or 0)
 
 
-def _check_list_sizes(frame: pl.LazyFrame, column: str, size: int) -> None:
-    other = frame.filter(pl.col(column).list.len() != size).select("example").collect()
-    if other.height:
-        raise AnnotationError(
-            f"pred_probs: {other.height:,} rows of column {column!r} do not have {size} entries, "
-            f"first for the examples {shown(other['example'].to_list())}. Each row needs one per class."
-        )
+def _arrays(frame: pl.LazyFrame, column: str, dtype: pl.Array) -> pl.LazyFrame:
+    """Lists as arrays; an error when they are collected if they are not all of one length."""
+
+    def convert(lists: pl.DataFrame) -> pl.DataFrame:
+        other = lists.filter(pl.col(PROBABILITIES).list.len() != dtype.size)
+        if other.height:
+            raise AnnotationError(
+                f"pred_probs: column {column!r} has not {dtype.size} entries, one per class, in "
+                f"{counted(other.height, 'row')}, for the examples "
+                f"{shown(other['example'].to_list())}. Give each row all classes."
+            )
+        return lists.with_columns(pl.col(PROBABILITIES).list.to_array(dtype.size))
+
+    schema = {"example": frame.collect_schema()["example"], PROBABILITIES: dtype}
+    return frame.map_batches(convert, schema=schema)
 
 
-def _from_long(frame: pl.LazyFrame, classes: Sequence[Any] | Mapping[str, Any] | None) -> PredProbs:
-    names = class_names(list(classes)) if classes is not None else _labels_in(frame)
+def _from_long(frame: pl.LazyFrame, classes: Classes | None) -> PredProbs:
+    names = declared_classes(classes) if classes is not None else _labels_in(frame)
     label = pl.col("label").cast(pl.String)
     probability = pl.col("probability")
     columns = [
@@ -230,8 +240,8 @@ def _labels_in(frame: pl.LazyFrame) -> list[str]:
 
 def _from_matrix(
     matrix: np.ndarray,
-    example: str | Sequence[Any],
-    classes: Sequence[Any] | Mapping[str, Any] | None,
+    example: str | Values,
+    classes: Classes | None,
 ) -> PredProbs:
     if isinstance(example, str):
         raise AnnotationError(
@@ -243,7 +253,7 @@ def _from_matrix(
             f"pred_probs of shape {matrix.shape} do not fit {len(example)} example ids; "
             "the matrix must be (examples, classes)."
         )
-    names = class_names(list(classes) if classes is not None else list(range(matrix.shape[1])))
+    names = declared_classes(classes if classes is not None else range(matrix.shape[1]))
     if len(names) != matrix.shape[1]:
         raise AnnotationError(
             f"pred_probs has {matrix.shape[1]} columns, but classes has {len(names)}."
@@ -254,7 +264,7 @@ def _from_matrix(
     return PredProbs(frame.lazy(), tuple(names), True)
 
 
-def class_names(classes: Sequence[Any]) -> list[str]:
+def class_names(classes: Values) -> list[str]:
     """Classes as column names: the text of each class, as Polars writes it.
 
     >>> class_names([3, True, "cat"])
@@ -268,7 +278,7 @@ def class_names(classes: Sequence[Any]) -> list[str]:
 
 def read_probabilities(
     probs: PredProbs, examples: pl.Series, names: tuple[str, ...], check: bool = True
-) -> NDArray[np.floating[Any]]:
+) -> Probabilities:
     """The probabilities of these examples as an array of shape (N, K), in the order of `names`."""
     if set(probs.names) != set(names):
         raise AnnotationError(
@@ -276,19 +286,16 @@ def read_probabilities(
             f"{shown(list(probs.names), 20)} in another."
         )
     columns = [PROBABILITIES] if probs.is_array else list(names)
-    frame = probs.frame.select(_comparable_id(probs, examples.dtype), *columns).collect()
+    frame = _with_ids_like(probs, examples.dtype).select("example", *columns).collect()
     if frame["example"].null_count():
-        raise AnnotationError(
-            f"column 'example' of pred_probs is null in {counted(frame['example'].null_count(), 'row')}. "
-            "Every row needs its example; drop those without."
-        )
+        raise probability_checks.null_ids(frame)
     frame = _aligned(frame, examples)
     if check:
-        _check_nulls(frame, columns)
+        probability_checks.check_nulls(frame, columns)
     matrix = _matrix(frame, probs, names)
     if check:
-        _check_range(matrix, examples)
-        _check_sums(matrix, examples)
+        probability_checks.check_range(matrix, names, examples)
+        probability_checks.check_sums(matrix, names, examples)
     return matrix
 
 
@@ -301,7 +308,7 @@ def lookup(
         f"{prefix}{k}": entry(probs.names.index(name)) if probs.is_array else pl.col(name)
         for k, name in enumerate(names)
     }
-    return probs.frame.select(_comparable_id(probs, dtype), **columns)
+    return _with_ids_like(probs, dtype).select("example", **columns)
 
 
 def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
@@ -313,7 +320,7 @@ def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
             "example"
         ].unique()
         if len(lacking):
-            raise _missing_examples(
+            raise probability_checks.missing_examples(
                 lacking.sort(), candidates["example"].n_unique(), "tied example"
             )
         return candidates
@@ -321,13 +328,17 @@ def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
     return judged.map_batches(check)
 
 
-def _comparable_id(probs: PredProbs, dtype: pl.DataType) -> pl.Expr:
-    """The example ids of pred_probs in the type of the log's, if they are of the same kind."""
+def _with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
+    """The frame with its example ids in the type of the log's, if they are of the same kind.
+
+    Rows whose id that type cannot hold are left out: they are of no example of the log.
+    """
     given = probs.frame.collect_schema()["example"]
+    if given == dtype:
+        return probs.frame
     same_kind = (
-        given == dtype
-        or (given.is_integer() and dtype.is_integer())
-        or (_is_text(given) and _is_text(dtype))
+        (given.is_integer() and dtype.is_integer())
+        or (is_text(given) and is_text(dtype))
         or (given.is_temporal() and dtype.is_temporal())
     )
     if not same_kind:
@@ -335,11 +346,9 @@ def _comparable_id(probs: PredProbs, dtype: pl.DataType) -> pl.Expr:
             f"column 'example' is {dtype} in the log but {given} in pred_probs. "
             "Cast one of them, so that the same example has the same id in both."
         )
-    return pl.col("example").cast(dtype)
-
-
-def _is_text(dtype: pl.DataType) -> bool:
-    return dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
+    example = pl.col("example").cast(dtype, strict=False)
+    held = example.is_not_null() | pl.col("example").is_null()
+    return probs.frame.filter(held).with_columns(example)
 
 
 def _aligned(frame: pl.DataFrame, examples: pl.Series) -> pl.DataFrame:
@@ -348,56 +357,16 @@ def _aligned(frame: pl.DataFrame, examples: pl.Series) -> pl.DataFrame:
     if given.len() == examples.len() and bool((given == examples).all()):
         return frame
     if given.n_unique() < given.len():
-        raise _repeated_examples(frame)
+        raise probability_checks.repeated_examples(frame)
     wanted = examples.alias("example").to_frame().lazy()
     rows = given.to_frame().lazy().with_row_index("row")
     at = wanted.join(rows, on="example", how="left", maintain_order="left").collect()["row"]
     if at.null_count():
-        raise _missing_examples(examples.filter(at.is_null()), examples.len())
+        raise probability_checks.missing_examples(examples.filter(at.is_null()), examples.len())
     return frame[at]
 
 
-def _repeated_examples(frame: pl.DataFrame) -> AnnotationError:
-    counts = frame.group_by("example").agg(rows=pl.len()).filter(pl.col("rows") > 1).sort("example")
-    return AnnotationError(
-        f"column 'example' of pred_probs: {counted(counts.height, 'example')} with more than one row:\n"
-        f"{rows_shown(counts)}\nKeep one row per example; several models are a list of pred_probs."
-    )
-
-
-def _missing_examples(
-    missing: pl.Series, n_examples: int, kind: str = "annotated example"
-) -> AnnotationError:
-    return AnnotationError(
-        f"{missing.len():,} of {counted(n_examples, kind)} have no pred_probs: "
-        f"{shown(missing.head(6).to_list())}. Predict them too (out of sample, by cross-validation), or "
-        "leave them out: log.join(pred_probs, on='example', how='semi')."
-    )
-
-
-def _check_nulls(frame: pl.DataFrame, columns: list[str]) -> None:
-    has_null = pl.any_horizontal(
-        (pl.col(c).is_null() | pl.col(c).arr.contains(None))
-        if isinstance(frame.schema[c], pl.Array)
-        else pl.col(c).is_null()
-        for c in columns
-    )
-    if all(frame[c].null_count() == 0 and not _null_entries(frame[c]) for c in columns):
-        return
-    rows = frame.filter(has_null)
-    raise AnnotationError(
-        f"pred_probs are null in {counted(rows.height, 'row')}, for the examples "
-        f"{shown(rows['example'].head(6).to_list())}. Every class needs a probability; fill or drop them."
-    )
-
-
-def _null_entries(column: pl.Series) -> bool:
-    return isinstance(column.dtype, pl.Array) and column.arr.explode().null_count() > 0
-
-
-def _matrix(
-    frame: pl.DataFrame, probs: PredProbs, names: tuple[str, ...]
-) -> NDArray[np.floating[Any]]:
+def _matrix(frame: pl.DataFrame, probs: PredProbs, names: tuple[str, ...]) -> Probabilities:
     if not probs.is_array:
         matrix = frame.select(names).to_numpy()
     else:
@@ -405,42 +374,3 @@ def _matrix(
         if names != probs.names:
             matrix = matrix[:, [probs.names.index(name) for name in names]]
     return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
-
-
-def _check_range(matrix: NDArray[np.floating[Any]], examples: pl.Series) -> None:
-    tests: list[tuple[str, Callable[[Any], Any]]] = [
-        ("NaN", np.isnan),
-        ("negative", lambda p: p < 0),
-        ("above 1", lambda p: p > 1 + SUM_TOLERANCE),
-    ]
-    if matrix.min() >= 0 and matrix.max() <= 1 + SUM_TOLERANCE:
-        return
-    for what, wrong in tests:
-        bad = np.flatnonzero(wrong(matrix).any(axis=1))
-        if len(bad):
-            raise AnnotationError(
-                f"pred_probs are {what} in {counted(len(bad), 'row')}:\n{_rows_at(matrix, examples, bad)}\n"
-                "Probabilities lie in [0, 1]; if these are logits, apply a softmax first."
-            )
-
-
-def _check_sums(matrix: NDArray[np.floating[Any]], examples: pl.Series) -> None:
-    off = np.abs(matrix.sum(axis=1) - 1)
-    bad = np.flatnonzero(off > SUM_TOLERANCE)
-    if len(bad):
-        raise AnnotationError(
-            f"pred_probs do not sum to 1 in {counted(len(bad), 'row')} (off by up to {off.max():.3g}; "
-            f"{SUM_TOLERANCE} is allowed):\n{_rows_at(matrix, examples, bad)}\n"
-            "Give one probability per class, all classes included, and divide each row by its sum."
-        )
-
-
-def _rows_at(
-    matrix: NDArray[np.floating[Any]], examples: pl.Series, at: NDArray[np.integer]
-) -> str:
-    lines = []
-    for i in at[:5]:
-        values = ", ".join(f"{p:.4g}" for p in matrix[i][:8])
-        more = ", ..." if matrix.shape[1] > 8 else ""
-        lines.append(f"  example={examples[int(i)]!r}: [{values}{more}], sum {matrix[i].sum():.6g}")
-    return "\n".join(lines)

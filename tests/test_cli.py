@@ -334,7 +334,7 @@ def test_bad_probabilities(into: Path, tmp_path: Path) -> None:
         ({"y": [0.1, 0.4, 0.9]}, "do not sum to 1"),
         ({"y": [0.1, None, 0.8]}, "null"),
         ({"x": [1.2, 0.6, 0.2], "y": [-0.2, 0.4, 0.8]}, "negative"),
-        ({"example": [1, 2, 4]}, "1 of 3 annotated examples have no pred_probs"),
+        ({"example": [1, 2, 4]}, "1 of 3 annotated examples has no pred_probs"),
         ({"example": ["1", "2", "3"]}, "Parquet keeps the type"),
         ({"z": ["a", "b", "c"]}, "--classes a,b,c"),
     ):
