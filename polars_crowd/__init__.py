@@ -9,10 +9,11 @@ fit.examples, fit.annotations, fit.annotators
 from polars_crowd import datasets, namespace, simulate
 from polars_crowd.crowdlab import crowdlab
 from polars_crowd.crowdlab_result import Crowdlab
-from polars_crowd.errors import AnnotationError, AnnotationWarning
+from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
 from polars_crowd.findings import check_annotations
 from polars_crowd.log import scan_annotations
 from polars_crowd.pred_probs import scan_pred_probs
+from polars_crowd.store import AnnotationStore
 from polars_crowd.votes import majority_vote
 from polars_crowd.wide import from_wide, to_wide
 
@@ -22,8 +23,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AnnotationError",
+    "AnnotationStore",
     "AnnotationWarning",
     "Crowdlab",
+    "PartitionError",
+    "StoreError",
     "check_annotations",
     "crowdlab",
     "datasets",

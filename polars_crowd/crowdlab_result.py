@@ -210,9 +210,9 @@ def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.Lazy
         label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
         label_quality_score=_row_quality(part, main(found), scoring),
     )
-    if not run.others.width:
+    if not run.extra.collect_schema():
         return named
-    return pl.concat([named, run.others.lazy()], how="horizontal")
+    return pl.concat([named, run.extra], how="horizontal")
 
 
 def _row_quality(part: Partition, consensus: Consensus, scoring: Scoring) -> pl.Expr:

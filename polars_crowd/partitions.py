@@ -30,9 +30,9 @@ from polars_crowd import executors
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import Codebook
 from polars_crowd.log import scan_annotations
-from polars_crowd.pred_probs import open_models
+from polars_crowd.pred_probs import Unlabelled, open_models, read_unlabelled
 from polars_crowd.progress import tracked
-from polars_crowd.results import ResultDirectory, digest
+from polars_crowd.results import ResultDirectory, WorkDirectory, digest
 from polars_crowd.runs import Runs, sort_runs
 from polars_crowd.values import Values, sort_values
 
@@ -68,6 +68,10 @@ class Handle(ABC):
         """The partition of a numeric log."""
 
     @abstractmethod
+    def unlabelled(self) -> Unlabelled:
+        """The partition's examples without annotations."""
+
+    @abstractmethod
     def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         """A frame made once and found again in later rounds."""
 
@@ -82,6 +86,7 @@ class InMemory(Handle):
 
     read_runs: Callable[[], Runs] | None
     read_values: Callable[[], Values] | None = None
+    read_unlabelled: Callable[[], Unlabelled] | None = None
     name: str = "part-0000"
     fingerprint: str = ""
     _read: dict[str, Any] = field(default_factory=dict)
@@ -95,6 +100,10 @@ class InMemory(Handle):
     def values(self) -> Values:
         assert self.read_values is not None, "a log of classes has runs, not values"
         return made_once(self._read, "values", self.read_values)
+
+    def unlabelled(self) -> Unlabelled:
+        assert self.read_unlabelled is not None, "no pred_probs, no examples but the annotated"
+        return made_once(self._read, "unlabelled", self.read_unlabelled)
 
     def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         return made_once(self._kept, name, make)
@@ -135,6 +144,9 @@ class Transformed(Handle):
 
     def values(self) -> Values:
         return self.handle.values()
+
+    def unlabelled(self) -> Unlabelled:
+        return self.handle.unlabelled()
 
     def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         return self.handle.keep(f"{name}-{self._suffix}", make)
@@ -240,8 +252,12 @@ class Partitioned(ABC):
         """What the codes of labels and annotators mean."""
 
     @abstractmethod
-    def handles(self, work: Path | None) -> list[Handle]:
-        """The partitions; frames that are kept go into the directory `work`."""
+    def handles(self, work: Path) -> list[Handle]:
+        """The partitions with annotations; frames that are kept go into the directory `work`."""
+
+    @abstractmethod
+    def idle_handles(self, work: Path) -> list[Handle]:
+        """The partitions whose examples are all unlabelled."""
 
     @property
     @abstractmethod
@@ -265,6 +281,10 @@ class Rounds:
     executor: Any = None
     progress: bool = False
     into: ResultDirectory | None = None
+    idle: Sequence[Handle] = ()
+    """Partitions of a store in which no example is annotated."""
+    work: object = None
+    """Where a store's frames are kept between rounds: goes with the rounds."""
 
     @property
     def n_classes(self) -> int:
@@ -410,10 +430,18 @@ def open_rounds(
     directory = ResultDirectory.open(into) if into is not None else None
     if isinstance(log, Partitioned):
         _refuse_what_a_store_has(pred_probs, classes, duplicates)
-        handles: list[Handle] = log.handles(directory.work if directory else None)
-        models, is_ensemble = log.n_models, log.is_ensemble
-        book = log.book(numeric)
-        return Rounds(handles, book, models, is_ensemble, executor, progress, directory)
+        work = WorkDirectory() if directory is None else directory
+        return Rounds(
+            handles=log.handles(work.work),
+            book=log.book(numeric),
+            n_models=log.n_models,
+            is_ensemble=log.is_ensemble,
+            executor=executor,
+            progress=progress,
+            into=directory,
+            idle=log.idle_handles(work.work),
+            work=work,
+        )
     if executor is not None:
         raise ValueError(
             "executor= needs a log in partitions: make a store with pc.AnnotationStore.create(path, log) "
@@ -426,12 +454,21 @@ def open_rounds(
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
     runs = sort_runs(scan_annotations(log), models_, classes=classes, duplicates=duplicates)
     is_ensemble = isinstance(pred_probs, (list, tuple))
-    return rounds_of(runs, is_ensemble=is_ensemble, progress=progress, into=directory)
+    return rounds_of(
+        runs,
+        lambda: read_unlabelled(models_, runs.examples["example"], runs.book.names),
+        is_ensemble=is_ensemble,
+        progress=progress,
+        into=directory,
+    )
 
 
-def rounds_of(runs: Runs, **options: Any) -> Rounds:
-    """The rounds of runs in memory."""
-    return Rounds([InMemory(lambda: runs)], runs.book, len(runs.models), **options)
+def rounds_of(
+    runs: Runs, read_unlabelled: Callable[[], Unlabelled] | None = None, **options: Any
+) -> Rounds:
+    """The rounds of runs in memory, and of the examples without annotations beside them."""
+    handle = InMemory(lambda: runs, read_unlabelled=read_unlabelled)
+    return Rounds([handle], runs.book, len(runs.models), **options)
 
 
 def _refuse_what_a_store_has(

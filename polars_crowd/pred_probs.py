@@ -22,6 +22,9 @@ from polars_crowd.sources import is_text, open_frame
 Values = Sequence[Any] | pl.Series | NDArray[Any]
 Classes = Values | Mapping[str, Any]
 
+Unlabelled = tuple[pl.Series, tuple[Probabilities, ...]]
+"""The ids of examples without annotations, and each model's probabilities of them."""
+
 PROBABILITIES = "pred_probs"
 """The name of a single column that holds all of an example's probabilities."""
 
@@ -276,8 +279,40 @@ def class_names(classes: Values) -> list[str]:
 # --- reading and checking --------------------------------------------------------------------------
 
 
+def read_unlabelled(
+    models: Sequence[PredProbs], annotated: pl.Series, names: tuple[str, ...], check: bool = True
+) -> Unlabelled:
+    """The examples that are not among the annotated ones, sorted, and each model's probabilities."""
+    ids = pl.concat([_ids_like(probs, annotated.dtype) for probs in models]).unique()
+    known = annotated.alias("example").to_frame().lazy()
+    ids = ids.lazy().join(known, on="example", how="anti").sort("example").collect()
+    examples = ids["example"].drop_nulls()
+    kind = "unlabelled example"
+    return examples, tuple(read_probabilities(p, examples, names, check, kind) for p in models)
+
+
+def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
+    """The ids of a model's examples, in the type of the log's."""
+    held = _with_ids_like(probs, dtype).select("example").collect()
+    if probs.frame.collect_schema()["example"] == dtype:
+        return held
+    given = probs.frame.select("example").collect()
+    if held.height < given.height:
+        lost = given.filter(pl.col("example").cast(dtype, strict=False).is_null())["example"]
+        raise AnnotationError(
+            f"column 'example' of pred_probs: {counted(len(lost), 'id')} of examples without annotations "
+            f"cannot be {dtype}, the type of the log's: {shown(lost.drop_nulls().to_list())}. "
+            f"Cast the log's column: log.with_columns(pl.col('example').cast(pl.{given['example'].dtype}))."
+        )
+    return held
+
+
 def read_probabilities(
-    probs: PredProbs, examples: pl.Series, names: tuple[str, ...], check: bool = True
+    probs: PredProbs,
+    examples: pl.Series,
+    names: tuple[str, ...],
+    check: bool = True,
+    kind: str = "annotated example",
 ) -> Probabilities:
     """The probabilities of these examples as an array of shape (N, K), in the order of `names`."""
     if set(probs.names) != set(names):
@@ -286,14 +321,14 @@ def read_probabilities(
             f"{shown(list(probs.names), 20)} in another."
         )
     columns = [PROBABILITIES] if probs.is_array else list(names)
-    frame = _with_ids_like(probs, examples.dtype).select("example", *columns).collect()
+    frame = with_ids_like(probs, examples.dtype).select("example", *columns).collect()
     if frame["example"].null_count():
         raise probability_checks.null_ids(frame)
-    frame = _aligned(frame, examples)
+    frame = _aligned(frame, examples, kind)
     if check:
         probability_checks.check_nulls(frame, columns)
     matrix = _matrix(frame, probs, names)
-    if check:
+    if check and len(matrix):
         probability_checks.check_range(matrix, names, examples)
         probability_checks.check_sums(matrix, names, examples)
     return matrix
@@ -308,7 +343,7 @@ def lookup(
         f"{prefix}{k}": entry(probs.names.index(name)) if probs.is_array else pl.col(name)
         for k, name in enumerate(names)
     }
-    return _with_ids_like(probs, dtype).select("example", **columns)
+    return with_ids_like(probs, dtype).select("example", **columns)
 
 
 def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
@@ -328,7 +363,7 @@ def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
     return judged.map_batches(check)
 
 
-def _with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
+def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
     """The frame with its example ids in the type of the log's, if they are of the same kind.
 
     Rows whose id that type cannot hold are left out: they are of no example of the log.
@@ -351,7 +386,7 @@ def _with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
     return probs.frame.filter(held).with_columns(example)
 
 
-def _aligned(frame: pl.DataFrame, examples: pl.Series) -> pl.DataFrame:
+def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str) -> pl.DataFrame:
     """The rows of pred_probs for the given examples, in their order."""
     given = frame["example"]
     if given.len() == examples.len() and bool((given == examples).all()):
@@ -362,7 +397,8 @@ def _aligned(frame: pl.DataFrame, examples: pl.Series) -> pl.DataFrame:
     rows = given.to_frame().lazy().with_row_index("row")
     at = wanted.join(rows, on="example", how="left", maintain_order="left").collect()["row"]
     if at.null_count():
-        raise probability_checks.missing_examples(examples.filter(at.is_null()), examples.len())
+        lacking = examples.filter(at.is_null())
+        raise probability_checks.missing_examples(lacking, examples.len(), kind)
     return frame[at]
 
 

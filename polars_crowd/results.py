@@ -14,6 +14,8 @@ import hashlib
 import json
 import pickle
 import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,6 +95,14 @@ class ResultDirectory:
         about = {"format": FORMAT, "polars_crowd": version("polars_crowd"), "complete": complete}
         text = json.dumps(about, indent=1)
         write_whole(self.path / MARK, lambda path: path.write_text(text))
+
+
+class WorkDirectory:
+    """A directory for frames kept between rounds, removed when nobody refers to it any more."""
+
+    def __init__(self) -> None:
+        self.work = Path(tempfile.mkdtemp(prefix="polars-crowd-"))
+        weakref.finalize(self, shutil.rmtree, self.work, ignore_errors=True)
 
 
 def _check_format(mark: Path) -> None:

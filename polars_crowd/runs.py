@@ -50,7 +50,7 @@ class Runs:
 
     rows: pl.DataFrame
     """`vote` (position in `votes`), `annotator` (code)."""
-    others: pl.DataFrame
+    extra: pl.LazyFrame
     """The log's other columns, a row per annotation too."""
     votes: pl.DataFrame
     """`example` (position in `examples`), `label` (code), `votes` = c[e,k]."""
@@ -63,6 +63,11 @@ class Runs:
     @property
     def n_classes(self) -> int:
         return len(self.book.classes)
+
+    @cached_property
+    def others(self) -> pl.DataFrame:
+        """The log's other columns, in memory."""
+        return self.extra.collect()
 
     @cached_property
     def on_multi(self) -> pl.Series:
@@ -152,10 +157,11 @@ def sort_runs(
     if duplicates == "error" and _has_duplicates(columns["pair"], largest(counts["len"])):
         raise checks.duplicate_annotations(log)
     ids = _as_dtype(example.decode(counts["key"]), schema["example"])
+    vote, votes = _votes(columns["vote"], 1 << bits.label)
     return Runs(
-        rows=columns.select(pl.col("vote").rle_id().set_sorted(), "annotator"),
-        others=others,
-        votes=_votes(run_lengths(columns["vote"]), 1 << bits.label),
+        rows=pl.DataFrame({"vote": vote, "annotator": columns["annotator"]}),
+        extra=others.lazy(),
+        votes=votes,
         examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
         models=tuple(read_probabilities(p, ids, names, check_probs) for p in probs),
         book=book or Codebook(values, names, _as_dtype(annotators, schema["annotator"])),
@@ -257,10 +263,21 @@ def run_lengths(sorted_keys: pl.Series) -> pl.DataFrame:
     return keys.group_by("key", maintain_order=True).len().collect()
 
 
-def _votes(runs: pl.DataFrame, label_range: int) -> pl.DataFrame:
+def pack_votes(example: pl.Series, label: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
+    """The vote of each row, and the votes, of rows that are sorted by (example, label)."""
+    bits = _bits(largest(label) + 1)
+    columns = pl.LazyFrame({"example": example, "label": label})
+    key = pl.col("example").cast(pl.UInt64) * (1 << bits) + pl.col("label")
+    return _votes(columns.select(key=key).collect()["key"], 1 << bits)
+
+
+def _votes(key: pl.Series, label_range: int) -> tuple[pl.Series, pl.DataFrame]:
+    """... from (example, label) packed into one integer, sorted."""
+    runs = run_lengths(key)
     example = (runs["key"] // label_range).rle_id().set_sorted()
     label = (runs["key"] % label_range).cast(pl.UInt32)
-    return pl.DataFrame({"example": example, "label": label, "votes": runs["len"]})
+    votes = pl.DataFrame({"example": example, "label": label, "votes": runs["len"]})
+    return key.rle_id().set_sorted(), votes
 
 
 def _has_duplicates(pairs: pl.Series, longest: int) -> bool:

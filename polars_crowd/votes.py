@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,15 @@ from polars_crowd import checks, mixing
 from polars_crowd.codes import label_code, resolve_classes
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.mixing import Floats
-from polars_crowd.partitions import Merged, Partition, Rounds, Summary, digest
+from polars_crowd.partitions import (
+    Merged,
+    Partition,
+    Partitioned,
+    Rounds,
+    Summary,
+    digest,
+    open_rounds,
+)
 from polars_crowd.pred_probs import (
     PredProbs,
     class_names,
@@ -239,6 +248,17 @@ def majority_labels(part: Partition, ties: TieBreaks) -> pl.Series:
     return part.keep(f"majority-{digest(ties)}", decide)["label"]
 
 
+def majority_table(part: Partition, ties: TieBreaks) -> pl.DataFrame:
+    """The majority vote of a partition's examples."""
+    label = majority_labels(part, ties)
+    return part.runs.examples.select(
+        "example",
+        consensus_label=pl.lit(part.runs.book.classes.gather(label)),
+        annotator_agreement=pl.lit(part.runs.agreement_with(label)),
+        num_annotations="num_annotations",
+    )
+
+
 # --- the majority vote of a log, as one lazy plan --------------------------------------------------
 
 
@@ -248,6 +268,9 @@ def majority_vote(
     *,
     classes: Sequence[Any] | None = None,
     duplicates: checks.Duplicates = "error",
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
 ) -> pl.LazyFrame:
     """The majority vote of each example, as one lazy plan: nothing is computed until it is collected.
 
@@ -259,16 +282,19 @@ def majority_vote(
     Parameters
     ----------
     log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`.
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`; or
+        an `AnnotationStore`, whose ties are settled now and whose partitions are voted on when collected.
     pred_probs
         A model's probabilities for the first tie-break: whatever `scan_pred_probs` takes; of a list of
-        models, their mean. Looked up for tied examples only.
+        models, their mean. Looked up for tied examples only. A store uses those it has.
     classes
         The classes in order. By default the Enum's order if the label is one, else the order of the
         columns of pred_probs, else sorted.
     duplicates
         What to do where an annotator labelled an example more than once: `"error"`, or keep the
         `"first"` or `"last"` row, or count `"all"`.
+    into, executor, progress
+        For a store, as in `crowdlab`: a directory for the result (`examples/`), workers, a progress bar.
 
     Returns
     -------
@@ -305,6 +331,18 @@ def majority_vote(
     │ e2      ┆ dog             ┆ 0.5                 ┆ 2               │
     └─────────┴─────────────────┴─────────────────────┴─────────────────┘
     """
+    if isinstance(log, Partitioned) or into is not None or executor is not None:
+        rounds = open_rounds(
+            log,
+            pred_probs,
+            classes=classes,
+            duplicates=duplicates,
+            into=into,
+            executor=executor,
+            progress=progress,
+        )
+        ties = break_ties(rounds, rounds.run(count_ties))
+        return rounds.tables({"examples": majority_table}, ties)["examples"]
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     models = open_models(pred_probs, classes) if pred_probs is not None else []
     schema = rows.collect_schema()
@@ -359,7 +397,10 @@ def _narrow_by_models(
         )
         columns.append(pl.coalesce(*own).cast(pl.Float64))
     mean = pl.sum_horizontal(columns, ignore_nulls=False) / len(columns)
-    judged = candidates.with_columns(probability=mean).pipe(found_probabilities)
+    known = pl.col("label").is_in(values.implode())
+    judged = candidates.with_columns(probability=pl.when(known).then(mean).otherwise(0.0)).pipe(
+        found_probabilities
+    )
     return narrow(judged, "probability").drop(pl.selectors.starts_with("model_"), "probability")
 
 

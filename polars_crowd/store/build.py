@@ -1,0 +1,287 @@
+"""How annotations become partitions of a store: spooled by the rule, then sorted one partition at a time.
+
+Nothing is ever held whole. The log streams once into a raw file per partition; then each partition that
+received rows is read together with what the store has of it, checked, sorted and written as two new files.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import polars as pl
+
+from polars_crowd import checks
+from polars_crowd.checks import Duplicates
+from polars_crowd.codes import Codebook, named_classes
+from polars_crowd.errors import AnnotationError
+from polars_crowd.log import LOG_COLUMNS
+from polars_crowd.pred_probs import (
+    PROBABILITIES,
+    PredProbs,
+    read_probabilities,
+    with_ids_like,
+)
+from polars_crowd.progress import tracked
+from polars_crowd.results import write_whole
+from polars_crowd.runs import sort_runs
+from polars_crowd.store.manifest import FILES, File, Manifest, Part
+from polars_crowd.store.rule import partition_of
+from polars_crowd.store.stored import POSITION, StoredPartition, model_column
+from polars_crowd.values import sort_values
+
+RESERVED = (POSITION,)
+ORDER = "polars_crowd_order"
+"""Which row came first, where that decides between duplicates."""
+
+
+# --- spooling --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spool:
+    """Raw rows by partition, in a directory that is removed in the end."""
+
+    path: Path
+    n: int
+
+    def write(self, name: str, frame: pl.LazyFrame, example: pl.DataType) -> None:
+        """Stream a frame into a file per partition, by its column `example`."""
+        target = pl.PartitionBy(
+            self.path / name,
+            key=partition_of("example", example, self.n),
+            include_key=False,
+            file_path_provider=lambda args: (
+                f"{args.partition_keys['partition'].item()}/{args.index_in_partition}.parquet"
+            ),
+            approximate_bytes_per_file=None,
+        )
+        frame.sink_parquet(target, mkdir=True, compression="lz4")
+
+    def scan(self, name: str, part: int) -> pl.LazyFrame | None:
+        """The rows of a partition, if it has any."""
+        folder = self.path / name / str(part)
+        return pl.scan_parquet(folder / "*.parquet") if folder.is_dir() else None
+
+    def touched(self, names: Sequence[str]) -> list[int]:
+        """The partitions that have rows."""
+        found = {int(folder.name) for name in names for folder in (self.path / name).glob("*")}
+        return sorted(found)
+
+
+def _spool_file(args: Any) -> str:
+    return f"{args.partition_keys['partition'].item()}/{args.index_in_partition}.parquet"
+
+
+@contextmanager
+def spooling(store: Path, n: int) -> Iterator[Spool]:
+    path = store / f".spool-{token_hex(4)}"
+    try:
+        yield Spool(path, n)
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+# --- building --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Builder:
+    """Builds the next generation of a store."""
+
+    store: Path
+    manifest: Manifest
+    annotators: pl.Series
+    """By code; grows with every partition."""
+    duplicates: Duplicates
+    handles: dict[int, StoredPartition]
+    progress: bool = False
+
+    def build(self, log: pl.LazyFrame | None, models: Sequence[PredProbs]) -> Manifest:
+        """Spool the rows and build the partitions they fall into."""
+        (self.store / FILES).mkdir(parents=True, exist_ok=True)
+        example = self.manifest.schema["example"]
+        names = ["log", *(f"model_{m}" for m in range(len(models)))]
+        with spooling(self.store, len(self.manifest.parts)) as spool:
+            if log is not None:
+                numbered = log.with_row_index(ORDER) if self._needs_order else log
+                spool.write("log", numbered, example)
+            for name, probs in zip(names[1:], models, strict=True):
+                columns = [PROBABILITIES] if probs.is_array else list(probs.names)
+                frame = with_ids_like(probs, example).select("example", *columns)
+                spool.write(name, frame, example)
+            touched = spool.touched(names)
+            built = (self._part(i, spool, models) for i in touched)
+            done = tracked(built, "partitions", len(touched), self.progress)
+            parts = dict(zip(touched, done, strict=True))
+        return self.manifest.with_parts(parts, self._write_annotators())
+
+    @property
+    def _needs_order(self) -> bool:
+        return self.duplicates in ("first", "last")
+
+    def _part(self, number: int, spool: Spool, models: Sequence[PredProbs]) -> Part:
+        log = self._log(number, spool)
+        probs = [self._probs(number, spool, m, model) for m, model in enumerate(models)]
+        if not models and number in self.handles:
+            probs = self._stored_probs(self.handles[number])
+        if log is None:
+            annotations, examples = self._no_annotations()
+        else:
+            self._learn_annotators(log)
+            annotations, examples = self._sorted(log)
+        n = examples.height
+        examples = with_probabilities(examples, probs, self.manifest.classes or ())
+        return Part(
+            self._write(f"{number:04d}-annotations", annotations),
+            self._write(f"{number:04d}-examples", examples),
+            n,
+        )
+
+    # --- what a partition is made of ---
+
+    def _log(self, number: int, spool: Spool) -> pl.LazyFrame | None:
+        """The rows of the store, then those that come in."""
+        names = list(self.manifest.schema)
+        stored = None
+        if number in self.handles and self.handles[number].annotated:
+            stored = self.handles[number].scan(names[len(LOG_COLUMNS) :])
+        coming = spool.scan("log", number)
+        if coming is not None and self._needs_order:
+            coming = coming.sort(ORDER)
+        if coming is None:
+            return stored
+        coming = coming.select(names)
+        return coming if stored is None else pl.concat([stored, coming])
+
+    def _probs(self, number: int, spool: Spool, m: int, model: PredProbs) -> PredProbs:
+        """The probabilities that come in, and the store's for the examples that have none of these."""
+        coming = spool.scan(f"model_{m}", number)
+        stored = self._stored_probs(self.handles[number])[m] if number in self.handles else None
+        if coming is None:
+            assert stored is not None or number not in self.handles
+            empty = model.frame.clear() if stored is None else stored.frame
+            return stored or PredProbs(empty, model.names, model.is_array)
+        given = PredProbs(coming, model.names, model.is_array)
+        if stored is None:
+            return given
+        wide = as_columns(given)
+        rest = stored.frame.join(wide, on="example", how="anti")
+        return PredProbs(pl.concat([wide, rest], how="vertical_relaxed"), stored.names)
+
+    def _stored_probs(self, handle: StoredPartition) -> list[PredProbs]:
+        names = self.manifest.classes or ()
+        frame = handle.scan_probs()
+        return [
+            PredProbs(
+                frame.select("example", **{n: model_column(m, k) for k, n in enumerate(names)}),
+                names,
+            )
+            for m in range(self.manifest.models)
+        ]
+
+    def _learn_annotators(self, log: pl.LazyFrame) -> None:
+        """New annotators get the next codes."""
+        found = log.select(pl.col("annotator").unique().drop_nulls()).collect()["annotator"]
+        new = found.filter(~found.is_in(self.annotators.implode())).sort()
+        self.annotators = pl.concat([self.annotators, new])
+
+    def _sorted(self, log: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        if self.manifest.classes is None:
+            return self._sorted_values(log)
+        label = self.manifest.schema["label"]
+        book = Codebook(
+            named_classes(self.manifest.classes, label), self.manifest.classes, self.annotators
+        )
+        runs = sort_runs(log, duplicates=self.duplicates, book=book)
+        rows = runs.rows.lazy().select(
+            pl.lit(runs.votes["example"]).gather("vote").alias(POSITION),
+            "annotator",
+            pl.lit(book.classes.gather(runs.votes["label"])).gather("vote").alias("label"),
+        )
+        return pl.concat([rows, runs.extra], how="horizontal").collect(), runs.examples
+
+    def _sorted_values(self, log: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        values = sort_values(
+            log.select(LOG_COLUMNS), duplicates=self.duplicates, annotators=self.annotators
+        )
+        codes = pl.DataFrame({"annotator": values.annotators}).with_row_index("code")
+        ids = values.examples.select("example").with_row_index(POSITION)
+        rows = checks.without_duplicates(log, self.duplicates)
+        rows = rows.join(codes.lazy(), on="annotator").join(ids.lazy(), on="example")
+        annotations = rows.sort(POSITION, "label", "code").select(
+            POSITION,
+            pl.col("code").alias("annotator"),
+            pl.exclude("example", "annotator", "code", POSITION),
+        )
+        return annotations.collect(), values.examples
+
+    def _no_annotations(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Of a partition all of whose examples are unlabelled."""
+        schema = {**self.manifest.schema, "annotator": pl.UInt32()}
+        example = schema.pop("example")
+        annotations = pl.DataFrame(schema={POSITION: pl.UInt32(), **schema})
+        examples = {"example": example, "num_annotations": pl.UInt32()}
+        return annotations, pl.DataFrame(schema=examples)
+
+    # --- writing ---
+
+    def _write(self, name: str, frame: pl.DataFrame) -> File:
+        path = self.store / FILES / f"{name}-{self.manifest.generation + 1}-{token_hex(4)}.parquet"
+        write_whole(path, lambda unfinished: frame.write_parquet(unfinished, compression="lz4"))
+        return File.of(path, frame.height)
+
+    def _write_annotators(self) -> File:
+        return self._write("annotators", self.annotators.alias("annotator").to_frame())
+
+
+def with_probabilities(
+    annotated: pl.DataFrame, models: Sequence[PredProbs], names: tuple[str, ...]
+) -> pl.DataFrame:
+    """The annotated examples, then the others that the models know, with the models' columns."""
+    rest = unlabelled(annotated["example"], models)
+    zero = pl.lit(0, annotated.schema["num_annotations"]).alias("num_annotations")
+    examples = pl.concat([annotated, rest.to_frame().select("example", zero)])
+    columns = []
+    for m, probs in enumerate(models):
+        matrices = [
+            read_probabilities(probs, ids, names)
+            for ids in (annotated["example"], rest)
+            if len(ids)
+        ]
+        columns += [
+            pl.concat([pl.Series(p[:, k]) for p in matrices]).alias(model_column(m, k))
+            for k in range(len(names))
+        ]
+    return examples.hstack(columns)
+
+
+def unlabelled(annotated: pl.Series, models: Sequence[PredProbs]) -> pl.Series:
+    """The examples of the models that have no annotation, sorted."""
+    if not models:
+        return annotated.clear()
+    known = pl.concat([probs.frame.select("example") for probs in models]).unique()
+    rest = known.join(annotated.to_frame().lazy(), on="example", how="anti")
+    return rest.collect()["example"].sort()
+
+
+def as_columns(probs: PredProbs) -> pl.LazyFrame:
+    """A column per class."""
+    if not probs.is_array:
+        return probs.frame.select("example", *probs.names)
+    entry = pl.col(PROBABILITIES).arr.get
+    return probs.frame.select("example", **{name: entry(k) for k, name in enumerate(probs.names)})
+
+
+def check_columns(schema: pl.Schema) -> None:
+    """Names that the store needs for itself."""
+    for name in (*RESERVED, ORDER):
+        if name in schema:
+            raise AnnotationError(
+                f"column {name!r} of the log has a name that a store needs for itself. Rename it."
+            )

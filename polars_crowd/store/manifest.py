@@ -1,0 +1,266 @@
+"""What a store says about itself: one JSON file, replaced as a whole, that names every other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from polars_crowd.errors import StoreError, shown
+from polars_crowd.results import write_whole
+
+MANIFEST = "manifest.json"
+LOCK = ".lock"
+FORMAT = 1
+FILES = "files"
+"""The directory of the data files."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the store: its name, how many rows and bytes it has, and the BLAKE2b of them."""
+
+    name: str
+    rows: int
+    size: int
+    checksum: str
+
+    @classmethod
+    def of(cls, path: Path, rows: int) -> File:
+        return cls(path.name, rows, path.stat().st_size, checksum(path))
+
+
+def checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partition: its annotations and its examples, annotated ones first."""
+
+    annotations: File
+    examples: File
+    annotated: int
+
+    @property
+    def fingerprint(self) -> str:
+        return self.annotations.checksum + self.examples.checksum[:8]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a store is, but for its rows."""
+
+    rule: str
+    rule_version: int
+    schema: pl.Schema
+    """Of the log: example, annotator, label, then the other columns."""
+    classes: tuple[str, ...] | None
+    """The names of the classes; None for labels that are numbers only."""
+    models: int
+    is_ensemble: bool
+    annotators: File | None
+    parts: tuple[Part | None, ...]
+    """By number; None where nothing has fallen into the partition."""
+    generation: int = 0
+
+    def described(self) -> dict[str, Any]:
+        """As JSON."""
+        parts = [None if part is None else asdict(part) for part in self.parts]
+        return {
+            "format": FORMAT,
+            "rule": self.rule,
+            "rule_version": self.rule_version,
+            "columns": {name: str(dtype) for name, dtype in self.schema.items()},
+            "schema": schema_text(self.schema),
+            "classes": self.classes,
+            "models": self.models,
+            "is_ensemble": self.is_ensemble,
+            "annotators": None if self.annotators is None else asdict(self.annotators),
+            "generation": self.generation,
+            "parts": parts,
+        }
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Manifest:
+        return cls(
+            rule=found["rule"],
+            rule_version=found["rule_version"],
+            schema=schema_of(found["schema"]),
+            classes=None if found["classes"] is None else tuple(found["classes"]),
+            models=found["models"],
+            is_ensemble=found["is_ensemble"],
+            annotators=_file(found["annotators"]),
+            parts=tuple(_part(part) for part in found["parts"]),
+            generation=found["generation"],
+        )
+
+    @property
+    def files(self) -> Iterator[File]:
+        """All data files."""
+        if self.annotators is not None:
+            yield self.annotators
+        for part in self.parts:
+            if part is not None:
+                yield part.annotations
+                yield part.examples
+
+    def with_parts(self, parts: dict[int, Part], annotators: File) -> Manifest:
+        """The next generation, with these partitions instead of those there were."""
+        merged = tuple(parts.get(i, part) for i, part in enumerate(self.parts))
+        return replace(self, parts=merged, annotators=annotators, generation=self.generation + 1)
+
+
+def _file(found: dict[str, Any] | None) -> File | None:
+    return None if found is None else File(**found)
+
+
+def _part(found: dict[str, Any] | None) -> Part | None:
+    if found is None:
+        return None
+    return Part(File(**found["annotations"]), File(**found["examples"]), found["annotated"])
+
+
+def schema_text(schema: pl.Schema) -> str:
+    """A schema as text: an empty Arrow file, so that every type survives."""
+    buffer = io.BytesIO()
+    pl.DataFrame(schema=schema).write_ipc(buffer)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def schema_of(text: str) -> pl.Schema:
+    return pl.read_ipc(io.BytesIO(base64.b64decode(text))).schema
+
+
+# --- reading and writing ---------------------------------------------------------------------------
+
+
+def read_manifest(store: Path) -> Manifest:
+    """The manifest of a store.
+
+    Raises
+    ------
+    StoreError
+        There is none, it is damaged, or a newer version wrote it.
+    """
+    path = store / MANIFEST
+    if not path.exists():
+        raise StoreError(
+            f"{store} is no annotation store: it has no {MANIFEST}. Make one with "
+            "pc.AnnotationStore.create(path, log)."
+        )
+    found = _checked_json(path)
+    try:
+        return Manifest.from_json(found)
+    except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def _checked_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        written = found["store"]["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, str(error)) from error
+    if written > FORMAT:
+        raise StoreError(
+            f"{path}: the store is of format {written}, this version knows up to {FORMAT}. "
+            "Update polars_crowd."
+        )
+    if _seal(found["store"]) != found.get("checksum"):
+        raise _damaged(path, "its checksum does not fit")
+    store: dict[str, Any] = found["store"]
+    return store
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"{path} is damaged ({why}). The data files beside it are whole; restore the manifest from a "
+        "backup, or make the store anew from the log."
+    )
+
+
+def _seal(store: dict[str, Any]) -> str:
+    text = json.dumps(store, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def write_manifest(store: Path, manifest: Manifest) -> None:
+    """Replace the manifest: from then on the store is this one."""
+    described = manifest.described()
+    described = json.loads(json.dumps(described))
+    text = json.dumps({"store": described, "checksum": _seal(described)}, indent=1)
+
+    def write(path: Path) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    write_whole(store / MANIFEST, write)
+
+
+def check_files(store: Path, manifest: Manifest) -> None:
+    """Every file is there and of its size."""
+    gone = [file.name for file in manifest.files if not (store / FILES / file.name).exists()]
+    if gone:
+        raise StoreError(
+            f"{store / FILES} lacks {len(gone)} of the store's files: {shown(gone)}. Restore them from a "
+            "backup, or make the store anew from the log."
+        )
+    for file in manifest.files:
+        size = (store / FILES / file.name).stat().st_size
+        if size != file.size:
+            raise StoreError(
+                f"{store / FILES / file.name} has {size:,} bytes, not {file.size:,}: it was cut off or "
+                "changed. Restore it from a backup, or make the store anew from the log."
+            )
+
+
+def remove_strays(store: Path, *kept: Manifest) -> None:
+    """Remove data files that none of the manifests names: those of writers that did not finish."""
+    named = {file.name for manifest in kept for file in manifest.files}
+    for path in (store / FILES).iterdir():
+        if path.name not in named:
+            with suppress(OSError):
+                path.unlink()
+
+
+@contextmanager
+def writing(store: Path) -> Iterator[None]:
+    """The right to write to a store, for one process at a time; given back should it die.
+
+    Raises
+    ------
+    StoreError
+        Another process has it.
+    """
+    with (store / LOCK).open("ab") as file:
+        try:
+            _lock(file)
+        except OSError as error:
+            raise StoreError(
+                f"{store} is being written to by another process. Wait until it has ended and try again."
+            ) from error
+        yield
+
+
+def _lock(file: BinaryIO) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
