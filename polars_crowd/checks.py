@@ -33,7 +33,7 @@ def no_annotations() -> AnnotationError:
 
 
 def null_ids(log: pl.LazyFrame, column: str) -> AnnotationError:
-    rows = log.with_row_index("row").filter(pl.col(column).is_null()).collect()
+    rows = log.filter(pl.col(column).is_null()).collect()
     return AnnotationError(
         f"column {column!r} of the log is null in {counted(rows.height, 'row')}:\n{rows_shown(rows)}\n"
         f"Every annotation needs its {column}. Drop the rows with "

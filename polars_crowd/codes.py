@@ -91,12 +91,14 @@ def _parsed(text: pl.Series, dtype: pl.DataType) -> pl.Series:
         return text.str.to_datetime(
             time_unit=dtype.time_unit, time_zone=dtype.time_zone, strict=False
         )
-    return text.cast(dtype, strict=False)
+    return text if dtype == pl.Null else text.cast(dtype, strict=False)
 
 
 def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:
     """The column `label` as codes 0 .. K-1; null where the label is not among the classes."""
     label = pl.col("label")
+    if dtype == pl.Null:
+        return label.cast(pl.UInt32)
     if dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum):
         known = pl.Enum(classes.cast(pl.String))
         text = label if dtype == pl.String else label.cast(pl.String)

@@ -69,17 +69,10 @@ def check_annotations(log: Any, *, classes: Sequence[Any] | None = None) -> pl.D
     └───────────────────────────────┴──────────┴───────┴───────────┘
     """
     given = open_rows(log).select(LOG_COLUMNS)
-    rows = given.filter(is_labelled(given.collect_schema()["label"]))
-    n_given, n_rows = (int(frame.select(pl.len()).collect().item()) for frame in (given, rows))
-    unlabelled = _finding(
-        "rows without a label",
-        "note",
-        "label",
-        n_given - n_rows,
-        [],
-        "They are not annotations and are left out.",
-    )
-    if not n_rows:
+    labelled = is_labelled(given.collect_schema()["label"])
+    unlabelled = _unlabelled(given.filter(~labelled))
+    rows = given.filter(labelled)
+    if not rows.head(1).collect().height:
         return _findings([_no_rows(), unlabelled])
     found = [*_id_findings(rows), *_label_findings(rows, classes), *_overlap_findings(rows)]
     return _findings([*found, unlabelled])
@@ -106,6 +99,13 @@ def _finding(
 
 def _no_rows() -> dict[str, Any]:
     return _finding("no annotations", "error", "label", 1, [], str(no_annotations()))
+
+
+def _unlabelled(rows: pl.LazyFrame) -> dict[str, Any]:
+    count = int(rows.select(pl.len()).collect().item())
+    first = [str(row) for row in rows.head(SHOWN).collect().rows()]
+    advice = "They are not annotations and are left out."
+    return _finding("rows without a label", "note", "label", count, first, advice)
 
 
 def _listed(

@@ -1,0 +1,327 @@
+"""Unusable logs are refused with a message to act on, and `check_annotations` tells of all that is odd."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import polars_crowd as pc
+
+LOG = pl.DataFrame(
+    {
+        "example": [1, 1, 2, 2, 3, 3],
+        "annotator": ["a", "b", "a", "b", "a", "b"],
+        "label": ["x", "x", "y", "x", "y", "y"],
+    }
+)
+PROBS = pl.DataFrame({"example": range(1, 10), "x": 0.25, "y": 0.75})
+
+METHODS: list[Callable[..., Any]] = [
+    lambda log, **options: pc.majority_vote(log, **options).collect(),
+    lambda log, **options: pc.majority_vote(log, PROBS, **options).collect(),
+    lambda log, **options: pc.crowdlab(log, PROBS, **options),
+]
+methods = pytest.mark.parametrize("method", METHODS, ids=["vote", "vote with model", "crowdlab"])
+
+lost_classes_are_fine = pytest.mark.filterwarnings("ignore:1 class:polars_crowd.AnnotationWarning")
+
+
+def refused(method: Callable[..., Any], log: Any, message: str, **options: Any) -> None:
+    with pytest.raises(pc.AnnotationError) as raised:
+        method(log, **options)
+    assert str(raised.value) == message
+
+
+# --- errors ----------------------------------------------------------------------------------------
+
+
+@methods
+@pytest.mark.parametrize(
+    "log",
+    [LOG.clear(), LOG.with_columns(label=None), LOG.with_columns(label=pl.lit(None, pl.String))],
+)
+def test_no_annotations(method: Callable[..., Any], log: pl.DataFrame) -> None:
+    message = (
+        "the log has no annotations: no row has a label. Check the label column and your filters."
+    )
+    refused(method, log, message)
+
+
+@methods
+@pytest.mark.parametrize("column", ["example", "annotator"])
+def test_null_ids(method: Callable[..., Any], column: str) -> None:
+    lost = LOG.with_columns(pl.when(pl.col("label") != "y").then(column).alias(column))
+    rows = {
+        "example": "  example=None, annotator='a', label='y'\n"
+        "  example=None, annotator='a', label='y'\n"
+        "  example=None, annotator='b', label='y'\n",
+        "annotator": "  example=2, annotator=None, label='y'\n"
+        "  example=3, annotator=None, label='y'\n"
+        "  example=3, annotator=None, label='y'\n",
+    }
+    message = (
+        f"column '{column}' of the log is null in 3 rows:\n{rows[column]}Every annotation needs its "
+        f"{column}. Drop the rows with log.drop_nulls('{column}'), or fill in the {column}s."
+    )
+    refused(method, lost, message)
+
+
+def test_five_rows_are_shown() -> None:
+    lost = pl.concat([LOG.with_columns(annotator=pl.lit(None, pl.String))] * 2)
+    with pytest.raises(pc.AnnotationError, match="null in 12 rows") as raised:
+        pc.majority_vote(lost).collect()
+    assert str(raised.value).count("annotator=None") == 5
+
+
+@methods
+@pytest.mark.parametrize("as_text", [False, True])
+def test_duplicates(method: Callable[..., Any], as_text: bool) -> None:
+    log = LOG.with_columns(annotator=pl.Series(["a", "b", "a", "a", "b", "b"]))
+    shown = "  example={}, annotator='a', rows=2, label=['y', 'x']\n"
+    shown += "  example={}, annotator='b', rows=2, label=['y', 'y']\n"
+    ids: tuple[Any, Any] = (2, 3)
+    if as_text:
+        log, ids = log.with_columns(pl.format("e{}", "example").alias("example")), ("'e2'", "'e3'")
+    message = (
+        "columns 'example', 'annotator' of the log: 2 pairs with more than one annotation, 4 rows in "
+        f"all:\n{shown.format(*ids)}"
+        "Say which to use: duplicates='first', 'last' or 'all' (each row counts)."
+    )
+    if as_text and method is not METHODS[0]:
+        return  # the ids of PROBS are numbers
+    refused(method, log, message)
+
+
+@methods
+def test_duplicates_with_the_same_label_are_duplicates(method: Callable[..., Any]) -> None:
+    with pytest.raises(pc.AnnotationError, match="1 pair with more than one annotation, 2 rows"):
+        method(pl.concat([LOG, LOG.head(1)]))
+
+
+@methods
+@pytest.mark.parametrize("others", [0, 50])
+def test_duplicates_are_found_in_short_and_long_examples(
+    method: Callable[..., Any], others: int
+) -> None:
+    """Annotators with other labels lie between the two rows of a pair."""
+    crowd = pl.DataFrame(
+        {"example": 3, "annotator": [f"c{i}" for i in range(others)], "label": "x"}
+    )
+    again = pl.DataFrame({"example": [3], "annotator": ["b"], "label": ["x"]})
+    log = pl.concat([LOG, crowd.cast(LOG.schema), again])
+    with pytest.raises(pc.AnnotationError, match=r"1 pair .*\n  example=3, annotator='b', rows=2"):
+        method(log)
+
+
+@lost_classes_are_fine
+def test_which_duplicates_count() -> None:
+    log = pl.DataFrame(
+        {
+            "example": [1, 2, 1, 1, 2, 1],
+            "annotator": ["a", "a", "a", "b", "b", "c"],
+            "label": ["x", "y", "y", "y", "y", "x"],
+        }
+    )
+    first = log.gather([0, 1, 3, 4, 5])
+    last = log.gather([1, 2, 3, 4, 5])
+    every = log.with_columns(annotator=pl.Series(["a", "a", "a2", "b", "b", "c"]))
+    for policy, same in (("first", first), ("last", last), ("all", every)):
+        for method in METHODS[:2]:
+            assert_frame_equal(method(log, duplicates=policy), method(same))
+        if policy != "all":
+            found = pc.crowdlab(log, PROBS, duplicates=policy)  # type: ignore[arg-type]
+            expected = pc.crowdlab(same, PROBS)
+            assert_frame_equal(found.annotations.collect(), expected.annotations.collect())
+            assert found.annotators.equals(expected.annotators)
+    assert pc.crowdlab(log, PROBS, duplicates="all").annotations.collect().height == log.height
+
+
+@methods
+def test_unknown_policies(method: Callable[..., Any]) -> None:
+    message = "duplicates='any'; it must be 'error', 'first', 'last' or 'all'."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        method(LOG, duplicates="any")
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_labels_that_are_no_classes(method: Callable[..., Any]) -> None:
+    log = LOG.with_columns(label=pl.Series(["x", "z", "y", "w", "y", "z"]))
+    message = (
+        "column 'label' of the log has 3 rows with labels that are not among the classes 'x', 'y': "
+        "'w', 'z'.\n  example=1, annotator='b', label='z'\n  example=2, annotator='b', label='w'\n"
+        "  example=3, annotator='b', label='z'\n"
+        "Give pred_probs a column for each of these classes, or filter the rows out."
+    )
+    refused(method, log, message)
+
+
+def test_labels_that_are_not_declared() -> None:
+    with pytest.raises(pc.AnnotationError, match=r"1 row with labels that are not among .*: 'z'"):
+        pc.majority_vote(LOG.with_columns(label=pl.Series(list("xxyxyz"))), classes="xy").collect()
+
+
+def test_every_example_annotated_once() -> None:
+    message = (
+        "each of the 3 examples has one annotation only, so annotators cannot be compared and CROWDLAB "
+        "has nothing to weigh. The labels are their own majority vote (pc.majority_vote); to score them "
+        "against the model alone use a label-quality score such as the model's probability of the "
+        "label, or collect second annotations for some examples."
+    )
+    alone = LOG.unique("example", keep="first", maintain_order=True)
+    refused(METHODS[2], alone, message)
+    assert METHODS[0](alone)["consensus_label"].to_list() == ["x", "y", "y"]
+
+
+@methods
+@pytest.mark.parametrize("column", ["example", "annotator", "label"])
+def test_missing_columns_are_told_at_once(method: Callable[..., Any], column: str) -> None:
+    with pytest.raises(pc.AnnotationError, match=f"the log has no column '{column}'; its columns"):
+        method(LOG.drop(column))
+
+
+def test_one_error_is_enough() -> None:
+    """An AnnotationError is a ValueError, so that callers who know nothing of it may catch it."""
+    with pytest.raises(ValueError, match="no annotations"):
+        pc.crowdlab(LOG.clear(), PROBS)
+
+
+# --- findings --------------------------------------------------------------------------------------
+
+
+def finding(log: Any, name: str, **options: Any) -> dict[str, Any]:
+    """The one row of `check_annotations` of this name."""
+    found = pc.check_annotations(log, **options).filter(finding=name)
+    assert found.height == 1, found
+    return found.row(0, named=True)
+
+
+def test_a_good_log_has_no_findings() -> None:
+    found = pc.check_annotations(LOG)
+    assert found.height == 0
+    assert found.schema == {
+        "finding": pl.String,
+        "severity": pl.String,
+        "column": pl.String,
+        "count": pl.Int64,
+        "shown": pl.List(pl.String),
+        "advice": pl.String,
+    }
+
+
+def odd_log() -> pl.DataFrame:
+    """Everything at once."""
+    rows = [
+        *LOG.rows(),
+        (1, "a", "y"),  # a duplicate
+        (None, "a", "x"),
+        (2, None, "x"),
+        (3, "c", None),
+        *((example, "lone", "x") for example in range(10, 17)),
+    ]
+    return pl.DataFrame(rows, schema=LOG.schema, orient="row")
+
+
+def test_findings_of_an_odd_log() -> None:
+    found = pc.check_annotations(odd_log(), classes=["x", "z", "w"])
+    seen = {
+        row["finding"]: (row["severity"], row["column"], row["count"], row["shown"])
+        for row in found.iter_rows(named=True)
+    }
+    assert seen == {
+        "null examples": ("error", "example", 1, ["(None, 'a', 'x')"]),
+        "null annotators": ("error", "annotator", 1, ["(2, None, 'x')"]),
+        "duplicate annotations": ("error", "example, annotator", 1, ["1, a: 2 rows"]),
+        "labels outside the classes": ("error", "label", 1, ["y"]),
+        "classes never chosen": ("note", "label", 2, ["z", "w"]),
+        "examples with one annotation": ("note", "example", 8, ["None", "10", "11", "12", "13"]),
+        "annotators without overlap": ("note", "annotator", 1, ["lone"]),
+        "annotators who give one label": ("note", "annotator", 1, ["lone"]),
+        "rows without a label": ("note", "label", 1, ["(3, 'c', None)"]),
+    }
+    assert found["severity"].to_list() == sorted(found["severity"])
+    assert found["advice"].str.ends_with(".").all()
+
+
+def test_findings_come_from_any_source(tmp_path: Any) -> None:
+    log = odd_log()
+    log.write_parquet(tmp_path / "log.parquet")
+    expected = pc.check_annotations(log)
+    for source in (log.lazy(), tmp_path / "log.parquet", log.to_arrow(), [log[:5], log[5:]]):
+        assert_frame_equal(pc.check_annotations(source), expected)
+    assert_frame_equal(log.crowd.check_annotations(), expected)  # type: ignore[attr-defined]
+
+
+def test_findings_do_not_depend_on_the_order_of_rows() -> None:
+    log = odd_log()
+    shuffled = log.sample(fraction=1, shuffle=True, seed=2)
+    assert_frame_equal(pc.check_annotations(shuffled), pc.check_annotations(log))
+
+
+def test_a_log_without_annotations() -> None:
+    found = finding(LOG.clear(), "no annotations")
+    assert (found["severity"], found["count"]) == ("error", 1)
+    assert "Check the label column" in found["advice"]
+    empty = LOG.with_columns(label=pl.lit(None, pl.String))
+    assert finding(empty, "no annotations")["severity"] == "error"
+    assert finding(empty, "rows without a label")["count"] == LOG.height
+
+
+def test_one_annotation_each() -> None:
+    alone = LOG.unique("example", keep="first", maintain_order=True)
+    found = finding(alone, "every example has one annotation")
+    assert (found["severity"], found["count"], found["shown"]) == ("error", 3, ["1", "2", "3"])
+    assert "pc.majority_vote" in found["advice"]
+
+
+def test_classes_of_an_enum() -> None:
+    log = LOG.with_columns(pl.col("label").cast(pl.Enum(["z", "y", "x"])))
+    assert finding(log, "classes never chosen")["shown"] == ["z"]
+    assert "classes never chosen" not in pc.check_annotations(log, classes=["x", "y"])["finding"]
+
+
+def test_one_class_only() -> None:
+    same = LOG.with_columns(label=pl.lit("x"))
+    assert finding(same, "only one class is chosen")["shown"] == ["x"]
+    assert finding(same, "annotators who give one label")["count"] == 2
+
+
+def test_up_to_five_are_shown() -> None:
+    n = 12
+    more = pl.DataFrame({"example": range(100, 100 + n), "annotator": "a", "label": "x"})
+    found = finding(pl.concat([LOG, more]), "examples with one annotation")
+    assert (found["count"], found["shown"]) == (n, ["100", "101", "102", "103", "104"])
+
+
+@lost_classes_are_fine
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda log: log,
+        lambda log: log.with_columns(annotator=pl.lit("a")),
+        lambda log: log.with_columns(
+            pl.when(pl.col("label") != "y").then("example").alias("example")
+        ),
+        lambda log: log.unique("example"),
+        lambda log: log.clear(),
+        lambda log: log.with_columns(label=pl.lit("x")),
+        lambda log: log.with_columns(label=pl.Series([None, *"xyxyy"])),
+    ],
+)
+def test_errors_are_what_crowdlab_refuses(change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    log = change(LOG)
+    errors = pc.check_annotations(log).filter(severity="error")
+    if errors.height:
+        with pytest.raises(pc.AnnotationError):
+            pc.crowdlab(log, PROBS)
+    else:
+        pc.crowdlab(log, PROBS)
+
+
+def test_missing_column_of_a_log_to_check() -> None:
+    with pytest.raises(pc.AnnotationError, match="the log has no column 'label'; its columns are"):
+        pc.check_annotations(LOG.drop("label"))
