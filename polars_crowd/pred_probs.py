@@ -293,7 +293,7 @@ def read_unlabelled(
 
 def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
     """The ids of a model's examples, in the type of the log's."""
-    held = _with_ids_like(probs, dtype).select("example").collect()
+    held = with_ids_like(probs, dtype).select("example").collect()
     if probs.frame.collect_schema()["example"] == dtype:
         return held
     given = probs.frame.select("example").collect()

@@ -32,7 +32,7 @@ def partition_of(column: str, dtype: pl.DataType, n: int) -> pl.Expr:
 
     >>> frame = pl.DataFrame({"example": ["a", "b", "c"]})
     >>> frame.select(partition_of("example", pl.String(), 5)).to_series().to_list()
-    [0, 0, 0]
+    [3, 2, 3]
     """
     return (hashed(pl.col(column), dtype) % n).cast(pl.UInt32).alias("partition")
 

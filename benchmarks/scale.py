@@ -1,0 +1,199 @@
+"""Logs larger than memory: an AnnotationStore of 1M, 10M and 100M annotations, in bounded memory.
+
+Data are made in chunks and streamed into a store, never held whole. Printed are wall and CPU seconds and
+the peak memory of majority vote and CROWDLAB, how time grows with rows, and CROWDLAB in memory beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from _measure import Job, Measurement, environment, markdown, measure, say
+
+import polars_crowd as pc
+
+PER_EXAMPLE = 5
+CLASSES = 5
+CHUNK = 1_000_000
+"""Examples made at a time."""
+ROWS_PER_ANNOTATOR = 1_000
+IN_MEMORY = 10_000_000
+BYTES_PER_ROW = 60
+"""Disk for data, store and results."""
+SPREAD = 2_654_435_761
+"""Ids are the examples' numbers times this, modulo a power of two: no file holds neighbours."""
+
+# --- data ------------------------------------------------------------------------------------------
+
+
+def make(folder: str, rows: int) -> Job:
+    """Files of a chunk each: annotators of accuracy Beta(8, 2), a model that knows something."""
+
+    def run() -> None:
+        n = rows // PER_EXAMPLE
+        M = max(rows // ROWS_PER_ANNOTATOR, 100)
+        accuracy = np.random.default_rng(rows).beta(8, 2, M).clip(0.2, 0.99)
+        (Path(folder) / "log").mkdir(parents=True)
+        (Path(folder) / "probs").mkdir()
+        for i, start in enumerate(range(0, n, CHUNK)):
+            chunk = np.arange(start, min(start + CHUNK, n))
+            log, probs = make_chunk(np.random.default_rng([rows, i]), chunk, accuracy)
+            log.write_parquet(Path(folder) / "log" / f"{i:04d}.parquet")
+            probs.write_parquet(Path(folder) / "probs" / f"{i:04d}.parquet")
+
+    return Job(run)
+
+
+def make_chunk(
+    rng: np.random.Generator, number: np.ndarray, accuracy: np.ndarray
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    n, M = len(number), len(accuracy)
+    truth = rng.integers(0, CLASSES, n)
+    start, step = rng.integers(0, M, n), rng.integers(1, max(M // PER_EXAMPLE, 2), n)
+    annotator = (start[:, None] + step[:, None] * np.arange(PER_EXAMPLE)) % M
+    error = rng.integers(1, CLASSES, annotator.shape)
+    error[rng.random(annotator.shape) < accuracy[annotator]] = 0
+    example = (number * SPREAD) % (1 << 44)
+    log = pl.DataFrame(
+        {
+            "example": np.repeat(example, PER_EXAMPLE),
+            "annotator": annotator.ravel(),
+            "label": ((truth[:, None] + error) % CLASSES).ravel().astype(np.int16),
+        }
+    )
+    p = rng.normal(size=(n, CLASSES)).astype(np.float32)
+    p[np.arange(n), truth] += 2.5
+    np.exp(p, out=p)
+    p /= p.sum(axis=1, keepdims=True)
+    probs = pl.DataFrame({"example": example, **{str(k): p[:, k] for k in range(CLASSES)}})
+    return log[rng.permutation(len(log))], probs
+
+
+# --- jobs ------------------------------------------------------------------------------------------
+
+
+def create(folder: str, store: str) -> Job:
+    def run() -> None:
+        pc.AnnotationStore.create(store, f"{folder}/log/*.parquet", f"{folder}/probs/*.parquet")
+
+    return Job(run)
+
+
+def majority(store: str, into: str) -> Job:
+    """Majority vote of a store, written."""
+    opened = pc.AnnotationStore.open(store)
+    return Job(lambda: pc.majority_vote(opened, into=into))
+
+
+def crowdlab(store: str, into: str) -> Job:
+    """CROWDLAB of a store: all three tables, written."""
+    opened = pc.AnnotationStore.open(store)
+    return Job(lambda: pc.crowdlab(opened, into=into))
+
+
+def in_memory(folder: str, into: str) -> Job:
+    """CROWDLAB of the same files in memory: all three tables, written."""
+
+    def run() -> None:
+        pc.crowdlab(f"{folder}/log/*.parquet", f"{folder}/probs/*.parquet", into=into)
+
+    return Job(run)
+
+
+# --- the runs --------------------------------------------------------------------------------------
+
+
+def measure_rows(root: Path, rows: int) -> dict[str, Measurement]:
+    """Everything for one size; data and results are removed in the end."""
+    folder = root / f"{rows}-rows"
+    shutil.rmtree(folder, ignore_errors=True)
+    data, store = str(folder / "data"), str(folder / "store")
+    calls: dict[str, tuple[str, Mapping[str, Any]]] = {
+        "make": ("scale:make", {"folder": data, "rows": rows}),
+        "create": ("scale:create", {"folder": data, "store": store}),
+        "majority vote": ("scale:majority", {"store": store, "into": str(folder / "majority")}),
+        "CROWDLAB": ("scale:crowdlab", {"store": store, "into": str(folder / "crowdlab")}),
+    }
+    if rows <= IN_MEMORY:
+        into = {"folder": data, "into": str(folder / "memory")}
+        calls["CROWDLAB in memory"] = ("scale:in_memory", into)
+    found = {}
+    for name, (target, arguments) in calls.items():
+        found[name] = measure(target, arguments)
+        say(f"{rows:,} rows, {name}: {found[name]}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def report(results: Mapping[int, Mapping[str, Measurement]]) -> str:
+    header = ["annotations", "job", "wall s", "CPU s", "peak GB"]
+    lines = [
+        [f"{rows:,}", name, f"{m.wall:.1f}", f"{m.cpu:.1f}", f"{m.peak:.2f}"]
+        for rows, found in results.items()
+        for name, m in found.items()
+        if name != "make"
+    ]
+    return "\n\n".join([markdown(header, lines), *slopes(results), *against_memory(results)])
+
+
+def slopes(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
+    """How the CPU time grows: 1 is in proportion to the rows."""
+    sizes = sorted(results)
+    return [
+        f"{name}: CPU seconds grow as rows^{math.log(b.cpu / a.cpu) / math.log(big / small):.2f} "
+        f"from {small:,} to {big:,}"
+        for small, big in zip(sizes, sizes[1:], strict=False)
+        for name in ("majority vote", "CROWDLAB")
+        if (a := results[small][name]) and (b := results[big][name])
+    ]
+
+
+def against_memory(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
+    if IN_MEMORY not in results:
+        return []
+    once = results[IN_MEMORY]["CROWDLAB in memory"].cpu
+    return [
+        f"CROWDLAB of {rows:,} in a store: {found['CROWDLAB'].cpu / (once * rows / IN_MEMORY):.2f} x the "
+        f"CPU seconds of {IN_MEMORY:,} in memory, times {rows / IN_MEMORY:g}"
+        for rows, found in results.items()
+        if rows >= IN_MEMORY
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    sizes = [1_000_000, 10_000_000, 100_000_000]
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        type=lambda text: int(float(text)),
+        default=sizes,
+        metavar="N",
+        help="annotations; 1e9 takes some 60 GB of disk and hours",
+    )
+    cache = Path(tempfile.gettempdir()) / "polars-crowd-benchmarks"
+    parser.add_argument("--data", type=Path, default=cache, metavar="DIR", help="%(default)s")
+    options = parser.parse_args()
+    options.data.mkdir(parents=True, exist_ok=True)
+    for rows in options.rows:
+        needed, free = rows * BYTES_PER_ROW, shutil.disk_usage(options.data).free
+        say(f"{rows:,} rows need {needed / 1e9:.0f} GB of disk in {options.data}")
+        if needed > free:
+            sys.exit(f"only {free / 1e9:.0f} GB are free")
+    results = {rows: measure_rows(options.data, rows) for rows in options.rows}
+    print(", ".join(f"{name} {value}" for name, value in environment().items()))
+    print()
+    print(report(results))
+
+
+if __name__ == "__main__":
+    main()
