@@ -1,0 +1,5 @@
+"""Agreement between annotators, corrected for chance."""
+
+from polars_crowd.agreement.functions import agreement
+
+__all__ = ["agreement"]

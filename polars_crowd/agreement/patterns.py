@@ -1,0 +1,287 @@
+"""Vote patterns: all that agreement needs to know of a log.
+
+The votes of an example are a count vector n = (n_1, ..., n_K). Examples with the same vector are the same to
+every coefficient that does not ask who voted, so a log collapses to its distinct vectors, the
+**patterns**, with the number of examples that have each: 2 million examples of up to 5 votes among 5
+classes have 251. Where it does matter who voted, a pattern is the set of (annotator, label) instead.
+
+A pattern is kept as the bytes of its entries: one 64-bit integer, label and number of votes (or annotator
+and label), for each, in order. With `by` columns examples are cut up into **units**, the annotations of
+one example in one group, and each group has its own patterns.
+
+    units = local_units(part, grouping)          inside a plan: the units of one partition
+    units = decode(rounds.run(count_patterns, grouping)[...], ...)    the merged patterns of the log
+
+Both are `Units`, with the sums that coefficients are made of as methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from polars_crowd.agreement.grouping import Grouping, groups_of
+
+if TYPE_CHECKING:
+    from polars_crowd.partitions import Partition, Summary
+    from polars_crowd.runs import Runs
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Numbers = NDArray[Any]
+
+LOW = 32
+"""Bits of the lower half of an entry."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """Count vectors, sparse: the entries of a unit follow one another."""
+
+    group: Integers
+    """(U,) the group of each unit, 0 .. G-1."""
+    times: Numbers
+    """(U,) how many examples of the group have this pattern."""
+    lengths: Integers
+    """(U,) the number of entries of each unit, at least 1."""
+    label: Integers
+    """(E,) the class of each entry."""
+    votes: Numbers
+    """(E,) its count n_k."""
+    n_groups: int
+    n_classes: int
+
+    @cached_property
+    def starts(self) -> Integers:
+        return np.cumsum(self.lengths) - self.lengths
+
+    @cached_property
+    def unit(self) -> Integers:
+        """(E,) the unit of each entry."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    @cached_property
+    def n(self) -> Floats:
+        """(U,) the annotations of each unit."""
+        return self.over_entries(self.votes.astype(np.float64))
+
+    @cached_property
+    def pairable(self) -> NDArray[np.bool_]:
+        """(U,) whether the unit has two annotations or more."""
+        return self.n > 1
+
+    def over_entries(self, values: NDArray[Any]) -> NDArray[Any]:
+        """(..., E) -> (..., U): the sum over the entries of each unit."""
+        if not len(self.starts):
+            return np.zeros((*values.shape[:-1], 0), values.dtype)
+        return np.add.reduceat(values, self.starts, axis=-1)
+
+    def of_group(self, values: Floats) -> Floats:
+        """(G,) -> (U,): each unit's value of its group."""
+        return values[self.group]
+
+    def over_units(self, values: NDArray[Any]) -> Floats:
+        """(U,) -> (G,): the sum over the examples of each group."""
+        return sums_at(self.group, self.times * values, self.n_groups)
+
+    def by_label(self, values: Floats) -> Floats:
+        """(U,) -> (G, K): the sum over the examples of n_k times a value of the unit."""
+        cell = self.group[self.unit] * self.n_classes + self.label
+        weight = (self.times * values)[self.unit] * self.votes
+        size = self.n_groups * self.n_classes
+        return sums_at(cell, weight, size).reshape(self.n_groups, self.n_classes)
+
+    def at_labels(self, values: Floats) -> Floats:
+        """(K,) or (G, K) -> (E,): a value of each entry's class (in its group)."""
+        if values.ndim == 1:
+            return values[self.label]
+        return values[self.group[self.unit], self.label]
+
+    def dot(self, values: Floats) -> Floats:
+        """(K,) or (G, K) -> (U,): sum_k n_k values_k."""
+        return self.over_entries(self.votes * self.at_labels(values))
+
+    def entries(self, first: int, last: int) -> slice:
+        """The entries of the groups first .. last-1; units are sorted by group."""
+        low, high = np.searchsorted(self.group, [first, last])
+        return slice(int(self.lengths[:low].sum()), int(self.lengths[:high].sum()))
+
+    def of_groups(self, first: int, last: int) -> Units:
+        """The units of the groups first .. last-1 alone."""
+        low, high = np.searchsorted(self.group, [first, last])
+        entries = self.entries(first, last)
+        return replace(
+            self,
+            group=self.group[low:high] - first,
+            times=self.times[low:high],
+            lengths=self.lengths[low:high],
+            label=self.label[entries],
+            votes=self.votes[entries],
+            n_groups=last - first,
+        )
+
+
+def sums_at(codes: NDArray[Any], values: Numbers, size: int) -> Floats:
+    """(size,): the sum of the values at each code."""
+    return np.asarray(np.bincount(codes, values, size), dtype=np.float64)
+
+
+# --- the units of one partition --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LocalUnits:
+    """The units of a partition, and the rows that make them."""
+
+    units: Units
+    groups: pl.DataFrame
+    """The group of each code: a row with the by-columns (no column, one row without grouping)."""
+    example: Integers
+    """(U,) the example of each unit, as its position in the partition."""
+    row_unit: Integers
+    """(R,) the unit of each row."""
+    row_label: Integers
+    """(R,) the label of each row."""
+    row_annotator: Integers
+    """(R,) the annotator of each row."""
+
+    @cached_property
+    def row_group(self) -> Integers:
+        return self.units.group[self.row_unit]
+
+
+def local_units(part: Partition, grouping: Grouping) -> LocalUnits:
+    """The units of a partition, sorted by example, then by group."""
+    made: LocalUnits = part.once(
+        "agreement units", lambda: _local_units(part.runs, grouping), grouping
+    )
+    return made
+
+
+def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
+    groups = groups_of(runs, grouping)
+    vote = runs.rows["vote"].to_numpy()
+    example = runs.votes["example"].to_numpy()
+    label = runs.votes["label"].to_numpy()
+    if groups.of_rows is None:
+        votes = runs.votes["votes"].to_numpy().astype(np.int64)
+        row_unit, unit = example[vote], np.arange(runs.examples.height)
+        group, lengths = groups.of_examples, run_lengths(example)
+    else:
+        key = example[vote].astype(np.int64) * groups.frame.height + groups.of_rows
+        unit, row_unit = np.unique(key, return_inverse=True)
+        cell, votes = np.unique(row_unit * runs.n_classes + label[vote], return_counts=True)
+        label, lengths = cell % runs.n_classes, run_lengths(cell // runs.n_classes)
+        group, unit = unit % groups.frame.height, unit // groups.frame.height
+    times = np.ones(len(lengths), np.int64)
+    return LocalUnits(
+        Units(
+            group.astype(np.int64),
+            times,
+            lengths,
+            label,
+            votes,
+            groups.frame.height,
+            runs.n_classes,
+        ),
+        groups.frame,
+        unit,
+        row_unit,
+        runs.votes["label"].to_numpy()[vote],
+        runs.rows["annotator"].to_numpy(),
+    )
+
+
+def run_lengths(codes: NDArray[Any]) -> Integers:
+    """The lengths of the runs of equal codes."""
+    changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    return np.diff(changes, prepend=0, append=len(codes))
+
+
+# --- patterns as bytes -----------------------------------------------------------------------------
+
+
+def encode(high: NDArray[Any], low: NDArray[Any], lengths: Integers) -> pl.Series:
+    """The bytes of each unit's entries (high, low)."""
+    entries = (high.astype(np.uint64) << np.uint64(LOW)) | low.astype(np.uint64)
+    ends = np.concatenate([[0], np.cumsum(lengths)]) * entries.itemsize
+    buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(entries)]
+    return pl.Series(
+        "pattern", pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(lengths), buffers)
+    )
+
+
+def decode(patterns: pl.Series) -> tuple[Integers, Integers, Integers]:
+    """The entries (high, low) of all patterns, one after another, and how many each has."""
+    lengths = patterns.bin.size().to_numpy().astype(np.int64) // 8
+    entries = np.frombuffer(b"".join(patterns.to_list()), np.uint64)
+    high, low = entries >> np.uint64(LOW), entries & np.uint64((1 << LOW) - 1)
+    return high.astype(np.int64), low.astype(np.int64), lengths
+
+
+# --- plans -----------------------------------------------------------------------------------------
+
+
+def count_patterns(part: Partition, grouping: Grouping) -> Summary:
+    """The examples of each pattern of votes, and the annotations by annotator and label, by group."""
+    local = local_units(part, grouping)
+    units = local.units
+    pattern = encode(units.label, units.votes, units.lengths)
+    columns = {
+        "group": units.group,
+        "pattern": pattern,
+        "examples": np.ones(len(units.n), np.int64),
+    }
+    by_pattern = summed(pl.DataFrame(columns), ["pattern"], local, grouping)
+    return {
+        (*grouping.keys, "pattern"): by_pattern,
+        (*grouping.keys, "annotator", "label"): _by_annotator_and_label(local, grouping),
+    }
+
+
+def _by_annotator_and_label(local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
+    rows = {
+        "group": local.row_group,
+        "annotator": local.row_annotator,
+        "label": local.row_label,
+    }
+    counts = pl.LazyFrame(rows).group_by("group", "annotator", "label").agg(annotations=pl.len())
+    return named_groups(counts, local, grouping)
+
+
+def summed(
+    frame: pl.DataFrame, keys: Sequence[str], local: LocalUnits, grouping: Grouping
+) -> pl.LazyFrame:
+    """The sums of a frame with column `group` under the groups and some more keys."""
+    sums = frame.lazy().group_by("group", *keys).agg(pl.all().sum())
+    return named_groups(sums, local, grouping)
+
+
+def named_groups(frame: pl.LazyFrame, local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
+    """The groups' own columns in place of their codes, which differ from partition to partition."""
+    if not grouping.keys:
+        return frame.drop("group")
+    return frame.join(local.groups.lazy(), on="group").drop("group")
+
+
+def merged_units(patterns: pl.DataFrame, grouping: Grouping, n_classes: int) -> Units:
+    """The units of the whole log: its merged patterns, sorted by group."""
+    label, votes, lengths = decode(patterns["pattern"])
+    group, n_groups = group_codes(patterns, grouping)
+    times = patterns["examples"].to_numpy()
+    return Units(group, times, lengths, label, votes, n_groups, n_classes)
+
+
+def group_codes(summary: pl.DataFrame, grouping: Grouping) -> tuple[Integers, int]:
+    """The groups of a merged summary's rows as codes 0 .. G-1 in sorted order, and G."""
+    if not grouping.keys:
+        return np.zeros(summary.height, np.int64), 1
+    codes = summary.select(pl.struct(grouping.keys).rle_id()).to_series()
+    return codes.to_numpy().astype(np.int64), int(codes[-1]) + 1
