@@ -94,6 +94,12 @@ class Block:
         """The sum over each annotator's annotations, shape (M,)."""
         return np.bincount(self.annotator, rows, self.n_annotators).astype(np.float64, copy=False)
 
+    @cached_property
+    def annotations_per_annotator(self) -> Floats:
+        """m[j] of the block, shape (M,)."""
+        counts = np.bincount(self.annotator, minlength=self.n_annotators)
+        return counts.astype(np.float64)
+
     def per_cell(self, rows: Floats) -> Floats:
         """The sum over the annotations of each (annotator, label), shape (M * K,)."""
         sums = np.bincount(self.cell, rows, self.n_annotators * self.n_classes)

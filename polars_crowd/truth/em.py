@@ -171,7 +171,7 @@ def _labels_of(init: Any) -> Any:
 
 
 def check_gold(gold: Any, found: Sums) -> None:
-    if gold is not None and found["known"][0] == 0:
+    if gold is not None and found["n_known"][0] == 0:
         raise AnnotationError(
             "column 'example' of gold: none of its examples is in the log. Check that both name the same "
             "example by the same id."
@@ -202,7 +202,7 @@ def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) ->
     """Of classes that the votes had and that are left with no example."""
     of_class = model.class_of_state(log.n_classes)
     expected = np.bincount(of_class, sums["state_mass"], log.n_classes)
-    lost = np.flatnonzero((expected < COLLAPSED) & (first["share_mass"] >= 1))
+    lost = np.flatnonzero((expected < COLLAPSED) & (first["vote_shares"] >= 1))
     if len(lost):
         names = log.classes.gather(lost).to_list()
         _warn(
@@ -213,7 +213,7 @@ def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) ->
 
 
 def warn_of_few_annotations(first: Sums, log: LogSize) -> None:
-    counts = first["annotations"].ravel()
+    counts = first["n_annotations"].ravel()
     few = np.flatnonzero(counts < FEW)
     if len(few):
         names = log.annotators.gather(few).to_list()

@@ -52,6 +52,9 @@ from polars_crowd.truth.dirichlet import MODE, Dirichlet
 Floats = NDArray[np.float64]
 Sums = Mapping[str, Floats]
 Key = tuple[str, ...]
+RESERVED = {"n_annotations", "n_labels", "n_examples", "n_known", "vote_shares"}
+RESERVED |= {"class_mass", "source_mass", "state_mass", "evidence"}
+"""Names of sums that are counted for every method."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,11 @@ class Model:
     """How the class shares are estimated."""
     has_objective: ClassVar[bool] = True
     """Whether the trace is an objective that no iteration lowers."""
+
+    def __init_subclass__(cls) -> None:
+        taken = RESERVED & set(getattr(cls, "sums", ()))
+        if taken:
+            raise TypeError(f"{cls.__name__}.sums uses names that are taken: {sorted(taken)}.")
 
     class_pseudo_count: float = 0.0
     """Pseudo-counts per class of the class shares; infinite for equal shares."""

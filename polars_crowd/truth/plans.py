@@ -31,11 +31,11 @@ ROUND_SUMS: Mapping[str, Key] = {
     "evidence": (),
 }
 CENSUS: Mapping[str, Key] = {
-    "annotations": ("annotator",),
-    "label_counts": (),
-    "share_mass": (),
-    "examples": (),
-    "known": (),
+    "n_annotations": ("annotator",),
+    "n_labels": (),
+    "n_examples": (),
+    "n_known": (),
+    "vote_shares": (),
 }
 FIRST_SUMS: Mapping[str, Key] = {**CENSUS, "class_mass": ()}
 
@@ -64,11 +64,11 @@ def census(block: Block, shares: Floats) -> dict[str, Floats]:
     """How much there is: annotations by annotator and by label, shares of votes, examples."""
     is_known = np.zeros(1) if block.known is None else np.atleast_1d((block.known != UNKNOWN).sum())
     return {
-        "annotations": np.bincount(block.annotator, minlength=block.n_annotators).astype(float),
-        "label_counts": np.bincount(block.vote_label, block.votes, block.n_classes),
-        "share_mass": shares.sum(axis=1),
-        "examples": np.array([float(block.n_examples)]),
-        "known": is_known.astype(float),
+        "n_annotations": block.annotations_per_annotator,
+        "n_labels": np.bincount(block.vote_label, block.votes, block.n_classes),
+        "vote_shares": shares.sum(axis=1),
+        "n_examples": np.array([float(block.n_examples)]),
+        "n_known": is_known.astype(float),
     }
 
 

@@ -65,7 +65,7 @@ class Fitted:
     known: Known
     log: LogSize
     census: Sums
-    """`annotations` per annotator, `label_counts`, `share_mass` per class, `examples`."""
+    """The sums of `plans.CENSUS`."""
     temperatures: tuple[float, ...]
 
     @property
@@ -255,7 +255,7 @@ class TruthInference:
     @property
     def _annotations(self) -> Floats:
         """How many annotations each annotator has."""
-        return self._fitted.census["annotations"].ravel()
+        return self._fitted.census["n_annotations"].ravel()
 
     # --- other logs ---
 
@@ -310,7 +310,7 @@ class TruthInference:
     def __repr__(self) -> str:
         log, census = self._fitted.log, self._fitted.census
         header = (
-            f"{self._fitted.model.name}: {counted(int(census['examples'][0]), 'example')}, "
+            f"{self._fitted.model.name}: {counted(int(census['n_examples'][0]), 'example')}, "
             f"{counted(log.n_annotators, 'annotator')}, "
             f"{counted(int(self._annotations.sum()), 'annotation')}, "
             f"{counted(log.n_classes, 'class')}; {self._how_it_went()}"
