@@ -167,18 +167,18 @@ class Partition:
     """One partition, while plans work on it."""
 
     def __init__(self, handle: Handle) -> None:
-        self._handle = handle
+        self.handle = handle
         self._once: Latest = {}
 
     @cached_property
     def runs(self) -> Runs:
         """The partition as sorted runs."""
-        return self._handle.runs()
+        return self.handle.runs()
 
     @cached_property
     def values(self) -> Values:
         """The partition of a numeric log."""
-        return self._handle.values()
+        return self.handle.values()
 
     def once(self, name: str, make: Callable[[], T], *of: object) -> T:
         """What `make` returns, made once for the plans that work on the partition now.
@@ -186,7 +186,7 @@ class Partition:
         With `of`, the parameters it is made of, a log in memory finds it again in later rounds for as
         long as these are the same objects.
         """
-        places = (self._once, self._handle.latest()) if of else (self._once,)
+        places = (self._once, self.handle.latest()) if of else (self._once,)
         for place in places:
             if name in place and all(a is b for a, b in zip(place[name][0], of, strict=True)):
                 found: T = place[name][1]
@@ -199,7 +199,7 @@ class Partition:
     def forget(self, name: str) -> None:
         """Let go of what `once` made."""
         self._once.pop(name, None)
-        self._handle.latest().pop(name, None)
+        self.handle.latest().pop(name, None)
 
     def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         """A frame made once and kept for later rounds, on disk for a store.
@@ -207,7 +207,7 @@ class Partition:
         `make` must be a pure function of the partition and of what the name says (see `digest`): the
         frame may be made anew at any time.
         """
-        return self._handle.keep(name, make)
+        return self.handle.keep(name, make)
 
 
 # --- summaries -------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""Batches: which examples to send to annotators next, from their scores."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import polars as pl
+
+from polars_crowd.errors import missing_column
+
+SCORE = "active_learning_score"
+DECIMALS = 12
+"""Scores that agree to this many decimals are tied: the order of a sum must not decide."""
+
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+
+def next_batch(
+    scores: Frame,
+    size: int,
+    *,
+    per_class: int | None = None,
+    exclude: Any = None,
+    label: str = "consensus_label",
+) -> Frame:
+    """The examples most worth labelling: those of the lowest scores.
+
+    Parameters
+    ----------
+    scores
+        What `activelab` returns, collected or not: `example`, `active_learning_score`, and whatever else.
+    size
+        How many examples, at least 1; all there are if there are fewer.
+    per_class
+        At most so many examples of each class, as the column `label` has it, so that a batch is not of one
+        hard class alone. Examples whose class is null are not limited.
+    exclude
+        Examples not to choose, those that are being labelled now, say: a sequence or Series of ids, or a
+        frame with a column `example`.
+    label
+        The column with the class of an example, for `per_class`: a consensus label, or a prediction.
+
+    Returns
+    -------
+    DataFrame, or LazyFrame if the scores are one
+        The chosen rows of `scores`, lowest score first. Ties go to the example with fewer annotations, then
+        to the first id: the same batch on every run.
+
+    Raises
+    ------
+    AnnotationError
+        A column is missing.
+    ValueError
+        `size` or `per_class` is below 1.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> scores = pl.DataFrame({
+    ...     "example": ["e1", "e2", "e3", "e4"],
+    ...     "num_annotations": [2, 0, 1, 0],
+    ...     "active_learning_score": [0.9, 0.4, 0.2, 0.2],
+    ... })
+    >>> next_batch(scores, 2, exclude=["e3"])["example"].to_list()
+    ['e4', 'e2']
+    """
+    for name, value in (("size", size), ("per_class", per_class)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value}; it must be at least 1.")
+    columns = scores.lazy().collect_schema().names()
+    _check_columns(columns, label if per_class is not None else None)
+    chosen = scores.lazy()
+    if exclude is not None:
+        chosen = chosen.join(_excluded(exclude), on="example", how="anti")
+    chosen = chosen.sort(*_order(columns))
+    if per_class is not None:
+        place = pl.int_range(pl.len()).over(label)
+        chosen = chosen.filter(pl.col(label).is_null() | (place < per_class))
+    chosen = chosen.head(size)
+    return chosen if isinstance(scores, pl.LazyFrame) else chosen.collect()
+
+
+def _order(columns: list[str]) -> list[pl.Expr]:
+    order = [pl.col(SCORE).round(DECIMALS), pl.col("example")]
+    if "num_annotations" in columns:
+        order.insert(1, pl.col("num_annotations"))
+    return order
+
+
+def _check_columns(columns: list[str], label: str | None) -> None:
+    for column in ("example", SCORE):
+        if column not in columns:
+            raise missing_column("scores", column, columns, "Give what pc.activelab returns.")
+    if label is not None and label not in columns:
+        raise missing_column(
+            "scores",
+            label,
+            columns,
+            "per_class= needs the class of each example: join it to the scores, as in "
+            "scores.join(fit.examples.select('example', 'consensus_label'), on='example', how='left').",
+        )
+
+
+def _excluded(exclude: Any) -> pl.LazyFrame:
+    if isinstance(exclude, (pl.DataFrame, pl.LazyFrame)):
+        return exclude.lazy().select("example")
+    return pl.LazyFrame({"example": exclude})
