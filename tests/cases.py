@@ -25,6 +25,12 @@ class Case:
         return int(self.models[0].shape[1])
 
     @property
+    def has_clear_vote(self) -> bool:
+        """Whether some example's vote is no tie. cleanlab fails without, if a tie is left to break."""
+        votes = [np.sort(np.bincount(row[row >= 0])) for row in self.labels]
+        return any(len(counts) == 1 or counts[-1] > counts[-2] for counts in votes)
+
+    @property
     def wide(self) -> NDArray[np.float64]:
         """The labels as cleanlab takes them: NaN where not labelled."""
         return np.where(self.labels < 0, np.nan, self.labels)
