@@ -1,0 +1,76 @@
+"""The namespace `crowd` is the functions themselves, and importing the package brings no extra with it."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import polars_crowd as pc
+from polars_crowd.namespace import Crowd
+
+EXTRAS = (
+    *("pandas", "pyarrow", "scipy", "sklearn", "duckdb", "cleanlab", "matplotlib", "altair"),
+    *("typer", "rich", "dask", "distributed", "hypothesis"),
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> pc.datasets.Dataset:
+    return pc.datasets.tutorial()
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_methods_are_the_functions(data: pc.datasets.Dataset, lazy: bool) -> None:
+    frame: Any = data.log.lazy() if lazy else data.log
+    assert_frame_equal(frame.crowd.scan_annotations().collect(), data.log)
+    assert_frame_equal(frame.crowd.check_annotations(), pc.check_annotations(data.log))
+    assert_frame_equal(frame.crowd.to_wide(), pc.to_wide(data.log))
+    for probs in ((), (data.pred_probs,)):
+        vote = frame.crowd.majority_vote(*probs)
+        assert isinstance(vote, pl.LazyFrame)
+        assert_frame_equal(vote.collect(), pc.majority_vote(data.log, *probs).collect())
+    options = {"consensus_method": "majority_vote", "calibrate": True}
+    found = frame.crowd.crowdlab(data.pred_probs, **options)
+    expected = pc.crowdlab(data.log, data.pred_probs, **options)  # type: ignore[arg-type]
+    assert_frame_equal(found.examples.collect(), expected.examples.collect())
+    assert_frame_equal(found.annotators, expected.annotators)
+
+
+def test_other_names_of_columns(data: pc.datasets.Dataset) -> None:
+    names = {"example": "task", "annotator": "worker", "label": "answer"}
+    frame: Any = data.log.rename(names)
+    log = frame.crowd.scan_annotations(**names)
+    assert_frame_equal(log.collect(), data.log)
+    assert log.crowd.majority_vote().collect().height == data.truth.height
+    with pytest.raises(pc.AnnotationError, match="the log has no column 'example'"):
+        frame.crowd.majority_vote()
+
+
+def test_every_method_has_the_name_of_a_public_function() -> None:
+    methods = [name for name, _ in inspect.getmembers(Crowd, inspect.isfunction) if name[0] != "_"]
+    assert "crowdlab" in methods
+    for name in methods:
+        assert callable(getattr(pc, name)), name
+        assert f"See `polars_crowd.{name}`" in (getattr(Crowd, name).__doc__ or ""), name
+
+
+def test_importing_brings_no_extra() -> None:
+    """Only Polars and NumPy, so that it takes hardly longer than these."""
+    script = f"import sys, polars_crowd; print([m for m in {EXTRAS} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_is_public_is_listed() -> None:
+    assert sorted(pc.__all__) == list(pc.__all__)
+    assert all(hasattr(pc, name) for name in pc.__all__)
+    for name in pc.__all__:
+        assert inspect.getdoc(getattr(pc, name)), name
