@@ -10,6 +10,7 @@ import polars as pl
 from polars_crowd.checks import no_annotations, single_annotations
 from polars_crowd.errors import SHOWN
 from polars_crowd.log import LOG_COLUMNS, is_labelled, open_rows
+from polars_crowd.pred_probs import class_names
 
 FINDINGS: dict[str, pl.DataType] = {
     "finding": pl.String(),
@@ -138,9 +139,10 @@ def _label_findings(rows: pl.LazyFrame, classes: Sequence[Any] | None) -> list[d
     chosen = rows.select(pl.col("label").unique().sort()).collect()["label"]
     if classes is None and isinstance(dtype, pl.Enum):
         classes = dtype.categories.to_list()
-    known = list(classes) if classes is not None else chosen.to_list()
-    outside = [label for label in chosen.to_list() if label not in known]
-    never = [label for label in known if label not in chosen.to_list()]
+    names = class_names(chosen)
+    known = class_names(classes) if classes is not None else names
+    outside = [name for name in names if name not in known]
+    never = [name for name in known if name not in names]
     lone = len(chosen) == 1
     return [
         _finding(
@@ -186,6 +188,7 @@ def _overlap_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
     n_examples = int(rows.select(pl.col("example").n_unique()).collect().item())
     if single["count"] == n_examples:
         text = str(single_annotations(n_examples))
+        text = text[0].upper() + text[1:]
         return [
             _finding(
                 "every example has one annotation",

@@ -284,6 +284,19 @@ def test_classes_of_an_enum() -> None:
     assert "classes never chosen" not in pc.check_annotations(log, classes=["x", "y"])["finding"]
 
 
+@pytest.mark.parametrize(
+    ("label", "classes"),
+    [
+        (pl.Series([1, 1, 2, 1, 2, 2]), ["1", "2", 3]),
+        (pl.Series([True, True, False, True, False, False]), [True, "false", 3]),
+    ],
+)
+def test_classes_are_known_by_name(label: pl.Series, classes: list[Any]) -> None:
+    """As in pred_probs and from a command line, where they are text."""
+    found = pc.check_annotations(LOG.with_columns(label=label), classes=classes)
+    assert found.select("finding", "shown").rows() == [("classes never chosen", ["3"])]
+
+
 def test_one_class_only() -> None:
     same = LOG.with_columns(label=pl.lit("x"))
     assert finding(same, "only one class is chosen")["shown"] == ["x"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from polars_crowd.cli.common import in_options, progress, reading, stdout, told
 from polars_crowd.errors import counted
 from polars_crowd.log import open_rows
 
+Classes = Annotated[
+    str | None, common.in_files("The classes a label may have, if they are known.", "A,B,C")
+]
+
 
 @told()
 def check(
@@ -19,10 +23,11 @@ def check(
     example: common.Example = "example",
     annotator: common.Annotator = "annotator",
     label: common.Label = "label",
+    classes: Classes = None,
 ) -> None:
     """Look for what is wrong with a log of annotations, and what is worth knowing.
 
-    Exits with 1 if there are errors, which keep consensus from running;
+    Exits with 1 if there are errors, which stop consensus (with a model at least);
     with 0 if there is nothing or only notes.
 
     Examples:
@@ -34,7 +39,8 @@ def check(
     with progress() as step, reading(log):
         step("reading the annotations")
         names = {"example": example, "annotator": annotator, "label": label}
-        findings = pc.check_annotations(open_rows(log, names))
+        rows = open_rows(log, names)
+        findings = pc.check_annotations(rows, classes=common.class_list(classes))
     console = stdout()
     for finding in findings.iter_rows(named=True):
         console.print(told_finding(finding) + "\n", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from rich.table import Table
 
 import polars_crowd as pc
 from polars_crowd import checks, output
-from polars_crowd.errors import AnnotationError, AnnotationWarning
+from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
 from polars_crowd.output import UnfinishedError, reason
 from polars_crowd.pred_probs import PredProbs, open_pred_probs
 
@@ -165,8 +166,9 @@ BAD_INPUT = (
     NotADirectoryError,
     PermissionError,
     pl.exceptions.PolarsError,
+    StoreError,
 )
-UNFINISHED = (UnfinishedError, OSError, MemoryError)
+UNFINISHED = (UnfinishedError, PartitionError, OSError, MemoryError)
 
 IN_OPTIONS = {
     "pc.scan_annotations(log, example=..., annotator=..., label=...)": (
@@ -182,6 +184,8 @@ IN_OPTIONS = {
     "(pc.majority_vote)": "(leave out --pred-probs)",
 }
 """What the library's errors advise to do in Python, as it is done here."""
+ON_FRAMES = re.compile(r"(:| with) log\.\w+\([^)]*\)")
+"""Advice on how to do it with a frame, which nobody has here."""
 
 
 @contextmanager
@@ -207,10 +211,12 @@ def in_options(message: str) -> str:
 
     >>> in_options("Say which to use: duplicates='first', 'last' or 'all' (each row counts).")
     'Say which to use: --duplicates first, last or all (each row counts).'
+    >>> in_options("Drop them: log.drop_nulls('example'), or fill in the examples.")
+    'Drop them, or fill in the examples.'
     """
     for in_python, here in IN_OPTIONS.items():
         message = message.replace(in_python, here)
-    return message
+    return ON_FRAMES.sub("", message)
 
 
 def _tell_warning(show_other: Callable[..., None]) -> Callable[..., None]:
