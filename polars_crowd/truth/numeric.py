@@ -241,7 +241,7 @@ def fit_numbers(
     weighting, sums, iterations = iterate(steps, start, max_iter=options.max_iter, tol=options.tol)
     _warn_of_annotators(sums, rounds)
     if not iterations.converged:
-        _warn_of_stopping(len(iterations.trace))
+        warn_of_stopping(len(iterations.trace))
     return NumericFit(rounds, method, weighting, known, sums, iterations)
 
 
@@ -273,7 +273,7 @@ def _warn_of_annotators(sums: Sums, rounds: Rounds) -> None:
         )
 
 
-def _warn_of_stopping(n_iter: int) -> None:
+def warn_of_stopping(n_iter: int) -> None:
     _warn(
         f"not converged after {counted(n_iter, 'iteration')}; give a larger max_iter, or a larger tol."
     )
