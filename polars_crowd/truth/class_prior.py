@@ -3,17 +3,19 @@ r"""What is known of an example's truth before its annotations: class shares, an
 Without models the prior of class k is its share pi[k], the same on every example. With pred_probs it is a
 mixture: the truth of example i was drawn from one of several sources s, with weights w,
 
-    prior[i,k] = w[0] pi[k] + sum_m w[m] p_m[i,k]
+    prior[i,k] = w[0] pi[k] + sum_m w[m] p_m[i,k],     p_m = softmax(log(the model's probabilities) / t[m])
 
-so that w = (1, 0) is the method without a model and w = (0, 1) takes the model as the prior. The weights
-are fitted along with everything else, by one more closed step of EM: with T[i,k] the posterior,
+so that w = (1, 0) is the method without a model and w = (0, 1) takes the model as the prior. Weights and
+temperatures are fitted along with everything else, by one more step of EM: with T[i,k] the posterior,
 
     r[i,k,s] = w[s] p_s[i,k] / prior[i,k]         whose word the truth was
     w[s]  ∝  b + sum_i sum_k T[i,k] r[i,k,s]
     pi[k] ∝  b + sum_i T[i,k] r[i,k,0]
+    t[m]  =  the best of t[m] / f for a few factors f, by sum_i sum_k T[i,k] r[i,k,m] log p_m[i,k]
 
-The temperatures t_m are fitted once, beforehand, to the spread of the labels (`calibration`): here p_m
-is what came of that.
+None of them lowers the objective. The temperature is that which predicts the *truth* best, as far as it is
+known: a good model is sharpened, while one that was fitted to the labels' own spread would be softened
+until it is as unsure as the annotators are.
 """
 
 from __future__ import annotations
@@ -23,10 +25,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from polars_crowd.mixing import SMALLEST_LOG
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.dirichlet import Dirichlet
 
 Floats = NDArray[np.float64]
+
+FACTORS = (0.7, 0.95, 1.0, 1.05, 1.4)
+"""What a temperature is divided by, to see whether that is better."""
+COLDEST, HOTTEST = 0.01, 100.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class ClassWeights:
     """log pi, shape (S,) for S states: the classes, or finer."""
     log_sources: Floats
     """log w of the class shares and of each model, shape (1 + models,)."""
+    temperatures: tuple[float, ...]
+    """t, one per model."""
 
     def log_of(self, block: Block) -> Floats:
         """log prior[i,k], shape (S, n), or (S, 1) where it is the same for all."""
@@ -48,20 +57,58 @@ class ClassWeights:
     def _by_source(self, block: Block) -> Floats:
         """log w[s] p_s[i,k], shape (sources, K, n)."""
         shares = np.broadcast_to(self.log_shares[:, None], (block.n_classes, block.n_examples))
-        parts = [shares, *(np.log(p.T.astype(np.float64)) for p in block.models)]
+        models = zip(block.models, self.temperatures, strict=True)
+        parts = [shares, *(log_tempered(log_probabilities(p), t) for p, t in models)]
         return np.stack(parts) + self.log_sources[:, None, None]
 
     def count(self, block: Block, T: Floats) -> dict[str, Floats]:
-        """Sums: `class_mass` of the states by the class shares' word, `source_mass` of the sources."""
+        """Sums: `class_mass` of the states by the class shares' word, `source_mass` of the sources, and
+        `temperature_fit`, by model and factor."""
         if not block.models:
             mass = T.sum(axis=1)
-            return {"class_mass": mass, "source_mass": mass.sum(keepdims=True)}
+            sources = mass.sum(keepdims=True)
+            return {"class_mass": mass, "source_mass": sources, "temperature_fit": np.zeros(0)}
         by_source = self._by_source(block)
-        r = np.exp(by_source - np.logaddexp.reduce(by_source, axis=0))
+        of_sources = T * np.exp(by_source - np.logaddexp.reduce(by_source, axis=0))
         return {
-            "class_mass": (T * r[0]).sum(axis=1),
-            "source_mass": (T * r).sum(axis=(1, 2)),
+            "class_mass": of_sources[0].sum(axis=1),
+            "source_mass": of_sources.sum(axis=(1, 2)),
+            "temperature_fit": np.concatenate(
+                [
+                    temperature_fit(p, t, of_model)
+                    for p, t, of_model in zip(
+                        block.models, self.temperatures, of_sources[1:], strict=True
+                    )
+                ]
+            ),
         }
+
+
+def log_probabilities(p: NDArray[np.floating]) -> Floats:
+    """log p[i,k], shape (K, n), zeros clipped."""
+    return np.log(np.maximum(p.T.astype(np.float64), SMALLEST_LOG))
+
+
+def log_tempered(log_p: Floats, temperature: float) -> Floats:
+    """log softmax(log p / t) over the classes, the first axis."""
+    log_p = log_p / temperature
+    log_p -= log_p.max(axis=0)
+    log_p -= np.log(np.exp(log_p).sum(axis=0))
+    return log_p
+
+
+def temperature_fit(p: NDArray[np.floating], temperature: float, of_model: Floats) -> Floats:
+    """sum T r log p_m at the temperature divided by each factor."""
+    log_p = log_probabilities(p)
+    return np.array([(of_model * log_tempered(log_p, temperature / f)).sum() for f in FACTORS])
+
+
+def best_temperature(temperature: float, fits: Floats) -> float:
+    """The temperature divided by the factor that fits best; as it is, where nothing is better."""
+    best = int(np.argmax(fits))
+    if fits[best] <= fits[FACTORS.index(1.0)]:
+        return temperature
+    return float(np.clip(temperature / FACTORS[best], COLDEST, HOTTEST))
 
 
 @dataclass(frozen=True)
@@ -75,6 +122,8 @@ class ClassPrior:
     """Shape (S,)."""
     sources: Floats
     """Shape (1 + models,)."""
+    temperatures: tuple[float, ...] = ()
+    """t, one per model."""
 
     @property
     def is_flat(self) -> bool:
@@ -88,7 +137,7 @@ class ClassPrior:
             else self.rule.log_mean(self.classes)
         )
         log_sources = np.zeros(1) if n_sources == 1 else self.rule.log_mean(self.sources)
-        return ClassWeights(log_shares, log_sources)
+        return ClassWeights(log_shares, log_sources, self.temperatures)
 
     def log_prior(self) -> float:
         """What the prior adds to the objective."""
@@ -103,13 +152,19 @@ class ClassPrior:
     def _source_pseudo_count(self) -> float:
         return 1.0 if self.is_flat else self.pseudo_count
 
-    def updated(self, class_mass: Floats, source_mass: Floats) -> ClassPrior:
+    def updated(self, class_mass: Floats, source_mass: Floats, fits: Floats) -> ClassPrior:
         """The prior for the sums of a posterior."""
         pseudo_count = 0.0 if self.is_flat else self.pseudo_count
         return replace(
             self,
             classes=class_mass + pseudo_count,
             sources=source_mass + self._source_pseudo_count,
+            temperatures=tuple(
+                best_temperature(t, of_model)
+                for t, of_model in zip(
+                    self.temperatures, fits.reshape(-1, len(FACTORS)), strict=True
+                )
+            ),
         )
 
     def in_order(self, order: NDArray[np.intp]) -> ClassPrior:

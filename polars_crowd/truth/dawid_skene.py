@@ -173,7 +173,7 @@ def dawid_skene(
         their pseudo-counts, or an earlier fit.
     init
         Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit, which saves most iterations when a log has grown a little.
+        parameters of an earlier fit, which saves iterations when a log has grown a little.
     classes
         The classes in order. By default the Enum's order if the label is one, else the order of the
         columns of pred_probs, else sorted.
@@ -207,13 +207,14 @@ def dawid_skene(
     Warns
     -----
     AnnotationWarning
-        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
-        than 5 annotations.
+        Not converged; a class that annotators chose became the truth of next to no example; annotators with
+        fewer than 5 annotations.
 
     Agrees with
     -----------
     crowd-kit 1.4.2 `DawidSkene(n_iter=n, tol=-1e9)`: with `smoothing=1e-10`, `max_iter=n`, `tol=0` the
-    posteriors are the same to 1e-6.
+    posteriors are the same to 1e-6 on logs whose annotators have used every class. (It takes labels that an
+    annotator never gave for impossible; without smoothing that decides what else is.)
 
     Examples
     --------

@@ -25,10 +25,9 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from polars_crowd.calibration import calibrate
-from polars_crowd.errors import AnnotationError, AnnotationWarning, counted, shown
+from polars_crowd.errors import SHOWN, AnnotationError, AnnotationWarning, counted, shown
 from polars_crowd.partitions import Rounds, open_rounds
-from polars_crowd.truth.class_prior import ClassPrior
+from polars_crowd.truth.class_prior import FACTORS, ClassPrior
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Known, Options
 from polars_crowd.truth.plans import FIRST_SUMS, ROUND_SUMS, count_beginning, count_expected
@@ -41,8 +40,8 @@ S = TypeVar("S")
 
 FEW = 5
 """Who has fewer annotations than this can hardly be judged by them."""
-COLLAPSED = 0.5
-"""A class that is expected on fewer examples than this has collapsed."""
+COLLAPSED = 0.05
+"""A class that is expected on less than this share of the examples the votes give it has collapsed."""
 
 
 # --- the loop --------------------------------------------------------------------------------------
@@ -104,7 +103,6 @@ def fit(log: Any, model: Model | Callable[[Rounds], Model], options: Options) ->
 
 def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference:
     """Fit a model to the partitions of a log."""
-    rounds, temperatures = calibrate(rounds) if rounds.n_models else (rounds, ())
     known = Known.of(rounds, options.gold, _labels_of(options.init))
     log = LogSize.of(rounds.book)
     first = as_sums(rounds.run(count_beginning, model, known), {**model.sums, **FIRST_SUMS}, log)
@@ -117,9 +115,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     warn_of_iterations(iterations, options)
     warn_of_lost_classes(model, sums, first, log)
     warn_of_few_annotations(first, log)
-    return TruthInference(
-        Fitted(rounds, model, params, known, log, first, temperatures), iterations
-    )
+    return TruthInference(Fitted(rounds, model, params, known, log, first), iterations)
 
 
 def steps_of(rounds: Rounds, model: Model, known: Known, log: LogSize) -> Steps[Parameters, Sums]:
@@ -133,7 +129,8 @@ def steps_of(rounds: Rounds, model: Model, known: Known, log: LogSize) -> Steps[
         return sums, float(sums["evidence"][0]) + prior
 
     def maximise(sums: Sums, params: Parameters) -> Parameters:
-        classes = params.classes.updated(sums["class_mass"], sums["source_mass"])
+        of_classes = (sums[name] for name in ("class_mass", "source_mass", "temperature_fit"))
+        classes = params.classes.updated(*of_classes)
         return Parameters(model.maximise(sums, params.skills, log), classes)
 
     def change(old: Parameters, new: Parameters) -> float | None:
@@ -155,10 +152,12 @@ def first_parameters(
 
 
 def first_class_prior(sums: Sums, rounds: Rounds, model: Model) -> ClassPrior:
-    """The class shares of the votes; all sources of the prior weigh the same."""
+    """The class shares of the votes; all sources weigh the same, the models as they are given."""
     n_sources, mass = 1 + rounds.n_models, sums["class_mass"]
-    prior = ClassPrior(model.class_rule, model.class_pseudo_count, mass, np.ones(n_sources))
-    return prior.updated(mass, np.full(n_sources, mass.sum() / n_sources))
+    by_source = np.full(n_sources, mass.sum() / n_sources)
+    as_given = (1.0,) * rounds.n_models
+    prior = ClassPrior(model.class_rule, model.class_pseudo_count, mass, by_source, as_given)
+    return prior.updated(mass, by_source, np.zeros(rounds.n_models * len(FACTORS)))
 
 
 def _labels_of(init: Any) -> Any:
@@ -199,16 +198,20 @@ def warn_of_iterations(iterations: Iterations, options: Options) -> None:
 
 
 def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) -> None:
-    """Of classes that the votes had and that are left with no example."""
+    """Of classes that the votes had and that are left with next to no example."""
     of_class = model.class_of_state(log.n_classes)
     expected = np.bincount(of_class, sums["state_mass"], log.n_classes)
-    lost = np.flatnonzero((expected < COLLAPSED) & (first["vote_shares"] >= 1))
+    voted = first["vote_shares"]
+    lost = np.flatnonzero((voted >= 1) & (expected < COLLAPSED * voted))
     if len(lost):
-        names = log.classes.gather(lost).to_list()
+        found = [
+            f"{log.classes[k]!r} (expected on {expected[k]:.1f}, by the votes on {voted[k]:.1f})"
+            for k in lost[:SHOWN].tolist()
+        ]
         _warn(
-            f"{counted(len(lost), 'class')} that annotators chose became the truth of no example: "
-            f"{shown(names)}. Either these labels are mistakes, or the method has merged the class into "
-            "another; compare with pc.majority_vote."
+            f"{counted(len(lost), 'class')} that annotators chose became the truth of next to no example: "
+            f"{', '.join(found)}. Either these labels are mistakes, or the method has merged the class "
+            "into another; compare with pc.majority_vote."
         )
 
 

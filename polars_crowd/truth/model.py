@@ -53,7 +53,7 @@ Floats = NDArray[np.float64]
 Sums = Mapping[str, Floats]
 Key = tuple[str, ...]
 RESERVED = {"n_annotations", "n_labels", "n_examples", "n_known", "vote_shares"}
-RESERVED |= {"class_mass", "source_mass", "state_mass", "evidence"}
+RESERVED |= {"class_mass", "source_mass", "temperature_fit", "state_mass", "evidence"}
 """Names of sums that are counted for every method."""
 
 

@@ -70,7 +70,7 @@ class Coins(Model):
 
     def log_likelihood(self, block: Block, weights: Floats) -> Floats:
         """sum over all labels: log of an error; over the labels k: log of being right instead."""
-        right, wrong = weights[0], weights[1] - np.log(block.n_classes - 1)
+        right, wrong = weights[0], weights[1] - np.log(max(block.n_classes - 1, 1))
         errors = block.per_example(wrong.take(block.annotator))
         return errors + block.per_class((right - wrong).take(block.annotator))
 
@@ -104,7 +104,7 @@ class Coins(Model):
     def confusion(self, skills: Floats, log: LogSize) -> Floats:
         q = accuracy(skills)[:, None]
         truth, label = np.indices((log.n_classes, log.n_classes))[:, :, None, :]
-        shares: Floats = np.where(truth == label, q, (1 - q) / (log.n_classes - 1))
+        shares: Floats = np.where(truth == label, q, (1 - q) / max(log.n_classes - 1, 1))
         return shares
 
 
@@ -171,7 +171,8 @@ def one_coin_dawid_skene(
 
     Agrees with
     -----------
-    crowd-kit 1.4.2 `OneCoinDawidSkene`, as to the accuracy it reaches (it keeps no prior).
+    crowd-kit 1.4.2 `OneCoinDawidSkene(n_iter=n, tol=-1e9)`, which has no prior: with
+    `pseudo_counts=(1e-9, 1e-9)`, `smoothing=1e-9`, `max_iter=n`, `tol=0` the posteriors are the same to 1e-6.
 
     Examples
     --------

@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 ROUND_SUMS: Mapping[str, Key] = {
     "class_mass": (),
     "source_mass": (),
+    "temperature_fit": (),
     "state_mass": (),
     "evidence": (),
 }

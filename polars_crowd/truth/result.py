@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.calibration import tempered
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, counted, shown
 from polars_crowd.partitions import Partitioned, Rounds, TablePlan, Tables, open_rounds
@@ -66,7 +65,6 @@ class Fitted:
     log: LogSize
     census: Sums
     """The sums of `plans.CENSUS`."""
-    temperatures: tuple[float, ...]
 
     @property
     def plan_params(self) -> tuple[Model, Any, ClassWeights, Known]:
@@ -93,7 +91,7 @@ class Fitted:
         params, known = self.parameters_for(rounds, self.model), Known.of(rounds, gold)
         log = LogSize.of(rounds.book)
         census = as_sums(rounds.run(count_census, known), CENSUS, log)
-        return Fitted(rounds, self.model, params, known, log, census, self.temperatures)
+        return Fitted(rounds, self.model, params, known, log, census)
 
     @property
     def _class_names(self) -> list[str]:
@@ -124,7 +122,8 @@ class TruthInference:
         `label, probability`: the share of each class among the examples.
     model_weight, temperature : float, list of float, or None
         The weight of the models' probabilities in each example's class prior, in [0, 1], and the
-        temperature they were softened by; a list for an ensemble, None without pred_probs.
+        temperature of these probabilities (below 1 sharpens them); a list for an ensemble, None without
+        pred_probs.
     difficulty : LazyFrame or None
         `example` and its difficulty, if the method has one.
     trace : Series
@@ -227,7 +226,7 @@ class TruthInference:
 
     @property
     def temperature(self) -> float | list[float] | None:
-        return self._of_models(list(self._fitted.temperatures))
+        return self._of_models(list(self._fitted.params.classes.temperatures))
 
     def _of_models(self, values: list[float]) -> float | list[float] | None:
         if not values:
@@ -297,8 +296,6 @@ class TruthInference:
                 f"pred_probs: {counted(rounds.n_models, 'model')} here, {fitted.rounds.n_models} in the "
                 "fit. Give the probabilities of the same models as there."
             )
-        if rounds.n_models:
-            rounds = rounds.transformed(tempered, fitted.temperatures)
         return TruthInference(fitted.on(rounds, gold), Iterations((), self.converged))
 
     def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:

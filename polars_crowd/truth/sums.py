@@ -78,7 +78,7 @@ def as_sums(merged: Merged, keys: Mapping[str, Key], log: LogSize) -> dict[str, 
         frame = merged[key]
         columns = [c for c in frame.columns if c.rpartition(".")[0] == name]
         if not key:
-            found[name] = frame.select(columns).to_numpy()[0]
+            found[name] = frame.select(columns).to_numpy()[0] if columns else np.zeros(0)
             continue
         values = np.zeros((len(columns), sizes[key]))
         values[:, _rows(frame, key, log)] = frame.select(columns).to_numpy().T
