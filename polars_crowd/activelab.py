@@ -121,7 +121,7 @@ def score_unlabelled(part: Partition, trust: Trust) -> Floats:
 def voted_classes(part: Partition, ties: TieBreaks) -> Codes:
     """The class that the models vote for, of each example of a partition of ballots."""
     run = part.runs
-    if len(run.models) == 1:
+    if len(run.models) == 1 or run.examples.is_empty():
         return mixing.top_class(run.models[0])
     return majority_labels(part, ties).to_numpy()
 
@@ -131,7 +131,7 @@ def ballots(run: Runs, temperatures: tuple[float, ...]) -> Runs:
     probable class."""
     run = tempered(run, temperatures)
     P, N = len(run.models), run.examples.height
-    if P == 1:
+    if P == 1 or N == 0:
         return run
     log = pl.LazyFrame(
         {

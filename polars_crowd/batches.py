@@ -67,11 +67,12 @@ def next_batch(
     for name, value in (("size", size), ("per_class", per_class)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value}; it must be at least 1.")
-    columns = scores.lazy().collect_schema().names()
+    schema = scores.lazy().collect_schema()
+    columns = schema.names()
     _check_columns(columns, label if per_class is not None else None)
     chosen = scores.lazy()
     if exclude is not None:
-        chosen = chosen.join(_excluded(exclude), on="example", how="anti")
+        chosen = chosen.join(_excluded(exclude, schema["example"]), on="example", how="anti")
     chosen = chosen.sort(*_order(columns))
     if per_class is not None:
         place = pl.int_range(pl.len()).over(label)
@@ -101,7 +102,8 @@ def _check_columns(columns: list[str], label: str | None) -> None:
         )
 
 
-def _excluded(exclude: Any) -> pl.LazyFrame:
-    if isinstance(exclude, (pl.DataFrame, pl.LazyFrame)):
-        return exclude.lazy().select("example")
-    return pl.LazyFrame({"example": exclude})
+def _excluded(exclude: Any, dtype: pl.DataType) -> pl.LazyFrame:
+    if not isinstance(exclude, (pl.DataFrame, pl.LazyFrame)):
+        exclude = pl.LazyFrame({"example": exclude})
+    ids: pl.LazyFrame = exclude.lazy().select(pl.col("example").cast(dtype, strict=False))
+    return ids

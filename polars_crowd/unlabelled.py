@@ -40,7 +40,7 @@ class Beside(Handle):
     """A partition's examples without annotations, as a partition."""
 
     handle: Handle
-    book: Codebook
+    codebook: Codebook
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -52,7 +52,10 @@ class Beside(Handle):
         return f"{given}-unlabelled" if given else ""
 
     def runs(self) -> Runs:
-        return without_votes(*self.unlabelled(), self.book)
+        return without_votes(*self.unlabelled(), self.codebook)
+
+    def book(self) -> Codebook:
+        return self.codebook
 
     def unlabelled(self) -> Unlabelled:
         return self.handle.unlabelled()
@@ -74,7 +77,7 @@ class Idle(Beside):
 
     def runs(self) -> Runs:
         examples, models = self.unlabelled()
-        return without_votes(examples.clear(), tuple(p[:0] for p in models), self.book)
+        return without_votes(examples.clear(), tuple(p[:0] for p in models), self.codebook)
 
 
 def of_partition(part: Partition, transform: Callable[..., Runs], *args: Any) -> Partition:

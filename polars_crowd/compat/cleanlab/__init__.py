@@ -40,6 +40,10 @@ Classes that are no example's consensus are printed when `verbose`, as in cleanl
 `polars_crowd.crowdlab` warns of them.
 """
 
+from polars_crowd.compat.cleanlab.active import (
+    get_active_learning_scores,
+    get_active_learning_scores_ensemble,
+)
 from polars_crowd.compat.cleanlab.majority import get_majority_vote_label
 from polars_crowd.compat.cleanlab.quality import (
     get_label_quality_multiannotator,
@@ -49,6 +53,8 @@ from polars_crowd.compat.cleanlab.wide import convert_long_to_wide_dataset
 
 __all__ = [
     "convert_long_to_wide_dataset",
+    "get_active_learning_scores",
+    "get_active_learning_scores_ensemble",
     "get_label_quality_multiannotator",
     "get_label_quality_multiannotator_ensemble",
     "get_majority_vote_label",

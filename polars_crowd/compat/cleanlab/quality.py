@@ -135,7 +135,7 @@ def get_label_quality_multiannotator(
     options = _options(methods, quality_method, label_quality_score_kwargs)
     fit = _fit(wide, [as_model(pred_probs)], options, calibrate_probs, is_ensemble=False)
     if verbose:
-        _caution(fit, wide, options.consensus_methods)
+        caution(fit, wide, options.consensus_methods)
     wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
     return _info(fit, wide, options, wanted, is_ensemble=False)
 
@@ -203,7 +203,7 @@ def get_label_quality_multiannotator_ensemble(
     models = [as_model(probs) for probs in pred_probs]
     fit = _fit(wide, models, options, calibrate_probs, is_ensemble=True)
     if verbose:
-        _caution(fit, wide, ["crowdlab"])
+        caution(fit, wide, ["crowdlab"])
     wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
     return _info(fit, wide, options, wanted, is_ensemble=True)
 
@@ -264,6 +264,7 @@ class Fit:
     rounds: Rounds
     overlap: pl.DataFrame
     found: dict[ConsensusMethod, Consensus]
+    temperatures: tuple[float, ...] | None
 
     def result(self, options: Options) -> Crowdlab:
         """The tables."""
@@ -279,32 +280,39 @@ def _fit(
     is_ensemble: bool,
 ) -> Fit:
     rounds = rounds_of(to_runs(wide, models, models[0].shape[1]), is_ensemble=is_ensemble)
+    return fit_rounds(rounds, wide, options, calibrate_probs)
+
+
+def fit_rounds(rounds: Rounds, wide: Wide, options: Options, calibrate_probs: bool) -> Fit:
+    """CROWDLAB as cleanlab counts, on the rounds of a wide matrix."""
+    temperatures = None
     if calibrate_probs:
-        rounds, _ = calibrate(rounds) if wide.holds_integers else calibrate_by_rank(rounds)
+        calibrated = calibrate if wide.holds_integers else calibrate_by_rank
+        rounds, temperatures = calibrated(rounds)
     counts = rounds.run(count_overlap)
     shares = vote_shares if wide.holds_integers else shares_by_rank
     found = consensus_by_method(rounds, counts, options, shares)
     part = Partition(rounds.handles[0])
-    if not all(_in_range(p) for p in part.runs.models):
+    if not all(in_range(p) for p in part.runs.models):
         for consensus in found.values():
             _check_range(consensus.posterior.of(part), options.label_quality_method)
-    return Fit(rounds, counts[("annotator",)], found)
+    return Fit(rounds, counts[("annotator",)], found, temperatures)
 
 
-def _in_range(probs: NDArray[Any], tolerance: float = 0.0) -> bool:
+def in_range(probs: NDArray[Any], tolerance: float = 0.0) -> bool:
     return bool(probs.min() >= -tolerance and probs.max() <= 1 + tolerance)
 
 
 def _check_range(q: Mixture, method: LabelQualityMethod) -> None:
     tolerance = 0.0 if method == "confidence_weighted_entropy" else OUT_OF_RANGE
-    if not all(_in_range(block, tolerance) for _, block in q.blocks()):
+    if not all(in_range(block, tolerance) for _, block in q.blocks()):
         raise ValueError(
             "Values in pred_probs must be between 0 and 1: All probabilities are required to be in "
             "the interval [0, 1], and these lead to posteriors outside. Logits need a softmax."
         )
 
 
-def _caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
+def caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
     """Print what limits the result; `names` are those of the consensus methods."""
     alone = fit.overlap.filter(pl.col("others") == 0)["annotator"].to_list()
     if alone and all(consensus.weights for consensus in fit.found.values()):
