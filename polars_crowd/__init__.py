@@ -7,6 +7,22 @@ fit.examples, fit.annotations, fit.annotators
 """
 
 from polars_crowd import datasets, namespace, simulate
+from polars_crowd.activelab import activelab
+from polars_crowd.agreement import (
+    agreement,
+    brennan_prediger,
+    cohen_kappa,
+    conger_kappa,
+    fleiss_kappa,
+    gwet_ac1,
+    gwet_ac2,
+    icc,
+    krippendorff_alpha,
+    light_kappa,
+    percent_agreement,
+    scott_pi,
+)
+from polars_crowd.batches import next_batch
 from polars_crowd.crowdlab import crowdlab
 from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
@@ -28,13 +44,27 @@ __all__ = [
     "Crowdlab",
     "PartitionError",
     "StoreError",
+    "activelab",
+    "agreement",
+    "brennan_prediger",
     "check_annotations",
+    "cohen_kappa",
+    "conger_kappa",
     "crowdlab",
     "datasets",
+    "fleiss_kappa",
     "from_wide",
+    "gwet_ac1",
+    "gwet_ac2",
+    "icc",
+    "krippendorff_alpha",
+    "light_kappa",
     "majority_vote",
+    "next_batch",
+    "percent_agreement",
     "scan_annotations",
     "scan_pred_probs",
+    "scott_pi",
     "simulate",
     "to_wide",
 ]

@@ -1,5 +1,31 @@
 """Agreement between annotators, corrected for chance."""
 
-from polars_crowd.agreement.functions import agreement
+from polars_crowd.agreement.functions import (
+    agreement,
+    brennan_prediger,
+    cohen_kappa,
+    conger_kappa,
+    fleiss_kappa,
+    gwet_ac1,
+    gwet_ac2,
+    icc,
+    krippendorff_alpha,
+    light_kappa,
+    percent_agreement,
+    scott_pi,
+)
 
-__all__ = ["agreement"]
+__all__ = [
+    "agreement",
+    "brennan_prediger",
+    "cohen_kappa",
+    "conger_kappa",
+    "fleiss_kappa",
+    "gwet_ac1",
+    "gwet_ac2",
+    "icc",
+    "krippendorff_alpha",
+    "light_kappa",
+    "percent_agreement",
+    "scott_pi",
+]

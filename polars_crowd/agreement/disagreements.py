@@ -21,10 +21,11 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.agreement.coefficients import ratio
-from polars_crowd.agreement.engine import Request, gather
-from polars_crowd.agreement.functions import open_groups
+from polars_crowd.agreement.engine import gather
+from polars_crowd.agreement.options import open_groups
 from polars_crowd.agreement.pairs import DENSE, pairs_in_blocks
 from polars_crowd.agreement.patterns import Floats, Integers, Units
+from polars_crowd.agreement.request import Request
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError
 

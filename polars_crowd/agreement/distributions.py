@@ -76,8 +76,14 @@ def _beta_factor(x: float, y: float, a: float, b: float) -> float:
     from_mode = x * b - y * a
     peak = 0.5 * math.log(a * b / (2 * math.pi * (a + b)))
     remainder = _stirling(a + b) - _stirling(a) - _stirling(b)
-    powers = a * math.log1p(from_mode / a) + b * math.log1p(-from_mode / b)
-    return math.exp(powers + peak + remainder)
+    log_x = _log1p(from_mode / a, x * (a + b) / a)
+    log_y = _log1p(-from_mode / b, y * (a + b) / b)
+    return math.exp(a * log_x + b * log_y + peak + remainder)
+
+
+def _log1p(d: float, whole: float) -> float:
+    """log(1 + d), where 1 + d = `whole` is known to its own last digit too."""
+    return math.log1p(d) if d > -0.5 else math.log(whole)
 
 
 def _stirling(x: float) -> float:

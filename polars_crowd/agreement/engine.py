@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -46,8 +45,10 @@ from polars_crowd.agreement.coefficients import (
     sums,
 )
 from polars_crowd.agreement.grouping import Grouping
+from polars_crowd.agreement.icc import ONE_WAY, MeanSquares, icc_interval, icc_value, mean_squares
 from polars_crowd.agreement.intervals import Uncertainty, analytic
 from polars_crowd.agreement.patterns import Floats, Units, count_patterns, merged_units
+from polars_crowd.agreement.request import ICC_FORMS, Level, Request
 from polars_crowd.agreement.weights import (
     MAX_CLASSES,
     Identity,
@@ -60,9 +61,6 @@ from polars_crowd.agreement.weights import (
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.partitions import Rounds
 
-Level = Literal["nominal", "ordinal", "interval", "ratio"]
-Interval = Literal["analytic", "bootstrap"]
-
 BY_PATTERN: dict[str, Expected] = {
     "percent_agreement": percent,
     "fleiss_kappa": fleiss,
@@ -70,27 +68,8 @@ BY_PATTERN: dict[str, Expected] = {
     "gwet_ac1": gwet,
     "gwet_ac2": gwet,
 }
+ICC = {"icc": "icc(1)"} | {form: form for form in ICC_FORMS}
 OF_TWO = {"cohen_kappa": annotatorwise.cohen, "scott_pi": annotatorwise.scott}
-COEFFICIENTS = (
-    "percent_agreement",
-    "cohen_kappa",
-    "scott_pi",
-    "fleiss_kappa",
-    "conger_kappa",
-    "light_kappa",
-    "brennan_prediger",
-    "gwet_ac1",
-    "gwet_ac2",
-    "krippendorff_alpha",
-)
-DEFAULT = (
-    "percent_agreement",
-    "fleiss_kappa",
-    "conger_kappa",
-    "brennan_prediger",
-    "gwet_ac1",
-    "krippendorff_alpha",
-)
 MAX_ROWS = 5_000_000
 """Annotations up to which the log is looked at annotator by annotator (Light, bootstrap of Conger)."""
 MAX_PAIRS = 20_000_000
@@ -99,40 +78,6 @@ BLOCK = 1 << 24
 """Cells of a (groups x classes) table that are worked on at once."""
 APART = 0.2
 """How far kappa and AC1 may part before the reader is warned."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What `agreement` was asked for."""
-
-    coefficients: tuple[str, ...] = DEFAULT
-    weights: Any = "identity"
-    level: Level = "nominal"
-    confidence: float = 0.95
-    interval: Interval = "analytic"
-    n_boot: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        unknown = [c for c in self.coefficients if c not in COEFFICIENTS]
-        if unknown or not self.coefficients:
-            raise ValueError(
-                f"coefficients: {shown(unknown)} unknown; they are {shown(list(COEFFICIENTS), 20)}."
-            )
-        if len(set(self.coefficients)) < len(self.coefficients):
-            raise ValueError(f"coefficients={shown(list(self.coefficients), 20)} names one twice.")
-        for name, value, allowed in (
-            ("level", self.level, Level),
-            ("interval", self.interval, Interval),
-        ):
-            if value not in get_args(allowed):
-                raise ValueError(
-                    f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}."
-                )
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence={self.confidence!r}; it must be between 0 and 1.")
-        if self.n_boot < 2:
-            raise ValueError(f"n_boot={self.n_boot!r}; at least 2 replicates are needed.")
 
 
 # --- values of classes -----------------------------------------------------------------------------
@@ -152,12 +97,14 @@ class Scales:
     weights: Weights
     level: Level
     values: Floats
+    are_numbers: bool = True
+    """Whether the values are the labels themselves, not their ranks."""
 
     def of(self, coefficient: str) -> Weights:
         return Identity(len(self.values)) if coefficient == "gwet_ac1" else self.weights
 
     @cached_property
-    def _metric(self) -> Weights:
+    def fixed_metric(self) -> Weights:
         if self.level == "nominal" or len(self.values) < 2:
             return Identity(len(self.values))
         if self.level == "interval":
@@ -174,7 +121,7 @@ class Scales:
     def metric(self, units: Units) -> Weights:
         """Alpha's weights, 1 - distance: those of the ordinal level depend on the counts."""
         if self.level != "ordinal":
-            return self._metric
+            return self.fixed_metric
         return SquaredDistance.scaled(mid_ranks(units.by_label(units.pairable.astype(np.float64))))
 
 
@@ -234,6 +181,12 @@ class Evidence:
     def chance(self) -> annotatorwise.CongerChance:
         return annotatorwise.conger_chance(self.profiles.units, self.scales.weights)
 
+    @cached_property
+    def mean_squares(self) -> MeanSquares:
+        """NaN where the labels are no numbers."""
+        values = self.scales.values if self.scales.are_numbers else self.scales.values * np.nan
+        return mean_squares(self.units, self.profiles.units, values)
+
     def blocks(self) -> Iterator[tuple[int, Evidence]]:
         """The groups in blocks, with the first group of each."""
         step = max(BLOCK // max(self.units.n_classes, 1), 1)
@@ -267,7 +220,9 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         profiles=Profiles.of(
             merged[(*grouping.keys, "annotator", "label")], grouping, len(classes)
         ),
-        scales=Scales(make_weights(request.weights, values), request.level, values),
+        scales=Scales(
+            make_weights(request.weights, values), request.level, values, classes.dtype.is_numeric()
+        ),
     )
     check_annotators(rounds.book.annotators)
     if "conger_kappa" in request.coefficients:
@@ -357,9 +312,7 @@ def _joined(parts: Sequence[Found]) -> Found:
 
 def _estimates(evidence: Evidence, request: Request) -> dict[str, Found]:
     points = {c: _estimate(c, evidence) for c in request.coefficients}
-    intervals = {
-        c: analytic(e.value, e.standard_error, e.n, request.confidence) for c, e in points.items()
-    }
+    intervals = {c: _analytic(c, points[c], evidence, request.confidence) for c in points}
     warnings: dict[str, list[str | None]] = {c: [None] * evidence.n_groups for c in points}
     if request.interval == "bootstrap":
         for group in range(evidence.n_groups):
@@ -367,8 +320,20 @@ def _estimates(evidence: Evidence, request: Request) -> dict[str, Found]:
     return {c: Found(points[c], intervals[c], warnings[c]) for c in points}
 
 
+def _analytic(
+    coefficient: str, found: Estimate, evidence: Evidence, confidence: float
+) -> Uncertainty:
+    if coefficient in ICC:
+        return icc_interval(ICC[coefficient], evidence.mean_squares, confidence)
+    return analytic(found.value, found.standard_error, found.n, confidence)
+
+
 def _estimate(coefficient: str, evidence: Evidence) -> Estimate:
     units, scales = evidence.units, evidence.scales
+    if coefficient in ICC:
+        value = icc_value(ICC[coefficient], evidence.mean_squares)
+        zero = np.zeros(evidence.n_groups)
+        return Estimate(value, evidence.counts["n_examples"], zero, zero)
     if coefficient in OF_TWO or coefficient == "light_kappa":
         return _signed_estimate(coefficient, evidence)
     if coefficient == "conger_kappa":
@@ -419,9 +384,10 @@ def _samples(
     """(B,) replicates of each coefficient of one group."""
     scales, found = evidence.scales, {}
     by_pattern = [c for c in asked if c in BY_PATTERN or c == "krippendorff_alpha"]
+    by_pattern += [c for c in asked if ICC.get(c) in ONE_WAY]
     if by_pattern and not too_many_draws(evidence.units, request.n_boot):
         values: dict[str, ValueOf] = {
-            c: partial(pattern_value, c, scales=scales) for c in by_pattern
+            c: partial(_replicated, c, evidence=evidence) for c in by_pattern
         }
         found = replicates(evidence.units, values, request.n_boot, rng)
     signed = [c for c in asked if c not in by_pattern]
@@ -434,6 +400,14 @@ def _samples(
             evidence.signed, signed, scales.weights, request.n_boot, rng
         )
     return found
+
+
+def _replicated(coefficient: str, sample: Units, evidence: Evidence) -> Floats:
+    """(B,) values of a coefficient that does not ask who voted."""
+    if coefficient in ICC:
+        at = mean_squares(sample, evidence.profiles.units, evidence.scales.values)
+        return icc_value(ICC[coefficient], at)
+    return pattern_value(coefficient, sample, evidence.scales)
 
 
 # --- report ----------------------------------------------------------------------------------------
@@ -453,7 +427,7 @@ def _rows(
     coefficient: str, place: int, evidence: Evidence, found: Found, warning: Sequence[str | None]
 ) -> pl.DataFrame:
     G, counts = evidence.n_groups, evidence.counts
-    if coefficient == "percent_agreement":
+    if coefficient == "percent_agreement" or coefficient in ICC:
         warning = [None] * G
     notes = [
         "; ".join(filter(None, both)) or None for both in zip(warning, found.warning, strict=True)
@@ -496,7 +470,7 @@ def _reasons(coefficient: str, evidence: Evidence, found: Found) -> list[str | N
 def _reason(coefficient: str, g: int, evidence: Evidence, found: Found) -> str | None:
     """Why a value or its interval is null."""
     if np.isfinite(found.estimate.value[g]):
-        undefined = not np.isfinite(found.uncertainty.standard_error[g])
+        undefined = not np.isfinite(found.uncertainty.ci_low[g])
         return "no interval: it takes two examples or more" if undefined else None
     annotators = int(evidence.counts["n_annotators"][g])
     if annotators < 2:
@@ -505,8 +479,19 @@ def _reason(coefficient: str, g: int, evidence: Evidence, found: Found) -> str |
         return f"compares two annotators, here are {annotators:,}: see conger_kappa"
     if not evidence.counts["n_pairable"][g]:
         return "no overlap: no example has two annotations"
+    if coefficient in ICC:
+        return _reason_of_icc(ICC[coefficient], g, evidence)
     if coefficient == "light_kappa" and not _few_annotations(evidence)[g]:
         return f"over {MAX_PAIRS:,} pairs of annotations: see conger_kappa"
     if coefficient == "light_kappa" and evidence.units.n_classes > 1:
         return "undefined for every pair of annotators"
     return "one class only is used: agreement by chance is certain"
+
+
+def _reason_of_icc(form: str, g: int, evidence: Evidence) -> str:
+    if not evidence.scales.are_numbers:
+        return "the labels are no numbers"
+    at = evidence.mean_squares
+    if form not in ONE_WAY and np.isnan(at.MSE[g]):
+        return "not every annotator labelled every example: see icc(1)"
+    return "the labels do not vary"

@@ -129,7 +129,7 @@ def groups_of(runs: Runs, grouping: Grouping) -> Groups:
         return Groups(*_coded(of_examples))
     example = runs.votes["example"].gather(runs.rows["vote"])
     of_annotators = _look_up(runs.book.annotators.alias("annotator"), grouping.annotators)
-    rows = [runs.others.select(grouping.columns)]
+    rows = [runs.extra.select(grouping.columns).collect()] if grouping.columns else []
     rows += [of_examples.select(pl.all().gather(example))] if of_examples.width else []
     annotator = runs.rows["annotator"]
     rows += [of_annotators.select(pl.all().gather(annotator))] if of_annotators.width else []

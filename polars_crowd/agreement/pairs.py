@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from polars_crowd.agreement.annotatorwise import Pairs, cohen, pair_kappa
 from polars_crowd.agreement.engine import check_annotators, class_values
-from polars_crowd.agreement.functions import open_groups
+from polars_crowd.agreement.options import check_order, open_groups
 from polars_crowd.agreement.patterns import Integers, run_lengths
 from polars_crowd.agreement.weights import Weights, make_weights
 from polars_crowd.checks import Duplicates
@@ -101,7 +101,7 @@ def pairwise_agreement(
     AnnotationError
         The log cannot be used, has one annotator only, or has more annotators x classes than 2^31.
     ValueError
-        `min_shared` or `max_pairs` is below 1.
+        `min_shared` or `max_pairs` is below 1, or weights go by an order that the classes have not.
 
     Warns
     -----
@@ -133,6 +133,7 @@ def pairwise_agreement(
     └─────────────┴─────────────┴──────────┴───────────┴───────────┘
     """
     _check_options(min_shared, max_pairs)
+    check_order(log, classes, weights, "nominal")
     rounds, _ = open_groups(
         log, classes=classes, duplicates=duplicates, executor=executor, progress=progress
     )

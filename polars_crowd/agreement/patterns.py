@@ -268,7 +268,8 @@ def named_groups(frame: pl.LazyFrame, local: LocalUnits, grouping: Grouping) -> 
     """The groups' own columns in place of their codes, which differ from partition to partition."""
     if not grouping.keys:
         return frame.drop("group")
-    return frame.join(local.groups.lazy(), on="group").drop("group")
+    named = frame.join(local.groups.lazy(), on="group")
+    return named.select(*grouping.keys, pl.exclude("group", *grouping.keys))
 
 
 def merged_units(patterns: pl.DataFrame, grouping: Grouping, n_classes: int) -> Units:
