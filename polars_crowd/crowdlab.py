@@ -55,6 +55,7 @@ from polars_crowd.label_quality import LabelQualityMethod
 from polars_crowd.mixing import CLIP, Floats, Mixture
 from polars_crowd.partitions import Merged, Partition, Rounds, Summary, digest, open_rounds
 from polars_crowd.runs import Runs
+from polars_crowd.steady import Pull, recount
 from polars_crowd.votes import TieBreaks, break_ties, count_ties, majority_labels
 
 ConsensusMethod = Literal["best_quality", "majority_vote"]
@@ -77,6 +78,11 @@ class Weights:
     """w[a], shape (M,)."""
     models: Floats
     """w_m, one per model."""
+
+    @property
+    def shared(self) -> Floats:
+        """All but the annotators'."""
+        return np.array([self.consensus_likelihood, self.other_likelihood, *self.models])
 
 
 def count_overlap(part: Partition) -> Summary:
@@ -217,6 +223,18 @@ def best_labels(q: Mixture, majority: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"label": np.where(tied, majority.to_numpy(), label)})
 
 
+def recount_consensus(part: Partition, choice: Choice) -> Summary:
+    """`count_consensus`; after an append, of few examples only. See `steady`."""
+    under = choice.best_under
+    place = part.handle.place(f"steady-{digest(choice.ties)}")
+    if under is None or under.weights is None or place is None:
+        return count_consensus(part, choice)
+    weights = under.weights
+    gain = weights.consensus_likelihood - weights.other_likelihood
+    pull = Pull(weights.models, gain * weights.annotators)
+    return recount(part, place, pull, under.of, lambda few: count_consensus(few, choice))
+
+
 # --- rounds ----------------------------------------------------------------------------------------
 
 
@@ -247,7 +265,8 @@ def consensus_of(
     rounds: Rounds, choice: Choice, g: Floats, like: Posterior, by_shares: bool
 ) -> Consensus:
     """One round: the weights for these consensus labels, and the posterior under them."""
-    counts = rounds.run(count_consensus, choice)[("label", "multi")]
+    plan = count_consensus if rounds.into is None else recount_consensus
+    counts = rounds.run(plan, choice, remember=True)[("label", "multi")]
     if by_shares:
         return Consensus(choice, counts, like)
     weights = weigh(counts, g, rounds.n_classes, rounds.n_models)
@@ -286,6 +305,7 @@ def crowdlab(
     into: str | Path | None = None,
     executor: Any = None,
     progress: bool = False,
+    tolerance: float = 0.0,
 ) -> Crowdlab:
     """Consensus labels and the quality of labels and annotators, by CROWDLAB.
 
@@ -327,6 +347,12 @@ def crowdlab(
         For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
     progress
         Whether to show partitions done, rate and time left on stderr (needs the extra `cli`).
+    tolerance
+        With `into` and a store that was appended to: results of partitions that did not change stay where
+        they are if every parameter (CL, NCL, annotator and model weights, thresholds) they were made with
+        differs from the present one by at most this. By default they are all made anew, and are exactly
+        those of a run from scratch; the parameters are so in any case. Examples in changed partitions
+        always are.
 
     Returns
     -------
@@ -381,10 +407,12 @@ def crowdlab(
         executor=executor,
         progress=progress,
     )
-    return fit(rounds, options, calibrate=calibrate)
+    return fit(rounds, options, calibrate=calibrate, tolerance=tolerance)
 
 
-def fit(rounds: Rounds, options: Options, *, calibrate: bool = False) -> Crowdlab:
+def fit(
+    rounds: Rounds, options: Options, *, calibrate: bool = False, tolerance: float = 0.0
+) -> Crowdlab:
     """CROWDLAB in rounds."""
     if not rounds.n_models:
         raise AnnotationError(
@@ -394,12 +422,12 @@ def fit(rounds: Rounds, options: Options, *, calibrate: bool = False) -> Crowdla
     temperatures = None
     if calibrate:
         rounds, temperatures = calibrated(rounds)
-    counts = rounds.run(count_overlap)
+    counts = rounds.run(count_overlap, remember=True)
     overlap = counts[("annotator",)]
     _check_overlap(rounds, overlap, counts[("label",)])
     found = consensus_by_method(rounds, counts, options)
     _warn_of_lost_classes(rounds, counts[("label",)], next(iter(found.values())))
-    return Crowdlab(rounds, found, options, temperatures)
+    return Crowdlab(rounds, found, options, temperatures, tolerance)
 
 
 def _options(

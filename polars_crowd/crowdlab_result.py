@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from polars_crowd.annotators import (
@@ -23,6 +24,7 @@ from polars_crowd.label_quality import (
     sum_consensus_thresholds,
 )
 from polars_crowd.partitions import Partition, Rounds, Summary, TablePlan, Tables
+from polars_crowd.results import MadeWith
 
 if TYPE_CHECKING:
     from polars_crowd.crowdlab import Consensus, ConsensusMethod, Options
@@ -61,12 +63,14 @@ class Crowdlab:
         found: dict[ConsensusMethod, Consensus],
         options: Options,
         temperatures: tuple[float, ...] | None,
+        tolerance: float = 0.0,
     ) -> None:
         self._rounds = rounds
         self._found = found
         self._main = next(iter(found.values()))
         self._options = options
         self._temperatures = temperatures
+        self._tolerance = tolerance
         if rounds.into is not None:
             rounds.save("annotators", self.annotators)
 
@@ -81,7 +85,28 @@ class Crowdlab:
     @cached_property
     def _tables(self) -> Tables:
         plans: dict[str, TablePlan] = {"examples": example_table, "annotations": annotation_table}
-        return self._rounds.tables(plans, self._found, self._scoring, summary=count_quality)
+        return self._rounds.tables(
+            plans,
+            self._found,
+            self._scoring,
+            summary=count_quality,
+            made_with=self._made_with,
+            tolerance=self._tolerance,
+        )
+
+    @property
+    def _made_with(self) -> MadeWith:
+        """The parameters of the tables."""
+        found = self._found.values()
+        posteriors = [c.choice.best_under for c in found if c.choice.best_under is not None]
+        weights = [w for p in (*(c.posterior for c in found), *posteriors) if (w := p.weights)]
+        shared = [w.shared for w in weights] + list(self._scoring.of_consensus)
+        own = self._scoring.of_annotators
+        return MadeWith(
+            kind=(self._options, self._temperatures, self._main.choice.ties),
+            shared=np.concatenate(shared) if shared else np.zeros(0),
+            by_annotator=(*(w.annotators for w in weights), *(own.T if own is not None else ())),
+        )
 
     @cached_property
     def _scoring(self) -> Scoring:

@@ -32,7 +32,7 @@ from polars_crowd.codes import Codebook
 from polars_crowd.log import scan_annotations
 from polars_crowd.pred_probs import Unlabelled, open_models, read_unlabelled
 from polars_crowd.progress import tracked
-from polars_crowd.results import ResultDirectory, WorkDirectory, digest
+from polars_crowd.results import MadeWith, ResultDirectory, WorkDirectory, digest
 from polars_crowd.runs import Runs, sort_runs
 from polars_crowd.values import Values, sort_values
 
@@ -45,6 +45,8 @@ Plan = Callable[..., Summary]
 TablePlan = Callable[..., Frame]
 Latest = dict[str, tuple[tuple[object, ...], Any]]
 """What was made last under a name, and of what."""
+GATHERED_ROWS = 2_000_000
+"""Rows of summaries that are held before they are added up."""
 T = TypeVar("T")
 
 
@@ -78,6 +80,14 @@ class Handle(ABC):
     def latest(self) -> Latest:
         """Where `Partition.once` looks for what it made in an earlier round."""
         return {}
+
+    def book(self) -> Codebook:
+        """What the codes mean."""
+        return self.runs().book
+
+    def place(self, name: str) -> Path | None:
+        """Where a later run with the same directory of results finds something about this partition."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,12 @@ class Transformed(Handle):
     def latest(self) -> Latest:
         return self.handle.latest()
 
+    def book(self) -> Codebook:
+        return self.handle.book()
+
+    def place(self, name: str) -> Path | None:
+        return self.handle.place(f"{name}-{self._suffix}")
+
 
 def made_once(made: dict[str, Any], name: str, make: Callable[[], T]) -> T:
     """What is made under a name, made now if it is not there."""
@@ -220,11 +236,35 @@ def merge(summaries: Iterable[Mapping[Keys, Frame]]) -> Merged:
     >>> merge([part, part])[("label",)].rows()
     [(0, 6), (1, 8)]
     """
-    merged: Merged = {}
+    sums: dict[Keys, Sum] = {}
     for summary in summaries:
         for keys, frame in collected(summary).items():
-            merged[keys] = _added(merged[keys], frame, keys) if keys in merged else frame
-    return {keys: frame.sort(keys) if keys else frame for keys, frame in merged.items()}
+            sums.setdefault(keys, Sum(keys)).add(frame)
+    return {keys: total.frame() for keys, total in sums.items()}
+
+
+@dataclass
+class Sum:
+    """The sum of frames under their keys. Some are gathered before they are added up together."""
+
+    keys: Keys
+    _frames: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self._frames.append(frame)
+        if sum(part.height for part in self._frames) > GATHERED_ROWS:
+            self._frames = [self._added()]
+
+    def frame(self) -> pl.DataFrame:
+        """The sum, sorted by its keys."""
+        total = self._added()
+        return total.sort(self.keys) if self.keys else total
+
+    def _added(self) -> pl.DataFrame:
+        if len(self._frames) == 1:
+            return self._frames[0]
+        rows = pl.concat(self._frames)
+        return rows.group_by(self.keys).agg(pl.all().sum()) if self.keys else rows.sum()
 
 
 def collected(summary: Summary) -> Merged:
@@ -234,11 +274,6 @@ def collected(summary: Summary) -> Merged:
         for keys, frame in summary.items()
     }
     return dict(zip(counts, pl.collect_all(list(counts.values())), strict=True))
-
-
-def _added(left: pl.DataFrame, right: pl.DataFrame, keys: Keys) -> pl.DataFrame:
-    both = pl.concat([left, right])
-    return both.group_by(keys).agg(pl.all().sum()) if keys else both.sum()
 
 
 # --- rounds ----------------------------------------------------------------------------------------
@@ -290,23 +325,41 @@ class Rounds:
     def n_classes(self) -> int:
         return len(self.book.classes)
 
-    def run(self, plan: Plan, *params: Any) -> Merged:
-        """One round: the plan's summaries of all partitions, merged."""
-        if self.into is None:
+    def run(self, plan: Plan, *params: Any, remember: bool = False) -> Merged:
+        """One round: the plan's summaries of all partitions, merged.
+
+        With `remember`, and a directory for results, the summaries are kept there, and a later run makes
+        only those of partitions that have changed. Not for rounds that are repeated with other
+        parameters many times.
+        """
+        if self.into is None or not remember:
             return merge(self._each(plan.__name__, summarise, plan, params))
-        remembered = self.into.remembered(plan, params)
-        return merge(self._each(plan.__name__, recall_summary, plan, params, remembered))
+        memory = self.into.remembered(plan, params)
+
+        def run() -> Merged:
+            return merge(self._each(plan.__name__, recall_summary, plan, params, memory))
+
+        return memory.recall_all([handle.fingerprint for handle in self.handles], run)
 
     def tables(
-        self, plans: Mapping[str, TablePlan], *params: Any, summary: Plan | None = None
+        self,
+        plans: Mapping[str, TablePlan],
+        *params: Any,
+        summary: Plan | None = None,
+        made_with: MadeWith | None = None,
+        tolerance: float = 0.0,
     ) -> Tables:
         """Tables of results, a plan each: computed when they are asked for, or now if they go into a
-        directory, together with a last summary."""
+        directory, together with a last summary.
+
+        With a `tolerance`, results of partitions that did not change stay where they are if what they
+        were made with differs by at most that from `made_with`.
+        """
         if self.into is None:
             return Tables(self, dict(plans), params, summary)
-        writer = self.into.writer(plans, params, summary)
+        writer = self.into.writer(plans, params, summary, made_with or MadeWith(), tolerance)
         done = merge(self._each("write", write_tables, plans, params, summary, writer))
-        self.into.finish(list(plans), [handle.name for handle in self.handles])
+        self.into.finish(list(plans), self.handles)
         return Tables(self, dict(plans), params, summary, done)
 
     def transformed(self, transform: Callable[..., Runs], *args: Any) -> Rounds:
@@ -343,6 +396,9 @@ def write_tables(
     writer: Any,
 ) -> Merged:
     """... for the tables of results."""
+    good_enough: Merged | None = writer.good_enough(handle)
+    if good_enough is not None:
+        return good_enough
     part = Partition(handle)
     for name, plan in plans.items():
         writer.write(handle, name, partial(plan, part, *params))

@@ -120,7 +120,7 @@ class TieBreaks:
     """What the tie-breaks of an example need of all the others."""
 
     rarity: Floats | None = None
-    """Annotations per class, shape (K,), if a tie is left after step 1."""
+    """The rank of each class by its annotations, shape (K,), if a tie is left after step 1."""
     agreement: Floats | None = None
     """Agreement per annotator, shape (M,), if a tie is left after step 2."""
 
@@ -215,8 +215,9 @@ def break_ties(rounds: Rounds, counted: Merged) -> TieBreaks:
     """The tie-breaks that the log needs, from the merged `count_ties`."""
     if not counted[()]["tied"].item():
         return TieBreaks()
-    rarity = dense(counted[("label",)], "label", "annotations", rounds.n_classes)
-    judged = rounds.run(count_judged, rarity)
+    annotations = dense(counted[("label",)], "label", "annotations", rounds.n_classes)
+    rarity = np.unique(annotations, return_inverse=True)[1].astype(np.float64)
+    judged = rounds.run(count_judged, rarity, remember=True)
     if not judged[()]["tied"].item():
         return TieBreaks(rarity)
     shares = judged[("annotator",)].with_columns(share=pl.col("agreeing") / pl.col("judged"))
@@ -341,7 +342,7 @@ def majority_vote(
             executor=executor,
             progress=progress,
         )
-        ties = break_ties(rounds, rounds.run(count_ties))
+        ties = break_ties(rounds, rounds.run(count_ties, remember=True))
         return rounds.tables({"examples": majority_table}, ties)["examples"]
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     models = open_models(pred_probs, classes) if pred_probs is not None else []

@@ -8,6 +8,7 @@ sorted by id, those with annotations first: `example`, `num_annotations`, then t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from polars_crowd.codes import Codebook, label_code
 from polars_crowd.errors import AnnotationError, StoreError
 from polars_crowd.partitions import Handle
 from polars_crowd.pred_probs import Probabilities
+from polars_crowd.results import PLACES
 from polars_crowd.runs import Runs, pack_votes
 from polars_crowd.values import Values, check_numeric
 
@@ -70,9 +72,7 @@ class StoredPartition(Handle):
             votes=votes,
             examples=examples.select("example", "num_annotations"),
             models=self._models(examples),
-            book=Codebook(
-                self.classes, self.class_names, read_annotators(self._path(self.annotators))
-            ),
+            book=self.book(),
         )
 
     def values(self) -> Values:
@@ -91,10 +91,19 @@ class StoredPartition(Handle):
             rest = self._scan(self.examples).slice(self.annotated).collect()
         return rest["example"], self._models(rest)
 
+    def book(self) -> Codebook:
+        assert self.classes is not None, "runs are of classes"
+        annotators = read_annotators(self._path(self.annotators))
+        return Codebook(self.classes, self.class_names, annotators)
+
+    def place(self, name: str) -> Path | None:
+        return Path(self.work) / PLACES / f"{self.fingerprint}-{name}"
+
     def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         place = Path(self.work) / "kept" / f"{self.fingerprint}-{name}.arrow"
         if place.exists():
             with suppress(OSError, pl.exceptions.PolarsError):
+                os.utime(place)
                 return pl.read_ipc(place)
         frame = make()
         place.parent.mkdir(parents=True, exist_ok=True)
