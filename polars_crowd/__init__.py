@@ -10,6 +10,7 @@ from polars_crowd import datasets, namespace, simulate
 from polars_crowd.activelab import activelab
 from polars_crowd.agreement import (
     agreement,
+    agreement_difference,
     brennan_prediger,
     cohen_kappa,
     conger_kappa,
@@ -46,6 +47,7 @@ __all__ = [
     "StoreError",
     "activelab",
     "agreement",
+    "agreement_difference",
     "brennan_prediger",
     "check_annotations",
     "cohen_kappa",

@@ -1,5 +1,6 @@
 """Agreement between annotators, corrected for chance."""
 
+from polars_crowd.agreement.difference import agreement_difference
 from polars_crowd.agreement.functions import (
     agreement,
     brennan_prediger,
@@ -17,6 +18,7 @@ from polars_crowd.agreement.functions import (
 
 __all__ = [
     "agreement",
+    "agreement_difference",
     "brennan_prediger",
     "cohen_kappa",
     "conger_kappa",

@@ -189,11 +189,7 @@ def count_signed_patterns(
 ) -> Summary:
     """The examples of each set of (annotator, label), in the wanted groups."""
     local = local_units(part, grouping)
-    order = np.lexsort((local.row_annotator, local.row_unit))
-    unit, annotator, label = (
-        rows[order] for rows in (local.row_unit, local.row_annotator, local.row_label)
-    )
-    pattern = encode(annotator, label, run_lengths(unit))
+    pattern = encode_signed(local)
     frame = pl.DataFrame(
         {"group": local.units.group, "pattern": pattern, "examples": local.units.times}
     )
@@ -201,6 +197,14 @@ def count_signed_patterns(
         kept = local.groups.join(wanted, on=grouping.keys, how="semi", nulls_equal=True)
         frame = frame.filter(pl.col("group").is_in(kept["group"].implode()))
     return {(*grouping.keys, "pattern"): summed(frame, ["pattern"], local, grouping)}
+
+
+def encode_signed(local: LocalUnits) -> pl.Series:
+    """The pattern of each unit: its annotators, in order, and their labels."""
+    order = np.lexsort((local.row_annotator, local.row_unit))
+    columns = (local.row_unit, local.row_annotator, local.row_label)
+    unit, annotator, label = (rows[order] for rows in columns)
+    return encode(annotator, label, run_lengths(unit))
 
 
 @dataclass(frozen=True)
@@ -398,7 +402,7 @@ def replicates(
     """(n_boot,) values of each coefficient of one group, on the same draws."""
     found: dict[str, list[float]] = {c: [] for c in coefficients}
     with np.errstate(invalid="ignore", divide="ignore"):
-        for draws in draws_of(signed.units, n_boot, rng):
+        for draws in draws_of(signed.units.times, len(signed.units.label), n_boot, rng):
             for times in draws:
                 for c in coefficients:
                     found[c].append(VALUES[c](signed, times, weights))

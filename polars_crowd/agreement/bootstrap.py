@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from polars_crowd.agreement.distributions import normal
 from polars_crowd.agreement.intervals import HIGHEST, Uncertainty
-from polars_crowd.agreement.patterns import Floats, Units
+from polars_crowd.agreement.patterns import Floats, Numbers, Units
 
 CELLS = 1 << 24
 """Replicates times entries that are worked on at once."""
@@ -65,13 +65,16 @@ def too_many_draws(units: Units, n_boot: int) -> bool:
     return len(units.n) * n_boot > MAX_DRAWS
 
 
-def draws_of(units: Units, n_boot: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """(b, U) blocks of `n_boot` replicates of a group's units in all."""
-    n_examples = int(units.times.sum())
-    step = max(CELLS // max(len(units.label), 1), 1)
+def draws_of(times: Numbers, width: int, n_boot: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """(b, U) blocks of `n_boot` draws in all of patterns that come `times` (U,) in the log.
+
+    `width` is the number of values that are worked on for each draw: it sets the size of the blocks.
+    """
+    n_examples = int(times.sum())
+    step = max(CELLS // max(width, 1), 1)
     for at in range(0, n_boot, step):
         size = min(step, n_boot - at)
-        drawn = rng.multinomial(n_examples, units.times / n_examples, size=size)
+        drawn = rng.multinomial(n_examples, times / n_examples, size=size)
         yield drawn.astype(np.float64)
 
 
@@ -94,14 +97,20 @@ def replicates(
     """(n_boot,) values of each coefficient on the same draws."""
     found: dict[str, list[Floats]] = {name: [] for name in values}
     with np.errstate(invalid="ignore", divide="ignore"):
-        for draws in draws_of(units, n_boot, rng):
+        for draws in draws_of(units.times, len(units.label), n_boot, rng):
             sample = resample(units, draws)
             for name, value_of in values.items():
                 found[name].append(value_of(sample))
     return {name: np.concatenate(blocks) for name, blocks in found.items()}
 
 
-def bca(value: float, sample: Floats, acceleration: float, confidence: float) -> Uncertainty:
+def bca(
+    value: float,
+    sample: Floats,
+    acceleration: float,
+    confidence: float,
+    highest: float = HIGHEST,
+) -> Uncertainty:
     """The interval, standard error and p-value of one value from its replicates.
 
     Replicates in which the coefficient is undefined are left out; there is no interval if most are.
@@ -115,7 +124,7 @@ def bca(value: float, sample: Floats, acceleration: float, confidence: float) ->
     return Uncertainty(
         standard_error=np.array([defined.std(ddof=1)]),
         ci_low=np.array([ends[0]]),
-        ci_high=np.array([min(ends[1], HIGHEST)]),
+        ci_high=np.array([min(ends[1], highest)]),
         p_value=np.array([min(2 * (beyond + 1) / (B + 1), 1.0)]),
     )
 

@@ -33,14 +33,16 @@ class Uncertainty:
         return Uncertainty(**columns)
 
 
-def analytic(value: Floats, error: Floats, n: Floats, confidence: float) -> Uncertainty:
+def analytic(
+    value: Floats, error: Floats, n: Floats, confidence: float, highest: float = HIGHEST
+) -> Uncertainty:
     """The interval and the p-value of a t statistic."""
     quantile = np.array([_quantile(confidence, float(df)) for df in n - 1])
     tails = [_tails(v, se, float(df)) for v, se, df in zip(value, error, n - 1, strict=True)]
     return Uncertainty(
         standard_error=error,
         ci_low=value - quantile * error,
-        ci_high=np.minimum(value + quantile * error, HIGHEST),
+        ci_high=np.minimum(value + quantile * error, highest),
         p_value=np.array(tails),
     )
 
