@@ -146,7 +146,8 @@ def test_partitions_do_not_matter(method: Method, with_models: bool, tmp_path: P
     data = simulated()
     models = [data.pred_probs] if with_models and method in WITH_MODELS else []
     store = pc.AnnotationStore.create(tmp_path / "store", data.log, *models, partitions=7)
-    whole, parts = method(data.log, *models), method(store)
+    use = {"pred_probs": True} if models else {}
+    whole, parts = method(data.log, *models), method(store, **use)
     assert_same(whole.examples.collect(), parts.examples.collect().sort("example"))
     assert_same(whole.posterior.collect(), parts.posterior.collect().sort("example", "label"))
     assert_same(whole.annotators, parts.annotators)
@@ -399,6 +400,33 @@ def test_predicting_with_models() -> None:
     assert_same(fit.posterior.collect(), again.posterior.collect())
     with pytest.raises(ValueError, match="0 models here, 1 in the fit"):
         fit.predict(data.log)
+
+
+def test_a_store_keeps_its_models_to_itself_unless_asked(tmp_path: Path) -> None:
+    data = simulated(n_examples=60)
+    store = pc.AnnotationStore.create(tmp_path / "1", data.log, data.pred_probs, partitions=2)
+    for method in (dawid_skene, zencrowd):
+        assert_same(method(data.log).class_prior, method(store).class_prior)
+    fit = dawid_skene(store, pred_probs=True)
+    assert_same(dawid_skene(data.log, data.pred_probs).class_prior, fit.class_prior)
+    found = fit.predict(store, True).examples.collect()
+    assert_same(fit.examples.collect(), found)
+    with pytest.raises(ValueError, match="pred_probs=True is for a store"):
+        dawid_skene(data.log, pred_probs=True)
+    without = pc.AnnotationStore.create(tmp_path / "2", data.log, partitions=2)
+    with pytest.raises(ValueError, match="pred_probs=True, but the store has none"):
+        dawid_skene(without, pred_probs=True)
+
+
+def test_a_store_that_grew_is_taken_up_where_the_fit_was(tmp_path: Path) -> None:
+    data = simulated(n_examples=500)
+    new = pl.col("example").is_in(data.truth["example"].tail(20).implode())
+    store = pc.AnnotationStore.create(tmp_path / "store", data.log.filter(~new), partitions=3)
+    before = dawid_skene(store)
+    store.append(data.log.filter(new))
+    warm, cold = dawid_skene(store, init=before), dawid_skene(data.log)
+    assert warm.n_iter < cold.n_iter
+    np.testing.assert_allclose(warm.trace[-1], cold.trace[-1], rtol=1e-5)
 
 
 def test_predicting_a_store(tmp_path: Path) -> None:

@@ -45,11 +45,11 @@ class ClassWeights:
     log_sources: Floats
     """log w of the class shares and of each model, shape (1 + models,)."""
     temperatures: tuple[float, ...]
-    """t, one per model."""
+    """t, one per model; none where models are left aside."""
 
     def log_of(self, block: Block) -> Floats:
         """log prior[i,k], shape (S, n), or (S, 1) where it is the same for all."""
-        if not block.models:
+        if not self.temperatures:
             return self.log_shares[:, None]
         log_prior: Floats = np.logaddexp.reduce(self._by_source(block), axis=0)
         return log_prior
@@ -64,7 +64,7 @@ class ClassWeights:
     def count(self, block: Block, T: Floats) -> dict[str, Floats]:
         """Sums: `class_mass` of the states by the class shares' word, `source_mass` of the sources, and
         `temperature_fit`, by model and factor."""
-        if not block.models:
+        if not self.temperatures:
             mass = T.sum(axis=1)
             sources = mass.sum(keepdims=True)
             return {"class_mass": mass, "source_mass": sources, "temperature_fit": np.zeros(0)}

@@ -162,7 +162,7 @@ def dawid_skene(
         `AnnotationStore`.
     pred_probs
         Models' probabilities as each example's class prior: whatever `scan_pred_probs` takes, a list for
-        several models. Their weight and temperature are fitted.
+        several models; `True` for those that a store holds. Their weight and temperature are fitted.
     smoothing
         b > 0, pseudo-counts per label of each annotator and true class, and per class: 0.1 by default.
         1e-10 is the method as published.

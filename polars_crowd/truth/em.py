@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.errors import SHOWN, AnnotationError, AnnotationWarning, counted, shown
-from polars_crowd.partitions import Rounds, open_rounds
+from polars_crowd.partitions import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Known, Options
@@ -86,18 +86,8 @@ def gained_little(trace: Sequence[float], tol: float) -> bool:
 
 def fit(log: Any, model: Model | Callable[[Rounds], Model], options: Options) -> TruthInference:
     """Fit a model to a log. `model` may be a function of the rounds, where constants depend on the log."""
-    classes, init = options.classes, options.init
-    if classes is None and isinstance(init, TruthInference):
-        classes = init.classes
-    rounds = open_rounds(
-        log,
-        options.pred_probs,
-        classes=classes,
-        duplicates=options.duplicates,
-        into=options.into,
-        executor=options.executor,
-        progress=options.progress,
-    )
+    init = options.init
+    rounds = options.open(log, init.classes if isinstance(init, TruthInference) else None)
     return fit_rounds(rounds, model if isinstance(model, Model) else model(rounds), options)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import Codebook, label_code
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
-from polars_crowd.partitions import Partition, Rounds, digest
+from polars_crowd.partitions import Partition, Partitioned, Rounds, digest, open_rounds
 from polars_crowd.sources import open_frame
 from polars_crowd.truth.block import UNKNOWN, Ints
 
@@ -39,6 +39,27 @@ class Options:
     def __post_init__(self) -> None:
         check_count("max_iter", self.max_iter, 1)
         check_number("tol", self.tol, 0.0)
+
+    def open(self, log: Any, known_classes: Sequence[Any] | None = None) -> Rounds:
+        """The rounds of a log; `known_classes` are those of an earlier fit.
+
+        The models of a store are used only where `pred_probs=True` asks for them.
+        """
+        given: dict[str, Any] = {"duplicates": self.duplicates, "into": self.into}
+        given |= {"executor": self.executor, "progress": self.progress}
+        if self.classes is not None:
+            given["classes"] = self.classes
+        elif not isinstance(log, Partitioned):
+            given["classes"] = known_classes
+        asks = self.pred_probs is True
+        if asks and not isinstance(log, Partitioned):
+            raise ValueError(
+                "pred_probs=True is for a store; give the models' probabilities themselves."
+            )
+        rounds = open_rounds(log, None if asks else self.pred_probs, **given)
+        if asks and not rounds.n_models:
+            raise ValueError("pred_probs=True, but the store has none. Make it with pred_probs.")
+        return rounds if asks or not isinstance(log, Partitioned) else replace(rounds, n_models=0)
 
 
 def check_count(name: str, value: Any, least: int) -> None:

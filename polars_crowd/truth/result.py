@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, counted, shown
-from polars_crowd.partitions import Partitioned, Rounds, TablePlan, Tables, open_rounds
+from polars_crowd.partitions import Rounds, TablePlan, Tables
 from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
 from polars_crowd.truth.model import LogSize, Model, Sums
-from polars_crowd.truth.options import Known, places
+from polars_crowd.truth.options import Known, Options, places
 from polars_crowd.truth.plans import (
     CENSUS,
     count_census,
@@ -277,7 +277,7 @@ class TruthInference:
             Annotations: whatever `scan_annotations` takes. Annotators that the fit does not know are
             taken for the pooled one.
         pred_probs
-            The models' probabilities of its examples, if the fit had any.
+            The models' probabilities of its examples, if the fit had any; True for those of a store.
         gold, duplicates, into, executor, progress
             As for the method.
 
@@ -287,10 +287,14 @@ class TruthInference:
             With the parameters of this fit; its trace is empty.
         """
         fitted = self._fitted
-        options: dict[str, Any] = {"into": into, "executor": executor, "progress": progress}
-        if not isinstance(log, Partitioned):
-            options |= {"classes": self.classes, "duplicates": duplicates}
-        rounds = open_rounds(log, pred_probs, **options)
+        options = Options(
+            pred_probs,
+            duplicates=duplicates,
+            into=into,
+            executor=executor,
+            progress=progress,
+        )
+        rounds = options.open(log, self.classes)
         if rounds.n_models != fitted.rounds.n_models:
             raise ValueError(
                 f"pred_probs: {counted(rounds.n_models, 'model')} here, {fitted.rounds.n_models} in the "
