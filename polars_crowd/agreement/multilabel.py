@@ -1,0 +1,338 @@
+"""Agreement on sets of classes: MASI and Jaccard distance.
+
+A label is a set of classes: a list, or text with a separator. With J = |A and B| / |A or B| (1 for two empty
+sets), two sets agree by
+
+    jaccard    w = J
+    masi       w = J M,  M = 1 if A = B, 2/3 if one holds the other, 1/3 if they overlap, else 0
+    nominal    w = 1[A = B]
+
+(Passonneau 2006). Krippendorff's alpha is 1 - D_o / D_e with the distance 1 - w (`coefficients.py`); percent
+agreement and Fleiss' kappa take the same w. Each distinct set is a class of the engine, its members one bit
+each, so that the size of an intersection is a count of bits; S x S tables of S sets are never held whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.agreement.engine import Scales, estimates, gather, report
+from polars_crowd.agreement.grouping import Grouping
+from polars_crowd.agreement.options import open_groups
+from polars_crowd.agreement.pairs import pairs_in_blocks
+from polars_crowd.agreement.patterns import Floats, Integers, Units
+from polars_crowd.agreement.request import Interval, Request
+from polars_crowd.agreement.weights import Weights
+from polars_crowd.checks import Duplicates
+from polars_crowd.codes import named_classes
+from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.partitions import Partitioned, Rounds
+from polars_crowd.pred_probs import class_names
+from polars_crowd.sources import open_frame
+
+Bits = NDArray[np.uint64]
+Distance = Literal["masi", "jaccard", "nominal"]
+
+OF_SETS = ("krippendorff_alpha", "fleiss_kappa", "percent_agreement")
+"""Coefficients that do not ask how many sets there could be."""
+UNIT = "\x1f"
+"""The ASCII unit separator: between the classes of a list."""
+CELLS = 1 << 22
+"""(set, set) cells that are worked on at once."""
+
+
+def multilabel_agreement(
+    log: Any,
+    *,
+    distance: Distance = "masi",
+    coefficients: str | Sequence[str] = "krippendorff_alpha",
+    separator: str | None = None,
+    by: Any = None,
+    confidence: float = 0.95,
+    interval: Interval = "analytic",
+    n_boot: int = 2000,
+    seed: int = 0,
+    duplicates: Duplicates = "error",
+    executor: Any = None,
+    progress: bool = False,
+) -> pl.DataFrame:
+    """Agreement of annotators who choose any number of classes for an example.
+
+    Two sets of classes agree by w = J M (MASI: J the Jaccard index, M = 1, 2/3, 1/3 or 0 for equal, nested,
+    overlapping and disjoint sets), by w = J, or only if they are equal; Krippendorff's alpha has the
+    distance 1 - w. For single classes against the rest see `agreement_by_class`.
+
+    Parameters
+    ----------
+    log
+        The annotations, with the columns `example`, `annotator` and `label`: whatever `scan_annotations`
+        takes, or an `AnnotationStore`. `label` is a list of classes (an empty one: nothing chosen), or text
+        with the classes separated by `separator`.
+    distance
+        `"masi"`, `"jaccard"` or `"nominal"`.
+    coefficients
+        One or several of `krippendorff_alpha`, `fleiss_kappa`, `percent_agreement`.
+    separator
+        What stands between the classes of a label that is text, such as `";"`. A store holds labels as
+        text.
+    by, confidence, interval, n_boot, seed, duplicates, executor, progress
+        As in `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        As of `agreement`: one row per group and coefficient.
+
+    Raises
+    ------
+    AnnotationError
+        Labels are not sets, the log cannot be used, or has one annotator only.
+    ValueError
+        An option has another value than those above.
+
+    Agrees with
+    -----------
+    `nltk.metrics.agreement.AnnotationTask.alpha` of NLTK 3.10 with `masi_distance` and
+    `jaccard_distance`, to 1e-9.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 1, 2, 2, 3, 3],
+    ...     "annotator": ["ann", "bob"] * 3,
+    ...     "label": [["joy"], ["joy", "trust"], ["fear"], ["fear"], ["joy"], ["joy"]],
+    ... })
+    >>> found = multilabel_agreement(log)
+    >>> round(found["value"].item(), 4)
+    0.6667
+    >>> text = log.with_columns(pl.col("label").list.join("; "))
+    >>> multilabel_agreement(text, separator=";").equals(found)
+    True
+    """
+    if distance not in get_args(Distance):
+        raise ValueError(
+            f"distance={distance!r}; it must be one of {shown(list(get_args(Distance)))}."
+        )
+    chosen = of_sets(coefficients)
+    request = Request(chosen, confidence=confidence, interval=interval, n_boot=n_boot, seed=seed)
+    rounds, grouping, sets = open_sets(
+        log, separator, by, duplicates=duplicates, executor=executor, progress=progress
+    )
+    evidence = gather(rounds, grouping, request)
+    scales = SetScales(SetWeights(sets, distance), "nominal", evidence.scales.values)
+    evidence = replace(evidence, scales=scales)
+    return report(evidence, estimates(evidence, request))
+
+
+def of_sets(coefficients: str | Sequence[str]) -> tuple[str, ...]:
+    """The coefficients asked for, if they are those of sets."""
+    chosen = (coefficients,) if isinstance(coefficients, str) else tuple(coefficients)
+    unknown = [c for c in chosen if c not in OF_SETS]
+    if unknown:
+        raise ValueError(
+            f"coefficients: {shown(unknown)}; for sets of classes they are {shown(list(OF_SETS))}."
+        )
+    return chosen
+
+
+# --- labels as sets --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LabelSets:
+    """The distinct sets of classes of a log, by the code of their label."""
+
+    classes: pl.Series
+    """The K classes, in class order."""
+    sizes: Integers
+    """(S,) how many classes each set has."""
+    members: Integers
+    """The classes of all sets, one set after another, each set's in class order."""
+
+    @cached_property
+    def starts(self) -> Integers:
+        return np.cumsum(self.sizes) - self.sizes
+
+    @cached_property
+    def bits(self) -> Bits:
+        """(S, words): a bit per class."""
+        words = np.zeros((len(self.sizes), max(-(-len(self.classes) // 64), 1)), np.uint64)
+        word, bit = np.divmod(self.members, 64)
+        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
+        np.bitwise_or.at(words, (owner, word), np.uint64(1) << bit.astype(np.uint64))
+        return words
+
+    def expanded(self, label: Integers) -> tuple[Integers, Integers]:
+        """The classes of each of these labels: the position of the label, and the class."""
+        sizes = self.sizes[label]
+        position = np.repeat(np.arange(len(label)), sizes)
+        nth = np.arange(len(position)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return position, self.members[self.starts[label][position] + nth]
+
+
+def open_sets(
+    log: Any,
+    separator: str | None,
+    by: Any = None,
+    classes: Sequence[Any] | None = None,
+    **options: Any,
+) -> tuple[Rounds, Grouping, LabelSets]:
+    """The rounds of a log whose labels are sets of classes (each distinct set is one label there)."""
+    if isinstance(log, Partitioned):
+        rounds, grouping = open_groups(log, by, **options)
+        dtype, between = rounds.book.classes.dtype, separator
+    else:
+        rows = open_frame(log, "the log")
+        dtype, between = rows.collect_schema().get("label", pl.String()), separator
+        if is_nested(dtype):
+            rows, between = rows.with_columns(as_text(pl.col("label"), dtype)), UNIT
+        rounds, grouping = open_groups(rows, by, **options)
+    between = checked_separator(dtype, between)
+    sets = read_sets(rounds.book.classes, between, inner_dtype(dtype), classes)
+    return rounds, grouping, sets
+
+
+def is_nested(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, (pl.List, pl.Array))
+
+
+def inner_dtype(dtype: pl.DataType) -> pl.DataType:
+    """The type of the classes."""
+    inner = dtype.inner if isinstance(dtype, (pl.List, pl.Array)) else pl.String
+    return inner() if isinstance(inner, type) else inner
+
+
+def as_text(label: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Lists as text: the same for lists of the same classes."""
+    lists = label.arr.to_list() if isinstance(dtype, pl.Array) else label
+    return (
+        lists.cast(pl.List(pl.String)).list.drop_nulls().list.unique().list.sort().list.join(UNIT)
+    )
+
+
+def checked_separator(dtype: pl.DataType, separator: str | None) -> str:
+    """The separator, if labels of this type can be sets."""
+    is_text = dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
+    if not is_nested(dtype) and not is_text:
+        raise AnnotationError(
+            f"column 'label' of the log is {dtype}; a set of classes is a list, or text with a separator."
+        )
+    if not separator:
+        raise AnnotationError(
+            "column 'label' of the log is text; say what stands between the classes of a set: separator=';'."
+        )
+    return separator
+
+
+def read_sets(
+    labels: pl.Series, separator: str, dtype: pl.DataType, declared: Sequence[Any] | None = None
+) -> LabelSets:
+    """The sets behind labels; their classes are those declared, else those that occur, sorted."""
+    parts = labels.cast(pl.String).alias("label").to_frame().with_row_index("set").lazy()
+    names = pl.col("label").str.split(separator)
+    members = parts.with_columns(names).explode("label", empty_as_null=False, keep_nulls=False)
+    members = members.with_columns(pl.col("label").str.strip_chars()).filter(pl.col("label") != "")
+    frame = members.unique().collect()
+    classes = _classes(frame["label"].unique(), dtype, declared)
+    codes = frame.with_columns(_codes(frame["label"], classes))
+    if codes["code"].null_count():
+        unknown = codes.filter(pl.col("code").is_null())["label"].unique().sort().to_list()
+        raise AnnotationError(
+            f"column 'label' of the log has classes that are not declared: {shown(unknown)}. Add them to "
+            "classes=, or filter them out."
+        )
+    codes = codes.sort("set", "code")
+    sizes = np.bincount(codes["set"].to_numpy(), minlength=len(labels))
+    return LabelSets(classes, sizes, codes["code"].to_numpy().astype(np.int64))
+
+
+def _classes(names: pl.Series, dtype: pl.DataType, declared: Sequence[Any] | None) -> pl.Series:
+    if declared is not None:
+        return named_classes(tuple(class_names(list(declared))), dtype)
+    return named_classes(tuple(names.to_list()), dtype).sort()
+
+
+def _codes(names: pl.Series, classes: pl.Series) -> pl.Series:
+    known = pl.Enum(class_names(classes.to_list()))
+    return names.cast(known, strict=False).to_physical().alias("code")
+
+
+# --- how much sets agree ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SetWeights(Weights):
+    """w of pairs of sets, by their codes."""
+
+    sets: LabelSets
+    distance: Distance
+
+    @property
+    def total(self) -> float:
+        return float(sum(w.sum() for _, w in self._rows()))
+
+    def times(self, v: Floats) -> Floats:
+        found = np.empty_like(v)
+        for rows, w in self._rows():
+            found[..., rows] = v @ w.T
+        return found
+
+    def at_entries(self, units: Units) -> Floats:
+        found = units.votes.astype(np.float64)
+        for i, j in pairs_in_blocks(units.lengths):
+            w = self.between(units.label[i], units.label[j])
+            found += np.bincount(i, w * units.votes[j], len(found))
+            found += np.bincount(j, w * units.votes[i], len(found))
+        return found
+
+    def between(self, k: Integers, j: Integers) -> Floats:
+        bits, sizes = self.sets.bits, self.sets.sizes
+        return similarity(shared_bits(bits[k], bits[j]), sizes[k], sizes[j], self.distance)
+
+    def _rows(self) -> Iterator[tuple[slice, Floats]]:
+        """The rows of the table of w, some at a time."""
+        bits, sizes = self.sets.bits, self.sets.sizes
+        step = max(CELLS // bits.size, 1)
+        for at in range(0, len(sizes), step):
+            rows = slice(at, at + step)
+            shared = shared_bits(bits[rows, None], bits[None])
+            yield rows, similarity(shared, sizes[rows, None], sizes[None], self.distance)
+
+
+def shared_bits(a: Bits, b: Bits) -> Integers:
+    """|A and B|."""
+    count: Integers = np.bitwise_count(a & b).sum(axis=-1, dtype=np.int64)
+    return count
+
+
+def similarity(shared: Integers, a: Integers, b: Integers, distance: Distance) -> Floats:
+    """w of sets with `shared` classes in common and a and b in all."""
+    either = a + b - shared
+    J: Floats = np.where(either > 0, shared / np.maximum(either, 1), 1.0)
+    equal = shared == either
+    if distance == "nominal":
+        return np.where(equal, 1.0, 0.0)
+    if distance == "jaccard":
+        return J
+    M = np.where(equal, 1, np.where(shared == np.minimum(a, b), 2 / 3, 1 / 3))
+    masi: Floats = J * M
+    return masi
+
+
+@dataclass(frozen=True)
+class SetScales(Scales):
+    """The same weights for every coefficient."""
+
+    def of(self, coefficient: str) -> Weights:
+        return self.weights
+
+    def metric(self, units: Units) -> Weights:
+        return self.weights
