@@ -31,6 +31,13 @@ from polars_crowd.findings import check_annotations
 from polars_crowd.log import scan_annotations
 from polars_crowd.pred_probs import scan_pred_probs
 from polars_crowd.store import AnnotationStore
+from polars_crowd.truth import (
+    TruthInference,
+    dawid_skene,
+    ibcc,
+    one_coin_dawid_skene,
+    zencrowd,
+)
 from polars_crowd.votes import majority_vote
 from polars_crowd.wide import from_wide, to_wide
 
@@ -45,6 +52,7 @@ __all__ = [
     "Crowdlab",
     "PartitionError",
     "StoreError",
+    "TruthInference",
     "activelab",
     "agreement",
     "agreement_difference",
@@ -54,19 +62,23 @@ __all__ = [
     "conger_kappa",
     "crowdlab",
     "datasets",
+    "dawid_skene",
     "fleiss_kappa",
     "from_wide",
     "gwet_ac1",
     "gwet_ac2",
+    "ibcc",
     "icc",
     "krippendorff_alpha",
     "light_kappa",
     "majority_vote",
     "next_batch",
+    "one_coin_dawid_skene",
     "percent_agreement",
     "scan_annotations",
     "scan_pred_probs",
     "scott_pi",
     "simulate",
     "to_wide",
+    "zencrowd",
 ]
