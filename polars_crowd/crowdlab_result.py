@@ -46,8 +46,8 @@ class Crowdlab:
         for further consensus methods the first three with the method as suffix. One row per example,
         sorted by example.
     annotations : LazyFrame
-        `example, annotator, label, label_quality_score`, then the log's other columns. One row per
-        annotation, sorted by the first three.
+        `example, annotator, label, label_quality_score`, then the log's other columns (an earlier
+        score gives way). One row per annotation, sorted by the first three.
     annotators : DataFrame
         `annotator, annotator_quality, agreement_with_consensus, worst_class, num_examples_labeled,
         annotator_weight`, the worst annotator first.
@@ -227,7 +227,7 @@ def consensus_quality(
 
 
 def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.LazyFrame:
-    """The annotations of a partition, with the log's other columns."""
+    """The annotations of a partition, with the log's other columns but an earlier score of theirs."""
     run = part.runs
     named = run.rows.lazy().select(
         example=pl.lit(run.of_votes(run.examples["example"])).gather("vote"),
@@ -235,9 +235,10 @@ def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.Lazy
         label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
         label_quality_score=_row_quality(part, main(found), scoring),
     )
-    if not run.extra.collect_schema():
+    others = run.extra.drop("label_quality_score", strict=False)
+    if not others.collect_schema():
         return named
-    return pl.concat([named, run.extra], how="horizontal")
+    return pl.concat([named, others], how="horizontal")
 
 
 def _row_quality(part: Partition, consensus: Consensus, scoring: Scoring) -> pl.Expr:

@@ -11,6 +11,7 @@ from polars_crowd.checks import no_annotations, single_annotations
 from polars_crowd.errors import SHOWN
 from polars_crowd.log import LOG_COLUMNS, is_labelled, open_rows
 from polars_crowd.pred_probs import class_names
+from polars_crowd.store import AnnotationStore
 
 FINDINGS: dict[str, pl.DataType] = {
     "finding": pl.String(),
@@ -28,7 +29,8 @@ def check_annotations(log: Any, *, classes: Sequence[Any] | None = None) -> pl.D
     Parameters
     ----------
     log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`.
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`; or
+        an `AnnotationStore`.
     classes
         The classes that a label may have, if they are known; an Enum label brings its own.
 
@@ -69,7 +71,8 @@ def check_annotations(log: Any, *, classes: Sequence[Any] | None = None) -> pl.D
     │ annotators who give one label ┆ note     ┆ 1     ┆ ["b"]     │
     └───────────────────────────────┴──────────┴───────┴───────────┘
     """
-    given = open_rows(log).select(LOG_COLUMNS)
+    stored = log.scan_annotations() if isinstance(log, AnnotationStore) else log
+    given = open_rows(stored).select(LOG_COLUMNS)
     labelled = is_labelled(given.collect_schema()["label"])
     unlabelled = _unlabelled(given.filter(~labelled))
     rows = given.filter(labelled)

@@ -256,6 +256,15 @@ def test_findings_come_from_any_source(tmp_path: Any) -> None:
     assert_frame_equal(log.crowd.check_annotations(), expected)  # type: ignore[attr-defined]
 
 
+def test_findings_of_a_store(tmp_path: Any) -> None:
+    more = pl.DataFrame({"example": [7, 8, 9], "annotator": "lone", "label": "x"})
+    log = pl.concat([LOG, more])
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    expected = pc.check_annotations(log)
+    assert expected.height == 3
+    assert_frame_equal(pc.check_annotations(store), expected)
+
+
 def test_findings_do_not_depend_on_the_order_of_rows() -> None:
     log = odd_log()
     shuffled = log.sample(fraction=1, shuffle=True, seed=2)

@@ -113,6 +113,15 @@ def test_how_the_log_is_cut_into_parts_does_not_matter(
     assert_same_answer(answer(parts, case.pred_probs, given_options), expected)
 
 
+def test_results_may_be_the_log_of_another_run() -> None:
+    """An earlier label_quality_score gives way to the new one; other columns stay."""
+    data = pc.datasets.tutorial()
+    first = pc.crowdlab(data.log.with_columns(seconds=1.5), data.pred_probs).annotations.collect()
+    again = pc.crowdlab(first, data.pred_probs).annotations.collect()
+    assert again.columns == ["example", "annotator", "label", "label_quality_score", "seconds"]
+    assert_same(again, first)
+
+
 # --- names -----------------------------------------------------------------------------------------
 
 
