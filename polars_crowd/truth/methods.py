@@ -1,0 +1,31 @@
+"""The methods of truth inference for classes, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from polars_crowd.errors import shown
+from polars_crowd.truth.dawid_skene import dawid_skene
+from polars_crowd.truth.ibcc import ibcc
+from polars_crowd.truth.one_coin import one_coin_dawid_skene
+from polars_crowd.truth.zencrowd import zencrowd
+
+Method = Callable[..., Any]
+
+MAJORITY_VOTE = "majority_vote"
+METHODS: dict[str, Method] = {
+    "one_coin_dawid_skene": one_coin_dawid_skene,
+    "zencrowd": zencrowd,
+    "dawid_skene": dawid_skene,
+    "ibcc": ibcc,
+}
+"""All but the majority vote."""
+
+
+def method_named(name: str) -> Method:
+    """The method of a name, written with _ or -."""
+    found = METHODS.get(name.replace("-", "_"))
+    if found is None:
+        raise ValueError(f"method {name!r}; it must be one of {shown(list(METHODS), 20)}.")
+    return found
