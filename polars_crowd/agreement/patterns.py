@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from polars_crowd.agreement.grouping import Grouping, groups_of
@@ -210,6 +209,8 @@ def run_lengths(codes: NDArray[Any]) -> Integers:
 
 def encode(high: NDArray[Any], low: NDArray[Any], lengths: Integers) -> pl.Series:
     """The bytes of each unit's entries (high, low)."""
+    import pyarrow as pa  # not with the package, which is to import fast
+
     entries = (high.astype(np.uint64) << np.uint64(LOW)) | low.astype(np.uint64)
     ends = np.concatenate([[0], np.cumsum(lengths)]) * entries.itemsize
     buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(entries)]
