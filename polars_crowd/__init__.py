@@ -38,6 +38,16 @@ from polars_crowd.truth import (
     one_coin_dawid_skene,
     zencrowd,
 )
+from polars_crowd.truth.averages import mean_truth, median_truth
+from polars_crowd.truth.bradley_terry import bradley_terry
+from polars_crowd.truth.catd import catd
+from polars_crowd.truth.compare import MethodComparison, compare
+from polars_crowd.truth.comparisons import scan_comparisons
+from polars_crowd.truth.crh import crh
+from polars_crowd.truth.crowd_bradley_terry import crowd_bradley_terry
+from polars_crowd.truth.gaussian import gaussian_truth
+from polars_crowd.truth.numeric_result import NumericTruth
+from polars_crowd.truth.preferences import Preferences
 from polars_crowd.votes import majority_vote
 from polars_crowd.wide import from_wide, to_wide
 
@@ -50,21 +60,30 @@ __all__ = [
     "AnnotationStore",
     "AnnotationWarning",
     "Crowdlab",
+    "MethodComparison",
+    "NumericTruth",
     "PartitionError",
+    "Preferences",
     "StoreError",
     "TruthInference",
     "activelab",
     "agreement",
     "agreement_difference",
+    "bradley_terry",
     "brennan_prediger",
+    "catd",
     "check_annotations",
     "cohen_kappa",
+    "compare",
     "conger_kappa",
+    "crh",
+    "crowd_bradley_terry",
     "crowdlab",
     "datasets",
     "dawid_skene",
     "fleiss_kappa",
     "from_wide",
+    "gaussian_truth",
     "gwet_ac1",
     "gwet_ac2",
     "ibcc",
@@ -72,10 +91,13 @@ __all__ = [
     "krippendorff_alpha",
     "light_kappa",
     "majority_vote",
+    "mean_truth",
+    "median_truth",
     "next_batch",
     "one_coin_dawid_skene",
     "percent_agreement",
     "scan_annotations",
+    "scan_comparisons",
     "scan_pred_probs",
     "scott_pi",
     "simulate",
