@@ -349,6 +349,18 @@ def test_labels_to_begin_with() -> None:
         assert found["consensus_label"].to_list() == begin.tolist()
 
 
+def test_an_earlier_fit_with_other_options_is_only_where_to_begin() -> None:
+    data = simulated()
+    strong = dawid_skene(data.log, smoothing=5.0)
+    fit = dawid_skene(data.log, init=strong, tol=1e-10, max_iter=1000)
+    assert_never_lower(fit)
+    np.testing.assert_allclose(
+        fit.trace[-1], dawid_skene(data.log, tol=1e-10, max_iter=1000).trace[-1], rtol=1e-7
+    )
+    with_model = dawid_skene(data.log, data.pred_probs, init=strong)
+    assert_never_lower(with_model)
+
+
 def test_fits_that_cannot_be_begun_at() -> None:
     fit = quiet(dawid_skene, LOG)
     with pytest.raises(ValueError, match="is a fit of Dawid-Skene; IBCC can begin at its own"):
@@ -485,8 +497,10 @@ def bundled(name: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 def test_not_converged_is_said() -> None:
     data = simulated()
-    with pytest.warns(pc.AnnotationWarning, match="not converged after 2 iterations.*max_iter"):
+    message = r"not converged after 2 iterations.*max_iter"
+    with pytest.warns(pc.AnnotationWarning, match=message) as record:
         fit = dawid_skene(data.log, max_iter=2)
+    assert record[0].filename == __file__
     assert (fit.converged, fit.n_iter) == (False, 2)
     assert "2 iterations, not converged" in repr(fit)
 

@@ -24,6 +24,8 @@ Ints = NDArray[np.intp]
 
 BLOCK_ROWS = 1 << 16
 """About how many annotations a block has; more where there are more sums than that."""
+BLOCK_CELLS = 1 << 24
+"""But no more than this many, times the number of classes."""
 UNKNOWN = -1
 
 
@@ -156,7 +158,7 @@ def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterato
     """The blocks of a partition; `sums` is how many sums each of them is added to."""
     runs = part.runs
     bounds = part.once("truth_bounds", lambda: _bounds(runs), runs)
-    size = max(BLOCK_ROWS, sums)
+    size = max(BLOCK_ROWS, min(sums, BLOCK_CELLS // runs.n_classes))
     first = 0
     while first < runs.examples.height:
         full = int(np.searchsorted(bounds.rows, bounds.rows[first] + size, side="right")) - 1

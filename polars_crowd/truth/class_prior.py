@@ -167,6 +167,13 @@ class ClassPrior:
             ),
         )
 
+    def begun_at(self, other: ClassPrior) -> ClassPrior:
+        """This prior, with what another one found out already."""
+        found = replace(self, classes=other.classes)
+        if len(other.sources) != len(self.sources):
+            return found
+        return replace(found, sources=other.sources, temperatures=other.temperatures)
+
     def in_order(self, order: NDArray[np.intp]) -> ClassPrior:
         """The prior after class order[k] became class k."""
         return replace(self, classes=self.classes[order])

@@ -21,9 +21,10 @@ theta[j,k,:] and pi have a Dirichlet(1 + b) prior: b pseudo-counts per label, `s
 Counts from the past (`prior=`) are added to b[j,k,l]. A known label holds T[i] at one class. With pred_probs
 the prior of example i is a mixture of pi and the models' probabilities (`truth.class_prior`).
 
-**Which class is which.** Renaming the classes inside theta and pi leaves the objective as it is. The fit
-begins at the majority vote, which names them. Should the names have been exchanged on the way, so that two
-classes agree better with the labels of all annotators when they change names, they do.
+**Which class is which.** Renaming the classes inside theta and pi leaves the objective as it is. What names
+them is where the fit begins, and known labels, past counts or a model. A fit that has nothing but the
+majority vote to go by looks at the end whether two classes have exchanged their names on the way, so that
+both agree better with the labels of all annotators under the other name; then they get them back.
 
 References
 ----------
@@ -153,7 +154,9 @@ def dawid_skene(
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.dawid_skene)`).
+    See the formulas at the head of this module (`help(polars_crowd.truth.dawid_skene)`). An iteration takes
+    time in proportion to annotations x classes; the confusion matrices take 8 M K^2 bytes a few times over,
+    so that for hundreds of classes `one_coin_dawid_skene` is the method.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     start = first_parameters(first, rounds, model, log, options.init)
     steps = steps_of(rounds, model, known, log)
     params, sums, iterations = iterate(steps, start, max_iter=options.max_iter, tol=options.tol)
-    if known.gold is None and not rounds.n_models:
+    if isinstance(options.init, str) and known.gold is None and not rounds.n_models:
         params = with_classes_in_place(model, params)
     warn_of_iterations(iterations, options)
     warn_of_lost_classes(model, sums, first, log)
@@ -136,9 +136,11 @@ def first_parameters(
     sums: Sums, rounds: Rounds, model: Model, log: LogSize, init: Any
 ) -> Parameters:
     """The parameters of the first iteration: from the votes, or from an earlier fit."""
+    classes = first_class_prior(sums, rounds, model)
     if isinstance(init, TruthInference):
-        return init.parameters_for(rounds, model)
-    return Parameters(model.start(sums, log), first_class_prior(sums, rounds, model))
+        found = init.parameters_for(rounds, model)
+        return Parameters(found.skills, classes.begun_at(found.classes))
+    return Parameters(model.start(sums, log), classes)
 
 
 def first_class_prior(sums: Sums, rounds: Rounds, model: Model) -> ClassPrior:
@@ -217,7 +219,7 @@ def warn_of_few_annotations(first: Sums, log: LogSize) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, AnnotationWarning, stacklevel=5)
+    warnings.warn(message, AnnotationWarning, stacklevel=6)
 
 
 __all__ = ["Steps", "fit", "fit_rounds", "gained_little", "iterate"]

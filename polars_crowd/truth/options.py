@@ -27,7 +27,7 @@ class Options:
 
     pred_probs: Any = None
     gold: Any = None
-    init: Any = None
+    init: Any = "majority_vote"
     classes: Sequence[Any] | None = None
     duplicates: Duplicates = "error"
     max_iter: int = 100
