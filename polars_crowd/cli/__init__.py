@@ -18,6 +18,7 @@ COMMANDS = (
     "demo",
     "check",
     "consensus",
+    "agreement",
 )
 
 EXTRA = ("typer", "rich")

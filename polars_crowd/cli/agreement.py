@@ -1,0 +1,230 @@
+"""`polars-crowd agreement`: how far annotators agree, as a table or for a program, with a bar to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import polars as pl
+import typer
+
+from polars_crowd.agreement import agreement as agreement_of
+from polars_crowd.agreement.request import ALL, DEFAULT, KNOWN, Interval, Level
+from polars_crowd.agreement.weights import WeightName
+from polars_crowd.cli import common
+from polars_crowd.cli.common import open_log, progress, show, stdout, tell
+from polars_crowd.errors import shown
+from polars_crowd.store import AnnotationStore
+from polars_crowd.store.manifest import MANIFEST
+
+Output = Literal["table", "json", "csv"]
+
+NUMBERS = ("value", "ci_low", "ci_high", "n_examples", "n_annotators")
+"""What the table shows of the result; JSON and CSV have all."""
+
+By = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COL", help="A column of the log to group by. Repeat it for several."),
+]
+Coefficients = Annotated[
+    str | None,
+    typer.Option(metavar="A,B,C", help="The coefficients, or all.", show_default=False),
+]
+Weights = Annotated[WeightName, typer.Option(help="How much two classes agree.")]
+LevelOption = Annotated[Level, typer.Option(help="The level of measurement of alpha.")]
+Classes = Annotated[
+    str | None,
+    common.in_files("The classes in order, also those that nobody chose.", "A,B,C"),
+]
+IntervalOption = Annotated[Interval, typer.Option(help="How confidence intervals are made.")]
+Confidence = Annotated[float, typer.Option(metavar="SHARE", help="Of the confidence intervals.")]
+FailUnder = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=BAR",
+        help="End with exit code 1 if this coefficient is below the bar (or undefined) in any group, "
+        "such as alpha=0.67. Repeat it for several.",
+    ),
+]
+Format = Annotated[Output, typer.Option("--format", help="What is printed.")]
+
+
+@common.told()
+def agreement(
+    log: common.Log,
+    by: By = None,
+    coefficients: Coefficients = None,
+    weights: Weights = "identity",
+    level: LevelOption = "nominal",
+    interval: IntervalOption = "analytic",
+    confidence: Confidence = 0.95,
+    fail_under: FailUnder = None,
+    output: Format = "table",
+    executor: common.Executor = None,
+    example: common.Example = "example",
+    annotator: common.Annotator = "annotator",
+    label: common.Label = "label",
+    classes: Classes = None,
+    duplicates: common.Duplicates = "error",
+) -> None:
+    """Measure how far annotators agree beyond chance, with confidence intervals.
+
+    LOG may be a store. With --fail-under it guards a pipeline:
+    it ends with 1 where agreement is below the bar.
+
+    Examples:
+
+      polars-crowd agreement log.parquet
+
+      polars-crowd agreement log.csv --by language --coefficients fleiss,ac1
+
+      polars-crowd agreement log.csv --level ordinal --fail-under alpha=0.67
+
+      polars-crowd agreement log.parquet --coefficients all --format json
+    """
+    bars = [bar_of(text) for text in fail_under or ()]
+    chosen = chosen_coefficients(coefficients, [name for name, _ in bars])
+    options: dict[str, Any] = {
+        "by": by or None,
+        "weights": weights,
+        "level": level,
+        "interval": interval,
+        "confidence": confidence,
+    }
+    names = {"example": example, "annotator": annotator, "label": label}
+    store = store_at(log)
+    if executor and store is None:
+        raise typer.BadParameter("--executor: only for a store, whose partitions it works on.")
+    with progress() as step, common.executor_of(executor) as workers, common.reading(log):
+        step("comparing annotations")
+        options |= {"coefficients": chosen, "executor": workers}
+        if store is not None:
+            found = agreement_of(store, **options)
+        else:
+            order = common.class_list(classes)
+            options |= {"classes": order, "duplicates": duplicates}
+            found = agreement_of(open_log(log, **names), **options)
+    printed(found, output, by or [])
+    misses = list(missed(found, bars, by or []))
+    for miss in misses:
+        tell(miss)
+    if misses:
+        raise typer.Exit(1)
+
+
+def store_at(log: list[str]) -> AnnotationStore | None:
+    """The store that LOG is, if it is one."""
+    if len(log) == 1 and (Path(log[0]) / MANIFEST).is_file():
+        return AnnotationStore.open(log[0])
+    return None
+
+
+# --- coefficients and bars ------------------------------------------------------------------------
+
+
+def bar_of(text: str) -> tuple[str, float]:
+    """A bar from the command line.
+
+    >>> bar_of("alpha=0.67")
+    ('krippendorff_alpha', 0.67)
+    """
+    name, _, bar = text.partition("=")
+    try:
+        value = float(bar)
+    except ValueError:
+        raise typer.BadParameter(
+            f"--fail-under {text}: it must be NAME=BAR, such as alpha=0.67."
+        ) from None
+    return named(name.strip()), value
+
+
+def named(name: str) -> str:
+    """The coefficient of this name, or the only one with this word in its name.
+
+    >>> named("ac1"), named("fleiss"), named("icc(A,1)")
+    ('gwet_ac1', 'fleiss_kappa', 'icc(A,1)')
+    """
+    if name in KNOWN:
+        return name
+    found = [c for c in ALL if name in c.split("_")]
+    if len(found) == 1:
+        return found[0]
+    among = shown(found or list(KNOWN), 20)
+    raise typer.BadParameter(f"coefficient {name!r} is not one of {among}.")
+
+
+def chosen_coefficients(text: str | None, barred: Sequence[str]) -> list[str]:
+    """What --coefficients asks for, and what has a bar.
+
+    >>> chosen_coefficients("ac1, alpha", ["fleiss_kappa"])
+    ['gwet_ac1', 'krippendorff_alpha', 'fleiss_kappa']
+    """
+    if text is None:
+        asked = list(DEFAULT)
+    elif text.strip() == "all":
+        asked = list(ALL)
+    else:
+        asked = [named(name) for name in coefficient_names(text)]
+    return list(dict.fromkeys([*asked, *barred]))
+
+
+def coefficient_names(text: str) -> list[str]:
+    """Names between commas; those of the ICC have commas of their own.
+
+    >>> coefficient_names("alpha, icc(A,1),icc(k)")
+    ['alpha', 'icc(A,1)', 'icc(k)']
+    """
+    names: list[str] = []
+    for part in text.split(","):
+        if names and names[-1].count("(") > names[-1].count(")"):
+            names[-1] += f",{part.strip()}"
+        else:
+            names.append(part.strip())
+    return names
+
+
+def missed(
+    found: pl.DataFrame, bars: Sequence[tuple[str, float]], by: Sequence[str]
+) -> Iterator[str]:
+    """What is below its bar, a message each."""
+    for name, bar in bars:
+        below = found.filter(coefficient=name).filter(~pl.col("value").ge(bar).fill_null(False))
+        for row in below.iter_rows(named=True):
+            if row["value"] is None:
+                yield f"{name}{place(row, by)} is undefined: {row['reason']}"
+            else:
+                yield f"{name}{place(row, by)} is {row['value']:.4f}, below {bar:g}"
+
+
+def place(row: Mapping[str, Any], by: Sequence[str]) -> str:
+    """Its group, if there are any."""
+    where = ", ".join(f"{column}={row[column]}" for column in by)
+    return f" ({where})" if where else ""
+
+
+# --- output ---------------------------------------------------------------------------------------
+
+
+def printed(found: pl.DataFrame, output: Output, by: Sequence[str]) -> None:
+    if output == "json":
+        typer.echo(found.write_json())
+    elif output == "csv":
+        typer.echo(found.write_csv(), nl=False)
+    else:
+        console = stdout()
+        show(console, "Agreement", found.select(*by, "coefficient", *NUMBERS))
+        for note in notes(found, by):
+            console.print(note, soft_wrap=True)
+
+
+def notes(found: pl.DataFrame, by: Sequence[str]) -> list[str]:
+    """Reasons and warnings, each once."""
+    rows = found.iter_rows(named=True)
+    lines = [
+        f"{row['coefficient'] if kind == 'reason' else kind}{place(row, by)}: {row[kind]}"
+        for row in rows
+        for kind in ("reason", "warning")
+        if row[kind] is not None
+    ]
+    return list(dict.fromkeys(lines))
