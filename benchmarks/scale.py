@@ -1,7 +1,8 @@
 """Logs larger than memory: an AnnotationStore of 1M, 10M and 100M annotations, in bounded memory.
 
 Data are made in chunks and streamed into a store, never held whole. Printed are wall and CPU seconds and
-the peak memory of majority vote and CROWDLAB, how time grows with rows, and CROWDLAB in memory beside it.
+the peak memory of majority vote, CROWDLAB and Dawid-Skene, how time grows with rows, CROWDLAB in memory
+beside it, and what an iteration of Dawid-Skene takes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import math
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ CHUNK = 1_000_000
 """Examples made at a time."""
 ROWS_PER_ANNOTATOR = 1_000
 IN_MEMORY = 10_000_000
+ITERATIONS = {"Dawid-Skene, 1 iteration": 1, "Dawid-Skene, 5 iterations": 5}
 BYTES_PER_ROW = 60
 """Disk for data, store and results."""
 SPREAD = 2_654_435_761
@@ -100,6 +104,18 @@ def crowdlab(store: str, into: str) -> Job:
     return Job(lambda: pc.crowdlab(opened, into=into))
 
 
+def dawid_skene(store: str, iterations: int) -> Job:
+    """So many iterations of Dawid-Skene on a store."""
+    opened = pc.AnnotationStore.open(store)
+
+    def run() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pc.AnnotationWarning)
+            pc.dawid_skene(opened, max_iter=iterations, tol=0.0)
+
+    return Job(run)
+
+
 def in_memory(folder: str, into: str) -> Job:
     """CROWDLAB of the same files in memory: all three tables, written."""
 
@@ -123,6 +139,9 @@ def measure_rows(root: Path, rows: int) -> dict[str, Measurement]:
         "majority vote": ("scale:majority", {"store": store, "into": str(folder / "majority")}),
         "CROWDLAB": ("scale:crowdlab", {"store": store, "into": str(folder / "crowdlab")}),
     }
+    for name, iterations in ITERATIONS.items():
+        arguments = {"store": store, "iterations": iterations}
+        calls[name] = ("scale:dawid_skene", arguments)
     if rows <= IN_MEMORY:
         into = {"folder": data, "into": str(folder / "memory")}
         calls["CROWDLAB in memory"] = ("scale:in_memory", into)
@@ -142,7 +161,14 @@ def report(results: Mapping[int, Mapping[str, Measurement]]) -> str:
         for name, m in found.items()
         if name != "make"
     ]
-    return "\n\n".join([markdown(header, lines), *slopes(results), *against_memory(results)])
+    return "\n\n".join(
+        [
+            markdown(header, lines),
+            *slopes(results),
+            *per_iteration(results),
+            *against_memory(results),
+        ]
+    )
 
 
 def slopes(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
@@ -151,10 +177,23 @@ def slopes(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
     return [
         f"{name}: CPU seconds grow as rows^{math.log(b.cpu / a.cpu) / math.log(big / small):.2f} "
         f"from {small:,} to {big:,}"
-        for small, big in zip(sizes, sizes[1:], strict=False)
+        for small, big in pairwise(sizes)
         for name in ("majority vote", "CROWDLAB")
         if (a := results[small][name]) and (b := results[big][name])
     ]
+
+
+def per_iteration(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
+    """What one more iteration takes."""
+    (first, few), (last, many) = ITERATIONS.items()
+    lines = []
+    for rows, found in results.items():
+        wall, cpu = found[last].wall - found[first].wall, found[last].cpu - found[first].cpu
+        lines.append(
+            f"Dawid-Skene of {rows:,}: {wall / (many - few):.2f} s and {cpu / (many - few):.2f} CPU seconds "
+            "an iteration"
+        )
+    return lines
 
 
 def against_memory(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
