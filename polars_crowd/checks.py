@@ -15,12 +15,17 @@ from polars_crowd.errors import AnnotationError, counted, rows_shown, shown
 Duplicates = Literal["error", "first", "last", "all"]
 
 
-def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFrame:
-    """The log with the first or last annotation of each (example, annotator), if so asked."""
+def check_duplicates(duplicates: str) -> None:
+    """What to do with duplicates must be one of these."""
     if duplicates not in get_args(Duplicates):
         raise ValueError(
             f"duplicates={duplicates!r}; it must be 'error', 'first', 'last' or 'all'."
         )
+
+
+def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFrame:
+    """The log with the first or last annotation of each (example, annotator), if so asked."""
+    check_duplicates(duplicates)
     if duplicates == "first" or duplicates == "last":
         return log.unique(["example", "annotator"], keep=duplicates, maintain_order=True)
     return log

@@ -19,15 +19,16 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd import checks
-from polars_crowd.checks import Duplicates
+from polars_crowd.checks import Duplicates, check_duplicates
 from polars_crowd.codes import Codebook, named_classes
-from polars_crowd.errors import AnnotationError, StoreError, counted, shown
+from polars_crowd.errors import AnnotationError, StoreError, counted
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.partitions import Handle, Partitioned
 from polars_crowd.pred_probs import PredProbs, open_models
 from polars_crowd.runs import classes_of
+from polars_crowd.store.blame import streaming
 from polars_crowd.store.build import Builder, check_columns
+from polars_crowd.store.fitting import check_labels, check_models, check_rows, in_columns_of
 from polars_crowd.store.manifest import (
     FILES,
     MANIFEST,
@@ -37,6 +38,7 @@ from polars_crowd.store.manifest import (
     check_files,
     checksum,
     read_manifest,
+    remove_abandoned,
     remove_strays,
     write_manifest,
     writing,
@@ -137,34 +139,44 @@ class AnnotationStore(Partitioned):
         """
         target = Path(path)
         _refuse_what_is_there(target)
-        rows = scan_annotations(log)
-        models = open_models(pred_probs, classes) if pred_probs is not None else []
-        is_ensemble = isinstance(pred_probs, (list, tuple))
-        size = _check_rows(rows)
-        manifest = Manifest(
-            rule=RULE,
-            rule_version=RULE_VERSION,
-            schema=_storable(rows.collect_schema()),
-            classes=_class_names(rows, models, classes),
-            models=len(models),
-            is_ensemble=is_ensemble,
-            annotators=None,
-            parts=(None,) * (partitions or _partitions_for(size, models)),
-        )
-        none = pl.Series("annotator", [], manifest.schema["annotator"])
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.{token_hex(4)}")
-        try:
-            builder = Builder(unfinished, manifest, none, duplicates, {}, progress)
-            write_manifest(unfinished, builder.build(rows, models))
-            unfinished.replace(target)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        check_duplicates(duplicates)
+        _check_partitions(partitions)
+        with streaming(target, log, pred_probs):
+            rows = scan_annotations(log)
+            models = open_models(pred_probs, classes) if pred_probs is not None else []
+            manifest = _empty(
+                rows, models, partitions, classes, isinstance(pred_probs, (list, tuple))
+            )
+            none = pl.Series("annotator", [], manifest.schema["annotator"])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(target)
+            unfinished = target.with_name(f".{target.name}.{token_hex(4)}")
+            try:
+                unfinished.mkdir()
+                with writing(unfinished):
+                    builder = Builder(unfinished, manifest, none, duplicates, {}, progress)
+                    write_manifest(unfinished, builder.build(rows, models))
+                _refuse_what_is_there(target)
+                unfinished.replace(target)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
         return cls.open(target)
 
     @classmethod
-    def open(cls, path: str | Path) -> AnnotationStore:
+    def open(cls, path: str | Path, *, check: bool = True) -> AnnotationStore:
         """The store in a directory.
+
+        Parameters
+        ----------
+        path
+            The directory.
+        check
+            Whether all files must be there, and of their size. Without it a damaged store can be opened,
+            to `verify` it.
+
+        Returns
+        -------
+        AnnotationStore
 
         Raises
         ------
@@ -179,7 +191,8 @@ class AnnotationStore(Partitioned):
                 f"{folder} is partitioned by the rule {manifest.rule!r}, version {manifest.rule_version}, "
                 "which this version does not know. Update polars_crowd."
             )
-        check_files(folder, manifest)
+        if check:
+            check_files(folder, manifest)
         return cls(folder, manifest)
 
     def append(
@@ -216,13 +229,12 @@ class AnnotationStore(Partitioned):
         """
         if log is None and pred_probs is None:
             raise ValueError("append needs a log, pred_probs or both.")
-        with writing(self.path):
-            self._manifest = read_manifest(self.path)
-            check_files(self.path, self._manifest)
-            remove_strays(self.path, self._manifest)
+        check_duplicates(duplicates)
+        with writing(self.path), streaming(self.path, log, pred_probs):
+            self._read_again()
             rows = None if log is None else self._fitting(scan_annotations(log))
-            if rows is not None:
-                _check_rows(rows)
+            models = self._fitting_models(pred_probs)
+            remove_strays(self.path, self._manifest)
             builder = Builder(
                 self.path,
                 self._manifest,
@@ -231,30 +243,22 @@ class AnnotationStore(Partitioned):
                 self._handles(""),
                 progress,
             )
-            manifest = builder.build(rows, self._fitting_models(pred_probs))
-            write_manifest(self.path, manifest)
-            self._manifest = manifest
+            write_manifest(self.path, builder.build(rows, models))
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """The store as it is now, whoever wrote it."""
+        self._manifest = read_manifest(self.path)
+        check_files(self.path, self._manifest)
         self.__dict__.pop("annotators", None)
 
     def _fitting(self, log: pl.LazyFrame) -> pl.LazyFrame:
         """The log in the store's columns and types."""
-        wanted, given = self._manifest.schema, log.collect_schema()
-        unknown = [name for name in given if name not in wanted]
-        if unknown:
-            raise AnnotationError(
-                f"the log has the columns {shown(unknown)}, which the store does not have. Drop them."
-            )
-        columns = []
-        for name, dtype in wanted.items():
-            if name not in given:
-                columns.append(pl.lit(None, dtype).alias(name))
-                continue
-            if not _same_kind(given[name], dtype):
-                raise AnnotationError(
-                    f"column {name!r} of the log is {given[name]}, in the store {dtype}. Cast it first."
-                )
-            columns.append(pl.col(name).cast(dtype))
-        return log.select(columns)
+        rows = in_columns_of(log, self._manifest.schema)
+        check_rows(rows)
+        if self.classes is not None:
+            check_labels(rows, self.classes)
+        return rows
 
     def _fitting_models(self, pred_probs: Any) -> list[PredProbs]:
         if pred_probs is None:
@@ -265,6 +269,7 @@ class AnnotationStore(Partitioned):
                 f"the store has the pred_probs of {counted(self._manifest.models, 'model')}, and "
                 f"{len(models)} are given. Give one for each, in the same order."
             )
+        check_models(models, self._manifest.schema["example"], self._manifest.classes)
         return models
 
     # --- looking ---
@@ -288,10 +293,13 @@ class AnnotationStore(Partitioned):
         names = self._manifest.classes or ()
         scans = [
             pl.concat(
-                handle.scan_probs().select(
-                    "example", **{n: model_column(m, k) for k, n in enumerate(names)}
-                )
-                for handle in self._handles("").values()
+                [
+                    handle.scan_probs().select(
+                        "example", **{n: model_column(m, k) for k, n in enumerate(names)}
+                    )
+                    for handle in self._handles("").values()
+                ],
+                how="vertical_relaxed",
             )
             for m in range(self._manifest.models)
         ]
@@ -438,21 +446,36 @@ def _refuse_what_is_there(path: Path) -> None:
         raise FileExistsError(f"{path} is there already. Choose a directory that is new or empty.")
 
 
-def _check_rows(log: pl.LazyFrame) -> int:
-    """How many annotations there are; null ids and none at all are errors."""
-    counts = log.select(pl.len(), pl.col("example", "annotator").null_count().name.prefix("null_"))
-    found = counts.collect().row(0, named=True)
-    if not found["len"]:
-        raise checks.no_annotations()
-    for column in ("example", "annotator"):
-        if found[f"null_{column}"]:
-            raise checks.null_ids(log, column)
-    return int(found["len"])
+def _check_partitions(partitions: int | None) -> None:
+    if partitions is not None and (not isinstance(partitions, int) or partitions < 1):
+        raise ValueError(f"partitions={partitions!r}; it must be a whole number, at least 1.")
 
 
-def _storable(schema: pl.Schema) -> pl.Schema:
+def _empty(
+    log: pl.LazyFrame,
+    models: Sequence[PredProbs],
+    partitions: int | None,
+    declared: Sequence[Any] | None,
+    is_ensemble: bool,
+) -> Manifest:
+    """The manifest of a store for this log and these models, before there is anything in it."""
+    schema = log.collect_schema()
     check_columns(schema)
-    return schema
+    size = check_rows(log)
+    names = _class_names(log, models, declared)
+    if names is not None and (models or declared is not None):
+        check_labels(log, named_classes(names, schema["label"]))
+    check_models(models, schema["example"], names)
+    return Manifest(
+        rule=RULE,
+        rule_version=RULE_VERSION,
+        schema=schema,
+        classes=names,
+        models=len(models),
+        is_ensemble=is_ensemble,
+        annotators=None,
+        parts=(None,) * (partitions or _partitions_for(size, models)),
+    )
 
 
 def _class_names(
@@ -470,15 +493,3 @@ def _class_names(
 def _partitions_for(n_rows: int, models: Sequence[PredProbs]) -> int:
     sizes = (int(probs.frame.select(pl.len()).collect().item()) for probs in models)
     return math.ceil(max(n_rows, *sizes, 1) / ROWS_PER_PARTITION)
-
-
-def _same_kind(given: pl.DataType, stored: pl.DataType) -> bool:
-    """Whether values of one type mean the same in the other."""
-    text = (pl.String, pl.Categorical, pl.Enum)
-    return (
-        given == stored
-        or given == pl.Null
-        or (given.is_numeric() and stored.is_numeric())
-        or (isinstance(given, text) and isinstance(stored, text))
-        or (given.is_temporal() and stored.is_temporal())
-    )

@@ -30,14 +30,16 @@ from polars_crowd.pred_probs import (
 from polars_crowd.progress import tracked
 from polars_crowd.results import write_whole
 from polars_crowd.runs import sort_runs
-from polars_crowd.store.manifest import FILES, File, Manifest, Part
+from polars_crowd.store.manifest import FILES, SPOOL, File, Manifest, Part
 from polars_crowd.store.rule import partition_of
-from polars_crowd.store.stored import POSITION, StoredPartition, model_column
+from polars_crowd.store.stored import ID, POSITION, StoredPartition, model_column
 from polars_crowd.values import sort_values
 
-RESERVED = (POSITION,)
 ORDER = "polars_crowd_order"
-"""Which row came first, where that decides between duplicates."""
+"""Which row came first, where an annotator labelled an example more than once."""
+PARTITION = "polars_crowd_partition"
+RESERVED = (POSITION, ID, ORDER, PARTITION)
+PAIR = ("example", "annotator")
 
 
 # --- spooling --------------------------------------------------------------------------------------
@@ -54,11 +56,9 @@ class Spool:
         """Stream a frame into a file per partition, by its column `example`."""
         target = pl.PartitionBy(
             self.path / name,
-            key=partition_of("example", example, self.n),
+            key=partition_of("example", example, self.n).alias(PARTITION),
             include_key=False,
-            file_path_provider=lambda args: (
-                f"{args.partition_keys['partition'].item()}/{args.index_in_partition}.parquet"
-            ),
+            file_path_provider=_spool_file,
             approximate_bytes_per_file=None,
         )
         frame.sink_parquet(target, mkdir=True, compression="lz4")
@@ -75,12 +75,12 @@ class Spool:
 
 
 def _spool_file(args: Any) -> str:
-    return f"{args.partition_keys['partition'].item()}/{args.index_in_partition}.parquet"
+    return f"{args.partition_keys[PARTITION].item()}/{args.index_in_partition}.parquet"
 
 
 @contextmanager
 def spooling(store: Path, n: int) -> Iterator[Spool]:
-    path = store / f".spool-{token_hex(4)}"
+    path = store / f"{SPOOL}{token_hex(4)}"
     try:
         yield Spool(path, n)
     finally:
@@ -118,12 +118,24 @@ class Builder:
             touched = spool.touched(names)
             built = (self._part(i, spool, models) for i in touched)
             done = tracked(built, "partitions", len(touched), self.progress)
-            parts = dict(zip(touched, done, strict=True))
+            try:
+                parts = dict(zip(touched, done, strict=True))
+            except AnnotationError:
+                self._refuse_repeated(spool)
+                raise
         return self.manifest.with_parts(parts, self._write_annotators())
 
     @property
     def _needs_order(self) -> bool:
-        return self.duplicates in ("first", "last")
+        return self.duplicates != "error"
+
+    def _refuse_repeated(self, spool: Spool) -> None:
+        """The error about duplicates, if there are any: counted in all partitions."""
+        if self.duplicates == "error":
+            touched = spool.touched(["log"])
+            rows = [repeated(self._stored(i), self._coming(i, spool)) for i in touched]
+            if any(found.height for found in rows):
+                raise checks.duplicate_annotations(pl.concat(rows).lazy()) from None
 
     def _part(self, number: int, spool: Spool, models: Sequence[PredProbs]) -> Part:
         log = self._log(number, spool)
@@ -134,7 +146,7 @@ class Builder:
             annotations, examples = self._no_annotations()
         else:
             self._learn_annotators(log)
-            annotations, examples = self._sorted(log)
+            annotations, examples = self._sorted(log, number)
         n = examples.height
         examples = with_probabilities(examples, probs, self.manifest.classes or ())
         return Part(
@@ -145,19 +157,32 @@ class Builder:
 
     # --- what a partition is made of ---
 
-    def _log(self, number: int, spool: Spool) -> pl.LazyFrame | None:
-        """The rows of the store, then those that come in."""
-        names = list(self.manifest.schema)
-        stored = None
-        if number in self.handles and self.handles[number].annotated:
-            stored = self.handles[number].scan(names[len(LOG_COLUMNS) :])
+    def _stored(self, number: int) -> pl.LazyFrame | None:
+        """The rows of the store."""
+        if number not in self.handles or not self.handles[number].annotated:
+            return None
+        return self.handles[number].scan(list(self.manifest.schema)[len(LOG_COLUMNS) :])
+
+    def _coming(self, number: int, spool: Spool) -> pl.LazyFrame | None:
+        """The rows that come in."""
         coming = spool.scan("log", number)
         if coming is not None and self._needs_order:
             coming = coming.sort(ORDER)
-        if coming is None:
-            return stored
-        coming = coming.select(names)
-        return coming if stored is None else pl.concat([stored, coming])
+        return None if coming is None else coming.select(list(self.manifest.schema))
+
+    def _log(self, number: int, spool: Spool) -> pl.LazyFrame | None:
+        """Both together; where an (example, annotator) comes again, as `duplicates` says."""
+        stored, coming = self._stored(number), self._coming(number, spool)
+        if stored is None or coming is None:
+            return stored if coming is None else coming
+        coming = checks.without_duplicates(coming, self.duplicates)
+        if self.duplicates == "first":
+            coming = coming.join(stored, on=PAIR, how="anti", maintain_order="left")
+        elif self.duplicates == "last":
+            stored = stored.join(coming, on=PAIR, how="anti", maintain_order="left")
+        elif self.duplicates == "error" and repeated(stored, coming).height:
+            self._refuse_repeated(spool)
+        return pl.concat([stored, coming])
 
     def _probs(self, number: int, spool: Spool, m: int, model: PredProbs) -> PredProbs:
         """The probabilities that come in, and the store's for the examples that have none of these."""
@@ -170,7 +195,7 @@ class Builder:
         given = PredProbs(coming, model.names, model.is_array)
         if stored is None:
             return given
-        wide = as_columns(given)
+        wide = as_columns(given).select("example", *stored.names)
         rest = stored.frame.join(wide, on="example", how="anti")
         return PredProbs(pl.concat([wide, rest], how="vertical_relaxed"), stored.names)
 
@@ -191,14 +216,15 @@ class Builder:
         new = found.filter(~found.is_in(self.annotators.implode())).sort()
         self.annotators = pl.concat([self.annotators, new])
 
-    def _sorted(self, log: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _sorted(self, log: pl.LazyFrame, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        duplicates = "all" if number in self.handles else self.duplicates
         if self.manifest.classes is None:
-            return self._sorted_values(log)
+            return self._sorted_values(log, duplicates)
         label = self.manifest.schema["label"]
         book = Codebook(
             named_classes(self.manifest.classes, label), self.manifest.classes, self.annotators
         )
-        runs = sort_runs(log, duplicates=self.duplicates, book=book)
+        runs = sort_runs(log, duplicates=duplicates, book=book)
         rows = runs.rows.lazy().select(
             pl.lit(runs.votes["example"]).gather("vote").alias(POSITION),
             "annotator",
@@ -206,18 +232,21 @@ class Builder:
         )
         return pl.concat([rows, runs.extra], how="horizontal").collect(), runs.examples
 
-    def _sorted_values(self, log: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _sorted_values(
+        self, log: pl.LazyFrame, duplicates: Duplicates
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         values = sort_values(
-            log.select(LOG_COLUMNS), duplicates=self.duplicates, annotators=self.annotators
+            log.select(LOG_COLUMNS), duplicates=duplicates, annotators=self.annotators
         )
-        codes = pl.DataFrame({"annotator": values.annotators}).with_row_index("code")
+        codes = pl.DataFrame({"annotator": values.annotators}).with_row_index(ID)
         ids = values.examples.select("example").with_row_index(POSITION)
-        rows = checks.without_duplicates(log, self.duplicates)
-        rows = rows.join(codes.lazy(), on="annotator").join(ids.lazy(), on="example")
-        annotations = rows.sort(POSITION, "label", "code").select(
+        rows = checks.without_duplicates(log, duplicates)
+        rows = rows.join(codes.lazy(), on="annotator", maintain_order="left")
+        rows = rows.join(ids.lazy(), on="example", maintain_order="left")
+        annotations = rows.sort(POSITION, "label", ID, maintain_order=True).select(
             POSITION,
-            pl.col("code").alias("annotator"),
-            pl.exclude("example", "annotator", "code", POSITION),
+            pl.col(ID).alias("annotator"),
+            pl.exclude("example", "annotator", ID, POSITION),
         )
         return annotations.collect(), values.examples
 
@@ -240,6 +269,16 @@ class Builder:
         return self._write("annotators", self.annotators.alias("annotator").to_frame())
 
 
+def repeated(stored: pl.LazyFrame | None, coming: pl.LazyFrame | None) -> pl.DataFrame:
+    """The annotations of each (example, annotator) that comes more than once, or again."""
+    assert coming is not None
+    rows = coming.select(LOG_COLUMNS)
+    if stored is not None:
+        known = stored.select(LOG_COLUMNS).join(rows, on=PAIR, how="semi")
+        rows = pl.concat([known, rows])
+    return rows.filter(pl.len().over(PAIR) > 1).collect()
+
+
 def with_probabilities(
     annotated: pl.DataFrame, models: Sequence[PredProbs], names: tuple[str, ...]
 ) -> pl.DataFrame:
@@ -250,8 +289,11 @@ def with_probabilities(
     columns = []
     for m, probs in enumerate(models):
         matrices = [
-            read_probabilities(probs, ids, names)
-            for ids in (annotated["example"], rest)
+            read_probabilities(probs, ids, names, kind=kind)
+            for ids, kind in (
+                (annotated["example"], "annotated example"),
+                (rest, "unlabelled example"),
+            )
             if len(ids)
         ]
         columns += [
@@ -280,7 +322,7 @@ def as_columns(probs: PredProbs) -> pl.LazyFrame:
 
 def check_columns(schema: pl.Schema) -> None:
     """Names that the store needs for itself."""
-    for name in (*RESERVED, ORDER):
+    for name in RESERVED:
         if name in schema:
             raise AnnotationError(
                 f"column {name!r} of the log has a name that a store needs for itself. Rename it."

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import glob
 import hashlib
 import io
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +24,7 @@ from polars_crowd.results import write_whole
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 FORMAT = 1
+SPOOL = ".spool-"
 FILES = "files"
 """The directory of the data files."""
 
@@ -36,6 +40,9 @@ class File:
 
     @classmethod
     def of(cls, path: Path, rows: int) -> File:
+        """A file that was just written; it is on the disk when this returns."""
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
         return cls(path.name, rows, path.stat().st_size, checksum(path))
 
 
@@ -169,8 +176,8 @@ def read_manifest(store: Path) -> Manifest:
 def _checked_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        written = found["store"]["format"]
-    except (ValueError, KeyError, TypeError) as error:
+        written = int(found["store"]["format"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path, str(error)) from error
     if written > FORMAT:
         raise StoreError(
@@ -227,13 +234,27 @@ def check_files(store: Path, manifest: Manifest) -> None:
             )
 
 
-def remove_strays(store: Path, *kept: Manifest) -> None:
-    """Remove data files that none of the manifests names: those of writers that did not finish."""
-    named = {file.name for manifest in kept for file in manifest.files}
+def remove_strays(store: Path, manifest: Manifest) -> None:
+    """Remove what the manifest does not name: files of the generation before, and of writers that died."""
+    named = {file.name for file in manifest.files}
     for path in (store / FILES).iterdir():
         if path.name not in named:
             with suppress(OSError):
                 path.unlink()
+    for path in store.glob(f".{MANIFEST}.*"):
+        path.unlink(missing_ok=True)
+    for path in store.glob(f"{SPOOL}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_abandoned(store: Path) -> None:
+    """Remove what writers that died while they made this store have left beside it."""
+    for path in store.parent.glob(f".{glob.escape(store.name)}.*"):
+        if re.fullmatch("[0-9a-f]{8}", path.suffix[1:]) and (path / LOCK).exists():
+            with suppress(StoreError, OSError):
+                with writing(path):
+                    pass
+                shutil.rmtree(path.rename(path.with_name(f"{path.name}.dead")))
 
 
 @contextmanager
@@ -245,7 +266,11 @@ def writing(store: Path) -> Iterator[None]:
     StoreError
         Another process has it.
     """
-    with (store / LOCK).open("ab") as file:
+    try:
+        lock = (store / LOCK).open("ab")
+    except OSError as error:
+        raise StoreError(f"cannot write {store}: {error}") from error
+    with lock as file:
         try:
             _lock(file)
         except OSError as error:

@@ -1,8 +1,8 @@
 """In which partition an example lies: a rule that never changes with the Polars version or the platform.
 
 The id is read as 64-bit words: an integer is one word (two's complement); a date, time or boolean the integer
-behind it; text its UTF-8 bytes, little-endian, in words of 8 bytes, padded with zeros: the first 64 bytes,
-the last 32 and the number of bytes. With arithmetic modulo 2^64, from h = OFFSET,
+behind it; text the number of its UTF-8 bytes, then its first 64 bytes and its last 32 (from the end), in
+words of 8 bytes, little-endian, padded with zeros. With arithmetic modulo 2^64, from h = OFFSET,
 
     h <- (h xor word) * PRIME      for each word,
     h <- h xor (h >> 32);  h <- h * MIX;  h <- h xor (h >> 29)

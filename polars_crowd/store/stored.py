@@ -1,6 +1,6 @@
 """A partition of a store, as methods see it: read from its two files, as sorted runs or sorted values.
 
-The annotations of a partition lie sorted by (example, label, annotator), with the columns `position` (of the
+The annotations of a partition lie sorted by (example, label, annotator), with the columns POSITION (of the
 example among the partition's examples), `annotator` (code), `label`, then the log's others. Its examples lie
 sorted by id, those with annotations first: `example`, `num_annotations`, then the models' probabilities,
 `model_0_0`, `model_0_1`, ... So there is nothing left to sort, and no id to look up.
@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from secrets import token_hex
 
 import numpy as np
 import polars as pl
@@ -23,11 +22,12 @@ from polars_crowd.codes import Codebook, label_code
 from polars_crowd.errors import AnnotationError, StoreError
 from polars_crowd.partitions import Handle
 from polars_crowd.pred_probs import Probabilities
-from polars_crowd.results import PLACES
+from polars_crowd.results import PLACES, write_whole
 from polars_crowd.runs import Runs, pack_votes
 from polars_crowd.values import Values, check_numeric
 
-POSITION = "position"
+POSITION = "polars_crowd_position"
+ID = "polars_crowd_id"
 
 
 def model_column(model: int, label: int) -> str:
@@ -107,9 +107,7 @@ class StoredPartition(Handle):
                 return pl.read_ipc(place)
         frame = make()
         place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_name(f".{token_hex(8)}")
-        frame.write_ipc(unfinished)
-        unfinished.replace(place)
+        write_whole(place, frame.write_ipc)
         return frame
 
     # --- reading ---
@@ -121,13 +119,13 @@ class StoredPartition(Handle):
         )
         annotators = pl.scan_parquet(self._path(self.annotators)).select(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("annotator"),
-            pl.col("annotator").alias("id"),
+            pl.col("annotator").alias(ID),
         )
         return (
             self._scan(self.annotations)
             .join(ids, on=POSITION, how="left", maintain_order="left")
             .join(annotators, on="annotator", how="left", maintain_order="left")
-            .select("example", pl.col("id").alias("annotator"), "label", *names)
+            .select("example", pl.col(ID).alias("annotator"), "label", *names)
         )
 
     def scan_probs(self) -> pl.LazyFrame:
@@ -178,7 +176,7 @@ class reading:  # noqa: N801
             raise StoreError(
                 f"{self.path} cannot be read: {str(error).splitlines()[0]}\n"
                 "It is missing, cut off or of another schema. Restore it from a backup, or make the store "
-                "anew from the log; pc.AnnotationStore.open(path).verify() looks at every file."
+                "anew from the log; pc.AnnotationStore.open(path, check=False).verify() looks at every file."
             ) from error
 
 
