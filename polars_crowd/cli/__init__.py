@@ -18,6 +18,8 @@ COMMANDS = (
     "demo",
     "check",
     "consensus",
+    "compare",
+    "rank",
     "agreement",
 )
 

@@ -182,6 +182,14 @@ IN_OPTIONS = {
     "classes= declares": "--classes declares",
     "Cast one of them, so": "Convert one of the files (Parquet keeps the type of a column), so",
     "(pc.majority_vote)": "(leave out --pred-probs)",
+    "pc.scan_comparisons(log, sides=(left, right), ties=[...])": "--sides A,B --tie VALUE",
+    "pc.scan_comparisons(log, left=..., right=..., annotator=..., winner=...)": (
+        "--left NAME --right NAME --annotator NAME --winner NAME"
+    ),
+    "Cast it (log.with_columns(pl.col('label').cast(pl.Float64))), or use a method for classes, "
+    "such as pc.majority_vote": "Use a method for classes, such as dawid-skene",
+    ": log.filter(pl.col('label').is_finite())": "",
+    "in order: classes=[...]": "in order: --classes A,B,C",
 }
 """What the library's errors advise to do in Python, as it is done here."""
 ON_FRAMES = re.compile(r"(:| with) log\.\w+\([^)]*\)")

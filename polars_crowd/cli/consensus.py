@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from rich.filesize import decimal
 
 import polars_crowd as pc
 from polars_crowd import output
 from polars_crowd.cli import common
+from polars_crowd.cli.agreement import store_at
 from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout
+from polars_crowd.cli.truth import told_files, write_truth
 from polars_crowd.crowdlab import QualityMethod
 from polars_crowd.errors import AnnotationError, counted
 from polars_crowd.label_quality import LabelQualityMethod
@@ -23,8 +24,11 @@ TABLES = ("examples", "annotations", "annotators")
 """What `consensus` writes."""
 
 
+DEFAULTS = {False: "majority-vote", True: "crowdlab"}
+"""The methods by whether there is a model."""
 WITH_MODEL = "With --pred-probs"
-"""A group of options in the help."""
+WITH_METHOD = "With --method"
+"""Groups of options in the help."""
 
 
 def method(help_text: str) -> Any:
@@ -69,11 +73,48 @@ Calibrate = Annotated[
 ]
 
 
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="NAME",
+        help="Another method: dawid-skene, one-coin-dawid-skene, ibcc, glad, mace, ...; for labels that are "
+        "numbers mean, median, crh, catd, gaussian. A wrong name shows them all.",
+        show_default=False,
+    ),
+]
+Gold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Known labels (columns example, label), held fixed.",
+        rich_help_panel=WITH_METHOD,
+        show_default=False,
+    ),
+]
+MaxIter = Annotated[
+    int | None,
+    typer.Option(
+        help="How many iterations at most.", rich_help_panel=WITH_METHOD, show_default=False
+    ),
+]
+Tol = Annotated[
+    float | None,
+    typer.Option(
+        help="Stop when an iteration gains less than this share of the objective.",
+        rich_help_panel=WITH_METHOD,
+        show_default=False,
+    ),
+]
+
+
 @common.told()
 def consensus(
     log: common.Log,
     into: common.Into,
     pred_probs: Probs = None,
+    method: Name = None,
     file_format: common.Format = "parquet",
     force: common.Force = False,
     example: common.Example = "example",
@@ -87,11 +128,15 @@ def consensus(
     label_quality_method: LabelQuality = None,
     adjust_pred_probs: Adjust = False,
     calibrate: Calibrate = False,
+    gold: Gold = None,
+    max_iter: MaxIter = None,
+    tol: Tol = None,
 ) -> None:
     """Find the consensus label of every example, and the quality of labels and annotators.
 
     Writes the tables examples, annotations and annotators into DIR;
-    without a model, the majority vote as examples only.
+    without a model, the majority vote as examples only. With --method NAME truth
+    inference instead: examples, posterior, annotators, and more that the method has.
 
     Examples:
 
@@ -102,6 +147,8 @@ def consensus(
       polars-crowd consensus 'logs/*.ndjson' -p a.parquet -p b.parquet --into out
 
       polars-crowd consensus log.csv --example task --annotator worker --into out
+
+      polars-crowd consensus log.parquet --method dawid-skene --gold gold.csv --into out
     """
     options = asked_for(
         consensus_method=consensus_method,
@@ -110,9 +157,27 @@ def consensus(
         adjust_pred_probs=adjust_pred_probs,
         calibrate=calibrate,
     )
-    if not pred_probs:
-        _refuse_without_model([*options, *asked_for(probs_example=probs_example)])
+    of_method = {"gold": gold, "max_iter": max_iter, "tol": tol}
+    of_method = {name: value for name, value in of_method.items() if value is not None}
     order = common.class_list(classes)
+    if method not in (None, DEFAULTS[bool(pred_probs)]):
+        _refuse([*options], f"not with --method {method}.")
+        with common.progress() as step, common.reading([*log, *(pred_probs or [])]):
+            step("reading the annotations")
+            annotations: Any = store_at(log)
+            if annotations is None:
+                annotations = open_log(log, example=example, annotator=annotator, label=label)
+                of_method |= {"duplicates": duplicates, **asked_for(classes=order)}
+            if pred_probs:
+                of_method["pred_probs"] = open_models(pred_probs, probs_example or example, order)
+            write_truth(method, annotations, of_method, into, file_format, force, step)
+        return
+    _refuse([*of_method], "only with --method NAME.")
+    if not pred_probs:
+        _refuse(
+            [*options, *asked_for(probs_example=probs_example)],
+            "only with --pred-probs. Without a model the consensus is the majority vote.",
+        )
     names = [f"{table}.{file_format}" for table in (TABLES if pred_probs else TABLES[:1])]
     sources = [*log, *(pred_probs or [])]
     with (
@@ -138,12 +203,10 @@ def consensus(
     summarize(fit, [into / name for name in names])
 
 
-def _refuse_without_model(options: list[str]) -> None:
+def _refuse(options: list[str], why: str) -> None:
     if options:
         given = ", ".join("--" + option.replace("_", "-") for option in options)
-        raise typer.BadParameter(
-            f"{given}: only with --pred-probs. Without a model the consensus is the majority vote."
-        )
+        raise typer.BadParameter(f"{given}: {why}")
 
 
 def _refuse_nested(log: pl.LazyFrame, file_format: output.Format) -> None:
@@ -178,9 +241,7 @@ def summarize(fit: pc.Crowdlab | None, files: list[Path]) -> None:
         console.print(f"  {name:<31}{value}")
     if fit is not None:
         show(console, "The worst annotators", fit.annotators.head(common.SHOWN))
-    console.print("\nWritten")
-    for file in files:
-        console.print(f"  {file}  ({decimal(file.stat().st_size)})", soft_wrap=True)
+    told_files(files)
 
 
 def numbers_of(fit: pc.Crowdlab | None, agreement: float) -> dict[str, str]:

@@ -1,0 +1,123 @@
+"""`polars-crowd compare`: several methods on one log, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+import polars_crowd as pc
+from polars_crowd.cli import common
+from polars_crowd.cli.agreement import store_at
+from polars_crowd.cli.common import SHOWN, open_log, progress, reading, show, stdout, told
+from polars_crowd.cli.truth import told_files
+from polars_crowd.errors import counted
+from polars_crowd.output import sink, whole_files
+
+Truth = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Known labels (columns example, label), to score the methods by. No method sees them.",
+        show_default=False,
+    ),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--method",
+        "-m",
+        metavar="NAME",
+        help="A method to compare, such as dawid-skene. Repeat it for several; all by default.",
+        show_default=False,
+    ),
+]
+Folds = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        help="Into how many parts the annotations are dealt, each left out once; 0 for none.",
+    ),
+]
+Into = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the tables go, if anywhere.", show_default=False),
+]
+
+ALWAYS = ("method", "agreement_with_others", "seconds", "n_iter", "converged")
+SCORES = ("accuracy", "calibration_error", "held_out_log_loss", "held_out_calibration_error")
+
+
+@told()
+def compare(
+    log: common.Log,
+    truth: Truth = None,
+    method: Names = None,
+    folds: Folds = 5,
+    into: Into = None,
+    file_format: common.Format = "parquet",
+    force: common.Force = False,
+    example: common.Example = "example",
+    annotator: common.Annotator = "annotator",
+    label: common.Label = "label",
+    classes: common.Classes = None,
+    duplicates: common.Duplicates = "error",
+) -> None:
+    """Compare methods that find the truth behind annotations, with or without known labels.
+
+    Every method is scored by how well it predicts annotations that were held out;
+    with --truth also by its accuracy. With --into the tables methods, labels and
+    disagreements are written.
+
+    Examples:
+
+      polars-crowd compare log.parquet
+
+      polars-crowd compare log.csv --truth gold.csv -m majority-vote -m dawid-skene
+    """
+    files = [f"{table}.{file_format}" for table in ("methods", "labels", "disagreements")]
+    with progress() as step:
+        step("reading the annotations")
+        annotations: Any = store_at(log)
+        if annotations is None:
+            annotations = open_log(log, example=example, annotator=annotator, label=label)
+        step("comparing methods")
+        with reading([*log, *([truth] if truth else [])]):
+            found = pc.compare(
+                annotations,
+                [name.replace("-", "_") for name in method] if method else None,
+                truth,
+                folds=folds,
+                classes=common.class_list(classes),
+                duplicates=duplicates,
+            )
+        if into is not None:
+            with whole_files(into, files, force=force) as paths:
+                for file, table in zip(files, _tables(found), strict=True):
+                    sink(table.lazy(), paths[file], into / file)
+    _tell(found)
+    if into is not None:
+        told_files([into / file for file in files])
+
+
+def _tables(found: pc.MethodComparison) -> tuple[pl.DataFrame, ...]:
+    said = pl.col("warnings").list.join(" ")
+    return found.methods.with_columns(said), found.labels, found.disagreements
+
+
+def _tell(found: pc.MethodComparison) -> None:
+    console, methods = stdout(), found.methods
+    console.print(
+        f"{counted(methods.height, 'method')} on {counted(found.labels.height, 'example')}; "
+        f"{counted(found.disagreements.height, 'example')} on which they disagree"
+    )
+    scores = [name for name in SCORES if methods[name].null_count() < methods.height]
+    shown = methods.select("method", *scores, *ALWAYS[1:])
+    show(console, "Methods, the best at predicting held-out annotations first", shown)
+    if found.disagreements.height:
+        show(console, "Where they disagree most", found.disagreements.head(SHOWN))
+    for name, said in methods.select("method", "warnings").iter_rows():
+        for message in said:
+            common.tell(f"warning: {name}: {message}")

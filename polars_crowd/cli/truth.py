@@ -1,0 +1,88 @@
+"""What `consensus --method` does: truth inference without a model, and for numbers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.filesize import decimal
+
+import polars_crowd as pc
+from polars_crowd.cli.common import SHOWN, show, stdout
+from polars_crowd.errors import shown
+from polars_crowd.output import sink, whole_files
+from polars_crowd.truth.methods import METHODS
+
+NUMERIC: dict[str, Callable[..., Any]] = {
+    "mean": pc.mean_truth,
+    "median": pc.median_truth,
+    "crh": pc.crh,
+    "catd": pc.catd,
+    "gaussian": pc.gaussian_truth,
+}
+"""Methods for labels that are numbers."""
+BY_CLASS = {name.replace("_", "-"): method for name, method in METHODS.items()}
+NAMES = (*BY_CLASS, *NUMERIC)
+
+WITHOUT_CONFUSION = frozenset({"wawa", "zero-based-skill", "iwmv", "bwa", "glad", "kos"})
+WITH_DIFFICULTY = frozenset({"glad"})
+
+
+def tables_of(name: str) -> tuple[str, ...]:
+    """The tables that a method writes."""
+    if name in NUMERIC:
+        return ("examples", "annotations", "annotators")
+    confusion = () if name in WITHOUT_CONFUSION else ("confusion",)
+    difficulty = ("difficulty",) if name in WITH_DIFFICULTY else ()
+    return ("examples", "posterior", "annotators", *confusion, *difficulty)
+
+
+def method_of(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """The method of a name, which must know the options that were given."""
+    method = {**BY_CLASS, **NUMERIC}.get(name)
+    if method is None:
+        raise typer.BadParameter(f"--method {name}: it must be one of {shown(list(NAMES), 30)}.")
+    known = inspect.signature(method).parameters
+    unknown = ["--" + option.replace("_", "-") for option in options if option not in known]
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: not with --method {name}.")
+    return method
+
+
+def write_truth(
+    name: str,
+    log: Any,
+    options: Mapping[str, Any],
+    into: Path,
+    file_format: str,
+    force: bool,
+    step: Callable[[str], None],
+) -> None:
+    """Run a method, write its tables, say what was found."""
+    method = method_of(name, options)
+    files = {table: f"{table}.{file_format}" for table in tables_of(name)}
+    with whole_files(into, list(files.values()), force=force) as paths:
+        step(f"running {name}")
+        fit = method(log, **options)
+        for table, file in files.items():
+            step(f"writing {file}")
+            sink(getattr(fit, table).lazy(), paths[file], into / file)
+    _tell(fit, [into / file for file in files.values()])
+
+
+def _tell(fit: Any, files: list[Path]) -> None:
+    console = stdout()
+    console.print(repr(fit).splitlines()[0], soft_wrap=True)
+    show(console, "The least accurate annotators", fit.annotators.head(SHOWN))
+    told_files(files)
+
+
+def told_files(files: list[Path]) -> None:
+    """The files that were written, and how large they are."""
+    console = stdout()
+    console.print("\nWritten")
+    for file in files:
+        console.print(f"  {file}  ({decimal(file.stat().st_size)})", soft_wrap=True)
