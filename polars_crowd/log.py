@@ -7,7 +7,8 @@ where they are used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -72,8 +73,17 @@ def open_rows(source: Any, names: Mapping[str, str] | None = None) -> pl.LazyFra
     """
     parts = source if isinstance(source, (list, tuple)) else [source]
     names = names or {name: name for name in LOG_COLUMNS}
-    named = [_named(open_frame(part, "the log"), names) for part in parts]
-    return stacked(named, "the log", LOG_COLUMNS)
+    named = [
+        _named(open_frame(part, _log_of(part, parts)), names, _log_of(part, parts))
+        for part in parts
+    ]
+    return stacked(named, "the log", LOG_COLUMNS, parts)
+
+
+def _log_of(part: Any, parts: Sequence[Any]) -> str:
+    """The log in errors, or its file if it has many."""
+    named = len(parts) > 1 and isinstance(part, (str, Path))
+    return f"the log's file {part}" if named else "the log"
 
 
 def is_labelled(dtype: pl.DataType) -> pl.Expr:
@@ -82,14 +92,14 @@ def is_labelled(dtype: pl.DataType) -> pl.Expr:
     return label.is_not_null() & label.is_not_nan() if dtype.is_float() else label.is_not_null()
 
 
-def _named(frame: pl.LazyFrame, names: Mapping[str, str]) -> pl.LazyFrame:
+def _named(frame: pl.LazyFrame, names: Mapping[str, str], what: str) -> pl.LazyFrame:
     schema = frame.collect_schema()
-    _check_names(names, schema)
+    _check_names(names, schema, what)
     others = [c for c in schema if c not in names.values()]
     return frame.select(*(pl.col(given).alias(name) for name, given in names.items()), *others)
 
 
-def _check_names(names: Mapping[str, str], schema: pl.Schema) -> None:
+def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None:
     advice = "Say which columns they are: pc.scan_annotations(log, example=..., annotator=..., label=...)."
     if len(set(names.values())) < len(names):
         raise AnnotationError(
@@ -98,16 +108,16 @@ def _check_names(names: Mapping[str, str], schema: pl.Schema) -> None:
         )
     for name, given in names.items():
         if given not in schema:
-            raise missing_column("the log", given, list(schema), advice)
+            raise missing_column(what, given, list(schema), advice)
         if given != name and name in schema and name not in names.values():
             raise AnnotationError(
-                f"the log has a column {name!r} beside {given!r}, which is to become {name!r}. "
+                f"{what} has a column {name!r} beside {given!r}, which is to become {name!r}. "
                 "Drop or rename one of them."
             )
     for name, given in names.items():
         dtype = schema[given]
         if dtype.is_nested() or dtype == pl.Object or (name != "label" and dtype.is_float()):
             raise AnnotationError(
-                f"column {given!r} of the log is {dtype}, which cannot be the {name}. "
+                f"column {given!r} of {what} is {dtype}, which cannot be the {name}. "
                 "Cast it to a string or an integer first."
             )

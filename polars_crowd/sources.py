@@ -65,10 +65,16 @@ def _from_pandas(source: Any) -> pl.LazyFrame:
 # --- one after another -----------------------------------------------------------------------------
 
 
-def stacked(frames: Sequence[pl.LazyFrame], what: str, columns: Sequence[str] = ()) -> pl.LazyFrame:
+def stacked(
+    frames: Sequence[pl.LazyFrame],
+    what: str,
+    columns: Sequence[str] = (),
+    sources: Sequence[Any] = (),
+) -> pl.LazyFrame:
     """Frames one after another. Columns that some do not have are null there.
 
     `columns` hold ids and labels: their types must be of one kind, so that equal ids are equal everywhere.
+    `sources` are what the frames were opened from; errors name the first file that differs.
     """
     if not frames:
         raise AnnotationError(f"{what} is an empty list; give at least one frame or path.")
@@ -76,7 +82,9 @@ def stacked(frames: Sequence[pl.LazyFrame], what: str, columns: Sequence[str] = 
         return frames[0]
     schemas = [frame.collect_schema() for frame in frames]
     common = [
-        pl.col(column).cast(_common_type([schema[column] for schema in schemas], column, what))
+        pl.col(column).cast(
+            _common_type([schema[column] for schema in schemas], column, what, sources)
+        )
         for column in columns
     ]
     frame = pl.concat([frame.with_columns(common) for frame in frames], how="diagonal_relaxed")
@@ -91,7 +99,9 @@ def stacked(frames: Sequence[pl.LazyFrame], what: str, columns: Sequence[str] = 
     return frame
 
 
-def _common_type(dtypes: Sequence[pl.DataType], column: str, what: str) -> pl.DataType:
+def _common_type(
+    dtypes: Sequence[pl.DataType], column: str, what: str, sources: Sequence[Any]
+) -> pl.DataType:
     """The type that holds equal values of all these types as equal values."""
     different = set(dtypes) - {pl.Null()} or {pl.Null()}
     if len(different) == 1:
@@ -105,7 +115,16 @@ def _common_type(dtypes: Sequence[pl.DataType], column: str, what: str) -> pl.Da
     raise AnnotationError(
         f"column {column!r} of {what} is {' in one part and '.join(sorted(map(str, different)))} in "
         "another. Cast it to one type, so that equal values are equal everywhere."
+        + _first_that_differs(dtypes, sources)
     )
+
+
+def _first_that_differs(dtypes: Sequence[pl.DataType], sources: Sequence[Any]) -> str:
+    """The first file with another type than the first part, said as a sentence."""
+    for dtype, source in zip(dtypes, sources, strict=False):
+        if dtype != dtypes[0] and isinstance(source, (str, Path)):
+            return f" The first with another type than the first part is {source}."
+    return ""
 
 
 def is_text(dtype: pl.DataType) -> bool:
