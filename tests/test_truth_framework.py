@@ -185,7 +185,25 @@ def test_results_are_written_partition_by_partition(tmp_path: Path) -> None:
     fit = dawid_skene(store, into=tmp_path / "results")
     assert len(list((tmp_path / "results" / "examples").glob("*.parquet"))) == 3
     assert_same(dawid_skene(data.log).examples.collect(), fit.examples.collect().sort("example"))
-    assert_same(fit.annotators, pl.read_parquet(tmp_path / "results" / "annotators.parquet"))
+    assert fit.confusion is not None
+    tables = {"annotators": fit.annotators, "confusion": fit.confusion}
+    tables |= {"class_prior": fit.class_prior, "trace": fit.trace.to_frame()}
+    for name, table in tables.items():
+        assert_same(table, pl.read_parquet(tmp_path / "results" / f"{name}.parquet"))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_blocks_do_not_matter(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = simulated()
+    models = [data.pred_probs] if method in WITH_MODELS else []
+    options: dict[str, Any] = {"gold": data.truth.head(40), "init": data.truth.tail(40)}
+    one = method(data.log, *models, **options)
+    monkeypatch.setattr("polars_crowd.truth.block.BLOCK_ROWS", 7)
+    monkeypatch.setattr("polars_crowd.truth.block.BLOCK_CELLS", 60)
+    many = method(data.log, *models, **options)
+    assert_same(one.posterior.collect(), many.posterior.collect())
+    assert_same(one.annotators, many.annotators)
+    assert one.n_iter == many.n_iter
 
 
 # --- logs at the edge ------------------------------------------------------------------------------

@@ -140,7 +140,16 @@ class TruthInference:
         self._fitted = fitted
         self._iterations = iterations
         if fitted.rounds.into is not None:
-            fitted.rounds.save("annotators", self.annotators)
+            self._save()
+
+    def _save(self) -> None:
+        """Write what has the annotators' size beside the tables of the log's size."""
+        rounds = self._fitted.rounds
+        rounds.save("annotators", self.annotators)
+        rounds.save("class_prior", self.class_prior)
+        rounds.save("trace", self.trace.to_frame())
+        if self.confusion is not None:
+            rounds.save("confusion", self.confusion)
 
     # --- tables of the log's size ---
 
