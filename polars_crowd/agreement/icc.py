@@ -115,17 +115,17 @@ def icc_interval(form: str, at: MeanSquares, confidence: float) -> Uncertainty:
 class _Squares:
     """`MeanSquares` of one group."""
 
-    N: float
-    k: float
-    within: float
-    MSR: float
-    MSW: float
-    MSC: float
-    MSE: float
+    N: np.float64
+    k: np.float64
+    within: np.float64
+    MSR: np.float64
+    MSW: np.float64
+    MSC: np.float64
+    MSE: np.float64
 
 
 def _one(at: MeanSquares, group: int) -> _Squares:
-    return _Squares(*(float(getattr(at, c)[group]) for c in at.__dataclass_fields__))
+    return _Squares(*(getattr(at, c)[group] for c in at.__dataclass_fields__))
 
 
 def _interval(form: str, at: _Squares, confidence: float) -> tuple[float, float, float]:
@@ -152,6 +152,8 @@ def _absolute(form: str, at: _Squares, top: float) -> tuple[float, float]:
     r = (MSR - MSE) / (MSR + (k - 1) * MSE + k * (MSC - MSE) / n)
     a, b = k * r / (n * (1 - r)), 1 + k * r * (n - 1) / (n * (1 - r))
     v = (a * MSC + b * MSE) ** 2 / ((a * MSC) ** 2 / (k - 1) + (b * MSE) ** 2 / ((n - 1) * (k - 1)))
+    if not (np.isfinite(v) and v > 0):
+        return np.nan, np.nan
     up, down = f_quantile(top, n - 1, v), f_quantile(top, v, n - 1)
     rest = k * MSC + (k * n - k - n) * MSE
     low = n * (MSR - up * MSE) / (up * rest + n * MSR)
