@@ -6,19 +6,29 @@ from collections.abc import Callable
 from typing import Any
 
 from polars_crowd.errors import shown
+from polars_crowd.truth.bwa import bwa
 from polars_crowd.truth.dawid_skene import dawid_skene
 from polars_crowd.truth.ibcc import ibcc
+from polars_crowd.truth.iwmv import iwmv
+from polars_crowd.truth.mace import mace
 from polars_crowd.truth.one_coin import one_coin_dawid_skene
+from polars_crowd.truth.wawa import wawa
 from polars_crowd.truth.zencrowd import zencrowd
+from polars_crowd.truth.zero_based_skill import zero_based_skill
 
 Method = Callable[..., Any]
 
 MAJORITY_VOTE = "majority_vote"
 METHODS: dict[str, Method] = {
+    "wawa": wawa,
+    "zero_based_skill": zero_based_skill,
+    "iwmv": iwmv,
     "one_coin_dawid_skene": one_coin_dawid_skene,
     "zencrowd": zencrowd,
     "dawid_skene": dawid_skene,
     "ibcc": ibcc,
+    "bwa": bwa,
+    "mace": mace,
 }
 """All but the majority vote."""
 
