@@ -40,7 +40,7 @@ def test_each_class_is_agreement_on_yes_or_no(case: Case, coefficient: str) -> N
     found = agreement_by_class(case.log, coefficients=coefficient, classes=range(case.n_classes))
     for k, row in enumerate(found.iter_rows(named=True)):
         yes = case.log.with_columns(pl.col("label") == k)
-        alone = agreement(yes, coefficients=coefficient, classes=[False, True])
+        alone = agreement(yes, coefficients=coefficient, classes=[False, True]).drop("warning")
         assert_same(found.filter(label=k).select(alone.columns), alone, 1e-9)
         assert row["share"] == pytest.approx(case.log.select((pl.col("label") == k).mean()).item())
 
@@ -64,6 +64,22 @@ def test_classes_that_are_numbers_of_any_order_and_unused_ones() -> None:
     assert found["value"].to_list() == [None, 1.0, 1.0]
     assert found["reason"][0] == "one class only is used: agreement by chance is certain"
     assert found["n_annotators"].to_list() == [2, 2, 2]
+
+
+def test_a_rare_class_is_warned_of() -> None:
+    log = log_of(
+        *(
+            (e, a, "rare" if (e, a) in {(0, "a"), (1, "b")} else "x")
+            for e in range(30)
+            for a in "ab"
+        )
+    )
+    found = agreement_by_class(log)
+    assert (
+        found["warning"]
+        .str.starts_with("prevalence: Fleiss' kappa -0.03 and Gwet's AC1 0.93")
+        .all()
+    )
 
 
 def test_several_coefficients_and_groups() -> None:

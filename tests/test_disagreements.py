@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
-from polars_crowd.agreement import disagreements as module
-from polars_crowd.agreement.disagreements import disagreements
+from polars_crowd.agreement import coincidences as module
+from polars_crowd.agreement.coincidences import disagreements
 from polars_crowd.agreement.functions import agreement
 from tests.cases import Case, assert_same, cases
 

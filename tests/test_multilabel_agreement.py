@@ -47,11 +47,13 @@ def rows_of_sets(draw: st.DrawFn, min_size: int = 0) -> Rows:
 
 
 def frame_of(rows: Rows) -> pl.DataFrame:
-    """Lists in an order of their own, some classes twice."""
+    """Lists in any order, some classes twice."""
     columns: dict[str, Any] = {
         "example": [e for e, _, _ in rows],
         "annotator": [a for _, a, _ in rows],
-        "label": [[*sorted(s, reverse=True), *list(s)[:1]] for _, _, s in rows],
+        "label": [
+            [*list(s)[at % 2 :], *list(s)[: 1 + at % 2]] for at, (_, _, s) in enumerate(rows)
+        ],
     }
     return pl.DataFrame(columns, schema_overrides={"label": pl.List(pl.String)})
 
@@ -118,24 +120,29 @@ def test_nominal_alpha_is_that_of_the_engine(rows: Rows) -> None:
     coefficients = ["krippendorff_alpha", "fleiss_kappa", "percent_agreement"]
     whole = agreement(text, coefficients=coefficients)
     found = multilabel_agreement(frame_of(rows), distance="nominal", coefficients=coefficients)
-    assert_same(found, whole, 1e-9)
+    assert_same(found.drop("warning"), whole.drop("warning"), 1e-9)
 
 
 @given(rows_of_sets())
 def test_sets_written_in_any_way(rows: Rows) -> None:
     """Lists, arrays of one length, text in any order with spaces, categories, numbers for classes."""
     lists = frame_of(rows)
-    expected = multilabel_agreement(lists)
+    expected = found_in(lists)
     text = lists.with_columns(pl.col("label").list.join(" ;  "))
-    assert_same(multilabel_agreement(text, separator=";"), expected)
+    assert_same(found_in(text, separator=";"), expected)
     enum = text.with_columns(pl.col("label").cast(pl.Categorical))
-    assert_same(multilabel_agreement(enum, separator=";"), expected)
+    assert_same(found_in(enum, separator=";"), expected)
     numbers = lists.with_columns(
         pl.col("label").list.eval(
             pl.element().replace_strict(CLASSES, [3, 20, 100, 7], return_dtype=pl.Int64)
         )
     )
-    assert_same(multilabel_agreement(numbers), expected)
+    assert_same(found_in(numbers), expected)
+
+
+def found_in(log: pl.DataFrame, **options: Any) -> pl.DataFrame:
+    """Without the warning, whose text has rounded numbers."""
+    return multilabel_agreement(log, **options).drop("warning")
 
 
 def test_arrays() -> None:
@@ -155,7 +162,9 @@ def test_each_class_is_agreement_on_chosen_or_not(rows: Rows) -> None:
     assert found["label"].to_list() == CLASSES
     for k in CLASSES:
         yes = lists.with_columns(pl.col("label").list.contains(k))
-        alone = agreement(yes, coefficients="krippendorff_alpha", classes=[False, True])
+        alone = agreement(yes, coefficients="krippendorff_alpha", classes=[False, True]).drop(
+            "warning"
+        )
         assert_same(found.filter(label=k).select(alone.columns), alone)
 
 

@@ -36,6 +36,7 @@ from polars_crowd.agreement.bootstrap import draws_of
 from polars_crowd.agreement.coefficients import (
     Estimate,
     Sums,
+    acceleration,
     corrected,
     estimate,
     expected_factor,
@@ -43,6 +44,7 @@ from polars_crowd.agreement.coefficients import (
     observed_part,
     ratio,
     room,
+    single_part,
     sums,
 )
 from polars_crowd.agreement.grouping import Grouping
@@ -174,11 +176,18 @@ def conger(
     value = kappa_value(found, chance.p_e)
     A = observed_part(units, found, weights, value, chance.p_e)
     B = units.of_group(expected_factor(value, chance.p_e))
+    squares, _ = _moments(units, A, B, spread)
+    exact = _moments(units, A + single_part(units, found, value), B, spread)
+    return Estimate(value, found.N, squares, acceleration(*exact))
+
+
+def _moments(units: Units, A: Floats, B: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """(G,) sums of (A - B (e_i - p_e))^2 and ^3 over the examples."""
     e1, e2, e3 = spread
     squares = units.times * A**2 - 2 * A * B * e1 + B**2 * e2
     cubes = units.times * A**3 - 3 * A**2 * B * e1 + 3 * A * B**2 * e2 - B**3 * e3
     once = replace(units, times=np.ones_like(units.times))
-    return Estimate(value, found.N, once.over_units(squares), once.over_units(cubes))
+    return once.over_units(squares), once.over_units(cubes)
 
 
 # --- who labelled an example with what -------------------------------------------------------------
@@ -336,7 +345,7 @@ def scott(a: Floats, b: Floats, weights: Weights) -> tuple[Floats, Floats, Float
 
 
 def pair_kappa(pairs: Pairs, weights: Weights, expected: PairExpected) -> Estimate:
-    """Cohen's or Scott's kappa of each pair of annotators; `deviation` by pair of annotations."""
+    """Cohen's or Scott's kappa of each pair of annotators; `influence` by pair of annotations."""
     first, second = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
     n = first.over_units(np.ones(len(pairs.first)))
     a, b = (side.by_label(np.ones(len(side.n))) / n[:, None] for side in (first, second))
@@ -346,8 +355,7 @@ def pair_kappa(pairs: Pairs, weights: Weights, expected: PairExpected) -> Estima
     f = first.at_labels(by_first) + second.at_labels(by_second)
     d = w - first.of_group(1 - value) * f
     deviation = (d - first.of_group(first.over_units(d) / n)) / first.of_group(room(p_e))
-    squares, cubes = (first.over_units(deviation**power) for power in (2, 3))
-    return Estimate(value, n, squares, cubes, deviation)
+    return estimate(first, value, n, deviation)
 
 
 def of_two(
@@ -366,7 +374,7 @@ def of_two(
     # its variance divides by n^2, where `Estimate.standard_error` divides by n (n - 1)
     squares = found.squares * (found.n - 1) / found.n
     n = by_group(found.n, 0)
-    return Estimate(by_group(found.value), n, by_group(squares), by_group(found.cubes))
+    return Estimate(by_group(found.value), n, by_group(squares), by_group(found.acceleration))
 
 
 def light(signed: Signed, weights: Weights) -> Estimate:
@@ -375,11 +383,11 @@ def light(signed: Signed, weights: Weights) -> Estimate:
     found = pair_kappa(pairs, weights, cohen)
     n_pairs, value = _mean_of_pairs(pairs, found.value, units.n_groups)
     N = units.over_units(np.ones(len(units.n)))
-    assert found.deviation is not None
+    assert found.influence is not None
     share = units.of_group(ratio(N, n_pairs))[pairs.unit] / found.n[pairs.group]
-    parts = np.where(np.isfinite(found.value)[pairs.group], found.deviation * share, 0)
-    deviation = sums_at(pairs.unit, parts, len(units.n))
-    return estimate(units, value, N, deviation)
+    parts = np.where(np.isfinite(found.value)[pairs.group], found.influence * share, 0)
+    influence = sums_at(pairs.unit, parts, len(units.n))
+    return estimate(units, value, N, influence)
 
 
 def _mean_of_pairs(pairs: Pairs, values: Floats, n_groups: int) -> tuple[Floats, Floats]:

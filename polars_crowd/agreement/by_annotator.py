@@ -36,7 +36,7 @@ from polars_crowd.agreement.coefficients import (
     mid_ranks,
     pair_agreement,
 )
-from polars_crowd.agreement.disagreements import coincidences, sum_keys
+from polars_crowd.agreement.coincidences import coincidences, sum_keys
 from polars_crowd.agreement.engine import Scales, check_annotators, class_values
 from polars_crowd.agreement.grouping import Grouping
 from polars_crowd.agreement.options import check_order, open_groups
@@ -103,10 +103,11 @@ def agreement_by_annotator(
     Examples
     --------
     >>> import polars as pl
+    >>> import polars_crowd as pc
     >>> labels = {"ann": "xxyyz", "bob": "xxyyz", "cyd": "xxyzz", "dan": "zyxzx"}
     >>> rows = [(e, a, k) for a, given in labels.items() for e, k in enumerate(given)]
     >>> log = pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
-    >>> found = agreement_by_annotator(log)
+    >>> found = pc.agreement_by_annotator(log)
     >>> found.select("annotator", "agreement", "alpha_without", "alpha_change").head(2)
     shape: (2, 4)
     ┌───────────┬───────────┬───────────────┬──────────────┐

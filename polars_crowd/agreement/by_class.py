@@ -97,10 +97,11 @@ def agreement_by_class(
     Examples
     --------
     >>> import polars as pl
+    >>> import polars_crowd as pc
     >>> labels = {"ann": "xxyyz", "bob": "xyyyz", "cyd": "xyyzz"}
     >>> rows = [(e, a, k) for a, given in labels.items() for e, k in enumerate(given)]
     >>> log = pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
-    >>> agreement_by_class(log).select("label", "share", "specific_agreement", "value")
+    >>> pc.agreement_by_class(log).select("label", "share", "specific_agreement", "value")
     shape: (3, 4)
     ┌───────┬──────────┬────────────────────┬──────────┐
     │ label ┆ share    ┆ specific_agreement ┆ value    │

@@ -15,7 +15,11 @@ With e_i = sum_k s_k n_ik / n_i, where s = W p for Fleiss, sum w / (K (K - 1)) (
 constant p_e for the others, the influence of an example is
 
     kappa_i = (N / N2) (a_i - p_e 1[n_i >= 2]) / (1 - p_e) - 2 (1 - kappa) (e_i - p_e) / (1 - p_e)
-    var kappa = sum_i (kappa_i - kappa)^2 / (N (N - 1))
+    d_i = kappa_i - kappa        var kappa = sum_i d_i^2 / (N (N - 1))
+
+This takes N2 / N as given: where many examples have one annotation only, the standard error is larger than
+the spread of kappa. The exact influence t_i = d_i + kappa (1 - (N / N2) 1[n_i >= 2]) is what the bootstrap's
+acceleration and the difference of two coefficients go by.
 
 Krippendorff's alpha takes examples with n_i >= 2 only and weighs them by n_i. With R2 = sum n_i over these,
 r = R2 / N2, c_i = sum_k n_ik (sum_l w_kl n_il - 1) / (n_i - 1):
@@ -174,26 +178,30 @@ class Estimate:
     n: Floats
     """(G,) the examples it rests on."""
     squares: Floats
-    """(G,) sum over these of d_i^2, the squared deviation of the influence from its mean."""
-    cubes: Floats
-    """(G,) sum of d_i^3."""
-    deviation: Floats | None = None
-    """(U,) d_i of each unit, where it is the same for all examples of a pattern."""
+    """(G,) sum over these of d_i^2, of which the standard error is made."""
+    acceleration: Floats
+    """(G,) of the bootstrap's BCa interval: sum t^3 / (6 (sum t^2)^(3/2)) of the exact influence t_i."""
+    influence: Floats | None = None
+    """(U,) t_i of each unit, where it is the same for all examples of a pattern; its mean is 0."""
 
     @property
     def standard_error(self) -> Floats:
         """sqrt(sum d^2 / (n (n - 1))); NaN from fewer than two examples."""
         return np.sqrt(ratio(self.squares, np.maximum(self.n * (self.n - 1), 0)))
 
-    @property
-    def acceleration(self) -> Floats:
-        """sum d^3 / (6 (sum d^2)^(3/2)), of the bootstrap's BCa interval."""
-        return np.nan_to_num(ratio(self.cubes, 6 * self.squares**1.5))
+
+def estimate(
+    units: Units, value: Floats, n: Floats, influence: Floats, deviation: Floats | None = None
+) -> Estimate:
+    """An estimate from t_i, and d_i where these differ."""
+    d = influence if deviation is None else deviation
+    moments = (units.over_units(influence**power) for power in (2, 3))
+    return Estimate(value, n, units.over_units(d**2), acceleration(*moments), influence)
 
 
-def estimate(units: Units, value: Floats, n: Floats, deviation: Floats) -> Estimate:
-    squares, cubes = (units.over_units(deviation**power) for power in (2, 3))
-    return Estimate(value, n, squares, cubes, deviation)
+def acceleration(squares: Floats, cubes: Floats) -> Floats:
+    """0 where nothing varies."""
+    return np.nan_to_num(ratio(cubes, 6 * squares**1.5))
 
 
 def kappa(units: Units, found: Sums, weights: Weights, expected: Expected) -> Estimate:
@@ -203,7 +211,13 @@ def kappa(units: Units, found: Sums, weights: Weights, expected: Expected) -> Es
     observed = observed_part(units, found, weights, value, chance.p_e)
     excess = units.dot(chance.slope) / units.n - units.of_group(chance.p_e)
     deviation = observed - units.of_group(expected_factor(value, chance.p_e)) * excess
-    return estimate(units, value, found.N, deviation)
+    influence = deviation + single_part(units, found, value)
+    return estimate(units, value, found.N, influence, deviation)
+
+
+def single_part(units: Units, found: Sums, value: Floats) -> Floats:
+    """(U,) t_i - d_i = kappa (1 - (N / N2) 1[n_i >= 2]): what is lost by taking N2 / N as given."""
+    return units.of_group(value) * (1 - units.of_group(ratio(found.N, found.N2)) * units.pairable)
 
 
 def kappa_value(found: Sums, p_e: Floats) -> Floats:

@@ -1,9 +1,9 @@
 """The difference of two agreements, where the same examples may stand behind both.
 
-Let d_i be the deviation of example i's influence on a coefficient (`coefficients.py`) and n the number of
-examples it rests on; an example that one side does not have has d_i = 0 there. For the difference D = A - B
+Let t_i be the exact influence of example i on a coefficient (`coefficients.py`) and n the number of examples
+it rests on; an example that one side does not have has t_i = 0 there. For the difference D = A - B
 
-    var D = N / (N - 1) sum_i (d_i(A) / n(A) - d_i(B) / n(B))^2
+    var D = N / (N - 1) sum_i (t_i(A) / n(A) - t_i(B) / n(B))^2
 
 over the N examples of either side. The bootstrap draws examples with all their annotations on both sides, so
 that what both share cancels in each replicate; its acceleration comes from the same terms, or, for
@@ -145,12 +145,12 @@ def _check_choice(b: Any, coefficient: str, other: str, interval: Interval) -> N
         raise ValueError(
             "there is nothing to compare: give a second log b, or other= for a second coefficient."
         )
-    unknown = [c for c in (coefficient, other) if c.startswith("icc")]
+    unknown = [c for c in dict.fromkeys((coefficient, other)) if c.startswith("icc")]
     if unknown:
         raise ValueError(
             f"the difference of {shown(unknown)} is not computed; see pc.icc for its interval."
         )
-    signed = [c for c in (coefficient, other) if not _is_by_pattern(c)]
+    signed = [c for c in dict.fromkeys((coefficient, other)) if not _is_by_pattern(c)]
     if interval == "analytic" and signed:
         raise ValueError(
             f"interval='analytic' is not there for {shown(signed)}, which asks who voted. Use "
@@ -215,12 +215,11 @@ class Side:
             return [value_of(self.signed, t, self.scales.weights) for t in times]
 
     def influence(self) -> Floats:
-        """(J,) d_i / n of the examples of each joint pattern."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        """(J,) t_i / n of the examples of each joint pattern."""
+        with np.errstate(all="ignore"):
             found = pattern_estimate(self.coefficient, self.units, self.scales)
-        assert found.deviation is not None
-        deviation = np.append(found.deviation / found.n[0], 0.0)
-        return deviation[self.place]
+        assert found.influence is not None
+        return np.append(found.influence / found.n[0], 0.0)[self.place]
 
 
 @dataclass(frozen=True)
@@ -329,6 +328,8 @@ def _acceleration(sides: Sides, request: Request) -> float:
     elif len(sides.times) <= request.n_boot:
         d = _left_out(sides)
     else:
+        return 0.0
+    if not np.isfinite(d).all():
         return 0.0
     squares = float(sides.times @ d**2)
     return float(sides.times @ d**3) / (6 * squares**1.5) if squares > 0 else 0.0

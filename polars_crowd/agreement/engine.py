@@ -304,7 +304,7 @@ def estimates(evidence: Evidence, request: Request) -> dict[str, Found]:
 def _joined(parts: Sequence[Found]) -> Found:
     if len(parts) == 1:
         return parts[0]
-    columns = ("value", "n", "squares", "cubes")
+    columns = ("value", "n", "squares", "acceleration")
     estimate = Estimate(*(np.concatenate([getattr(p.estimate, c) for p in parts]) for c in columns))
     uncertainty = stacked([part.uncertainty for part in parts])
     return Found(estimate, uncertainty, [w for part in parts for w in part.warning])

@@ -71,12 +71,13 @@ def example_agreement(
     Examples
     --------
     >>> import polars as pl
+    >>> import polars_crowd as pc
     >>> log = pl.DataFrame({
     ...     "example": ["e1", "e1", "e1", "e2", "e2", "e3"],
     ...     "annotator": ["a", "b", "c", "a", "b", "a"],
     ...     "label": ["cat", "cat", "dog", "dog", "dog", "cat"],
     ... })
-    >>> example_agreement(log).collect()
+    >>> pc.example_agreement(log).collect()
     shape: (3, 5)
     ┌─────────┬─────────────────┬────────────┬───────────┬──────────┐
     │ example ┆ num_annotations ┆ num_labels ┆ agreement ┆ entropy  │

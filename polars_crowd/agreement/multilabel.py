@@ -23,11 +23,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.agreement.engine import Scales, estimates, gather, report
+from polars_crowd.agreement.engine import Evidence, Scales, estimates, gather, report
 from polars_crowd.agreement.grouping import Grouping
 from polars_crowd.agreement.options import open_groups
 from polars_crowd.agreement.pairs import pairs_in_blocks
-from polars_crowd.agreement.patterns import Floats, Integers, Units
+from polars_crowd.agreement.patterns import Floats, Integers, Units, run_lengths
 from polars_crowd.agreement.request import Interval, Request
 from polars_crowd.agreement.weights import Weights
 from polars_crowd.checks import Duplicates
@@ -105,16 +105,17 @@ def multilabel_agreement(
     Examples
     --------
     >>> import polars as pl
+    >>> import polars_crowd as pc
     >>> log = pl.DataFrame({
     ...     "example": [1, 1, 2, 2, 3, 3],
     ...     "annotator": ["ann", "bob"] * 3,
     ...     "label": [["joy"], ["joy", "trust"], ["fear"], ["fear"], ["joy"], ["joy"]],
     ... })
-    >>> found = multilabel_agreement(log)
+    >>> found = pc.multilabel_agreement(log)
     >>> round(found["value"].item(), 4)
     0.6667
     >>> text = log.with_columns(pl.col("label").list.join("; "))
-    >>> multilabel_agreement(text, separator=";").equals(found)
+    >>> pc.multilabel_agreement(text, separator=";").equals(found)
     True
     """
     if distance not in get_args(Distance):
@@ -126,9 +127,7 @@ def multilabel_agreement(
     rounds, grouping, sets = open_sets(
         log, separator, by, duplicates=duplicates, executor=executor, progress=progress
     )
-    evidence = gather(rounds, grouping, request)
-    scales = SetScales(SetWeights(sets, distance), "nominal", evidence.scales.values)
-    evidence = replace(evidence, scales=scales)
+    evidence = by_set(gather(rounds, grouping, request), sets, distance)
     return report(evidence, estimates(evidence, request))
 
 
@@ -141,6 +140,27 @@ def of_sets(coefficients: str | Sequence[str]) -> tuple[str, ...]:
             f"coefficients: {shown(unknown)}; for sets of classes they are {shown(list(OF_SETS))}."
         )
     return chosen
+
+
+def by_set(evidence: Evidence, sets: LabelSets, distance: Distance) -> Evidence:
+    """The evidence with sets as its classes, each once, however it was written."""
+    kind, first = sets.kinds
+    distinct = sets.chosen(first)
+    scales = SetScales(SetWeights(distinct, distance), "nominal", np.arange(float(len(first))))
+    return replace(evidence, units=relabelled(evidence.units, kind, len(first)), scales=scales)
+
+
+def relabelled(units: Units, label: Integers, n_classes: int) -> Units:
+    """Units with other labels, which may be the same for several."""
+    cell, entry = np.unique(units.unit * n_classes + label[units.label], return_inverse=True)
+    votes = np.bincount(entry, units.votes, len(cell)).astype(np.int64)
+    return replace(
+        units,
+        lengths=run_lengths(cell // n_classes),
+        label=cell % n_classes,
+        votes=votes,
+        n_classes=n_classes,
+    )
 
 
 # --- labels as sets --------------------------------------------------------------------------------
@@ -169,6 +189,17 @@ class LabelSets:
         owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
         np.bitwise_or.at(words, (owner, word), np.uint64(1) << bit.astype(np.uint64))
         return words
+
+    @property
+    def kinds(self) -> tuple[Integers, Integers]:
+        """Which of the different sets each is, and the first of each."""
+        _, first, kind = np.unique(self.bits, axis=0, return_index=True, return_inverse=True)
+        return kind.ravel(), first
+
+    def chosen(self, labels: Integers) -> LabelSets:
+        """The sets of these labels, in this order."""
+        _, members = self.expanded(labels)
+        return LabelSets(self.classes, self.sizes[labels], members)
 
     def expanded(self, label: Integers) -> tuple[Integers, Integers]:
         """The classes of each of these labels: the position of the label, and the class."""

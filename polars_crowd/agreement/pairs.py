@@ -116,10 +116,11 @@ def pairwise_agreement(
     Examples
     --------
     >>> import polars as pl
+    >>> import polars_crowd as pc
     >>> labels = {"ann": "xxyyx", "bob": "xxyyy", "cyd": "xyxyy"}
     >>> rows = [(e, a, k) for a, given in labels.items() for e, k in enumerate(given)]
     >>> log = pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
-    >>> pairs = pairwise_agreement(log)
+    >>> pairs = pc.pairwise_agreement(log)
     >>> pairs.select("annotator_1", "annotator_2", "n_shared", "agreement", "kappa")
     shape: (3, 5)
     ┌─────────────┬─────────────┬──────────┬───────────┬───────────┐

@@ -76,10 +76,11 @@ def disagreements(
     Examples
     --------
     >>> import polars as pl
+    >>> import polars_crowd as pc
     >>> labels = {"ann": "xxyyz", "bob": "xyyyz", "cyd": "xyyzz"}
     >>> rows = [(e, a, k) for a, given in labels.items() for e, k in enumerate(given)]
     >>> log = pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
-    >>> disagreements(log).filter(pl.col("label_1") < pl.col("label_2")).sort("ratio", descending=True)
+    >>> pc.disagreements(log).filter(pl.col("label_1") < pl.col("label_2")).sort("ratio", descending=True)
     shape: (3, 5)
     ┌─────────┬─────────┬──────────┬──────────┬───────┐
     │ label_1 ┆ label_2 ┆ observed ┆ expected ┆ ratio │
