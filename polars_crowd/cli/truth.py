@@ -28,7 +28,7 @@ BY_CLASS = {name.replace("_", "-"): method for name, method in METHODS.items()}
 NAMES = (*BY_CLASS, *NUMERIC)
 
 WITHOUT_CONFUSION = frozenset({"wawa", "zero-based-skill", "iwmv", "bwa", "glad", "kos"})
-WITH_DIFFICULTY = frozenset({"glad"})
+WITH_DIFFICULTY = frozenset({"glad", "mace"})
 
 
 def tables_of(name: str) -> tuple[str, ...]:
