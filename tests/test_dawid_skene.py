@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_crowd as pc
-from polars_crowd.truth import dawid_skene
+from polars_crowd.codes import Codebook
+from polars_crowd.truth import dawid_skene, ibcc, one_coin_dawid_skene
 from polars_crowd.truth.dawid_skene import agreeing_order
 from polars_crowd.truth.em import with_classes_in_place
+from polars_crowd.truth.options import past_confusion
 from polars_crowd.truth.result import Parameters
 from tests.cases import Case, assert_same, cases
 from tests.truth_cases import (
@@ -171,6 +173,22 @@ def test_a_fit_is_a_prior() -> None:
     assert accuracy(with_past, data.truth) >= accuracy(dawid_skene(new), data.truth)
     assert with_past.confusion is not None
     assert with_past.confusion["count"].sum() == pytest.approx(new.height, abs=1e-6)
+
+
+def test_past_skills_and_past_confusions_serve_all_methods() -> None:
+    data = simulated(n_examples=300)
+    confusion, skills = dawid_skene(data.log), one_coin_dawid_skene(data.log)
+    log = data.log.tail(100)
+    for past in (confusion, confusion.confusion, skills, skills.annotators):
+        for method in (dawid_skene, one_coin_dawid_skene, ibcc):
+            fit = quiet(method, log, prior=past)
+            assert accuracy(fit, data.truth) >= accuracy(quiet(method, log), data.truth)
+    past = pl.DataFrame({"annotator": ["a"], "correct": [6], "incorrect": [3]})
+    pair = pl.DataFrame({"example": [1, 1], "annotator": ["a", "b"], "label": [0, 1]})
+    even = past_confusion(past, Codebook(pl.Series([0, 1, 2]), (), pl.Series(["a", "b"])))
+    np.testing.assert_allclose(even[:, 0], np.full((3, 3), 0.5) + 1.5 * np.eye(3))
+    np.testing.assert_allclose(even[:, 1], 0)
+    assert quiet(dawid_skene, pair, prior=past).examples.collect()["consensus_label"][0] == 0
 
 
 def test_prior_errors() -> None:

@@ -172,8 +172,8 @@ def dawid_skene(
     gold
         Known labels, a frame `example, label`: the truth of these examples is held there.
     prior
-        What is known of annotators from the past: a frame `annotator, true_label, label, count`, added to
-        their pseudo-counts, or an earlier fit.
+        What is known of annotators from the past, added to their pseudo-counts: a frame
+        `annotator, true_label, label, count`, or `annotator, correct, incorrect`, or an earlier fit.
     init
         Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
         parameters of an earlier fit, which saves iterations when a log has grown a little.

@@ -86,8 +86,7 @@ def ibcc(
     class_pseudo_count
         a > 0, the Dirichlet parameter of the class shares.
     prior
-        What is known of annotators from the past: a frame `annotator, true_label, label, count`, added to b,
-        or an earlier fit.
+        What is known of annotators from the past, added to b, as for `dawid_skene`.
     gold, init, classes, duplicates, max_iter, tol, into, executor, progress
         As for `dawid_skene`.
 

@@ -136,6 +136,12 @@ class Model:
         """The block's part of the sums. `weights` is None in the first round, which has no skills yet."""
         raise NotImplementedError
 
+    def count_found(
+        self, block: Block, found: Posterior, T: Floats, weights: Any
+    ) -> dict[str, Floats]:
+        """The same from all that the E-step found, where that is more than T."""
+        return self.count(block, T, weights)
+
     def start(self, sums: Sums, log: LogSize) -> Any:
         """The first skills, from the sums under the first posterior."""
         return self.maximise(sums, None, log)

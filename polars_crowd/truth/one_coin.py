@@ -146,8 +146,8 @@ def one_coin_dawid_skene(
     smoothing
         s > 0, pseudo-counts per class of the class shares.
     prior
-        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
-        to their pseudo-counts, or an earlier fit.
+        What is known of annotators from the past, added to their pseudo-counts: a frame of counts
+        `annotator, correct, incorrect`, or `annotator, true_label, label, count`, or an earlier fit.
     gold, init, classes, duplicates, max_iter, tol, into, executor, progress
         As for `dawid_skene`.
 

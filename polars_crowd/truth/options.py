@@ -161,12 +161,20 @@ def _check_unique(given: pl.DataFrame, what: str) -> None:
 # --- frames keyed by annotator: what is known of them from the past ---------------------------------
 
 
+CONFUSION = ("annotator", "true_label", "label", "count")
+SKILLS = ("annotator", "correct", "incorrect")
+
+
 def past_confusion(prior: Any, book: Codebook) -> Floats:
     """Past counts by true class, annotator and label, shape (K, M, K), from a frame or an earlier fit.
 
-    Columns `annotator, true_label, label, count`. Annotators who are not in the log are left out.
+    Columns CONFUSION, or SKILLS, which are spread evenly over the classes. Annotators who are not in the log
+    are left out.
     """
-    frame = _past_frame(prior, ("annotator", "true_label", "label", "count"), "confusion")
+    table = _past_table(prior, CONFUSION)
+    if _has(table, SKILLS) and not _has(table, CONFUSION):
+        return spread_evenly(past_skills(table, SKILLS[1:], book), len(book.classes))
+    frame = _past_frame(table, CONFUSION)
     K, M = len(book.classes), len(book.annotators)
     counts = np.zeros((K, M, K))
     coded = frame.select(
@@ -182,8 +190,15 @@ def past_confusion(prior: Any, book: Codebook) -> Floats:
 
 def past_skills(prior: Any, columns: Sequence[str], book: Codebook) -> dict[str, Floats]:
     """Past counts per annotator, zero for who has none: M values for each column, from a frame with
-    `annotator` and the columns, or from an earlier fit, whose `.annotators` has them."""
-    frame = _past_frame(prior, ("annotator", *columns), "annotators")
+    `annotator` and the columns (or CONFUSION, for `correct` and `incorrect`), or from an earlier fit."""
+    wanted = ("annotator", *columns)
+    table = _past_table(prior, wanted)
+    if set(columns) <= set(SKILLS) and _has(table, CONFUSION) and not _has(table, wanted):
+        counts = past_confusion(table, book)
+        right = np.einsum("kjk->j", counts)
+        both = {"correct": right, "incorrect": counts.sum(axis=(0, 2)) - right}
+        return {column: both[column] for column in columns}
+    frame = _past_frame(table, wanted)
     place = places(book.annotators, frame["annotator"])
     known = place >= 0
     found = {}
@@ -194,15 +209,36 @@ def past_skills(prior: Any, columns: Sequence[str], book: Codebook) -> dict[str,
     return found
 
 
-def _past_frame(prior: Any, columns: Sequence[str], table: str) -> pl.DataFrame:
-    source = getattr(prior, table, prior)
-    frame = open_frame(source, "prior")
-    schema = frame.collect_schema()
+def spread_evenly(skills: dict[str, Floats], K: int) -> Floats:
+    """Right and wrong answers as if all classes had been asked for, and all errors made, equally often."""
+    right = np.eye(K)[:, None, :] * skills["correct"][:, None] / K
+    wrong = (1 - np.eye(K))[:, None, :] * skills["incorrect"][:, None] / (K * max(K - 1, 1))
+    counts: Floats = right + wrong
+    return counts
+
+
+def _past_table(prior: Any, columns: Sequence[str]) -> pl.LazyFrame:
+    """The frame given as prior, or the table of an earlier fit that has the columns, or else counts."""
+    tables = [getattr(prior, name, None) for name in ("confusion", "annotators")]
+    found = [table.lazy() for table in tables if isinstance(table, pl.DataFrame)]
+    for wanted in (columns, CONFUSION, SKILLS):
+        for table in found:
+            if _has(table, wanted):
+                return table
+    return found[0] if found else open_frame(prior, "prior")
+
+
+def _has(table: pl.LazyFrame, columns: Sequence[str]) -> bool:
+    return set(columns) <= set(table.collect_schema())
+
+
+def _past_frame(table: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The columns of the table, which must be counts."""
     for column in columns:
-        if column not in schema:
-            advice = f"Give the columns {', '.join(columns)}, or an earlier fit of the same method."
-            raise missing_column("prior", column, list(schema), advice)
-    found = frame.select(columns).collect()
+        if not _has(table, [column]):
+            advice = f"Give the columns {', '.join(columns)}, or an earlier fit that has them."
+            raise missing_column("prior", column, list(table.collect_schema()), advice)
+    found = table.select(columns).collect()
     counts = [c for c in columns if c not in ("annotator", "true_label", "label")]
     wrong = found.filter(pl.any_horizontal(*(~(pl.col(c) >= 0).fill_null(False) for c in counts)))
     if wrong.height:

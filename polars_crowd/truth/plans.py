@@ -89,7 +89,7 @@ def count_expected(
     for block in blocks(part, known.of_part(part), size_of_sums(part, model)):
         found = model.e_step(block, weights, classes.log_of(block))
         T = on_grid(found.T)
-        add(totals, model.count(block, T, weights))
+        add(totals, model.count_found(block, found, T, weights))
         add(totals, classes.count(block, T))
         mass = T.sum(axis=1)
         add(totals, {"evidence": found.log_evidence.sum(keepdims=True), "state_mass": mass})
