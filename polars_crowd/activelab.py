@@ -34,7 +34,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polars_crowd import checks, mixing, unlabelled
+from polars_crowd import checks, mixing, multilabel_active, unlabelled
+from polars_crowd.activelab_score import cast_votes, score
 from polars_crowd.calibration import calibrate, tempered
 from polars_crowd.codes import Codebook, resolve_classes
 from polars_crowd.crowdlab import (
@@ -48,6 +49,7 @@ from polars_crowd.crowdlab import (
 from polars_crowd.errors import AnnotationError
 from polars_crowd.log import scan_annotations
 from polars_crowd.mixing import Codes, Floats
+from polars_crowd.multilabel_log import open_independent, open_label_sets, scan_label_sets
 from polars_crowd.partitions import (
     InMemory,
     Partition,
@@ -58,7 +60,7 @@ from polars_crowd.partitions import (
 )
 from polars_crowd.pred_probs import open_models, read_unlabelled
 from polars_crowd.results import ResultDirectory
-from polars_crowd.runs import Runs, pack_votes
+from polars_crowd.runs import Runs
 from polars_crowd.votes import TieBreaks, break_ties, count_ties, majority_labels
 
 BEST_QUALITY = Options(("best_quality",), "crowdlab", "self_confidence", False)
@@ -79,13 +81,6 @@ class Trust:
     """What breaks the ties of the models' vote."""
 
 
-def score(quality: Floats, trust: Floats | float, annotators: Floats, n_classes: int) -> Floats:
-    """The quality, as if one more annotator of mean weight had chosen at random."""
-    mean_weight = annotators.mean()
-    shrunk: Floats = (trust * quality + mean_weight / n_classes) / (trust + mean_weight)
-    return shrunk
-
-
 def score_annotated(part: Partition, trust: Trust) -> Floats:
     """The scores of a partition's annotated examples."""
     run, weights = part.runs, trust.weights
@@ -95,7 +90,7 @@ def score_annotated(part: Partition, trust: Trust) -> Floats:
         q = trust.consensus.posterior.of(part)
         quality = q.at(trust.consensus.choice.labels(part).to_numpy())
         total = q.normaliser
-    return score(quality, total, weights.annotators, run.n_classes)
+    return score(quality, total, weights.annotators.mean(), run.n_classes)
 
 
 def quality_of_labels(run: Runs) -> Floats:
@@ -112,7 +107,7 @@ def score_unlabelled(part: Partition, trust: Trust) -> Floats:
     models = zip(weights.models, run.models, strict=True)
     quality = sum((w * p[e, label] for w, p in models), np.zeros(len(label)))
     total = weights.models.sum()
-    return score(quality / total, total, weights.annotators, run.n_classes)
+    return score(quality / total, total, weights.annotators.mean(), run.n_classes)
 
 
 # --- the models' vote ------------------------------------------------------------------------------
@@ -130,25 +125,9 @@ def ballots(run: Runs, temperatures: tuple[float, ...]) -> Runs:
     """Unlabelled examples with their models tempered; of several, each is an annotator that chose its most
     probable class."""
     run = tempered(run, temperatures)
-    P, N = len(run.models), run.examples.height
-    if P == 1 or N == 0:
+    if len(run.models) == 1 or run.examples.is_empty():
         return run
-    log = pl.LazyFrame(
-        {
-            "example": np.tile(np.arange(N, dtype=np.uint32), P),
-            "label": pl.concat(run.top_classes),
-            "annotator": np.repeat(np.arange(P, dtype=np.uint32), N),
-        }
-    )
-    log_ = log.sort("example", "label", "annotator").collect()
-    vote, votes = pack_votes(log_["example"], log_["label"])
-    return replace(
-        run,
-        rows=pl.DataFrame({"vote": vote, "annotator": log_["annotator"]}),
-        votes=votes,
-        examples=run.examples.with_columns(num_annotations=pl.lit(P, pl.UInt32)),
-        book=replace(run.book, annotators=pl.Series("annotator", range(P))),
-    )
+    return cast_votes(run, np.concatenate(run.top_classes), run.book.classes)
 
 
 # --- rounds ----------------------------------------------------------------------------------------
@@ -184,17 +163,9 @@ def with_ballots(rounds: Rounds, trust: Trust) -> Trust:
 def score_table(part: Partition, trust: Trust) -> pl.DataFrame:
     """The scores of a partition's examples, by example."""
     beside = unlabelled.of_partition(part, ballots, trust.temperatures)
-    scored = [(part.runs.examples, score_annotated(part, trust))] if len(part.runs.examples) else []
-    rest = beside.runs.examples.with_columns(num_annotations=pl.lit(0, pl.UInt32))
-    if len(rest):
-        scored.append((rest, score_unlabelled(beside, trust)))
-    tables = [examples.with_columns(active_learning_score=values) for examples, values in scored]
-    return pl.concat(tables).sort(pl.col("example")) if tables else no_scores(part.runs.examples)
-
-
-def no_scores(examples: pl.DataFrame) -> pl.DataFrame:
-    """The table of no examples."""
-    return examples.with_columns(active_learning_score=pl.lit(None, pl.Float64))
+    return unlabelled.scored(
+        part, beside, lambda: score_annotated(part, trust), lambda: score_unlabelled(beside, trust)
+    )
 
 
 # --- the method ------------------------------------------------------------------------------------
@@ -209,6 +180,7 @@ def activelab(
     into: str | Path | None = None,
     executor: Any = None,
     progress: bool = False,
+    multi_label: bool = False,
 ) -> pl.LazyFrame:
     """How well every example is labelled, by ActiveLab: label those of the lowest scores next.
 
@@ -235,6 +207,8 @@ def activelab(
         For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
     progress
         Whether to show partitions done, rate and time left on stderr (needs the extra `cli`).
+    multi_label
+        Whether labels are sets of classes, as for `crowdlab`; the score is the mean over the classes.
 
     Returns
     -------
@@ -288,13 +262,14 @@ def activelab(
     rounds = open_scoring(
         log,
         pred_probs,
+        multi_label,
         classes=classes,
         duplicates=duplicates,
         into=into,
         executor=executor,
         progress=progress,
     )
-    return scores_of(rounds)
+    return multilabel_active.scores_of(rounds) if multi_label else scores_of(rounds)
 
 
 def scores_of(rounds: Rounds) -> pl.LazyFrame:
@@ -303,17 +278,19 @@ def scores_of(rounds: Rounds) -> pl.LazyFrame:
     return unlabelled.with_idle(rounds).tables({"scores": score_table}, trust)["scores"]
 
 
-def open_scoring(log: Any, pred_probs: Any, **options: Any) -> Rounds:
+def open_scoring(log: Any, pred_probs: Any, multi_label: bool, **options: Any) -> Rounds:
     """The rounds of a log, or of pred_probs alone where nothing is labelled."""
     if not isinstance(log, Partitioned) and pred_probs is None:
         raise AnnotationError(
             "ActiveLab needs a model's pred_probs: their examples are what it ranks. "
             "pc.activelab(log, pred_probs)."
         )
-    if isinstance(log, Partitioned) or not is_empty(log):
-        rounds = open_rounds(log, pred_probs, **options)
+    if not isinstance(log, Partitioned) and is_empty(log, multi_label):
+        return nothing_labelled(log, pred_probs, multi_label, **options)
+    if multi_label:
+        rounds, _ = open_label_sets(log, pred_probs, **options)
     else:
-        rounds = nothing_labelled(log, pred_probs, **options)
+        rounds = open_rounds(log, pred_probs, **options)
     if not rounds.n_models:
         raise AnnotationError(
             "the store has no pred_probs, which ActiveLab needs: their examples are what it ranks. "
@@ -322,14 +299,18 @@ def open_scoring(log: Any, pred_probs: Any, **options: Any) -> Rounds:
     return rounds
 
 
-def is_empty(log: Any) -> bool:
+def is_empty(log: Any, multi_label: bool) -> bool:
     """Whether there is no annotation."""
-    return log is None or scan_annotations(log).head(1).collect().is_empty()
+    if log is None:
+        return True
+    rows = scan_label_sets(log).log if multi_label else scan_annotations(log)
+    return rows.head(1).collect().is_empty()
 
 
 def nothing_labelled(
     log: Any,
     pred_probs: Any,
+    multi_label: bool,
     *,
     classes: Sequence[Any] | None,
     into: str | Path | None,
@@ -339,15 +320,14 @@ def nothing_labelled(
 ) -> Rounds:
     """The rounds of the examples of pred_probs, none of them annotated."""
     if executor is not None:
-        raise ValueError("executor= needs a log in partitions, and there is none.")
-    directory = ResultDirectory.open(into) if into is not None else None
-    models = open_models(pred_probs, classes)
-    example = models[0].frame.collect_schema()["example"]
+        raise ValueError("executor= needs a log in partitions: an AnnotationStore.")
+    open_ = open_independent if multi_label else open_models
+    models = open_(pred_probs, classes)
     label: pl.DataType = pl.String()
-    if log is not None:
+    if log is not None and not multi_label:
         label = scan_annotations(log).collect_schema()["label"]
     values, names = resolve_classes(label, models[0].names, classes)
-    none = pl.Series("example", [], example)
+    none = pl.Series("example", [], models[0].frame.collect_schema()["example"])
     handle = InMemory(None, read_unlabelled=lambda: read_unlabelled(models, none, names))
     return Rounds(
         handles=[],
@@ -355,6 +335,6 @@ def nothing_labelled(
         n_models=len(models),
         is_ensemble=isinstance(pred_probs, (list, tuple)),
         progress=progress,
-        into=directory,
+        into=ResultDirectory.open(into) if into is not None else None,
         idle=[handle],
     )

@@ -53,6 +53,8 @@ from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning, counted, shown
 from polars_crowd.label_quality import LabelQualityMethod
 from polars_crowd.mixing import CLIP, Floats, Mixture
+from polars_crowd.multilabel_log import open_label_sets
+from polars_crowd.multilabel_result import fit_label_sets
 from polars_crowd.partitions import Merged, Partition, Rounds, Summary, digest, open_rounds
 from polars_crowd.runs import Runs
 from polars_crowd.steady import Pull, recount
@@ -306,6 +308,7 @@ def crowdlab(
     executor: Any = None,
     progress: bool = False,
     tolerance: float = 0.0,
+    multi_label: bool = False,
 ) -> Crowdlab:
     """Consensus labels and the quality of labels and annotators, by CROWDLAB.
 
@@ -353,6 +356,11 @@ def crowdlab(
         differs from the present one by at most this. By default they are all made anew, and are exactly
         those of a run from scratch; the parameters are so in any case. Examples in changed partitions
         always are.
+    multi_label
+        Whether labels are sets of classes: a List column, or a row per chosen class (a null label says that
+        the annotator saw the example and, alone, chose nothing). pred_probs are then one independent
+        probability per class. Every class is a problem of its own, chosen or not, and scores are means
+        over the classes. Not with several consensus methods or `adjust_pred_probs`.
 
     Returns
     -------
@@ -398,15 +406,23 @@ def crowdlab(
     └─────────────────┴─────────────────────────┘
     """
     options = _options(consensus_method, quality_method, label_quality_method, adjust_pred_probs)
-    rounds = open_rounds(
-        log,
-        pred_probs,
-        classes=classes,
-        duplicates=duplicates,
-        into=into,
-        executor=executor,
-        progress=progress,
-    )
+    opened: dict[str, Any] = {
+        "classes": classes,
+        "duplicates": duplicates,
+        "into": into,
+        "executor": executor,
+        "progress": progress,
+    }
+    if multi_label:
+        return fit_label_sets(
+            *open_label_sets(log, pred_probs, **opened),
+            consensus_method=consensus_method,
+            quality_method=quality_method,
+            label_quality_method=label_quality_method,
+            adjust_pred_probs=adjust_pred_probs,
+            calibrate=calibrate,
+        )
+    rounds = open_rounds(log, pred_probs, **opened)
     return fit(rounds, options, calibrate=calibrate, tolerance=tolerance)
 
 

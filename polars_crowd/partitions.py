@@ -304,6 +304,11 @@ class Partitioned(ABC):
     def is_ensemble(self) -> bool:
         """Whether they were given as a list."""
 
+    @property
+    def set_classes(self) -> pl.Series | None:
+        """The classes that its labels are sets of, if they are sets."""
+        return None
+
 
 @dataclass(frozen=True)
 class Rounds:

@@ -40,6 +40,8 @@ class PredProbs:
     frame: pl.LazyFrame
     names: tuple[str, ...]
     is_array: bool = False
+    independent: bool = False
+    """Whether each class has a probability of its own, so that they need not sum to 1."""
 
 
 def scan_pred_probs(
@@ -330,7 +332,8 @@ def read_probabilities(
     matrix = _matrix(frame, probs, names)
     if check and len(matrix):
         probability_checks.check_range(matrix, names, examples)
-        probability_checks.check_sums(matrix, names, examples)
+        if not probs.independent:
+            probability_checks.check_sums(matrix, names, examples)
     return matrix
 
 

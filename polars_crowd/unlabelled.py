@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.codes import Codebook
+from polars_crowd.mixing import Floats
 from polars_crowd.partitions import Handle, Partition, Rounds, Transformed
 from polars_crowd.pred_probs import Probabilities, Unlabelled
 from polars_crowd.runs import Runs
@@ -98,3 +99,21 @@ def with_idle(rounds: Rounds) -> Rounds:
     """The rounds with the partitions that have unlabelled examples only."""
     idle = (Idle(handle, rounds.book) for handle in rounds.idle)
     return replace(rounds, handles=[*rounds.handles, *idle], idle=())
+
+
+def scored(
+    part: Partition,
+    beside: Partition,
+    of_annotated: Callable[[], Floats],
+    of_unlabelled: Callable[[], Floats],
+) -> pl.DataFrame:
+    """The scores of a partition's annotated and unlabelled examples, by example."""
+    annotated = part.runs.examples
+    rest = beside.runs.examples.with_columns(num_annotations=pl.lit(0, pl.UInt32))
+    tables = [
+        examples.with_columns(active_learning_score=pl.Series(score(), dtype=pl.Float64))
+        for examples, score in ((annotated, of_annotated), (rest, of_unlabelled))
+        if len(examples)
+    ]
+    nothing = annotated.clear().with_columns(active_learning_score=pl.lit(0.0))
+    return pl.concat(tables).sort("example") if tables else nothing

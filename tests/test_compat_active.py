@@ -115,12 +115,13 @@ def test_one_column_labelled_round_by_round() -> None:
     for _ in range(5):
         rest = [i for i in range(30) if i not in labelled]
         labels = truth[labelled].reshape(-1, 1)
-        for function, as_given in zip(
-            FUNCTIONS, (lambda p: p, lambda p: np.array([p, p])), strict=True
-        ):
-            arguments = (labels, as_given(probs[labelled]), as_given(probs[rest]))
-            expected = getattr(theirs, function)(*(np.copy(a) for a in arguments))
-            found = getattr(ours, function)(*arguments)
+        for function in FUNCTIONS:
+            models = [probs, probs] if function.endswith("ensemble") else [probs]
+            given_ = [np.array([p[at] for p in models]) for at in (labelled, rest)]
+            if len(models) == 1:
+                given_ = [p[0] for p in given_]
+            expected = getattr(theirs, function)(labels, *(p.copy() for p in given_))
+            found = getattr(ours, function)(labels, *given_)
             assert_same(expected, found)
         labelled.append(rest[int(np.argmin(found[1]))])
     assert len(labelled) == 20
