@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -305,6 +307,20 @@ def test_partitions_do_not_matter(name: str, matrix: Floats) -> None:
         store = AnnotationStore.create(f"{place}/store", log, partitions=3)
         assert_same_truth(few_steps(name, store), few_steps(name, log))
         assert_same_truth(few_steps(name, store, **gold), few_steps(name, log, **gold))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_store_with_an_executor_into_a_directory(name: str, tmp_path: Path) -> None:
+    log, _ = simulated(3, n=60, m=6, per=4)
+    store = AnnotationStore.create(tmp_path / "store", log, partitions=4)
+    plain = ALL[name](log)
+    with ThreadPoolExecutor(2) as executor:
+        fit = ALL[name](store, executor=executor, into=tmp_path / "out")
+    assert_same_truth(fit, plain)
+    written = pl.read_parquet(tmp_path / "out" / "examples" / "*.parquet").sort("example")
+    assert_frame_equal(written, plain.examples.collect())
+    method = fit._fit.method
+    assert type(pickle.loads(pickle.dumps(method))) is type(method)
 
 
 def assert_same_truth(found: NumericTruth, expected: NumericTruth) -> None:
