@@ -252,7 +252,10 @@ class Sum:
 
     def add(self, frame: pl.DataFrame) -> None:
         self._frames.append(frame)
-        if sum(part.height for part in self._frames) > GATHERED_ROWS:
+        rows = sum(part.height for part in self._frames)
+        if rows > max(
+            GATHERED_ROWS, 2 * self._frames[0].height
+        ):  # a large sum is not made too often
             self._frames = [self._added()]
 
     def frame(self) -> pl.DataFrame:
