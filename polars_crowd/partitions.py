@@ -252,10 +252,8 @@ class Sum:
 
     def add(self, frame: pl.DataFrame) -> None:
         self._frames.append(frame)
-        rows = sum(part.height for part in self._frames)
-        if rows > max(
-            GATHERED_ROWS, 2 * self._frames[0].height
-        ):  # a large sum is not made too often
+        limit = max(GATHERED_ROWS, 2 * self._frames[0].height)  # a large sum is made less often
+        if sum(part.height for part in self._frames) > limit:
             self._frames = [self._added()]
 
     def frame(self) -> pl.DataFrame:
@@ -480,6 +478,7 @@ def open_rounds(
     executor: Any = None,
     progress: bool = False,
     numeric: bool = False,
+    multi_label: bool = False,
 ) -> Rounds:
     """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
 
@@ -494,6 +493,11 @@ def open_rounds(
     directory = ResultDirectory.open(into) if into is not None else None
     if isinstance(log, Partitioned):
         _refuse_what_a_store_has(pred_probs, classes, duplicates)
+        if log.set_classes is not None and not multi_label:
+            raise AnnotationError(
+                "the store holds label sets, which are for pc.crowdlab and pc.activelab with "
+                "multi_label=True."
+            )
         work = WorkDirectory() if directory is None else directory
         return Rounds(
             handles=log.handles(work.work),
