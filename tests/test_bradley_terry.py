@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from polars_crowd.truth.crowd_bradley_terry import crowd_bradley_terry
 from polars_crowd.truth.preferences import Preferences
 
 Floats = NDArray[np.float64]
+GOLDEN = Path(__file__).parent / "golden" / "crowd-kit-1.4.2"
 METHODS = {"bradley_terry": bradley_terry, "crowd_bradley_terry": crowd_bradley_terry}
 
 
@@ -123,6 +125,26 @@ def test_crowd_is_at_a_stationary_point() -> None:
     found = np.concatenate([np.log(x), np.log(eta / (1 - eta))])
     assert fit.trace[-1] == pytest.approx(objective(found), abs=1e-8)
     np.testing.assert_allclose(optimize.approx_fprime(found, objective, 1e-6), 0, atol=1e-3)
+
+
+def test_without_a_prior_it_is_crowd_kits() -> None:
+    fit = bradley_terry(
+        pl.read_parquet(GOLDEN / "comparisons-log.parquet"), smoothing=1e-9, tol=0, max_iter=5000
+    )
+    expected = pl.read_parquet(GOLDEN / "comparisons-bradley_terry.parquet").sort("example")
+    strength = np.exp(by_example(fit)["score"].to_numpy())
+    np.testing.assert_allclose(strength / strength.sum(), expected["score"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_earlier_fit_to_begin_with(name: str) -> None:
+    log, _ = simulated(2)
+    fit = METHODS[name](log)
+    again = METHODS[name](pl.concat([log, log_of([(0, 99, 0, True)])]), init=fit)
+    assert again.n_iter < fit.n_iter
+    assert METHODS[name](log, init=fit).n_iter <= 3
+    with pytest.raises(ValueError, match=r"init='x'; it must be an earlier fit of"):
+        quietly(METHODS[name], log, init="x")
 
 
 # --- recovery --------------------------------------------------------------------------------------

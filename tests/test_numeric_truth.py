@@ -256,25 +256,34 @@ def test_known_truths_fix_the_level_of_biases() -> None:
     np.testing.assert_allclose(found["bias"], bias + 10, atol=1.0)
 
 
-def test_an_earlier_fit_as_prior() -> None:
-    log, (truth, bias, deviation) = simulated(2, n=900)
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_an_earlier_fit_as_prior(name: str) -> None:
+    log, (truth, _, _) = simulated(2, n=900)
     first, second = log.filter(pl.col("example") < 880), log.filter(pl.col("example") >= 880)
-    earlier = gaussian_truth(first)
+    if name == "gaussian without bias":
+        with pytest.raises(AnnotationError, match=r"prior has no column 'bias'"):
+            WEIGHTED[name](first, prior=WEIGHTED[name](first))
+        return
+    earlier = WEIGHTED[name](first)
     with quiet():
-        alone = gaussian_truth(second)
-    later = gaussian_truth_quietly(second, prior=earlier)
+        alone, later = WEIGHTED[name](second), WEIGHTED[name](second, prior=earlier)
+        of_frame = WEIGHTED[name](second, prior=earlier.annotators.drop("mean_residual"))
+        nobody = WEIGHTED[name](second, prior=earlier.annotators.clear())
+    errors = [((consensus(fit) - truth[880:]) ** 2).mean() for fit in (later, alone)]
+    assert errors[0] < errors[1]
+    np.testing.assert_allclose(consensus(of_frame), consensus(later), rtol=1e-12)
+    np.testing.assert_allclose(consensus(nobody), consensus(alone), rtol=1e-12)
+    assert (np.diff(later.trace.to_numpy()) >= -1e-9).all()
+
+
+def test_an_earlier_gaussian_fit_keeps_its_deviations() -> None:
+    log, (_, _, deviation) = simulated(2, n=900)
+    first, second = log.filter(pl.col("example") < 880), log.filter(pl.col("example") >= 880)
+    with quiet():
+        later = gaussian_truth(second, prior=gaussian_truth(first))
     np.testing.assert_allclose(
         later.annotators.sort("annotator")["standard_deviation"], deviation, rtol=0.3, atol=0.15
     )
-    for better, worse in ((later, alone),):
-        error = ((consensus(better) - truth[880:]) ** 2).mean()
-        assert error < ((consensus(worse) - truth[880:]) ** 2).mean()
-    assert bias.shape == (20,)
-
-
-def gaussian_truth_quietly(log: pl.DataFrame, **options: Any) -> NumericTruth:
-    with quiet():
-        return gaussian_truth(log, **options)
 
 
 # --- what must not matter --------------------------------------------------------------------------

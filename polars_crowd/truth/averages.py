@@ -17,7 +17,13 @@ import numpy as np
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.truth.numbers import Floats, Found, Numbers, Weighting
-from polars_crowd.truth.numeric import NumericFit, NumericMethod, open_numbers, sums_under
+from polars_crowd.truth.numeric import (
+    NumericFit,
+    NumericMethod,
+    Sums,
+    open_numbers,
+    sums_under,
+)
 from polars_crowd.truth.numeric_result import NumericTruth
 from polars_crowd.truth.options import Options
 from polars_crowd.truth.result import Iterations
@@ -28,7 +34,7 @@ class Mean(NumericMethod):
 
     name: ClassVar[str] = "Mean"
 
-    def annotator_columns(self, weighting: Weighting) -> dict[str, Floats]:
+    def annotator_columns(self, weighting: Weighting, sums: Sums) -> dict[str, Floats]:
         return {}
 
 

@@ -27,8 +27,9 @@ import numpy as np
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.distributions import chi2_quantile
+from polars_crowd.partitions import Rounds
 from polars_crowd.truth.numbers import Floats, Weighting
-from polars_crowd.truth.numeric import NumericMethod, Sums, fit_numbers
+from polars_crowd.truth.numeric import NumericMethod, Past, Sums, fit_numbers
 from polars_crowd.truth.numeric_result import NumericTruth
 from polars_crowd.truth.options import Options, check_number
 
@@ -44,11 +45,13 @@ class Catd(NumericMethod):
     """chi2_q(m[j]), 0 for who has no label that can be compared."""
     unit: float
     """The pooled variance; weights are in units of its inverse."""
+    past: Past
     name: ClassVar[str] = "CATD"
 
     def maximise(self, sums: Sums, weighting: Weighting) -> Weighting:
-        judged = sums.annotations > 0
-        square = np.maximum(sums.square[judged] / self.unit, self.quantile[judged] / MOST)
+        judged = self.quantile > 0
+        left = (sums.square + self.past.loss)[judged] / self.unit
+        square = np.maximum(left, self.quantile[judged] / MOST)
         weight = np.empty(len(judged))
         weight[judged] = self.quantile[judged] / square
         weight[~judged] = weight[judged].mean()
@@ -56,7 +59,8 @@ class Catd(NumericMethod):
 
     def objective(self, sums: Sums, weighting: Weighting) -> float:
         w = weighting.weight
-        gained = self.quantile * np.log(w) - w * sums.square / self.unit
+        left = (sums.square + self.past.loss) / self.unit
+        gained = self.quantile * np.log(w) - w * left
         return float(gained.sum()) / 2
 
 
@@ -64,6 +68,7 @@ def catd(
     log: Any,
     *,
     alpha: float = 0.05,
+    prior: Any = None,
     gold: Any = None,
     init: NumericTruth | None = None,
     duplicates: Duplicates = "error",
@@ -84,6 +89,9 @@ def catd(
         The annotations, with numbers as labels: whatever `scan_annotations` takes, or a store.
     alpha
         The bound holds with probability 1 - alpha / 2; in (0, 1).
+    prior
+        What is known of annotators from before, added to what the log says: an earlier fit, or a frame
+        `annotator, root_mean_square_residual, num_examples_labeled`.
     gold, init, duplicates, max_iter, tol, into, executor, progress
         As for `crh`.
 
@@ -124,10 +132,12 @@ def catd(
         raise ValueError(f"alpha={alpha!r}; it must be below 1.")
     options = Options(None, gold, init, None, duplicates, max_iter, tol, into, executor, progress)
 
-    def method(sums: Sums) -> Catd:
-        quantile = np.zeros(len(sums.annotations))
-        judged = sums.annotations > 0
-        quantile[judged] = chi2_quantile(alpha / 2, sums.annotations[judged])
-        return Catd(quantile, sums.pooled_variance)
+    def method(sums: Sums, rounds: Rounds) -> Catd:
+        past = Past.of(prior, np.square, "root_mean_square_residual", rounds.book.annotators)
+        annotations = sums.annotations + past.annotations
+        judged = annotations > 0
+        quantile = np.zeros(len(annotations))
+        quantile[judged] = chi2_quantile(alpha / 2, annotations[judged])
+        return Catd(quantile, sums.pooled_variance, past)
 
-    return NumericTruth(fit_numbers(log, lambda sums, rounds: method(sums), options))
+    return NumericTruth(fit_numbers(log, method, options))

@@ -31,8 +31,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from polars_crowd.checks import Duplicates
+from polars_crowd.partitions import Rounds
 from polars_crowd.truth.numbers import Floats, Weighting
-from polars_crowd.truth.numeric import NumericMethod, Sums, fit_numbers
+from polars_crowd.truth.numeric import NumericMethod, Past, Sums, fit_numbers
 from polars_crowd.truth.numeric_result import NumericTruth
 from polars_crowd.truth.options import Options
 
@@ -47,17 +48,23 @@ HALVINGS = 100
 class Crh(NumericMethod):
     """The formulas of CRH."""
 
+    past: Past
     name: ClassVar[str] = "CRH"
 
     def maximise(self, sums: Sums, weighting: Weighting) -> Weighting:
-        judged = sums.annotations > 0
+        loss, annotations = sums.loss + self.past.loss, sums.annotations + self.past.annotations
+        judged = annotations > 0
         weight = np.empty(len(judged))
-        weight[judged] = weights_for(sums.loss[judged], sums.annotations[judged])
+        weight[judged] = weights_for(loss[judged], annotations[judged])
         weight[~judged] = weight[judged].mean()
         return Weighting(weight, weighting.bias)
 
     def objective(self, sums: Sums, weighting: Weighting) -> float:
-        return -float(weighting.weight @ sums.loss)
+        return -float(weighting.weight @ (sums.loss + self.past.loss))
+
+    def annotator_columns(self, weighting: Weighting, sums: Sums) -> dict[str, Floats]:
+        mean_loss = sums.loss / np.where(sums.annotations > 0, sums.annotations, np.nan)
+        return {"weight": weighting.weight, "mean_loss": mean_loss}
 
 
 def weights_for(loss: Floats, annotations: Floats) -> Floats:
@@ -85,6 +92,7 @@ def weights_for(loss: Floats, annotations: Floats) -> Floats:
 def crh(
     log: Any,
     *,
+    prior: Any = None,
     gold: Any = None,
     init: NumericTruth | None = None,
     duplicates: Duplicates = "error",
@@ -103,6 +111,9 @@ def crh(
     ----------
     log
         The annotations, with numbers as labels: whatever `scan_annotations` takes, or a store.
+    prior
+        What is known of annotators from before, added to what the log says: an earlier fit, or a frame
+        `annotator, mean_loss, num_examples_labeled`, with losses in units of an example's spread.
     gold
         Known truths, held fixed: a frame `example, label`.
     init
@@ -118,7 +129,8 @@ def crh(
     Returns
     -------
     NumericTruth
-        `.annotators` has the column `weight`; the objective of `.trace` is - sum_j w[j] L[j].
+        `.annotators` has the columns `weight` and `mean_loss` = L[j] / m[j]; the objective of `.trace` is
+        - sum_j w[j] L[j].
 
     Raises
     ------
@@ -148,4 +160,8 @@ def crh(
     [-0.04, 1.04, 1.96]
     """
     options = Options(None, gold, init, None, duplicates, max_iter, tol, into, executor, progress)
-    return NumericTruth(fit_numbers(log, lambda sums, rounds: Crh(), options))
+
+    def method(sums: Sums, rounds: Rounds) -> Crh:
+        return Crh(Past.of(prior, np.asarray, "mean_loss", rounds.book.annotators))
+
+    return NumericTruth(fit_numbers(log, method, options))

@@ -36,6 +36,7 @@ import numpy as np
 
 from polars_crowd.truth.bradley_terry import (
     check_options,
+    first_strengths,
     log_preference,
     log_prior,
     step,
@@ -45,6 +46,7 @@ from polars_crowd.truth.em import Steps, iterate
 from polars_crowd.truth.one_coin import check_pair
 from polars_crowd.truth.preferences import Preferences, Strengths, warn_of_comparisons
 
+NAME = "Crowd Bradley-Terry"
 FIRST_STEPS = 20
 """Steps of Bradley-Terry to begin with."""
 
@@ -80,14 +82,18 @@ def reliability(comparisons: Comparisons, r: Floats, pseudo_counts: Floats) -> F
     return share
 
 
-def first_parameters(comparisons: Comparisons, pseudo_counts: Floats, c: float) -> Parameters:
-    """A few steps of Bradley-Terry, and the reliability that all annotators have before."""
+def first_parameters(
+    init: Preferences | None, comparisons: Comparisons, pseudo_counts: Floats, c: float
+) -> Parameters:
+    """A few steps of Bradley-Terry and the reliability that all have before; or an earlier fit's."""
     pairs = comparisons.of_everybody
-    x = np.ones(len(comparisons.examples))
+    x = first_strengths(init, NAME, comparisons)
+    usual = pseudo_counts[0] / pseudo_counts.sum()
+    if init is not None:
+        return Parameters(x, init.reliabilities_of(comparisons.annotators, usual))
     for _ in range(FIRST_STEPS):
         x = step(pairs, np.ones(len(pairs.count)), x, c)
-    eta = np.full(len(comparisons.annotators), pseudo_counts[0] / pseudo_counts.sum())
-    return Parameters(x, eta)
+    return Parameters(x, np.full(len(comparisons.annotators), usual))
 
 
 def crowd_bradley_terry(
@@ -97,6 +103,7 @@ def crowd_bradley_terry(
     pseudo_counts: tuple[float, float] = (4.0, 1.0),
     level: float = 0.95,
     seed: int = 0,
+    init: Preferences | None = None,
     max_iter: int = 10_000,
     tol: float = 1e-10,
 ) -> Preferences:
@@ -112,7 +119,7 @@ def crowd_bradley_terry(
         c > 0: the wins and losses against an example of strength 1 that are added to each example.
     pseudo_counts
         (A, B), both > 0: the honest and the contrary answers that are added to each annotator's.
-    level, seed, max_iter, tol
+    level, seed, init, max_iter, tol
         As for `bradley_terry`.
 
     Returns
@@ -161,8 +168,8 @@ def crowd_bradley_terry(
         return Parameters(x, reliability(comparisons, r, own))
 
     steps = Steps(lambda params: expect(comparisons, params, own, smoothing), maximise)
-    start = first_parameters(comparisons, own, smoothing)
+    start = first_parameters(init, comparisons, own, smoothing)
     params, _, iterations = iterate(steps, start, max_iter=max_iter, tol=tol)
     warn_of_comparisons(comparisons, iterations)
-    strengths = Strengths("Crowd Bradley-Terry", params.x, smoothing, params.eta)
+    strengths = Strengths(NAME, params.x, smoothing, params.eta)
     return Preferences(comparisons, strengths, iterations, level, seed)

@@ -43,14 +43,13 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.checks import Duplicates
-from polars_crowd.errors import missing_column
 from polars_crowd.partitions import Rounds
-from polars_crowd.sources import open_frame
 from polars_crowd.truth.numbers import Floats, Found, Numbers, Weighting
-from polars_crowd.truth.numeric import NumericMethod, Sums, fit_numbers
+from polars_crowd.truth.numeric import NumericMethod, Sums, fit_numbers, past_rows
 from polars_crowd.truth.numeric_result import NumericTruth
-from polars_crowd.truth.options import Options, check_number, places
+from polars_crowd.truth.options import Options, check_number
 
+PAST_COLUMNS = ("bias", "standard_deviation", "num_examples_labeled")
 LEAST = 1e-12
 """The smallest variance, in units of the pooled one."""
 
@@ -120,7 +119,7 @@ class Gaussian(NumericMethod):
     def of_unknown(self, weighting: Weighting) -> tuple[float, float]:
         return 1.0, 0.0
 
-    def annotator_columns(self, weighting: Weighting) -> dict[str, Floats]:
+    def annotator_columns(self, weighting: Weighting, sums: Sums) -> dict[str, Floats]:
         spread = {"standard_deviation": np.sqrt(self.unit / weighting.weight)}
         return {"bias": weighting.bias, **spread} if self.has_bias else spread
 
@@ -213,22 +212,9 @@ def past_of(prior: Any, annotators: pl.Series, unit: float, smoothing: float) ->
     labels, variance = np.full(M, float(smoothing)), np.ones(M)
     bias, bias_variance = np.zeros(M), np.ones(M)
     if prior is not None and unit > 0:
-        past = _past_frame(prior)
-        place = places(annotators, past["annotator"])
-        past, place = past.filter(pl.Series(place) >= 0), place[place >= 0]
-        labels[place] = past["num_examples_labeled"].to_numpy()
-        variance[place] = np.maximum(past["standard_deviation"].to_numpy() ** 2 / unit, LEAST)
-        bias[place] = past["bias"].to_numpy()
+        place, past = past_rows(prior, PAST_COLUMNS, annotators)
+        labels[place] = past["num_examples_labeled"]
+        variance[place] = np.maximum(past["standard_deviation"] ** 2 / unit, LEAST)
+        bias[place] = past["bias"]
         bias_variance[place] = variance[place] / np.maximum(labels[place], 1.0)
     return Past(labels, variance, bias, bias_variance)
-
-
-def _past_frame(prior: Any) -> pl.DataFrame:
-    columns = ("annotator", "bias", "standard_deviation", "num_examples_labeled")
-    frame = open_frame(getattr(prior, "annotators", prior), "prior")
-    schema = frame.collect_schema()
-    for column in columns:
-        if column not in schema:
-            advice = f"Give the columns {', '.join(columns)}, or an earlier fit with bias=True."
-            raise missing_column("prior", column, list(schema), advice)
-    return frame.select(columns).drop_nulls().collect()

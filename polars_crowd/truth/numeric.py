@@ -11,15 +11,16 @@ A method is a `NumericMethod`: its formulas, and nothing else.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from polars_crowd.errors import AnnotationWarning, counted, shown
+from polars_crowd.errors import AnnotationWarning, counted, missing_column, shown
 from polars_crowd.partitions import Merged, Partition, Rounds, Summary, open_rounds
+from polars_crowd.sources import open_frame
 from polars_crowd.truth.em import Steps, check_gold, iterate
 from polars_crowd.truth.numbers import (
     Floats,
@@ -168,7 +169,7 @@ class NumericMethod:
         """The weight and bias of an annotator that the method has not seen."""
         return float(weighting.weight.mean()), 0.0
 
-    def annotator_columns(self, weighting: Weighting) -> dict[str, Floats]:
+    def annotator_columns(self, weighting: Weighting, sums: Sums) -> dict[str, Floats]:
         """Columns of `.annotators` in the method's own terms."""
         return {"weight": weighting.weight}
 
@@ -253,6 +254,45 @@ def first_weighting(init: Any, method: NumericMethod, rounds: Rounds, sums: Sums
     if not isinstance(fit, NumericFit) or type(fit.method) is not type(method):
         raise ValueError(f"init={init!r}; it must be an earlier fit of {method.name}.")
     return fit.weighting_for(rounds)
+
+
+def past_rows(
+    prior: Any, columns: Sequence[str], annotators: pl.Series
+) -> tuple[Ints, dict[str, Floats]]:
+    """What is known of annotators from before: where they are among the log's, and the columns' values.
+
+    From a frame with `annotator` and the columns, or from an earlier fit, whose `.annotators` has them.
+    """
+    frame = open_frame(getattr(prior, "annotators", prior), "prior")
+    schema = frame.collect_schema()
+    for column in ("annotator", *columns):
+        if column not in schema:
+            advice = f"Give annotator, {', '.join(columns)}, or an earlier fit of the same method."
+            raise missing_column("prior", column, list(schema), advice)
+    past = frame.select("annotator", *columns).drop_nulls().collect()
+    place = places(annotators, past["annotator"])
+    known = place >= 0
+    return place[known], {c: past[c].to_numpy().astype(np.float64)[known] for c in columns}
+
+
+@dataclass(frozen=True)
+class Past:
+    """Losses of annotators from before, shape (M,)."""
+
+    annotations: Floats
+    loss: Floats
+
+    @classmethod
+    def of(
+        cls, prior: Any, mean: Callable[[Floats], Floats], column: str, annotators: pl.Series
+    ) -> Past:
+        """From their mean losses, which `mean` makes of a column; zero for who has none."""
+        found = cls(np.zeros(len(annotators)), np.zeros(len(annotators)))
+        if prior is not None:
+            place, past = past_rows(prior, (column, "num_examples_labeled"), annotators)
+            np.add.at(found.annotations, place, past["num_examples_labeled"])
+            np.add.at(found.loss, place, past["num_examples_labeled"] * mean(past[column]))
+        return found
 
 
 def _warn_of_nothing_to_compare(sums: Sums) -> None:

@@ -67,7 +67,7 @@ class NumericTruth:
         m = np.where(sums.annotations > 0, sums.annotations, np.nan)
         square = sums.square + 2 * bias * sums.residual + sums.annotations * bias**2
         columns = {
-            **fit.method.annotator_columns(fit.weighting),
+            **fit.method.annotator_columns(fit.weighting, sums),
             "mean_residual": sums.residual / m + bias,
             "root_mean_square_residual": np.sqrt(np.maximum(square, 0) / m),
         }

@@ -15,6 +15,7 @@ from polars_crowd.errors import AnnotationWarning, counted
 from polars_crowd.sources import open_frame
 from polars_crowd.truth.comparisons import Comparisons, Floats
 from polars_crowd.truth.numeric import warn_of_stopping
+from polars_crowd.truth.options import places
 from polars_crowd.truth.result import WIDTH, Iterations
 
 DENSE = 3_000
@@ -76,6 +77,11 @@ class Preferences:
         self._iterations = iterations
         self._level = level
         self._seed = seed
+
+    @property
+    def name(self) -> str:
+        """The method's."""
+        return self._strengths.name
 
     @property
     def examples(self) -> pl.LazyFrame:
@@ -152,6 +158,17 @@ class Preferences:
         return open_frame(log, "the comparisons").with_columns(
             probability=1 / (1 + (-difference).exp())
         )
+
+    def strengths_of(self, examples: pl.Series) -> Floats:
+        """x of these examples, 1 where the fit does not know them; to begin another fit with."""
+        place = places(self._comparisons.examples, examples)
+        return np.append(self._strengths.x, 1.0)[place]
+
+    def reliabilities_of(self, annotators: pl.Series, otherwise: float) -> Floats:
+        """eta of these annotators."""
+        place = places(self._comparisons.annotators, annotators)
+        known = self._strengths.reliability
+        return np.append([] if known is None else known, otherwise)[place]
 
     def __repr__(self) -> str:
         comparisons = self._comparisons
