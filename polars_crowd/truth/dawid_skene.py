@@ -124,14 +124,15 @@ class DawidSkene(Confusions):
 
 
 def agreeing_order(by_label: Floats) -> Ints:
-    """Exchange pairs of classes as long as that raises the trace of (truth x label) counts."""
+    """Exchange pairs of classes as long as that raises the trace of (truth x label) counts, by one
+    annotation at least: what next to no example is may be called anything."""
     order = np.arange(len(by_label))
     while True:
         now = by_label[order]
         own = np.diag(now)
         gain = now + now.T - own[:, None] - own
         k, m = np.unravel_index(np.argmax(gain), gain.shape)
-        if gain[k, m] <= 1e-9 * by_label.sum():
+        if gain[k, m] < 1:
             return order
         order[[k, m]] = order[[m, k]]
 
