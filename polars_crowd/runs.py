@@ -156,7 +156,7 @@ def sort_runs(
     counts = run_lengths(columns["example"])
     if duplicates == "error" and _has_duplicates(columns["pair"], largest(counts["len"])):
         raise checks.duplicate_annotations(log)
-    ids = _as_dtype(example.decode(counts["key"]), schema["example"])
+    ids = as_dtype(example.decode(counts["key"]), schema["example"])
     vote, votes = _votes(columns["vote"], 1 << bits.label)
     return Runs(
         rows=pl.DataFrame({"vote": vote, "annotator": columns["annotator"]}),
@@ -164,7 +164,7 @@ def sort_runs(
         votes=votes,
         examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
         models=tuple(read_probabilities(p, ids, names, check_probs) for p in probs),
-        book=book or Codebook(values, names, _as_dtype(annotators, schema["annotator"])),
+        book=book or Codebook(values, names, as_dtype(annotators, schema["annotator"])),
     )
 
 
@@ -289,7 +289,7 @@ def _has_duplicates(pairs: pl.Series, longest: int) -> bool:
     return any(bool((pairs.slice(d) == pairs.slice(0, n - d)).any()) for d in distances)
 
 
-def _as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
+def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
     """Ids in the type they had in the log."""
     if dtype == pl.Boolean and ids.dtype.is_integer():
         return ids == 1

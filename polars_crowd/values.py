@@ -18,7 +18,7 @@ import polars as pl
 from polars_crowd import checks
 from polars_crowd.codes import ExampleCodes, annotator_codes, example_codes, id_as_read
 from polars_crowd.errors import AnnotationError, counted, rows_shown
-from polars_crowd.runs import KEY_BITS, _as_dtype, run_lengths
+from polars_crowd.runs import KEY_BITS, as_dtype, run_lengths
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ def _values(
         annotator=(pl.col("key") % (1 << bits)).cast(pl.UInt32),
         value="value",
     )
-    ids = _as_dtype(example.decode(counts["key"]), schema["example"])
+    ids = as_dtype(example.decode(counts["key"]), schema["example"])
     return Values(
         rows=columns.collect().with_columns(pl.col("example").set_sorted()),
         examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
-        annotators=_as_dtype(annotators, schema["annotator"]),
+        annotators=as_dtype(annotators, schema["annotator"]),
     )

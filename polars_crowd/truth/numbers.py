@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown
 from polars_crowd.partitions import Partition, digest
 from polars_crowd.sources import open_frame
-from polars_crowd.truth.options import _check_unique as check_unique
+from polars_crowd.truth.options import check_unique
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]

@@ -98,7 +98,7 @@ class ExampleLabels:
         code = label_code(schema["label"], book.classes.cast(schema["label"], strict=False))
         coded = given.with_columns(known=code.cast(pl.Int32))
         _check_labels(coded.filter(pl.col("known").is_null()), what, book)
-        _check_unique(given, what)
+        check_unique(given, what)
         ids = coded["example"].cast(dtype, strict=False)
         return cls(pl.DataFrame({"example": ids, "known": coded["known"]}).drop_nulls())
 
@@ -149,7 +149,8 @@ def _check_labels(unknown: pl.DataFrame, what: str, book: Codebook) -> None:
         )
 
 
-def _check_unique(given: pl.DataFrame, what: str) -> None:
+def check_unique(given: pl.DataFrame, what: str) -> None:
+    """One row per example."""
     twice = given.filter(pl.col("example").is_duplicated()).sort("example")
     if twice.height:
         raise AnnotationError(
