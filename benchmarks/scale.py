@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import multiprocessing
 import shutil
 import sys
 import tempfile
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ import polars as pl
 from _measure import Job, Measurement, environment, markdown, measure, say
 
 import polars_crowd as pc
+from polars_crowd.crowdlab import Options, fit
+from polars_crowd.partitions import open_rounds
 
 PER_EXAMPLE = 5
 CLASSES = 5
@@ -30,6 +34,11 @@ CHUNK = 1_000_000
 """Examples made at a time."""
 ROWS_PER_ANNOTATOR = 1_000
 IN_MEMORY = 10_000_000
+PROCESSES = 2
+LATE = 20_000
+"""Annotations that come after a run."""
+REFRESH = "parameters after an append"
+DIFFERENCE = "difference of memory and"
 ITERATIONS = {"Dawid-Skene, 1 iteration": 1, "Dawid-Skene, 5 iterations": 5}
 BYTES_PER_ROW = 60
 """Disk for data, store and results."""
@@ -104,6 +113,58 @@ def crowdlab(store: str, into: str) -> Job:
     return Job(lambda: pc.crowdlab(opened, into=into))
 
 
+def pool(store: str, into: str, processes: int) -> Job:
+    """... with a pool of processes, whose CPU seconds are not counted here."""
+    opened = pc.AnnotationStore.open(store)
+
+    def run() -> None:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(processes, mp_context=context) as executor:
+            pc.crowdlab(opened, into=into, executor=executor)
+
+    return Job(run)
+
+
+def refresh(store: str, into: str) -> Job:
+    """CROWDLAB's parameters, after annotations of examples of one partition were appended."""
+    opened = pc.AnnotationStore.open(store)
+    parts = opened.describe()
+    first = int(parts["partition"][0])
+    example = opened.scan_annotations().select("example").head(LATE * PER_EXAMPLE).unique()
+    late = example.with_columns(annotator=pl.lit(-1, pl.Int64), label=pl.lit(0, pl.Int16))
+    opened.append(late)
+    say(f"appended {LATE:,} annotations in partition {first} of {parts.height}")
+    rounds = open_rounds(opened, into=into)
+    options = Options(("best_quality",), "crowdlab", "self_confidence", False)
+    return Job(lambda: fit(rounds, options))
+
+
+def difference(one: str, other: str) -> Job:
+    """The largest differences between two directories of results."""
+    keys = {"examples": ["example"], "annotations": ["example", "annotator"]}
+
+    def run() -> dict[str, float]:
+        found = {}
+        for table, key in keys.items():
+            a, b = (pl.scan_parquet(f"{folder}/{table}/*.parquet") for folder in (one, other))
+            columns = [c for c, dtype in a.collect_schema().items() if dtype.is_float()]
+            both = a.join(b, on=key, how="full", suffix="_b")
+            largest = [(pl.col(c) - pl.col(f"{c}_b")).abs().max() for c in columns]
+            unmatched = pl.col(columns[0]).is_null() | pl.col(f"{columns[0]}_b").is_null()
+            labels = (
+                [(pl.col("consensus_label") != pl.col("consensus_label_b")).sum().alias("labels")]
+                if table == "examples"
+                else []
+            )
+            row = both.select(*largest, *labels, unmatched.sum().alias("rows")).collect()
+            found.update(
+                {f"{table}.{name}": value for name, value in row.row(0, named=True).items()}
+            )
+        return found
+
+    return Job(run, dict)
+
+
 def dawid_skene(store: str, iterations: int) -> Job:
     """So many iterations of Dawid-Skene on a store."""
     opened = pc.AnnotationStore.open(store)
@@ -142,9 +203,17 @@ def measure_rows(root: Path, rows: int) -> dict[str, Measurement]:
     for name, iterations in ITERATIONS.items():
         arguments = {"store": store, "iterations": iterations}
         calls[name] = ("scale:dawid_skene", arguments)
+    into = {"store": store, "into": str(folder / "pool"), "processes": PROCESSES}
+    calls[f"CROWDLAB, {PROCESSES} processes"] = ("scale:pool", into)
     if rows <= IN_MEMORY:
         into = {"folder": data, "into": str(folder / "memory")}
         calls["CROWDLAB in memory"] = ("scale:in_memory", into)
+        for other in ("crowdlab", "pool"):
+            both = {"one": str(folder / "memory"), "other": str(folder / other)}
+            calls[f"{DIFFERENCE} {other}"] = ("scale:difference", both)
+    if rows > IN_MEMORY:
+        into = {"store": store, "into": str(folder / "crowdlab")}
+        calls[REFRESH] = ("scale:refresh", into)
     found = {}
     for name, (target, arguments) in calls.items():
         found[name] = measure(target, arguments)
@@ -159,7 +228,7 @@ def report(results: Mapping[int, Mapping[str, Measurement]]) -> str:
         [f"{rows:,}", name, f"{m.wall:.1f}", f"{m.cpu:.1f}", f"{m.peak:.2f}"]
         for rows, found in results.items()
         for name, m in found.items()
-        if name != "make"
+        if name != "make" and not name.startswith(DIFFERENCE)
     ]
     return "\n\n".join(
         [
@@ -167,8 +236,28 @@ def report(results: Mapping[int, Mapping[str, Measurement]]) -> str:
             *slopes(results),
             *per_iteration(results),
             *against_memory(results),
+            *refreshed(results),
+            *differences(results),
         ]
     )
+
+
+def refreshed(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
+    return [
+        f"Parameters of {rows:,} after an append to one partition: "
+        f"{found[REFRESH].wall / found['CROWDLAB'].wall:.1%} of the time of CROWDLAB"
+        for rows, found in results.items()
+        if REFRESH in found
+    ]
+
+
+def differences(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
+    return [
+        f"{rows:,}, {name}: at most {max(m.report.values()):.0e} (labels and rows that differ counted as 1)"
+        for rows, found in results.items()
+        for name, m in found.items()
+        if name.startswith(DIFFERENCE)
+    ]
 
 
 def slopes(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:

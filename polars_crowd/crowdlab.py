@@ -423,7 +423,10 @@ def crowdlab(
             calibrate=calibrate,
         )
     rounds = open_rounds(log, pred_probs, **opened)
-    return fit(rounds, options, calibrate=calibrate, tolerance=tolerance)
+    found = fit(rounds, options, calibrate=calibrate, tolerance=tolerance)
+    if into is not None:
+        found.save()
+    return found
 
 
 def fit(

@@ -14,7 +14,7 @@ from polars_crowd.annotators import (
     model_share,
     worst_first,
 )
-from polars_crowd.errors import counted
+from polars_crowd.errors import AnnotationError, counted
 from polars_crowd.label_quality import (
     Scoring,
     merged_thresholds,
@@ -71,8 +71,10 @@ class Crowdlab:
         self._options = options
         self._temperatures = temperatures
         self._tolerance = tolerance
-        if rounds.into is not None:
-            rounds.save("annotators", self.annotators)
+
+    def save(self) -> None:
+        """Write the tables into the directory of results."""
+        self._rounds.save("annotators", self.annotators)
 
     @property
     def examples(self) -> pl.LazyFrame:
@@ -168,7 +170,17 @@ class Crowdlab:
         return values if values is None or self._rounds.is_ensemble else values[0]
 
     def posterior(self) -> pl.LazyFrame:
-        """q[e,k]: `example` and one column per class, the rows of which sum to 1."""
+        """q[e,k]: `example` and one column per class, the rows of which sum to 1.
+
+        Raises
+        ------
+        AnnotationError
+            A class is named `example`, like the column of the ids.
+        """
+        if "example" in self._rounds.book.names:
+            raise AnnotationError(
+                "a class is named 'example', like the column of the examples' ids. Rename the class."
+            )
         return self._rounds.tables({"posterior": posterior_table}, self._main)["posterior"]
 
     def __repr__(self) -> str:
