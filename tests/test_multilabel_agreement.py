@@ -20,7 +20,7 @@ from polars_crowd.agreement.by_class import agreement_by_class
 from polars_crowd.agreement.functions import agreement
 from polars_crowd.agreement.multilabel import (
     Distance,
-    LabelSets,
+    SetCodes,
     SetWeights,
     multilabel_agreement,
     read_sets,
@@ -145,6 +145,13 @@ def found_in(log: pl.DataFrame, **options: Any) -> pl.DataFrame:
     return multilabel_agreement(log, **options).drop("warning")
 
 
+@given(rows_of_sets())
+def test_a_row_for_each_class(rows: Rows) -> None:
+    lists = frame_of(rows)
+    long = lists.with_columns(pl.col("label").list.unique()).explode("label", empty_as_null=True)
+    assert_same(found_in(long), found_in(lists))
+
+
 def test_arrays() -> None:
     log = log_of((1, "a", [1, 2]), (1, "b", [2, 1]), (2, "a", [3, 3]), (2, "b", [3, 1]))
     arrays = log.with_columns(pl.col("label").list.to_array(2))
@@ -223,7 +230,7 @@ def test_weights_by_what_they_do() -> None:
 
 
 def test_expanding_labels() -> None:
-    sets = LabelSets(pl.Series(["a", "b", "c"]), np.array([2, 0, 1]), np.array([0, 2, 1]))
+    sets = SetCodes(pl.Series(["a", "b", "c"]), np.array([2, 0, 1]), np.array([0, 2, 1]))
     position, members = sets.expanded(np.array([2, 1, 0, 0]))
     assert position.tolist() == [0, 2, 2, 3, 3]
     assert members.tolist() == [1, 0, 2, 0, 2]
@@ -234,6 +241,8 @@ def test_partitions(tmp_path: Path) -> None:
     text = lists.with_columns(pl.col("label").cast(pl.List(pl.String)).list.join(","))
     store = pc.AnnotationStore.create(tmp_path / "store", text, partitions=7)
     assert_same(multilabel_agreement(store, separator=","), multilabel_agreement(lists))
+    with pytest.raises(pc.AnnotationError, match="what stands between the classes of a set"):
+        multilabel_agreement(store)
     assert_same(
         agreement_by_class(store, separator=",").sort("share", "value").drop("label"),
         agreement_by_class(lists).sort("share", "value").drop("label"),
@@ -272,12 +281,10 @@ def test_rows_without_a_label_are_not_annotations() -> None:
 
 def test_errors() -> None:
     log = log_of((1, "a", "x;y"), (1, "b", "x"), (2, "a", "y"), (2, "b", "y"))
-    with pytest.raises(
-        pc.AnnotationError, match="what stands between the classes of a set: separator=';'"
-    ):
-        multilabel_agreement(log)
-    with pytest.raises(pc.AnnotationError, match="is Int64; a set of classes is a list, or text"):
-        multilabel_agreement(log_of((1, "a", 1), (1, "b", 2)))
+    with pytest.raises(pc.AnnotationError, match="is Int64; with separator= it must be text"):
+        multilabel_agreement(log_of((1, "a", 1), (1, "b", 2)), separator=";")
+    with pytest.raises(pc.AnnotationError, match="has no column 'label'"):
+        multilabel_agreement(log.drop("label"), separator=";")
     with pytest.raises(pc.AnnotationError, match="has no column 'label'"):
         multilabel_agreement(log.drop("label"))
     with pytest.raises(ValueError, match="distance='hamming'; it must be one of 'masi', 'jaccard'"):

@@ -29,15 +29,13 @@ from polars_crowd.agreement.engine import (
     gather,
     report,
 )
-from polars_crowd.agreement.multilabel import LabelSets, is_nested, open_sets
+from polars_crowd.agreement.multilabel import SetCodes, has_sets, open_sets
 from polars_crowd.agreement.options import open_groups
 from polars_crowd.agreement.patterns import Floats, Integers, Units
 from polars_crowd.agreement.request import Interval, Request
 from polars_crowd.agreement.weights import Identity
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import shown
-from polars_crowd.partitions import Partitioned
-from polars_crowd.sources import open_frame
 
 OF_CLASSES = ("krippendorff_alpha", *BY_PATTERN)
 """Coefficients that do not ask who voted."""
@@ -121,7 +119,7 @@ def agreement_by_class(
         "progress": progress,
     }
     sets = None
-    if separator is not None or has_lists(log):
+    if separator is not None or has_sets(log):
         rounds, grouping, sets = open_sets(log, separator, by, classes, **options)
     else:
         rounds, grouping = open_groups(log, by, classes=classes, **options)
@@ -141,17 +139,10 @@ def of_classes(coefficients: str | Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
-def has_lists(log: Any) -> bool:
-    """Whether labels are lists of classes."""
-    if isinstance(log, Partitioned):
-        return False
-    return is_nested(open_frame(log, "the log").collect_schema().get("label", pl.String()))
-
-
 # --- one class against the rest --------------------------------------------------------------------
 
 
-def against_the_rest(evidence: Evidence, classes: pl.Series, sets: LabelSets | None) -> Evidence:
+def against_the_rest(evidence: Evidence, classes: pl.Series, sets: SetCodes | None) -> Evidence:
     """The evidence on each class: groups are (group, class)."""
     classes = classes if sets is None else sets.classes
     K, G = len(classes), evidence.n_groups
@@ -177,7 +168,7 @@ def some_annotators(M: Integers) -> Units:
     return Units(group, M, ones, 0 * ones, ones, len(M), 2)
 
 
-def binary_units(units: Units, K: int, sets: LabelSets | None) -> Units:
+def binary_units(units: Units, K: int, sets: SetCodes | None) -> Units:
     """The count vectors (n - v, v) of each class in each group."""
     times = pl.Series(units.times)
     examples = pl.LazyFrame({"group": units.group, "n": units.n.astype(np.int64), "times": times})
@@ -214,7 +205,7 @@ def binary_units(units: Units, K: int, sets: LabelSets | None) -> Units:
     )
 
 
-def votes_by_class(units: Units, sets: LabelSets | None) -> pl.LazyFrame:
+def votes_by_class(units: Units, sets: SetCodes | None) -> pl.LazyFrame:
     """`group`, `label`, `n`, `v`, `times`: the votes for each class that was chosen in a unit."""
     unit, label, votes = units.unit, units.label, units.votes
     if sets is not None:

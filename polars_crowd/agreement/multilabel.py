@@ -33,6 +33,7 @@ from polars_crowd.agreement.weights import Weights
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import named_classes
 from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.multilabel_log import UNIT, scan_label_sets
 from polars_crowd.partitions import Partitioned, Rounds
 from polars_crowd.pred_probs import class_names
 from polars_crowd.sources import open_frame
@@ -42,8 +43,6 @@ Distance = Literal["masi", "jaccard", "nominal"]
 
 OF_SETS = ("krippendorff_alpha", "fleiss_kappa", "percent_agreement")
 """Coefficients that do not ask how many sets there could be."""
-UNIT = "\x1f"
-"""The ASCII unit separator: between the classes of a list."""
 CELLS = 1 << 22
 """(set, set) cells that are worked on at once."""
 
@@ -74,14 +73,14 @@ def multilabel_agreement(
     log
         The annotations, with the columns `example`, `annotator` and `label`: whatever `scan_annotations`
         takes, or an `AnnotationStore`. `label` is a list of classes (an empty one: nothing chosen), or text
-        with the classes separated by `separator`.
+        with the classes separated by `separator`; or there is a row per class that was chosen (a row with a
+        null says that the annotator saw the example).
     distance
         `"masi"`, `"jaccard"` or `"nominal"`.
     coefficients
         One or several of `krippendorff_alpha`, `fleiss_kappa`, `percent_agreement`.
     separator
-        What stands between the classes of a label that is text, such as `";"`. A store holds labels as
-        text.
+        What stands between the classes where labels are text, such as `";"`.
     by, confidence, interval, n_boot, seed, duplicates, executor, progress
         As in `agreement`.
 
@@ -142,7 +141,7 @@ def of_sets(coefficients: str | Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
-def by_set(evidence: Evidence, sets: LabelSets, distance: Distance) -> Evidence:
+def by_set(evidence: Evidence, sets: SetCodes, distance: Distance) -> Evidence:
     """The evidence with sets as its classes, each once, however it was written."""
     kind, first = sets.kinds
     distinct = sets.chosen(first)
@@ -167,7 +166,7 @@ def relabelled(units: Units, label: Integers, n_classes: int) -> Units:
 
 
 @dataclass(frozen=True)
-class LabelSets:
+class SetCodes:
     """The distinct sets of classes of a log, by the code of their label."""
 
     classes: pl.Series
@@ -196,10 +195,10 @@ class LabelSets:
         _, first, kind = np.unique(self.bits, axis=0, return_index=True, return_inverse=True)
         return kind.ravel(), first
 
-    def chosen(self, labels: Integers) -> LabelSets:
+    def chosen(self, labels: Integers) -> SetCodes:
         """The sets of these labels, in this order."""
         _, members = self.expanded(labels)
-        return LabelSets(self.classes, self.sizes[labels], members)
+        return SetCodes(self.classes, self.sizes[labels], members)
 
     def expanded(self, label: Integers) -> tuple[Integers, Integers]:
         """The classes of each of these labels: the position of the label, and the class."""
@@ -215,57 +214,69 @@ def open_sets(
     by: Any = None,
     classes: Sequence[Any] | None = None,
     **options: Any,
-) -> tuple[Rounds, Grouping, LabelSets]:
+) -> tuple[Rounds, Grouping, SetCodes]:
     """The rounds of a log whose labels are sets of classes (each distinct set is one label there)."""
     if isinstance(log, Partitioned):
-        rounds, grouping = open_groups(log, by, **options)
-        dtype, between = rounds.book.classes.dtype, separator
-    else:
-        rows = open_frame(log, "the log")
-        dtype, between = rows.collect_schema().get("label", pl.String()), separator
-        if is_nested(dtype):
-            rows, between = rows.with_columns(as_text(pl.col("label"), dtype)), UNIT
-        rounds, grouping = open_groups(rows, by, **options)
-    between = checked_separator(dtype, between)
-    sets = read_sets(rounds.book.classes, between, inner_dtype(dtype), classes)
-    return rounds, grouping, sets
+        return _open_store(log, separator, by, classes, **options)
+    found = scan_label_sets(log if separator is None else as_lists(log, separator))
+    rounds, grouping = open_groups(found.log, by, **options)
+    return rounds, grouping, read_sets(rounds.book.classes, UNIT, found.dtype, classes)
 
 
-def is_nested(dtype: pl.DataType) -> bool:
+def _open_store(
+    store: Partitioned,
+    separator: str | None,
+    by: Any,
+    classes: Sequence[Any] | None,
+    **options: Any,
+) -> tuple[Rounds, Grouping, SetCodes]:
+    """... of a store of label sets, or of labels that are text."""
+    known = store.set_classes
+    if known is not None:
+        rounds, grouping = open_groups(store, by, multi_label=True, **options)
+        declared = known.to_list() if classes is None else classes
+        return rounds, grouping, read_sets(rounds.book.classes, UNIT, known.dtype, declared)
+    rounds, grouping = open_groups(store, by, **options)
+    between = checked_separator(rounds.book.classes.dtype, separator)
+    return rounds, grouping, read_sets(rounds.book.classes, between, pl.String(), classes)
+
+
+def has_sets(log: Any) -> bool:
+    """Whether labels are lists of classes, or sets in a store."""
+    if isinstance(log, Partitioned):
+        return log.set_classes is not None
+    dtype = open_frame(log, "the log").collect_schema().get("label")
     return isinstance(dtype, (pl.List, pl.Array))
 
 
-def inner_dtype(dtype: pl.DataType) -> pl.DataType:
-    """The type of the classes."""
-    inner = dtype.inner if isinstance(dtype, (pl.List, pl.Array)) else pl.String
-    return inner() if isinstance(inner, type) else inner
-
-
-def as_text(label: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Lists as text: the same for lists of the same classes."""
-    lists = label.arr.to_list() if isinstance(dtype, pl.Array) else label
-    return (
-        lists.cast(pl.List(pl.String)).list.drop_nulls().list.unique().list.sort().list.join(UNIT)
-    )
+def as_lists(log: Any, separator: str) -> pl.LazyFrame:
+    """Labels that are text as lists of classes."""
+    rows = open_frame(log, "the log")
+    if "label" not in (schema := rows.collect_schema()):
+        return rows  # which is refused with the others
+    between = checked_separator(schema["label"], separator)
+    names = pl.col("label").cast(pl.String).str.split(between)
+    return rows.with_columns(names.list.eval(pl.element().str.strip_chars().replace("", None)))
 
 
 def checked_separator(dtype: pl.DataType, separator: str | None) -> str:
     """The separator, if labels of this type can be sets."""
-    is_text = dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
-    if not is_nested(dtype) and not is_text:
+    if dtype not in (pl.String, pl.Categorical) and not isinstance(dtype, pl.Enum):
         raise AnnotationError(
-            f"column 'label' of the log is {dtype}; a set of classes is a list, or text with a separator."
+            f"column 'label' of the log is {dtype}; with separator= it must be text. Leave separator= out "
+            "for lists of classes, or for a row per class."
         )
     if not separator:
         raise AnnotationError(
-            "column 'label' of the log is text; say what stands between the classes of a set: separator=';'."
+            "column 'label' of the store is text; say what stands between the classes of a set: "
+            "separator=';'."
         )
     return separator
 
 
 def read_sets(
     labels: pl.Series, separator: str, dtype: pl.DataType, declared: Sequence[Any] | None = None
-) -> LabelSets:
+) -> SetCodes:
     """The sets behind labels; their classes are those declared, else those that occur, sorted."""
     parts = labels.cast(pl.String).alias("label").to_frame().with_row_index("set").lazy()
     names = pl.col("label").str.split(separator)
@@ -282,7 +293,7 @@ def read_sets(
         )
     codes = codes.sort("set", "code")
     sizes = np.bincount(codes["set"].to_numpy(), minlength=len(labels))
-    return LabelSets(classes, sizes, codes["code"].to_numpy().astype(np.int64))
+    return SetCodes(classes, sizes, codes["code"].to_numpy().astype(np.int64))
 
 
 def _classes(names: pl.Series, dtype: pl.DataType, declared: Sequence[Any] | None) -> pl.Series:
@@ -303,7 +314,7 @@ def _codes(names: pl.Series, classes: pl.Series) -> pl.Series:
 class SetWeights(Weights):
     """w of pairs of sets, by their codes."""
 
-    sets: LabelSets
+    sets: SetCodes
     distance: Distance
 
     @property
