@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -528,6 +529,19 @@ def test_few_annotations_are_said() -> None:
         pc.AnnotationWarning, match="3 of 3 annotators have fewer than 5 annotations: 'a', 'b', 'c'"
     ):
         dawid_skene(LOG)
+
+
+def test_single_annotations_are_said() -> None:
+    log = pl.DataFrame({"example": range(20), "annotator": ["a", "b"] * 10, "label": [0, 1] * 10})
+    message = "each of the 20 examples has one annotation only.*gold="
+    for method in METHODS:
+        with pytest.warns(pc.AnnotationWarning, match=message):
+            fit = method(log, max_iter=1000)
+        assert fit.examples.collect()["consensus_label"].to_list() == [0, 1] * 10
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        dawid_skene(log, gold=pl.DataFrame({"example": [0], "label": [0]}), max_iter=1000)
+    assert not any("one annotation only" in str(warning.message) for warning in said)
 
 
 def test_a_lost_class_is_said() -> None:

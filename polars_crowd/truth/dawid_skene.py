@@ -155,7 +155,7 @@ def dawid_skene(
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.dawid_skene)`). An iteration takes
+    See the formulas at the head of the module (`polars_crowd/truth/dawid_skene.py`). An iteration takes
     time in proportion to annotations x classes; the confusion matrices take 8 M K^2 bytes a few times over,
     so that for hundreds of classes `one_coin_dawid_skene` is the method.
 
@@ -212,7 +212,7 @@ def dawid_skene(
     -----
     AnnotationWarning
         Not converged; a class that annotators chose became the truth of next to no example; annotators with
-        fewer than 5 annotations.
+        fewer than 5 annotations; no example with more than one annotation.
 
     Agrees with
     -----------

@@ -105,6 +105,8 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     warn_of_iterations(iterations, options)
     warn_of_lost_classes(model, sums, first, log)
     warn_of_few_annotations(first, log)
+    if known.gold is None and not rounds.n_models:
+        warn_of_single_annotations(first)
     return TruthInference(Fitted(rounds, model, params, known, log, first), iterations)
 
 
@@ -215,6 +217,16 @@ def warn_of_few_annotations(first: Sums, log: LogSize) -> None:
         _warn(
             f"{len(few):,} of {counted(len(counts), 'annotator')} have fewer than {FEW} annotations: "
             f"{shown(names)}. What is said of them rests on the prior more than on their labels."
+        )
+
+
+def warn_of_single_annotations(first: Sums) -> None:
+    n_examples = int(first["n_examples"][0])
+    if first["n_annotations"].sum() == n_examples:
+        _warn(
+            f"each of the {counted(n_examples, 'example')} has one annotation only, so annotators cannot be "
+            "compared: what is said of them is where the method began. Collect second annotations for some "
+            "examples, or give known labels (gold=)."
         )
 
 

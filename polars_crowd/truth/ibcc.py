@@ -72,7 +72,7 @@ def ibcc(
 ) -> TruthInference:
     """The truth of each example by IBCC: confusion matrices with posteriors, by variational inference.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.ibcc)`). It costs what `dawid_skene`
+    See the formulas at the head of the module (`polars_crowd/truth/ibcc.py`). It costs what `dawid_skene`
     does and is safer where annotators have few labels.
 
     Parameters

@@ -133,7 +133,7 @@ def one_coin_dawid_skene(
 ) -> TruthInference:
     """The truth of each example by one-coin Dawid-Skene: an annotator is right with one probability.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.one_coin)`).
+    See the formulas at the head of the module (`polars_crowd/truth/one_coin.py`).
 
     Parameters
     ----------

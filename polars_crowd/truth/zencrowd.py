@@ -41,7 +41,7 @@ def zencrowd(
 ) -> TruthInference:
     """The truth of each example by ZenCrowd: one probability per annotator, equal classes beforehand.
 
-    See the head of this module (`help(polars_crowd.truth.zencrowd)`).
+    See the head of the module (`polars_crowd/truth/zencrowd.py`).
 
     Parameters
     ----------
