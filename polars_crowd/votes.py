@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd import checks, mixing
-from polars_crowd.codes import label_code, resolve_classes
+from polars_crowd.codes import label_code, largest, resolve_classes
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.mixing import Floats
 from polars_crowd.partitions import (
@@ -122,7 +122,7 @@ class TieBreaks:
     rarity: Floats | None = None
     """The rank of each class by its annotations, shape (K,), if a tie is left after step 1."""
     agreement: Floats | None = None
-    """Agreement per annotator, shape (M,), if a tie is left after step 2."""
+    """Agreement per annotator (NaN if unknown; as many as are known), if a tie is left after step 2."""
 
 
 @dataclass(frozen=True)
@@ -221,10 +221,8 @@ def break_ties(rounds: Rounds, counted: Merged) -> TieBreaks:
     if not judged[()]["tied"].item():
         return TieBreaks(rarity)
     shares = judged[("annotator",)].with_columns(share=pl.col("agreeing") / pl.col("judged"))
-    missing = float("nan")
-    return TieBreaks(
-        rarity, dense(shares, "annotator", "share", len(rounds.book.annotators), missing)
-    )
+    n_judged = largest(shares["annotator"]) + 1 if shares.height else 0
+    return TieBreaks(rarity, dense(shares, "annotator", "share", n_judged, float("nan")))
 
 
 def dense(frame: pl.DataFrame, key: str, value: str, size: int, missing: float = 0.0) -> Floats:

@@ -235,3 +235,13 @@ def test_cautions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     expected = capsys.readouterr().out
     assert ("CAUTION" in text) == ("CAUTION" in expected)
     assert ("overlap" in text) == ("overlap" in expected)
+
+
+def test_models_that_disagree_on_examples_nobody_labelled() -> None:
+    """Votes of models are tied to the last step, with no annotator in sight."""
+    one = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8]])
+    models = np.stack([one, one[:, [1, 0, 2]]])
+    labelled, unlabelled = ours.get_active_learning_scores_ensemble(pred_probs_unlabeled=models)
+    assert labelled.shape == (0,)
+    assert unlabelled[2] == max(unlabelled)
+    assert ((unlabelled > 0) & (unlabelled < 1)).all()
