@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,25 @@ def test_partitions(tmp_path: Path) -> None:
     for level in LEVELS:
         found = agreement_by_annotator(store, level=level)
         assert_same(found, agreement_by_annotator(labelme(), level=level, classes=classes), 1e-9)
+
+
+def test_processes(tmp_path: Path) -> None:
+    """Every function sends its work to an executor."""
+    log = labelme()
+    classes = sorted(log["label"].unique())
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert_same(pc.pairwise_agreement(store, executor=pool), pc.pairwise_agreement(log), 1e-8)
+        assert_same(agreement_by_class(store, executor=pool), agreement_by_class(log))
+        assert_same(
+            agreement_by_annotator(store, level="ordinal", executor=pool),
+            agreement_by_annotator(log, level="ordinal", classes=classes),
+        )
+        assert_same(pc.disagreements(store, executor=pool), pc.disagreements(log))
+        assert_same(
+            pc.multilabel_agreement(store, separator=";", executor=pool),
+            pc.multilabel_agreement(log, separator=";"),
+        )
 
 
 # --- by annotator: leaving out is leaving out -----------------------------------------------------

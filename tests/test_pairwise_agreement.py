@@ -130,6 +130,24 @@ def test_a_real_log_pair_by_pair() -> None:
         assert row["kappa"] == pytest.approx(kappa, abs=1e-9)
 
 
+def test_weights_of_identity_and_its_matrix() -> None:
+    """The two ways to a kappa, with margins written out and without, are one."""
+    log = pl.read_parquet(DATA / "digits_sim" / "annotations.parquet")
+    found = pairwise_agreement(log, weights=np.eye(10))
+    assert_same(found, pairwise_agreement(log), 1e-7)
+    assert_same(found.select("kappa"), pairwise_agreement(log).select("kappa"), 1e-12)
+
+
+def test_thousands_of_classes() -> None:
+    rng = np.random.default_rng(3)
+    example, annotator = (index.ravel() for index in np.indices((3000, 4)))
+    label = np.where(rng.random(12_000) < 0.5, example, rng.integers(0, 3000, 12_000))
+    log = pl.DataFrame({"example": example, "annotator": annotator, "label": label})
+    found = pairwise_agreement(log)
+    one, two = (log.filter(annotator=a)["label"].to_list() for a in (0, 3))
+    assert found["kappa"][2] == pytest.approx(cohen_kappa_score(one, two), abs=1e-9)
+
+
 def test_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     log = pl.read_parquet(DATA / "labelme" / "annotations.parquet")
     whole = pairwise_agreement(log)

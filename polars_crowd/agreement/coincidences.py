@@ -29,7 +29,7 @@ from polars_crowd.agreement.request import Request
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError
 
-MAX_CELLS = 1 << 25
+MAX_CELLS = 1 << 24
 """Rows that a coincidence matrix may have."""
 
 

@@ -28,10 +28,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.agreement.annotatorwise import Pairs, cohen, pair_kappa
+from polars_crowd.agreement.coefficients import corrected, room
 from polars_crowd.agreement.engine import check_annotators, class_values
 from polars_crowd.agreement.options import check_order, open_groups
-from polars_crowd.agreement.patterns import Integers, run_lengths
-from polars_crowd.agreement.weights import Weights, make_weights
+from polars_crowd.agreement.patterns import Floats, Integers, run_lengths
+from polars_crowd.agreement.weights import Identity, Weights, make_weights
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, AnnotationWarning, counted
 from polars_crowd.partitions import Partition, Rounds, Summary
@@ -40,7 +41,7 @@ from polars_crowd.store.rule import MIX, hashed
 
 Codes = NDArray[np.uint64]
 
-MAX_PAIRS = 100_000_000
+MAX_PAIRS = 50_000_000
 """Pairs of annotations that are looked at, unless the caller says otherwise."""
 BLOCK = 1 << 22
 """Pairs of annotations that are worked on at once."""
@@ -83,7 +84,7 @@ def pairwise_agreement(
     max_pairs
         How many pairs of annotations, sum n (n - 1) / 2 over the examples, are looked at. If there are
         more, a random sample of the annotations is, and a warning says so. None: all, whatever it takes
-        (about 16 bytes each where most pairs of annotators meet once or twice).
+        (about 100 bytes each where most pairs of annotators meet once or twice).
     seed
         Of that sample. It depends on the ids of examples and annotators and on nothing else.
     classes, duplicates, executor, progress
@@ -341,7 +342,8 @@ def _table_blocks(
 ) -> Iterator[pl.DataFrame]:
     key, shared = counts["key"].to_numpy(), counts["shared"].to_numpy()
     starts = run_starts(key // codes.n_classes**2)
-    step = max(CELLS // codes.n_classes, 1)
+    by_class = 1 if isinstance(weights, Identity) else codes.n_classes
+    step = max(CELLS // by_class, 1)
     for low in range(0, len(starts), step):
         entries = slice(starts[low], starts[low + step] if low + step < len(starts) else len(key))
         yield _block(key[entries], shared[entries], codes, weights, min_shared)
@@ -361,16 +363,34 @@ def _block(
     if min_shared > 1:
         enough = np.repeat(n >= min_shared, lengths)
         return _block(key[enough], shared[enough], codes, weights, 1) if enough.any() else _empty()
-    group = np.repeat(np.arange(len(lengths)), lengths)
-    pairs = Pairs(group, group, shared, first, second, np.arange(len(lengths)), codes.n_classes)
+    group, owner = np.repeat(np.arange(len(lengths)), lengths), np.arange(len(lengths))
+    pairs = Pairs(group, group, shared, first, second, owner, codes.n_classes)
     agreeing = np.bincount(group, shared * weights.between(first, second), len(lengths))
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = pair_kappa(pairs, weights, cohen)
-        error = np.sqrt(found.squares) / n
-    columns = {"agreement": agreeing / n, "kappa": found.value}
-    columns["standard_error"] = np.where(n > 1, error, np.nan)
+        if isinstance(weights, Identity):
+            kappa, squares = nominal_kappa(pairs, n)
+        else:
+            found = pair_kappa(pairs, weights, cohen)
+            kappa, squares = found.value, found.squares
+        error = np.where(n > 1, np.sqrt(squares) / n, np.nan)
+    columns = {"agreement": agreeing / n, "kappa": kappa, "standard_error": error}
     numbers = {name: pl.Series(values).fill_nan(None) for name, values in columns.items()}
     return pl.DataFrame({"pair": pair[np.cumsum(lengths) - 1], "n_shared": n, **numbers})
+
+
+def nominal_kappa(pairs: Pairs, n: Floats) -> tuple[Floats, Floats]:
+    """Kappa with w = 1[k = l], and sum d^2: only those a_k and b_l are held that are not zero both."""
+    K, G, group = pairs.n_classes, len(n), pairs.group
+    sides = np.concatenate([group * K + pairs.first, group * K + pairs.second])
+    cell, at = np.unique(sides, return_inverse=True)
+    k, j = at[: len(group)], at[len(group) :]
+    a, b = (np.bincount(side, pairs.times, len(cell)) / n[cell // K] for side in (k, j))
+    p_e = np.bincount(cell // K, a * b, G).astype(np.float64)
+    w = np.where(pairs.first == pairs.second, 1.0, 0.0)
+    kappa = corrected(np.bincount(group, pairs.times * w, G) / n, p_e)
+    d = w - (1 - kappa)[group] * (b[k] + a[j])
+    deviation = d - (np.bincount(group, pairs.times * d, G) / n)[group]
+    return kappa, np.bincount(group, pairs.times * deviation**2, G) / room(p_e) ** 2
 
 
 ONE_CLASS = "one class only is used: agreement by chance is certain"
