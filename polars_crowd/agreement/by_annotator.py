@@ -298,6 +298,9 @@ def coincidence_changes(units: Units, own: Own) -> Iterator[tuple[Integers, Floa
 class Metric(ABC):
     """The weights of alpha without each annotator, and sum c_i with them."""
 
+    width = 1
+    """How many cells it looks at for each annotator."""
+
     @abstractmethod
     def of(self, low: int, high: int, counts: Floats) -> tuple[Weights, Floats]:
         """For the annotators low .. high-1, without each of whom there are these (B, K) counts."""
@@ -328,6 +331,10 @@ class OrdinalMetric(Metric):
     changes: pl.DataFrame
     """Sorted by annotator."""
 
+    @property
+    def width(self) -> int:  # type: ignore[override]
+        return self.observed.height
+
     def of(self, low: int, high: int, counts: Floats) -> tuple[Weights, Floats]:
         metric = SquaredDistance.scaled(mid_ranks(counts))
         k, j = (self.observed[c].to_numpy() for c in ("label_1", "label_2"))
@@ -345,7 +352,7 @@ def alphas(merged: Merged, M: int, K: int, metric: Metric) -> tuple[Floats, Floa
     counts = dense(merged[("label",)], "label", "annotations", K)
     lost = merged[("annotator", "label")]
     annotator, label, n = (lost[c].to_numpy() for c in ("annotator", "label", "lost"))
-    found, left, step = [], [], max(CELLS // K, 1)
+    found, left, step = [], [], max(CELLS // max(K, metric.width), 1)
     for low in range(0, M + 1, step):
         high = min(low + step, M + 1)
         first, last = np.searchsorted(annotator, [low, high])
