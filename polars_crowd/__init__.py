@@ -4,115 +4,57 @@ import polars_crowd as pc
 
 fit = pc.crowdlab(log, pred_probs)
 fit.examples, fit.annotations, fit.annotators
+
+The public names are listed in `__init__.pyi`, each with the module that it comes from. A module is imported
+when one of its names is used first, so that `import polars_crowd` takes hardly longer than Polars does.
 """
 
-from polars_crowd import datasets, namespace, simulate
-from polars_crowd.activelab import activelab
-from polars_crowd.agreement import (
-    agreement,
-    agreement_by_annotator,
-    agreement_by_class,
-    agreement_difference,
-    brennan_prediger,
-    cohen_kappa,
-    conger_kappa,
-    disagreements,
-    example_agreement,
-    fleiss_kappa,
-    gwet_ac1,
-    gwet_ac2,
-    icc,
-    krippendorff_alpha,
-    light_kappa,
-    multilabel_agreement,
-    pairwise_agreement,
-    percent_agreement,
-    scott_pi,
-)
-from polars_crowd.batches import next_batch
-from polars_crowd.crowdlab import crowdlab
-from polars_crowd.crowdlab_result import Crowdlab
-from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
-from polars_crowd.findings import check_annotations
-from polars_crowd.log import scan_annotations
-from polars_crowd.pred_probs import scan_pred_probs
-from polars_crowd.store import AnnotationStore
-from polars_crowd.truth import (
-    TruthInference,
-    dawid_skene,
-    ibcc,
-    one_coin_dawid_skene,
-    zencrowd,
-)
-from polars_crowd.truth.averages import mean_truth, median_truth
-from polars_crowd.truth.bradley_terry import bradley_terry
-from polars_crowd.truth.catd import catd
-from polars_crowd.truth.compare import MethodComparison, compare
-from polars_crowd.truth.comparisons import scan_comparisons
-from polars_crowd.truth.crh import crh
-from polars_crowd.truth.crowd_bradley_terry import crowd_bradley_terry
-from polars_crowd.truth.gaussian import gaussian_truth
-from polars_crowd.truth.numeric_result import NumericTruth
-from polars_crowd.truth.preferences import Preferences
-from polars_crowd.votes import majority_vote
-from polars_crowd.wide import from_wide, to_wide
+import ast
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from polars_crowd import namespace
 
 namespace.register()
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "AnnotationError",
-    "AnnotationStore",
-    "AnnotationWarning",
-    "Crowdlab",
-    "MethodComparison",
-    "NumericTruth",
-    "PartitionError",
-    "Preferences",
-    "StoreError",
-    "TruthInference",
-    "activelab",
-    "agreement",
-    "agreement_by_annotator",
-    "agreement_by_class",
-    "agreement_difference",
-    "bradley_terry",
-    "brennan_prediger",
-    "catd",
-    "check_annotations",
-    "cohen_kappa",
-    "compare",
-    "conger_kappa",
-    "crh",
-    "crowd_bradley_terry",
-    "crowdlab",
-    "datasets",
-    "dawid_skene",
-    "disagreements",
-    "example_agreement",
-    "fleiss_kappa",
-    "from_wide",
-    "gaussian_truth",
-    "gwet_ac1",
-    "gwet_ac2",
-    "ibcc",
-    "icc",
-    "krippendorff_alpha",
-    "light_kappa",
-    "majority_vote",
-    "mean_truth",
-    "median_truth",
-    "multilabel_agreement",
-    "next_batch",
-    "one_coin_dawid_skene",
-    "pairwise_agreement",
-    "percent_agreement",
-    "scan_annotations",
-    "scan_comparisons",
-    "scan_pred_probs",
-    "scott_pi",
-    "simulate",
-    "to_wide",
-    "zencrowd",
-]
+
+def _public_names() -> dict[str, str]:
+    """The module of each public name."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = (node for node in stub.body if isinstance(node, ast.ImportFrom))
+    return {name.name: str(node.module) for node in imports for name in node.names}
+
+
+_MODULES = _public_names()
+
+
+class _Package(ModuleType):
+    """The package, which finds its public names when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'polars_crowd' has no attribute {name!r}")
+        module = _MODULES[name]
+        if module == __name__:
+            found = import_module(f"{__name__}.{name}")
+        else:
+            found = getattr(import_module(module), name)
+        self.__dict__[name] = found
+        return found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # an import binds a module to its package: not where a function of its name is public
+        if name not in _MODULES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *_MODULES})
+
+
+__all__ = sorted(_MODULES)
+sys.modules[__name__].__class__ = _Package

@@ -6,8 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd import crowdlab, findings, log, votes, wide
-from polars_crowd.crowdlab_result import Crowdlab
+import polars_crowd as pc
 
 
 class Crowd:
@@ -27,23 +26,23 @@ class Crowd:
 
     def scan_annotations(self, **names: str) -> pl.LazyFrame:
         """The frame as a log. See `polars_crowd.scan_annotations`."""
-        return log.scan_annotations(self._frame, **names)
+        return pc.scan_annotations(self._frame, **names)
 
     def check_annotations(self, **options: Any) -> pl.DataFrame:
         """What is wrong with the log. See `polars_crowd.check_annotations`."""
-        return findings.check_annotations(self._frame, **options)
+        return pc.check_annotations(self._frame, **options)
 
     def majority_vote(self, pred_probs: Any = None, **options: Any) -> pl.LazyFrame:
         """The majority vote of each example. See `polars_crowd.majority_vote`."""
-        return votes.majority_vote(self._frame, pred_probs, **options)
+        return pc.majority_vote(self._frame, pred_probs, **options)
 
-    def crowdlab(self, pred_probs: Any, **options: Any) -> Crowdlab:
+    def crowdlab(self, pred_probs: Any, **options: Any) -> pc.Crowdlab:
         """Consensus and quality by CROWDLAB. See `polars_crowd.crowdlab`."""
-        return crowdlab.crowdlab(self._frame, pred_probs, **options)
+        return pc.crowdlab(self._frame, pred_probs, **options)
 
     def to_wide(self) -> pl.DataFrame:
         """The log as examples x annotators. See `polars_crowd.to_wide`."""
-        return wide.to_wide(self._frame)
+        return pc.to_wide(self._frame)
 
 
 def register() -> None:
