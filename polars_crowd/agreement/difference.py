@@ -216,10 +216,10 @@ class Side:
 
     def influence(self) -> Floats:
         """(J,) t_i / n of the examples of each joint pattern."""
-        with np.errstate(all="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             found = pattern_estimate(self.coefficient, self.units, self.scales)
-        assert found.influence is not None
-        return np.append(found.influence / found.n[0], 0.0)[self.place]
+            assert found.influence is not None
+            return np.append(found.influence / found.n[0], 0.0)[self.place]
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ from polars_crowd.agreement.intervals import HIGHEST, Uncertainty
 from polars_crowd.agreement.patterns import Floats, Units
 
 ONE_WAY = ("icc(1)", "icc(k)")
+NO_DEGREES = 1e-9
+"""Fewer degrees of freedom than this are none."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _absolute(form: str, at: _Squares, top: float) -> tuple[float, float]:
     r = (MSR - MSE) / (MSR + (k - 1) * MSE + k * (MSC - MSE) / n)
     a, b = k * r / (n * (1 - r)), 1 + k * r * (n - 1) / (n * (1 - r))
     v = (a * MSC + b * MSE) ** 2 / ((a * MSC) ** 2 / (k - 1) + (b * MSE) ** 2 / ((n - 1) * (k - 1)))
-    if not (np.isfinite(v) and v > 0):
+    if not (np.isfinite(v) and v > NO_DEGREES):
         return np.nan, np.nan
     up, down = f_quantile(top, n - 1, v), f_quantile(top, v, n - 1)
     rest = k * MSC + (k * n - k - n) * MSE
