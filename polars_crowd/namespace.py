@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -10,7 +13,7 @@ import polars_crowd as pc
 
 
 class Crowd:
-    """`frame.crowd`: each method is the function of the same name, with the frame as its log.
+    """`frame.crowd`: every public function that takes a log, with the frame as its log.
 
     Examples
     --------
@@ -19,30 +22,32 @@ class Crowd:
     >>> frame = pl.DataFrame({"example": [1, 1], "annotator": ["a", "b"], "label": ["x", "x"]})
     >>> frame.crowd.majority_vote().collect().rows()
     [(1, 'x', 1.0, 2)]
+    >>> frame.crowd.scan_annotations(label="annotator", annotator="label").collect().rows()
+    [(1, 'x', 'a'), (1, 'x', 'b')]
     """
 
     def __init__(self, frame: pl.DataFrame | pl.LazyFrame) -> None:
         self._frame = frame
 
-    def scan_annotations(self, **names: str) -> pl.LazyFrame:
-        """The frame as a log. See `polars_crowd.scan_annotations`."""
-        return pc.scan_annotations(self._frame, **names)
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in pc.__all__ or not takes_log(getattr(pc, name)):
+            raise AttributeError(
+                f"the namespace 'crowd' has no {name!r}; it has the functions of polars_crowd that take a log."
+            )
+        method = partial(getattr(pc, name), self._frame)
+        method.__doc__ = getattr(pc, name).__doc__
+        return method
 
-    def check_annotations(self, **options: Any) -> pl.DataFrame:
-        """What is wrong with the log. See `polars_crowd.check_annotations`."""
-        return pc.check_annotations(self._frame, **options)
+    def __dir__(self) -> list[str]:
+        return [name for name in pc.__all__ if takes_log(getattr(pc, name))]
 
-    def majority_vote(self, pred_probs: Any = None, **options: Any) -> pl.LazyFrame:
-        """The majority vote of each example. See `polars_crowd.majority_vote`."""
-        return pc.majority_vote(self._frame, pred_probs, **options)
 
-    def crowdlab(self, pred_probs: Any, **options: Any) -> pc.Crowdlab:
-        """Consensus and quality by CROWDLAB. See `polars_crowd.crowdlab`."""
-        return pc.crowdlab(self._frame, pred_probs, **options)
-
-    def to_wide(self) -> pl.DataFrame:
-        """The log as examples x annotators. See `polars_crowd.to_wide`."""
-        return pc.to_wide(self._frame)
+def takes_log(public: Any) -> bool:
+    """Whether this is a function of a log."""
+    if not inspect.isfunction(public):
+        return False
+    first = next(iter(inspect.signature(public).parameters), "")
+    return first == "log" or public is pc.scan_annotations
 
 
 def register() -> None:
