@@ -185,12 +185,7 @@ class AnnotationStore(Partitioned):
             off. The message names the file.
         """
         folder = Path(path)
-        manifest = read_manifest(folder)
-        if (manifest.rule, manifest.rule_version) != (RULE, RULE_VERSION):
-            raise StoreError(
-                f"{folder} is partitioned by the rule {manifest.rule!r}, version {manifest.rule_version}, "
-                "which this version does not know. Update polars_crowd."
-            )
+        manifest = _known(read_manifest(folder), folder)
         if check:
             check_files(folder, manifest)
         return cls(folder, manifest)
@@ -248,7 +243,7 @@ class AnnotationStore(Partitioned):
 
     def _read_again(self) -> None:
         """The store as it is now, whoever wrote it."""
-        self._manifest = read_manifest(self.path)
+        self._manifest = _known(read_manifest(self.path), self.path)
         check_files(self.path, self._manifest)
         self.__dict__.pop("annotators", None)
 
@@ -444,6 +439,16 @@ def _refuse_what_is_there(path: Path) -> None:
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{path} is there already. Choose a directory that is new or empty.")
+
+
+def _known(manifest: Manifest, path: Path) -> Manifest:
+    """The manifest, if its rule is the one that this version knows."""
+    if (manifest.rule, manifest.rule_version) != (RULE, RULE_VERSION):
+        raise StoreError(
+            f"{path} is partitioned by the rule {manifest.rule!r}, version {manifest.rule_version}, "
+            "which this version does not know. Update polars_crowd."
+        )
+    return manifest
 
 
 def _check_partitions(partitions: int | None) -> None:

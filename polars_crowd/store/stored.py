@@ -146,7 +146,8 @@ class StoredPartition(Handle):
     def _models(self, examples: pl.DataFrame) -> tuple[Probabilities, ...]:
         K = len(self.class_names)
         columns = ([model_column(m, k) for k in range(K)] for m in range(self.n_models))
-        return tuple(_floats(examples.select(names)) for names in columns)
+        with self._reading(self.examples):
+            return tuple(_floats(examples.select(names)) for names in columns)
 
     def _scan(self, file: str) -> pl.LazyFrame:
         return pl.scan_parquet(self._path(file), glob=False)
