@@ -73,7 +73,7 @@ def test_the_fixed_point_is_that_of_the_m_step(case: Case, smoothing: float) -> 
 
 def test_one_annotator_is_taken_at_his_word() -> None:
     log = pl.DataFrame({"example": range(10), "annotator": "a", "label": [0, 1] * 5})
-    fit = dawid_skene(log)
+    fit = quiet(dawid_skene, log)
     assert fit.examples.collect()["consensus_label"].to_list() == [0, 1] * 5
 
 

@@ -487,6 +487,15 @@ def test_a_model_is_weighed_and_sharpened(method: Method, name: str, least: floa
     assert 0.1 < temperature < 1
 
 
+@pytest.mark.parametrize("name", ["tutorial", "digits_sim", "labelme"])
+def test_ibcc_with_a_model_is_more_often_right_than_crowdlab(name: str) -> None:
+    log, probs, truth = bundled(name)
+    fit = quiet(ibcc, log, probs)
+    crowdlab = pc.crowdlab(log, probs).examples.collect().join(truth, on="example")
+    right = crowdlab["consensus_label"].cast(pl.String) == crowdlab["label"].cast(pl.String)
+    assert accuracy(fit, truth) > float(right.mean()) + 0.005  # type: ignore[arg-type]
+
+
 def test_a_useless_model_weighs_nothing() -> None:
     data = simulated(n_examples=1000)
     rng = np.random.default_rng(0)

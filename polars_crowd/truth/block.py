@@ -7,7 +7,7 @@ is a sum over a run. Nothing of the size of the log is made beside the sorted ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,8 @@ Ints = NDArray[np.intp]
 
 BLOCK_ROWS = 1 << 16
 """About how many annotations a block has; more where there are more sums than that."""
+KEPT_ROWS = 1 << 20
+"""The blocks of a log in memory of up to this many annotations are kept between rounds."""
 BLOCK_CELLS = 1 << 24
 """But no more than this many, times the number of classes."""
 UNKNOWN = -1
@@ -69,6 +71,11 @@ class Block:
         return self.annotator * self.n_classes + self.label
 
     @cached_property
+    def place(self) -> Ints:
+        """label * n + example of each annotation: its place in an array of shape (K, n)."""
+        return np.repeat(self.vote_label * self.n_examples + self.vote_example, self.votes)
+
+    @cached_property
     def start(self) -> Ints:
         """The first annotation of each example."""
         return np.cumsum(self.count) - self.count
@@ -90,7 +97,8 @@ class Block:
 
     def per_class(self, rows: Floats) -> Floats:
         """The sum over the annotations of example i that chose class k, shape (K, n)."""
-        return self.spread(self.per_vote(rows))
+        sums = np.bincount(self.place, rows, self.n_classes * self.n_examples)
+        return sums.astype(np.float64, copy=False).reshape(self.n_classes, self.n_examples)
 
     def per_annotator(self, rows: Floats) -> Floats:
         """The sum over each annotator's annotations, shape (M,)."""
@@ -123,7 +131,7 @@ class Block:
 
     def of_labels(self, T: Floats) -> Floats:
         """T[y, i] for the label y of each annotation, shape (R,)."""
-        return self.of_votes(self.at_votes(T))
+        return T.ravel().take(self.place)
 
     def spread(self, values: Floats) -> Floats:
         """A value per vote, as an array of shape (K, n) with zeros where there is no vote."""
@@ -137,57 +145,65 @@ class Block:
         return shares
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Where the annotations and the votes of each example begin, with the ends."""
-
-    rows: Ints
-    votes: Ints
-
-
-def _bounds(runs: Runs) -> Bounds:
-    rows = np.zeros(runs.examples.height + 1, dtype=np.intp)
-    np.cumsum(runs.examples["num_annotations"].to_numpy(), out=rows[1:])
-    votes = np.searchsorted(
-        runs.votes["example"].to_numpy(), np.arange(runs.examples.height + 1, dtype=np.uint32)
-    )
-    return Bounds(rows, votes)
-
-
-def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterator[Block]:
+def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterable[Block]:
     """The blocks of a partition; `sums` is how many sums each of them is added to."""
     runs = part.runs
-    bounds = part.once("truth_bounds", lambda: _bounds(runs), runs)
     size = max(BLOCK_ROWS, min(sums, BLOCK_CELLS // runs.n_classes))
-    first = 0
-    while first < runs.examples.height:
-        full = int(np.searchsorted(bounds.rows, bounds.rows[first] + size, side="right")) - 1
-        last = max(full, first + 1)
-        yield _block(runs, bounds, slice(first, last), known)
+    columns = part.once("truth_columns", lambda: Columns.of(runs), runs)
+    if runs.rows.height > KEPT_ROWS:
+        return cut(columns, runs, known, size)
+    name = f"truth_blocks_{size}"
+    return part.once(name, lambda: list(cut(columns, runs, known, size)), runs, known)
+
+
+def cut(columns: Columns, runs: Runs, known: Ints | None, size: int) -> Iterator[Block]:
+    """Blocks of about `size` annotations."""
+    n, first = runs.examples.height, 0
+    while first < n:
+        limit = columns.first_row[first] + size
+        last = max(int(np.searchsorted(columns.first_row, limit, side="right")) - 1, first + 1)
+        yield columns.block(runs, slice(first, last), known)
         first = last
 
 
-def _block(runs: Runs, bounds: Bounds, examples: slice, known: Ints | None) -> Block:
-    rows = _between(bounds.rows, examples)
-    votes = _between(bounds.votes, examples)
-    of_votes = runs.votes[votes]
-    return Block(
-        annotator=_ints(runs.rows["annotator"][rows]),
-        vote_example=_ints(of_votes["example"]) - examples.start,
-        vote_label=_ints(of_votes["label"]),
-        votes=_ints(of_votes["votes"]),
-        count=_ints(runs.examples["num_annotations"][examples]),
-        n_classes=runs.n_classes,
-        n_annotators=len(runs.book.annotators),
-        ids=runs.examples["example"][examples],
-        models=tuple(p[examples] for p in runs.models),
-        known=None if known is None else known[examples],
-    )
+@dataclass(frozen=True)
+class Columns:
+    """The runs' columns as arrays, and where the annotations and votes of each example begin and end."""
+
+    annotator: NDArray[Any]
+    vote_example: NDArray[Any]
+    vote_label: NDArray[Any]
+    votes: NDArray[Any]
+    count: NDArray[Any]
+    first_row: Ints
+    first_vote: Ints
+
+    @classmethod
+    def of(cls, runs: Runs) -> Columns:
+        n = runs.examples.height
+        example, label, votes = (runs.votes[c].to_numpy() for c in ("example", "label", "votes"))
+        count = runs.examples["num_annotations"].to_numpy()
+        first_row = np.zeros(n + 1, dtype=np.intp)
+        np.cumsum(count, out=first_row[1:])
+        first_vote = np.searchsorted(example, np.arange(n + 1, dtype=example.dtype))
+        annotator = runs.rows["annotator"].to_numpy()
+        return cls(annotator, example, label, votes, count, first_row, first_vote)
+
+    def block(self, runs: Runs, examples: slice, known: Ints | None) -> Block:
+        rows, votes = _between(self.first_row, examples), _between(self.first_vote, examples)
+        return Block(
+            annotator=self.annotator[rows].astype(np.intp),
+            vote_example=self.vote_example[votes].astype(np.intp) - examples.start,
+            vote_label=self.vote_label[votes].astype(np.intp),
+            votes=self.votes[votes].astype(np.intp),
+            count=self.count[examples].astype(np.intp),
+            n_classes=runs.n_classes,
+            n_annotators=len(runs.book.annotators),
+            ids=runs.examples["example"][examples],
+            models=tuple(p[examples] for p in runs.models),
+            known=None if known is None else known[examples],
+        )
 
 
 def _between(bounds: Ints, examples: slice) -> slice:
     return slice(int(bounds[examples.start]), int(bounds[examples.stop]))
-
-
-def _ints(values: pl.Series) -> Ints:
-    return values.to_numpy().astype(np.intp)

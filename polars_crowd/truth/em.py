@@ -97,6 +97,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     log = LogSize.of(rounds.book)
     first = as_sums(rounds.run(count_beginning, model, known), {**model.sums, **FIRST_SUMS}, log)
     check_gold(options.gold, first)
+    log = log.counted(first["n_annotations"])
     start = first_parameters(first, rounds, model, log, options.init)
     steps = steps_of(rounds, model, known, log)
     params, sums, iterations = iterate(steps, start, max_iter=options.max_iter, tol=options.tol)
@@ -118,7 +119,8 @@ def steps_of(rounds: Rounds, model: Model, known: Known, log: LogSize) -> Steps[
         weights = model.weights(params.skills), params.classes.weights()
         sums = as_sums(rounds.run(count_expected, model, *weights, known), keys, log)
         prior = model.log_prior(params.skills) + params.classes.log_prior()
-        return sums, float(sums["evidence"][0]) + prior
+        constant = model.log_constant(params.skills, log)
+        return sums, float(sums["evidence"][0]) + constant + prior
 
     def maximise(sums: Sums, params: Parameters) -> Parameters:
         of_classes = (sums[name] for name in ("class_mass", "source_mass", "temperature_fit"))

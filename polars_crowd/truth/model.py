@@ -38,7 +38,7 @@ method whose truth has finer states than the classes gives `n_states` and `class
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +59,7 @@ RESERVED |= {"class_mass", "source_mass", "temperature_fit", "state_mass", "evid
 
 @dataclass(frozen=True)
 class LogSize:
-    """What a method needs to know of a log before it has seen any of it."""
+    """How large a log is."""
 
     n_classes: int
     """K."""
@@ -69,10 +69,18 @@ class LogSize:
     """The M annotators."""
     classes: pl.Series
     """The K classes."""
+    annotations: Floats = field(default_factory=lambda: np.zeros(0))
+    """m[j], how many annotations each annotator has, shape (M,)."""
 
     @classmethod
     def of(cls, book: Codebook) -> LogSize:
-        return cls(len(book.classes), len(book.annotators), book.annotators, book.classes)
+        """... before its annotations were counted."""
+        K, M = len(book.classes), len(book.annotators)
+        return cls(K, M, book.annotators, book.classes)
+
+    def counted(self, n_annotations: Floats) -> LogSize:
+        """... and after."""
+        return replace(self, annotations=n_annotations.ravel())
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,10 @@ class Model:
 
     def log_prior(self, skills: Any) -> float:
         """What the prior of the skills adds to the objective."""
+        return 0.0
+
+    def log_constant(self, skills: Any, log: LogSize) -> float:
+        """What the annotations add to the objective whatever the truth, if `log_likelihood` leaves it out."""
         return 0.0
 
     def change(self, old: Any, new: Any) -> float | None:

@@ -61,7 +61,7 @@ class Coins(Model):
     """s; infinite for equal shares."""
     name: str = "One-coin Dawid-Skene"  # type: ignore[misc]
 
-    sums: ClassVar[Mapping[str, Key]] = {"right": ("annotator",), "annotations": ("annotator",)}
+    sums: ClassVar[Mapping[str, Key]] = {"right": ("annotator",)}
 
     def weights(self, skills: Floats) -> Floats:
         """log q and log (1 - q), shape (2, M)."""
@@ -69,22 +69,22 @@ class Coins(Model):
         return log_q
 
     def log_likelihood(self, block: Block, weights: Floats) -> Floats:
-        """sum over all labels: log of an error; over the labels k: log of being right instead."""
-        right, wrong = weights[0], weights[1] - np.log(max(block.n_classes - 1, 1))
-        errors = block.per_example(wrong.take(block.annotator))
-        return errors + block.per_class((right - wrong).take(block.annotator))
+        """sum over the labels k: log of being right instead of making this error."""
+        gain = weights[0] - log_error(weights, block.n_classes)
+        return block.per_class(gain.take(block.annotator))
+
+    def log_constant(self, skills: Floats, log: LogSize) -> float:
+        """sum over all labels: log of an error."""
+        return float((log.annotations * log_error(self.weights(skills), log.n_classes)).sum())
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
-        """sum over the labels y of j: T[i,y], and m[j]."""
-        return {
-            "right": block.per_annotator(block.of_labels(T)),
-            "annotations": block.annotations_per_annotator,
-        }
+        """sum over the labels y of j: T[i,y]."""
+        return {"right": block.per_annotator(block.of_labels(T))}
 
     def maximise(self, sums: Sums, skills: Floats | None, log: LogSize) -> Floats:
         """The prior's counts and the sums."""
         right = sums["right"][0]
-        counts: Floats = self.pseudo_counts + np.stack([right, sums["annotations"][0] - right])
+        counts: Floats = self.pseudo_counts + np.stack([right, log.annotations - right])
         return counts
 
     def log_prior(self, skills: Floats) -> float:
@@ -106,6 +106,12 @@ class Coins(Model):
         truth, label = np.indices((log.n_classes, log.n_classes))[:, :, None, :]
         shares: Floats = np.where(truth == label, q, (1 - q) / max(log.n_classes - 1, 1))
         return shares
+
+
+def log_error(weights: Floats, n_classes: int) -> Floats:
+    """log ((1 - q) / (K - 1))."""
+    error: Floats = weights[1] - np.log(max(n_classes - 1, 1))
+    return error
 
 
 def accuracy(counts: Floats) -> Floats:

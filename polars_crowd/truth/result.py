@@ -91,6 +91,7 @@ class Fitted:
         params, known = self.parameters_for(rounds, self.model), Known.of(rounds, gold)
         log = LogSize.of(rounds.book)
         census = as_sums(rounds.run(count_census, known), CENSUS, log)
+        log = log.counted(census["n_annotations"])
         return Fitted(rounds, self.model, params, known, log, census)
 
     @property
@@ -185,7 +186,7 @@ class TruthInference:
         found = self._tables.summary[("annotator",)]
         right = np.zeros(fitted.log.n_annotators)
         right[found["annotator"].to_numpy()] = found["right"].to_numpy()
-        n = self._annotations
+        n = fitted.log.annotations
         table = pl.DataFrame(
             {
                 "annotator": fitted.log.annotators,
@@ -260,11 +261,6 @@ class TruthInference:
     def classes(self) -> list[Any]:
         return self._fitted.log.classes.to_list()
 
-    @property
-    def _annotations(self) -> Floats:
-        """How many annotations each annotator has."""
-        return self._fitted.census["n_annotations"].ravel()
-
     # --- other logs ---
 
     def predict(
@@ -322,7 +318,7 @@ class TruthInference:
         header = (
             f"{self._fitted.model.name}: {counted(int(census['n_examples'][0]), 'example')}, "
             f"{counted(log.n_annotators, 'annotator')}, "
-            f"{counted(int(self._annotations.sum()), 'annotation')}, "
+            f"{counted(int(log.annotations.sum()), 'annotation')}, "
             f"{counted(log.n_classes, 'class')}; {self._how_it_went()}"
         )
         frames = {
