@@ -127,8 +127,8 @@ def open_label_sets(
     """The rounds of a multi-label log, and its K classes."""
     if isinstance(log, Partitioned):
         given = {"classes": classes, "duplicates": duplicates, "into": into, **options}
-        rounds = open_rounds(log, pred_probs, **given)
-        return rounds, stored_classes(log)
+        values = stored_classes(log)
+        return open_rounds(log, pred_probs, multi_label=True, **given), values
     if options["executor"] is not None:
         raise ValueError("executor= needs a log in partitions: an AnnotationStore.")
     sets, models, book = read_book(log, pred_probs, classes)
@@ -174,6 +174,17 @@ def read_book(
         raise checks.no_annotations()
     check_known(sets.log, labels["label"], names)
     return sets, models, Codebook(labels["label"], names, annotators["annotator"])
+
+
+def as_lists(sets: pl.Series, classes: pl.Series, names: Sequence[str]) -> pl.Series:
+    """Texts of sets as lists of classes."""
+    known = _members(sets).with_columns(
+        label=pl.col("name").replace_strict(list(names), classes, return_dtype=classes.dtype)
+    )
+    lists = known.group_by("set").agg("label")
+    rows = pl.DataFrame({"set": range(len(sets))}, schema={"set": pl.UInt32})
+    joined = rows.join(lists, on="set", how="left", maintain_order="left")["label"]
+    return joined.fill_null(pl.Series([[]], dtype=joined.dtype))
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -29,6 +29,7 @@ from polars.io.plugins import register_io_source
 from polars_crowd import executors
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import Codebook
+from polars_crowd.errors import AnnotationError
 from polars_crowd.log import scan_annotations
 from polars_crowd.pred_probs import Unlabelled, open_models, read_unlabelled
 from polars_crowd.progress import tracked

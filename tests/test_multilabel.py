@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
 from polars_crowd.activelab import activelab
@@ -199,6 +202,89 @@ def test_averages_and_sets(case: SetCase) -> None:
     q = fit.posterior().collect().drop("example").to_numpy()
     assert ((q >= 0) & (q <= 1)).all()
     assert (fit.annotators["num_examples_labeled"].sum()) == case.log.height
+
+
+# --- stores ----------------------------------------------------------------------------------------
+
+
+def assert_same_tables(found: MultiLabelCrowdlab, expected: MultiLabelCrowdlab) -> None:
+    for name in ("examples", "example_classes", "annotations", "annotation_classes"):
+        order = [
+            c
+            for c in ("example", "annotator", "class")
+            if c in getattr(expected, name).collect_schema()
+        ]
+        assert_frame_equal(
+            getattr(found, name).sort(order).collect(),
+            getattr(expected, name).sort(order).collect(),
+            abs_tol=NEAR,
+            rel_tol=0,
+        )
+    assert_frame_equal(
+        found.annotator_classes.sort("annotator", "class"),
+        expected.annotator_classes.sort("annotator", "class"),
+        abs_tol=NEAR,
+        rel_tol=0,
+    )
+    assert_frame_equal(
+        found.annotators.sort("annotator"),
+        expected.annotators.sort("annotator"),
+        abs_tol=NEAR,
+        rel_tol=0,
+    )
+    assert_frame_equal(found.classes, expected.classes, abs_tol=NEAR, rel_tol=0)
+
+
+@settings(max_examples=8)
+@given(set_cases(max_models=2, ties=True))
+def test_a_store_gives_the_answer_of_memory(case: SetCase) -> None:
+    expected, scores = (
+        fitted(case),
+        activelab(case.log, case.pred_probs, multi_label=True).collect(),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        store = pc.AnnotationStore.create(
+            path / "store", case.log, case.pred_probs, partitions=7, multi_label=True
+        )
+        for into in (None, path / "out"):
+            found = pc.crowdlab(store, multi_label=True, into=into)
+            assert isinstance(found, MultiLabelCrowdlab)
+            assert_same_tables(found, expected)
+            into = into and path / "scores"
+            ranked = activelab(store, multi_label=True, into=into).sort("example").collect()
+            assert_frame_equal(ranked, scores, abs_tol=NEAR, rel_tol=0)
+
+
+def test_appending_label_sets_to_a_store(tmp_path: Path) -> None:
+    store = pc.AnnotationStore.create(
+        tmp_path / "store", LOG[:3], PROBS, partitions=3, multi_label=True
+    )
+    assert store.classes is not None
+    assert store.classes.to_list() == ["x", "y", "z"]
+    store.append(LOG[3:])
+    stored = store.scan_annotations().sort("example", "annotator").collect()
+    assert_frame_equal(stored.with_columns(pl.col("label").list.sort()), LOG)
+    expected = pc.crowdlab(LOG, PROBS, multi_label=True)
+    again = pc.crowdlab(pc.AnnotationStore.open(store.path), multi_label=True)
+    assert isinstance(again, MultiLabelCrowdlab)
+    assert isinstance(expected, MultiLabelCrowdlab)
+    assert_same_tables(again, expected)
+    with pytest.raises(pc.AnnotationError, match=r"classes that are not among .*: 'w'\."):
+        store.append(LOG[:1].with_columns(label=pl.Series([["w"]])))
+
+
+def test_stores_of_sets_and_of_labels_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    sets = pc.AnnotationStore.create(tmp_path / "sets", LOG, PROBS, multi_label=True)
+    with pytest.raises(pc.AnnotationError, match="the store holds label sets"):
+        pc.crowdlab(sets)
+    labels = pc.AnnotationStore.create(
+        tmp_path / "labels", LOG.with_columns(pl.lit("x").alias("label"))
+    )
+    with pytest.raises(pc.AnnotationError, match="the store holds single labels"):
+        pc.crowdlab(labels, multi_label=True)
+    with pytest.raises(pc.AnnotationError, match="multi_label=True needs pred_probs"):
+        pc.AnnotationStore.create(tmp_path / "none", LOG, multi_label=True)
 
 
 # --- forms of the log ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
@@ -23,6 +24,12 @@ from polars_crowd.checks import Duplicates, check_duplicates
 from polars_crowd.codes import Codebook, named_classes
 from polars_crowd.errors import AnnotationError, StoreError, counted
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
+from polars_crowd.multilabel_log import (
+    as_lists,
+    check_known,
+    read_book,
+    scan_label_sets,
+)
 from polars_crowd.partitions import Handle, Partitioned
 from polars_crowd.pred_probs import PredProbs, open_models
 from polars_crowd.runs import classes_of
@@ -101,6 +108,7 @@ class AnnotationStore(Partitioned):
         classes: Sequence[Any] | None = None,
         duplicates: Duplicates = "error",
         progress: bool = False,
+        multi_label: bool = False,
     ) -> AnnotationStore:
         """Stream a log, and pred_probs, into a new store.
 
@@ -123,6 +131,8 @@ class AnnotationStore(Partitioned):
             `"first"` or `"last"` row, or count `"all"`.
         progress
             Whether to show partitions done on stderr (needs the extra `cli`).
+        multi_label
+            Whether labels are sets of classes, as for `crowdlab`. Needs pred_probs.
 
         Returns
         -------
@@ -142,11 +152,15 @@ class AnnotationStore(Partitioned):
         check_duplicates(duplicates)
         _check_partitions(partitions)
         with streaming(target, log, pred_probs):
-            rows = scan_annotations(log)
-            models = open_models(pred_probs, classes) if pred_probs is not None else []
-            manifest = _empty(
-                rows, models, partitions, classes, isinstance(pred_probs, (list, tuple))
-            )
+            is_ensemble = isinstance(pred_probs, (list, tuple))
+            if multi_label:
+                rows, models, manifest = _empty_of_sets(
+                    log, pred_probs, partitions, classes, is_ensemble
+                )
+            else:
+                rows = scan_annotations(log)
+                models = open_models(pred_probs, classes) if pred_probs is not None else []
+                manifest = _empty(rows, models, partitions, classes, is_ensemble)
             none = pl.Series("annotator", [], manifest.schema["annotator"])
             target.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(target)
@@ -227,7 +241,7 @@ class AnnotationStore(Partitioned):
         check_duplicates(duplicates)
         with writing(self.path), streaming(self.path, log, pred_probs):
             self._read_again()
-            rows = None if log is None else self._fitting(scan_annotations(log))
+            rows = None if log is None else self._fitting(self._coming(log))
             models = self._fitting_models(pred_probs)
             remove_strays(self.path, self._manifest)
             builder = Builder(
@@ -247,12 +261,24 @@ class AnnotationStore(Partitioned):
         check_files(self.path, self._manifest)
         self.__dict__.pop("annotators", None)
 
+    def _coming(self, log: Any) -> pl.LazyFrame:
+        """A log that comes in; the sets it is the first to have come after those there are."""
+        manifest = self._manifest
+        if manifest.sets is None:
+            return scan_annotations(log)
+        rows = scan_label_sets(log).log
+        found = rows.select(pl.col("label").unique().sort()).collect()["label"]
+        check_known(rows, found, manifest.classes or ())
+        new = found.filter(~found.is_in(list(manifest.sets)))
+        self._manifest = replace(manifest, sets=(*manifest.sets, *new))
+        return rows
+
     def _fitting(self, log: pl.LazyFrame) -> pl.LazyFrame:
         """The log in the store's columns and types."""
         rows = in_columns_of(log, self._manifest.schema)
         check_rows(rows)
-        if self.classes is not None:
-            check_labels(rows, self.classes)
+        if self._manifest.labels is not None:
+            check_labels(rows, self._manifest.labels)
         return rows
 
     def _fitting_models(self, pred_probs: Any) -> list[PredProbs]:
@@ -271,8 +297,11 @@ class AnnotationStore(Partitioned):
 
     @property
     def classes(self) -> pl.Series | None:
-        names = self._manifest.classes
-        return None if names is None else named_classes(names, self._manifest.schema["label"])
+        return self._manifest.class_values
+
+    @property
+    def set_classes(self) -> pl.Series | None:
+        return None if self._manifest.sets is None else self.classes
 
     @cached_property
     def annotators(self) -> pl.Series:
@@ -281,7 +310,14 @@ class AnnotationStore(Partitioned):
     def scan_annotations(self) -> pl.LazyFrame:
         """The log as it was given, as a lazy scan: `example`, `annotator`, `label`, the others."""
         others = list(self._manifest.schema)[len(LOG_COLUMNS) :]
-        return pl.concat([handle.scan(others) for handle in self._handles("").values()])
+        rows = pl.concat([handle.scan(others) for handle in self._handles("").values()])
+        manifest = self._manifest
+        if manifest.sets is None or manifest.labels is None or manifest.class_values is None:
+            return rows
+        lists = as_lists(manifest.labels, manifest.class_values, manifest.classes or ())
+        sets = pl.LazyFrame({"label": manifest.labels, "set": lists})
+        named = rows.join(sets, on="label", how="left", maintain_order="left")
+        return named.select("example", "annotator", pl.col("set").alias("label"), *others)
 
     def scan_pred_probs(self) -> pl.LazyFrame | list[pl.LazyFrame]:
         """The pred_probs as a lazy scan, of an ensemble a list of them: `example`, a column per class."""
@@ -402,7 +438,7 @@ class AnnotationStore(Partitioned):
                 annotated=part.annotated,
                 annotators=manifest.annotators.name,
                 label=manifest.schema["label"],
-                classes=self.classes,
+                classes=manifest.labels,
                 class_names=manifest.classes or (),
                 n_models=manifest.models,
                 work=work,
@@ -417,7 +453,7 @@ class AnnotationStore(Partitioned):
         return [handle for handle in self._handles(str(work)).values() if not handle.annotated]
 
     def book(self, numeric: bool) -> Codebook:
-        classes = self.classes
+        classes = self._manifest.labels
         if classes is None:
             classes = pl.Series("label", [], self._manifest.schema["label"])
         return Codebook(classes, self._manifest.classes or (), self.annotators)
@@ -481,6 +517,38 @@ def _empty(
         annotators=None,
         parts=(None,) * (partitions or _partitions_for(size, models)),
     )
+
+
+def _empty_of_sets(
+    log: Any,
+    pred_probs: Any,
+    partitions: int | None,
+    declared: Sequence[Any] | None,
+    is_ensemble: bool,
+) -> tuple[pl.LazyFrame, list[PredProbs], Manifest]:
+    """... for a log of label sets, with its rows and its models."""
+    if pred_probs is None:
+        raise AnnotationError(
+            "multi_label=True needs pred_probs: their columns are the classes that labels are sets of."
+        )
+    sets, models, book = read_book(log, pred_probs, declared)
+    schema = sets.log.collect_schema()
+    check_columns(schema)
+    size = check_rows(sets.log)
+    check_models(models, schema["example"], book.names)
+    manifest = Manifest(
+        rule=RULE,
+        rule_version=RULE_VERSION,
+        schema=schema,
+        classes=book.names,
+        models=len(models),
+        is_ensemble=is_ensemble,
+        annotators=None,
+        parts=(None,) * (partitions or _partitions_for(size, models)),
+        sets=tuple(book.classes),
+        set_of=sets.dtype,
+    )
+    return sets.log, models, manifest
 
 
 def _class_names(

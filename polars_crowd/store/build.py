@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -18,7 +18,7 @@ import polars as pl
 
 from polars_crowd import checks
 from polars_crowd.checks import Duplicates
-from polars_crowd.codes import Codebook, named_classes
+from polars_crowd.codes import Codebook
 from polars_crowd.errors import AnnotationError
 from polars_crowd.log import LOG_COLUMNS
 from polars_crowd.pred_probs import (
@@ -148,6 +148,7 @@ class Builder:
             self._learn_annotators(log)
             annotations, examples = self._sorted(log, number)
         n = examples.height
+        probs = [replace(p, independent=self.manifest.sets is not None) for p in probs]
         examples = with_probabilities(examples, probs, self.manifest.classes or ())
         return Part(
             self._write(f"{number:04d}-annotations", annotations),
@@ -220,10 +221,8 @@ class Builder:
         duplicates = "all" if number in self.handles else self.duplicates
         if self.manifest.classes is None:
             return self._sorted_values(log, duplicates)
-        label = self.manifest.schema["label"]
-        book = Codebook(
-            named_classes(self.manifest.classes, label), self.manifest.classes, self.annotators
-        )
+        assert self.manifest.labels is not None
+        book = Codebook(self.manifest.labels, self.manifest.classes, self.annotators)
         runs = sort_runs(log, duplicates=duplicates, book=book)
         rows = runs.rows.lazy().select(
             pl.lit(runs.votes["example"]).gather("vote").alias(POSITION),

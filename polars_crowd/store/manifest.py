@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
+from polars_crowd.codes import named_classes
 from polars_crowd.errors import StoreError, shown
 from polars_crowd.results import write_whole
 
@@ -80,6 +81,24 @@ class Manifest:
     parts: tuple[Part | None, ...]
     """By number; None where nothing has fallen into the partition."""
     generation: int = 0
+    sets: tuple[str, ...] | None = None
+    """The label sets there are, as text, where labels are sets of classes; later ones come last."""
+    set_of: pl.DataType | None = None
+    """The type of a class in them."""
+
+    @property
+    def labels(self) -> pl.Series | None:
+        """What labels are, in the order of their codes: classes, or sets of them."""
+        if self.sets is not None:
+            return pl.Series("label", self.sets, pl.String)
+        return self.class_values
+
+    @property
+    def class_values(self) -> pl.Series | None:
+        """The classes."""
+        if self.classes is None:
+            return None
+        return named_classes(self.classes, self.set_of or self.schema["label"])
 
     def described(self) -> dict[str, Any]:
         """As JSON."""
@@ -96,6 +115,8 @@ class Manifest:
             "annotators": None if self.annotators is None else asdict(self.annotators),
             "generation": self.generation,
             "parts": parts,
+            "sets": self.sets,
+            "set_of": self.set_of and schema_text(pl.Schema({"label": self.set_of})),
         }
 
     @classmethod
@@ -110,6 +131,8 @@ class Manifest:
             annotators=_file(found["annotators"]),
             parts=tuple(_part(part) for part in found["parts"]),
             generation=found["generation"],
+            sets=None if found.get("sets") is None else tuple(found["sets"]),
+            set_of=schema_of(found["set_of"])["label"] if found.get("set_of") else None,
         )
 
     @property
