@@ -194,13 +194,17 @@ def test_results_are_written_partition_by_partition(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_blocks_do_not_matter(method: Method, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept_rows", [0, 1 << 20])
+def test_blocks_do_not_matter(
+    method: Method, kept_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = simulated()
     models = [data.pred_probs] if method in WITH_MODELS else []
     options: dict[str, Any] = {"gold": data.truth.head(40), "init": data.truth.tail(40)}
     one = method(data.log, *models, **options)
     monkeypatch.setattr("polars_crowd.truth.block.BLOCK_ROWS", 7)
     monkeypatch.setattr("polars_crowd.truth.block.BLOCK_CELLS", 60)
+    monkeypatch.setattr("polars_crowd.truth.block.KEPT_ROWS", kept_rows)
     many = method(data.log, *models, **options)
     assert_same(one.posterior.collect(), many.posterior.collect())
     assert_same(one.annotators, many.annotators)
