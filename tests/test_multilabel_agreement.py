@@ -249,6 +249,17 @@ def test_partitions(tmp_path: Path) -> None:
     )
 
 
+def test_a_store_of_label_sets(tmp_path: Path) -> None:
+    lists = many_sets(12)
+    probs = {str(k): [0.5] * 200 for k in range(12)}
+    frame = pl.DataFrame({"example": range(200), **probs})
+    store = pc.AnnotationStore.create(
+        tmp_path / "store", lists, frame, partitions=5, multi_label=True
+    )
+    assert_same(multilabel_agreement(store), multilabel_agreement(lists))
+    assert_same(agreement_by_class(store), agreement_by_class(lists))
+
+
 def test_groups_and_bootstrap() -> None:
     log = many_sets(6).with_columns(half=pl.col("example") % 2)
     found = multilabel_agreement(log, by="half")

@@ -90,6 +90,21 @@ def test_weighted_kappas(case: Case, weights: str) -> None:
     )
 
 
+@given(several())
+def test_what_the_coefficients_of_the_log_make_of_pairs(case: Case) -> None:
+    """Light's kappa is the mean kappa; Cohen's, of two annotators, the only one."""
+    found = pairwise_agreement(case.log)
+    light = pc.light_kappa(case.log)["value"].item()
+    mean = found["kappa"].mean()
+    assert light == (None if mean is None else pytest.approx(mean, abs=1e-9))
+    two = case.log.filter(pl.col("annotator") < 2)
+    assert_same(
+        pairwise_agreement(two).select(value="kappa", standard_error="standard_error"),
+        pc.cohen_kappa(two).select("value", "standard_error"),
+        1e-7,
+    )
+
+
 @given(several(), st.randoms(use_true_random=False))
 def test_swapping_annotators_changes_nothing(case: Case, random: Any) -> None:
     """Kappa of (a, b) is kappa of (b, a): ids may be given in any order."""

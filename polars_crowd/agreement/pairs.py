@@ -84,7 +84,7 @@ def pairwise_agreement(
     max_pairs
         How many pairs of annotations, sum n (n - 1) / 2 over the examples, are looked at. If there are
         more, a random sample of the annotations is, and a warning says so. None: all, whatever it takes
-        (about 100 bytes each where most pairs of annotators meet once or twice).
+        (about 130 bytes each where most pairs of annotators meet once or twice).
     seed
         Of that sample. It depends on the ids of examples and annotators and on nothing else.
     classes, duplicates, executor, progress
