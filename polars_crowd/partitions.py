@@ -497,7 +497,7 @@ def open_rounds(
         if log.set_classes is not None and not multi_label:
             raise AnnotationError(
                 "the store holds label sets, which are for pc.crowdlab and pc.activelab with "
-                "multi_label=True."
+                "multi_label=True, pc.multilabel_agreement and pc.agreement_by_class."
             )
         work = WorkDirectory() if directory is None else directory
         return Rounds(
