@@ -1,4 +1,4 @@
-"""What wawa, zero-based skill, IWMV, BWA and MACE promise alike: invariances, options, edges."""
+"""What wawa, zero-based skill, IWMV, BWA, GLAD and MACE promise alike: invariances, options, edges."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import polars_crowd as pc
 from polars_crowd.truth.bwa import bwa
+from polars_crowd.truth.glad import glad
 from polars_crowd.truth.iwmv import iwmv
 from polars_crowd.truth.mace import mace
 from polars_crowd.truth.wawa import wawa
@@ -33,11 +34,11 @@ def mace_vb(log: Any, **options: Any) -> Any:
     return mace(log, method="vb", **options)
 
 
-METHODS: list[Method] = [wawa, zero_based_skill, iwmv, bwa, mace, mace_vb]
+METHODS: list[Method] = [wawa, zero_based_skill, iwmv, bwa, glad, mace, mace_vb]
 BINARY: list[Method] = []
 IN_CLASS_ORDER: list[Method] = [wawa, zero_based_skill, iwmv]
 """Those that break ties by the order of classes while they iterate."""
-CLIMBING: list[Method] = [iwmv, bwa, mace, mace_vb]
+CLIMBING: list[Method] = [iwmv, bwa, glad, mace, mace_vb]
 """Those whose trace is an objective."""
 
 
