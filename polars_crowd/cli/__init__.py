@@ -18,6 +18,7 @@ COMMANDS = (
     "demo",
     "check",
     "consensus",
+    "store",
     "compare",
     "rank",
     "agreement",

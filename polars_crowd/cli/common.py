@@ -190,6 +190,10 @@ IN_OPTIONS = {
     "such as pc.majority_vote": "Use a method for classes, such as dawid-skene",
     ": log.filter(pl.col('label').is_finite())": "",
     "in order: classes=[...]": "in order: --classes A,B,C",
+    "Open it with pc.AnnotationStore.open and append to it": "Add to it with polars-crowd store append",
+    "pc.AnnotationStore.create(path, log)": "polars-crowd store create STORE LOG",
+    "pc.AnnotationStore.open(path, check=False).verify()": "polars-crowd store verify STORE",
+    "with the same into= the run": "with the same --into the run",
 }
 """What the library's errors advise to do in Python, as it is done here."""
 ON_FRAMES = re.compile(r"(:| with) log\.\w+\([^)]*\)")
@@ -264,6 +268,11 @@ def progress() -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda step: bar.update(task, description=step)
+
+
+def on_a_terminal() -> bool:
+    """Whether somebody may be watching stderr."""
+    return Console(stderr=True).is_terminal
 
 
 def stdout() -> Console:

@@ -19,6 +19,7 @@ from polars_crowd.crowdlab import QualityMethod
 from polars_crowd.errors import AnnotationError, counted
 from polars_crowd.label_quality import LabelQualityMethod
 from polars_crowd.output import sink, whole_files, written
+from polars_crowd.store import AnnotationStore
 
 TABLES = ("examples", "annotations", "annotators")
 """What `consensus` writes."""
@@ -131,12 +132,17 @@ def consensus(
     gold: Gold = None,
     max_iter: MaxIter = None,
     tol: Tol = None,
+    executor: common.Executor = None,
 ) -> None:
     """Find the consensus label of every example, and the quality of labels and annotators.
 
     Writes the tables examples, annotations and annotators into DIR;
     without a model, the majority vote as examples only. With --method NAME truth
     inference instead: examples, posterior, annotators, and more that the method has.
+
+    LOG may be a store (polars-crowd store create). Then examples and annotations are directories of
+    Parquet files, one for each partition, and a run that was interrupted is taken up again
+    by the same command; partitions are worked on by --executor.
 
     Examples:
 
@@ -149,6 +155,8 @@ def consensus(
       polars-crowd consensus log.csv --example task --annotator worker --into out
 
       polars-crowd consensus log.parquet --method dawid-skene --gold gold.csv --into out
+
+      polars-crowd consensus votes --executor processes:4 --into out
     """
     options = asked_for(
         consensus_method=consensus_method,
@@ -157,17 +165,42 @@ def consensus(
         adjust_pred_probs=adjust_pred_probs,
         calibrate=calibrate,
     )
-    of_method = {"gold": gold, "max_iter": max_iter, "tol": tol}
+    of_method: dict[str, Any] = {"gold": gold, "max_iter": max_iter, "tol": tol}
     of_method = {name: value for name, value in of_method.items() if value is not None}
     order = common.class_list(classes)
+    kept = store_at(log)
+    if executor and kept is None:
+        raise typer.BadParameter("--executor: only for a store, whose partitions it works on.")
+    if kept is not None and method in (None, DEFAULTS[bool(kept.n_models)]):
+        _refuse([*of_method], "only with --method NAME.")
+        of_files = asked_for(
+            pred_probs=pred_probs,
+            probs_example=probs_example,
+            classes=classes,
+            example=example != "example",
+            annotator=annotator != "annotator",
+            label=label != "label",
+            duplicates=duplicates != "error",
+            force=force,
+            format=file_format != "parquet",
+        )
+        _refuse([*of_files], "not with a store, which has its own; its results are taken up.")
+        consensus_of_store(kept, into, executor, options)
+        return
     if method not in (None, DEFAULTS[bool(pred_probs)]):
         _refuse([*options], f"not with --method {method}.")
-        with common.progress() as step, common.reading([*log, *(pred_probs or [])]):
+        with (
+            common.progress() as step,
+            common.reading([*log, *(pred_probs or [])]),
+            common.executor_of(executor) as workers,
+        ):
             step("reading the annotations")
-            annotations: Any = store_at(log)
-            if annotations is None:
+            annotations: Any = kept
+            if kept is None:
                 annotations = open_log(log, example=example, annotator=annotator, label=label)
                 of_method |= {"duplicates": duplicates, **asked_for(classes=order)}
+            elif workers is not None:
+                of_method["executor"] = workers
             if pred_probs:
                 of_method["pred_probs"] = open_models(pred_probs, probs_example or example, order)
             write_truth(method, annotations, of_method, into, file_format, force, step)
@@ -200,7 +233,31 @@ def consensus(
         for name, table in zip(names, tables, strict=True):
             step(f"writing {name}")
             sink(table(), paths[name], into / name)
-    summarize(fit, [into / name for name in names])
+    files = [into / name for name in names]
+    summarize(fit, written(files[0]))
+    told_files(files)
+
+
+def consensus_of_store(
+    kept: AnnotationStore, into: Path, executor: str | None, options: dict[str, Any]
+) -> None:
+    """The consensus of a store, its results a Parquet file per partition."""
+    if not kept.n_models:
+        _refuse(
+            [*options], "only for a store with pred_probs. Without, the majority vote is taken."
+        )
+    with common.executor_of(executor) as workers:
+        how: dict[str, Any] = {
+            "into": into,
+            "executor": workers,
+            "progress": common.on_a_terminal(),
+        }
+        if kept.n_models:
+            fit = pc.crowdlab(kept, **options, **how)
+            summarize(fit, fit.examples)
+        else:
+            summarize(None, pc.majority_vote(kept, **how))
+    told_files(sorted(into.rglob("*.parquet")))
 
 
 def _refuse(options: list[str], why: str) -> None:
@@ -223,10 +280,10 @@ def tables_of(fit: pc.Crowdlab) -> list[Callable[[], pl.LazyFrame]]:
     return [lambda: fit.examples, lambda: fit.annotations, lambda: fit.annotators.lazy()]
 
 
-def summarize(fit: pc.Crowdlab | None, files: list[Path]) -> None:
-    """What was found, and the files it is in, that of the examples first."""
+def summarize(fit: pc.Crowdlab | None, examples: pl.LazyFrame) -> None:
+    """What was found."""
     console = stdout()
-    counts = written(files[0]).select(
+    counts = examples.select(
         examples=pl.len(),
         annotations=pl.col("num_annotations").cast(pl.Int64).sum(),
         agreement=pl.col("annotator_agreement").mean(),
@@ -241,7 +298,6 @@ def summarize(fit: pc.Crowdlab | None, files: list[Path]) -> None:
         console.print(f"  {name:<31}{value}")
     if fit is not None:
         show(console, "The worst annotators", fit.annotators.head(common.SHOWN))
-    told_files(files)
 
 
 def numbers_of(fit: pc.Crowdlab | None, agreement: float) -> dict[str, str]:

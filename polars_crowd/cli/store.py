@@ -1,0 +1,158 @@
+"""`polars-crowd store`: a log on disk, in partitions, for logs larger than memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polars_crowd.checks import Duplicates
+from polars_crowd.cli import common
+from polars_crowd.cli.common import asked_for, class_list, open_log, open_models, show, stdout, told
+from polars_crowd.errors import counted
+from polars_crowd.store import AnnotationStore
+
+store = typer.Typer(
+    help="Keep a log on disk in partitions, for logs larger than memory.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+"""The commands below."""
+
+Store = Annotated[
+    Path, typer.Argument(metavar="STORE", help="The store's directory.", show_default=False)
+]
+Partitions = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="How many partitions. More of them need less memory at a time. By default one for every "
+        "4 million rows.",
+        show_default=False,
+    ),
+]
+More = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="LOG",
+        help="The annotations to add: files, globs or directories. Without it only pred_probs are "
+        "added.",
+        show_default=False,
+    ),
+]
+Again = Annotated[
+    Duplicates,
+    common.in_files("What counts where an annotator labels an example again.", None),
+]
+
+
+@store.command()
+@told()
+def create(
+    store: Store,
+    log: common.Log,
+    pred_probs: common.Probs = None,
+    partitions: Partitions = None,
+    example: common.Example = "example",
+    annotator: common.Annotator = "annotator",
+    label: common.Label = "label",
+    probs_example: common.ProbsExample = None,
+    classes: common.Classes = None,
+    duplicates: common.Duplicates = "error",
+) -> None:
+    """Make a store of a log, and of a model's probabilities.
+
+    The log streams through, whatever its size. STORE must be new or empty.
+
+    Examples:
+
+      polars-crowd store create votes 'logs/*.parquet' -p probs.parquet
+
+      polars-crowd store create votes log.csv --partitions 16
+    """
+    order = class_list(classes)
+    with common.reading([*log, *(pred_probs or [])]):
+        rows = open_log(log, example=example, annotator=annotator, label=label)
+        made = AnnotationStore.create(
+            store,
+            rows,
+            models_of(pred_probs, probs_example or example, order),
+            classes=order,
+            duplicates=duplicates,
+            progress=common.on_a_terminal(),
+            **asked_for(partitions=partitions),
+        )
+    stdout().print(repr(made), soft_wrap=True)
+
+
+@store.command()
+@told()
+def append(
+    store: Store,
+    log: More = None,
+    pred_probs: common.Probs = None,
+    example: common.Example = "example",
+    annotator: common.Annotator = "annotator",
+    label: common.Label = "label",
+    probs_example: common.ProbsExample = None,
+    duplicates: Again = "error",
+) -> None:
+    """Add annotations, and probabilities of new examples or better ones.
+
+    The store changes all at once, or not at all.
+
+    Examples:
+
+      polars-crowd store append votes today.parquet -p today_probs.parquet
+
+      polars-crowd store append votes --pred-probs better_probs.parquet
+    """
+    if not log and not pred_probs:
+        raise typer.BadParameter("give a LOG, --pred-probs or both.")
+    kept = AnnotationStore.open(store)
+    with common.reading([*(log or []), *(pred_probs or [])]):
+        rows = open_log(log, example=example, annotator=annotator, label=label) if log else None
+        models = models_of(pred_probs, probs_example or example, None)
+        kept.append(rows, models, duplicates=duplicates, progress=common.on_a_terminal())
+    stdout().print(repr(kept), soft_wrap=True)
+
+
+@store.command()
+@told()
+def verify(store: Store) -> None:
+    """Read every file and compare it with what was written.
+
+    Exits with 1 if a file is missing, damaged or in the wrong place.
+
+    Example:
+
+      polars-crowd store verify votes
+    """
+    found = AnnotationStore.open(store, check=False).verify()
+    console = stdout()
+    for file, problem in found.iter_rows():
+        console.print(f"{file}: {problem}", soft_wrap=True)
+    console.print(counted(found.height, "problem"))
+    if found.height:
+        raise typer.Exit(1)
+
+
+@store.command()
+@told()
+def describe(store: Store) -> None:
+    """Say how large a store is, and its partitions.
+
+    Example:
+
+      polars-crowd store describe votes
+    """
+    console, kept = stdout(), AnnotationStore.open(store)
+    console.print(repr(kept), soft_wrap=True)
+    show(console, "Partitions", kept.describe())
+
+
+def models_of(paths: list[str] | None, example: str, classes: list[str] | None) -> Any:
+    """The pred_probs that were given, if any."""
+    return open_models(paths, example, classes) if paths else None
