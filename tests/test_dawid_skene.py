@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polars_crowd as pc
@@ -53,12 +53,12 @@ def test_posterior_and_objective_are_those_of_products(case: Case, smoothing: fl
     assert fit.trace[-1] == pytest.approx(evidence + prior, rel=1e-9)
 
 
-@given(cases(), st.sampled_from([0.01, 0.1, 1.0]))
+@settings(max_examples=20)
+@given(cases(), st.sampled_from([0.1, 1.0]))
 def test_the_fixed_point_is_that_of_the_m_step(case: Case, smoothing: float) -> None:
     """theta and pi are the shares of what the posterior counts, plus the pseudo-counts."""
-    fit = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=5000, tol=0.0)
-    if not fit.converged:
-        return
+    fit = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=20000, tol=0.0)
+    assert fit.converged
     K = len(fit.classes)
     T = dict(zip(sorted(case.log["example"].unique()), matrix(fit), strict=True))
     for annotator, theta in confusions(fit).items():
