@@ -8,6 +8,7 @@ from polars_crowd.truth.dawid_skene import dawid_skene
 from polars_crowd.truth.glad import glad
 from polars_crowd.truth.ibcc import ibcc
 from polars_crowd.truth.iwmv import iwmv
+from polars_crowd.truth.kos import kos
 from polars_crowd.truth.mace import mace
 from polars_crowd.truth.one_coin import one_coin_dawid_skene
 from polars_crowd.truth.result import TruthInference
@@ -22,6 +23,7 @@ __all__ = [
     "glad",
     "ibcc",
     "iwmv",
+    "kos",
     "mace",
     "one_coin_dawid_skene",
     "wawa",

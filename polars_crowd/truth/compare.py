@@ -24,7 +24,13 @@ from polars_crowd.log import scan_annotations
 from polars_crowd.runs import Runs, sort_runs
 from polars_crowd.store import AnnotationStore
 from polars_crowd.truth import scoring
-from polars_crowd.truth.methods import MAJORITY_VOTE, METHODS, Method, method_named
+from polars_crowd.truth.methods import (
+    EXPERIMENTAL,
+    MAJORITY_VOTE,
+    METHODS,
+    Method,
+    method_named,
+)
 from polars_crowd.truth.options import ExampleLabels, check_count
 from polars_crowd.truth.result import WIDTH
 from polars_crowd.truth.scoring import Floats, Ints, Rows
@@ -244,7 +250,7 @@ def compare(
     methods
         Names of methods; or a mapping from names of your own to names of methods or to functions
         `f(log, classes=..., duplicates=...)` that return a `TruthInference`, such as
-        `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default all.
+        `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default all but KOS, which is experimental.
     truth
         Known labels, a frame `example, label`, for scores only: no method sees them.
     folds
@@ -322,7 +328,7 @@ _SCORES = {
 def chosen_methods(methods: Methods | None) -> dict[str, Method]:
     """The methods by the names that they are to have."""
     if methods is None:
-        methods = [MAJORITY_VOTE, *METHODS]
+        methods = [MAJORITY_VOTE, *(name for name in METHODS if name not in EXPERIMENTAL)]
     if isinstance(methods, str):
         methods = [methods]
     named = methods if isinstance(methods, Mapping) else {name: name for name in methods}

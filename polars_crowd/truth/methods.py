@@ -11,6 +11,7 @@ from polars_crowd.truth.dawid_skene import dawid_skene
 from polars_crowd.truth.glad import glad
 from polars_crowd.truth.ibcc import ibcc
 from polars_crowd.truth.iwmv import iwmv
+from polars_crowd.truth.kos import kos
 from polars_crowd.truth.mace import mace
 from polars_crowd.truth.one_coin import one_coin_dawid_skene
 from polars_crowd.truth.wawa import wawa
@@ -31,8 +32,11 @@ METHODS: dict[str, Method] = {
     "bwa": bwa,
     "glad": glad,
     "mace": mace,
+    "kos": kos,
 }
 """All but the majority vote."""
+EXPERIMENTAL = frozenset({"kos"})
+"""Those to be asked for by name."""
 
 
 def method_named(name: str) -> Method:
