@@ -154,19 +154,15 @@ def _of_rows(local: LocalUnits, grouping: Grouping, spread: pl.DataFrame) -> Flo
         spread = spread.join(local.groups, on=grouping.keys, nulls_equal=True)
     else:
         spread = spread.with_columns(group=pl.lit(0))
-    K, M = local.units.n_classes, int(spread["annotator"].max()) + 1  # type: ignore[arg-type]
-
-    def key(group: Integers, annotator: Integers, label: Integers) -> Integers:
-        return (group.astype(np.int64) * M + annotator) * K + label
-
-    known = key(*(spread[c].to_numpy() for c in ("group", "annotator", "label")))
-    rows = key(local.row_group, local.row_annotator, local.row_label)
-    if local.groups.height * M * K <= DENSE:
-        table = np.zeros(local.groups.height * M * K)
+    columns = (spread[c].to_numpy().astype(np.int64) for c in ("group", "annotator", "label"))
+    known = local.cells_of(*columns)
+    if local.n_cells <= DENSE:
+        table = np.zeros(local.n_cells)
         table[known] = spread["u"].to_numpy()
-        return table[rows]
+        return np.asarray(table[local.cell])
     order = np.argsort(known)
-    return spread["u"].to_numpy()[order[np.searchsorted(known, rows, sorter=order)]]
+    place = order[np.searchsorted(known, local.cell, sorter=order)]
+    return np.asarray(spread["u"].to_numpy()[place])
 
 
 def conger(

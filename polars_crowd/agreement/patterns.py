@@ -150,10 +150,36 @@ class LocalUnits:
     """(R,) the label of each row."""
     row_annotator: Integers
     """(R,) the annotator of each row."""
+    n_annotators: int
 
     @cached_property
-    def row_group(self) -> Integers:
-        return self.units.group[self.row_unit]
+    def cell(self) -> NDArray[Any]:
+        """(R,) group, annotator and label of each row in one integer."""
+        wide: Any = np.uint32 if self.n_cells <= 1 << 32 else np.uint64
+        row: NDArray[Any] = self.row_annotator.astype(wide, copy=False)
+        if self.units.n_groups > 1:
+            row = row + self.units.group.astype(wide)[self.row_unit] * wide(self.n_annotators)
+        found: NDArray[Any] = row * wide(self.units.n_classes)
+        found += self.row_label.astype(wide, copy=False)
+        return found
+
+    @property
+    def n_cells(self) -> int:
+        return self.units.n_groups * self.n_annotators * self.units.n_classes
+
+    def cells_of(self, group: Integers, annotator: Integers, label: Integers) -> Integers:
+        """The integers of other groups, annotators and labels."""
+        return (group * self.n_annotators + annotator) * self.units.n_classes + label
+
+    def of_cells(self) -> dict[str, pl.Expr]:
+        """The columns behind a column `cell`."""
+        K, M = self.units.n_classes, self.n_annotators
+        cell = pl.col("cell")
+        return {
+            "group": (cell // (M * K)).cast(pl.UInt32),
+            "annotator": (cell // K % M).cast(pl.UInt32),
+            "label": (cell % K).cast(pl.UInt32),
+        }
 
 
 def local_units(part: Partition, grouping: Grouping) -> LocalUnits:
@@ -170,7 +196,7 @@ def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
     example = runs.votes["example"].to_numpy()
     label = runs.votes["label"].to_numpy()
     if groups.of_rows is None:
-        votes = runs.votes["votes"].to_numpy().astype(np.int64)
+        votes = runs.votes["votes"].to_numpy()
         row_unit, unit = example[vote], np.arange(runs.examples.height)
         group, lengths = groups.of_examples, run_lengths(example)
     else:
@@ -182,7 +208,7 @@ def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
     times = np.ones(len(lengths), np.int64)
     return LocalUnits(
         Units(
-            group.astype(np.int64),
+            group.astype(np.int64, copy=False),
             times,
             lengths,
             label,
@@ -195,6 +221,7 @@ def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
         row_unit,
         runs.votes["label"].to_numpy()[vote],
         runs.rows["annotator"].to_numpy(),
+        len(runs.book.annotators),
     )
 
 
@@ -211,7 +238,9 @@ def encode(high: NDArray[Any], low: NDArray[Any], lengths: Integers) -> pl.Serie
     """The bytes of each unit's entries (high, low)."""
     import pyarrow as pa  # not with the package, which is to import fast
 
-    entries = (high.astype(np.uint64) << np.uint64(LOW)) | low.astype(np.uint64)
+    entries = high.astype(np.uint64)
+    entries <<= np.uint64(LOW)
+    entries |= low.astype(np.uint64, copy=False)
     ends = np.concatenate([[0], np.cumsum(lengths)]) * entries.itemsize
     buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(entries)]
     return pl.Series(
@@ -248,13 +277,10 @@ def count_patterns(part: Partition, grouping: Grouping) -> Summary:
 
 
 def _by_annotator_and_label(local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
-    rows = {
-        "group": local.row_group,
-        "annotator": local.row_annotator,
-        "label": local.row_label,
-    }
-    counts = pl.LazyFrame(rows).group_by("group", "annotator", "label").agg(annotations=pl.len())
-    return named_groups(counts, local, grouping)
+    cells = pl.LazyFrame({"cell": local.cell}).group_by("cell").agg(annotations=pl.len())
+    return named_groups(
+        cells.select(**local.of_cells(), annotations="annotations"), local, grouping
+    )
 
 
 def summed(

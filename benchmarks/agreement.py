@@ -1,0 +1,264 @@
+"""Agreement: all coefficients against one count of votes, the bootstrap, a million numbers, and peers.
+
+    python benchmarks/agreement.py [--rows 10000000] [--repeat 3] [--irrcac PYTHON] [--seconds 60]
+
+Every job runs in a fresh process. Peers get the log as they take it, ready made in memory: krippendorff and
+irrCAC a matrix of examples by annotators, statsmodels one of examples by slots. Each is given a log four
+times larger than the one before, until one takes more than a minute; polars_crowd then reads the same log
+from a file. irrCAC needs numpy < 2, so it is run by the interpreter of another environment, if one is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from _measure import (
+    Call,
+    Job,
+    Measurement,
+    Shape,
+    alternate,
+    best,
+    data,
+    environment,
+    markdown,
+    measure,
+    say,
+)
+
+import polars_crowd as pc
+
+COEFFICIENTS = [
+    "percent_agreement",
+    "fleiss_kappa",
+    "conger_kappa",
+    "brennan_prediger",
+    "gwet_ac1",
+    "gwet_ac2",
+    "krippendorff_alpha",
+    "icc(1)",
+]
+"""All that are there for a crowd: Cohen and Scott take two annotators, Light few."""
+ANNOTATORS, CLASSES, DRAWS = 10_000, 5, 2000
+PEERS_ANNOTATORS = 200
+START, GROWTH = 1_000, 4
+"""Annotations that a peer begins with, and by how much they grow."""
+REALS = 1_000_000
+TOLERANCE = 1e-9
+
+# --- jobs ------------------------------------------------------------------------------------------
+
+
+def ours(log: str, interval: str = "analytic", coefficients: list[str] | None = None) -> Job:
+    """Coefficients with intervals, from a file."""
+    chosen, agreement = coefficients or COEFFICIENTS, pc.agreement
+
+    def run() -> pl.DataFrame:
+        return agreement(log, coefficients=chosen, interval=interval)  # type: ignore[arg-type]
+
+    return Job(run, lambda found: dict(found.select("coefficient", "value").iter_rows()))
+
+
+def floor(log: str) -> Job:
+    """Count the votes once."""
+    return Job(lambda: pl.scan_parquet(log).group_by("example", "label").len().collect())
+
+
+def reals(n: int, level: str) -> Job:
+    """Alpha of n different numbers, two per example; the peak holds the log itself."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=n // 2), 2) + rng.normal(size=n)
+    log = pl.DataFrame(
+        {
+            "example": np.repeat(np.arange(n // 2), 2),
+            "annotator": np.tile([0, 1], n // 2),
+            "label": x,
+        }
+    )
+    alpha = pc.krippendorff_alpha
+    return Job(lambda: alpha(log, level=level))  # type: ignore[arg-type]
+
+
+def matrix(log: str) -> np.ndarray:
+    """Examples by annotators, NaN where not labelled."""
+    rows = pl.read_parquet(log)
+    cells = rows["example"].to_numpy(), rows["annotator"].to_numpy()
+    wide = np.full((int(cells[0].max()) + 1, int(cells[1].max()) + 1), np.nan)
+    wide[cells] = rows["label"].to_numpy()
+    return wide
+
+
+def krippendorff(log: str) -> Job:
+    """Alpha by the package krippendorff."""
+    import krippendorff as package
+
+    wide = matrix(log).T
+    return Job(lambda: package.alpha(wide, level_of_measurement="nominal"), float)
+
+
+def statsmodels(log: str) -> Job:
+    """Fleiss' kappa by statsmodels, which takes examples with equally many annotations."""
+    from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
+
+    rows = pl.read_parquet(log).sort("example")
+    full = rows.filter(pl.len().over("example") == 5)
+    slots = full["label"].to_numpy().reshape(-1, 5)
+    return Job(lambda: fleiss_kappa(aggregate_raters(slots)[0]), float)
+
+
+def irrcac(log: str, python: str) -> Job:
+    """Gwet's AC1 by irrCAC, whose own time is taken inside its interpreter."""
+    source = log.replace(".parquet", ".csv")
+    pl.read_parquet(log).pivot(
+        "annotator", index="example", values="label", sort_columns=True
+    ).drop("example").write_csv(source)
+    code = (
+        "import sys, time, json, pandas as pd\n"
+        "from irrCAC.raw import CAC\n"
+        "wide = pd.read_csv(sys.argv[1])\n"
+        "start = time.perf_counter()\n"
+        f"found = CAC(wide, categories=list(range({CLASSES})), digits=15).gwet()\n"
+        "wall = time.perf_counter() - start\n"
+        "print(json.dumps([wall, float(found['est']['coefficient_value'])]))\n"
+    )
+
+    def run() -> list[float]:
+        done = subprocess.run(
+            [python, "-W", "ignore", "-c", code, source],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return [float(v) for v in json.loads(done.stdout.splitlines()[-1])]
+
+    return Job(run, list)
+
+
+# --- peers -----------------------------------------------------------------------------------------
+
+
+def log_of(root: Path, rows: int) -> str:
+    return data(root, Shape(rows, PEERS_ANNOTATORS, CLASSES), "integer").files["log"]
+
+
+def contest(
+    root: Path,
+    name: str,
+    coefficient: str,
+    call: Callable[[str], Call],
+    seconds: float,
+    repeat: int,
+) -> list[str]:
+    """A row of the table of peers: at the largest log that it can do in the time."""
+    rows, log, theirs = START, "", Measurement(0, 0, 0)
+    while True:
+        larger = log_of(root, rows)
+        found = measure(*call(larger))
+        wall = found.report[0] if name == "irrCAC" else found.wall
+        say(f"{name}, {rows:,} rows: {wall:.2f} s, {found.peak:.2f} GB")
+        if wall > seconds:
+            break
+        log, theirs = larger, found
+        if wall * GROWTH > 2 * seconds:
+            break
+        rows *= GROWTH
+    wall, value = theirs.report if name == "irrCAC" else (theirs.wall, theirs.report)
+    ours_call = ("agreement:ours", {"log": log, "coefficients": [coefficient]})
+    us = best([measure(*ours_call) for _ in range(repeat)])
+    return [
+        name,
+        coefficient,
+        f"{pl.scan_parquet(log).select(pl.len()).collect().item():,}",
+        f"{wall:.2f}",
+        f"{us.wall:.3f}",
+        f"{wall / us.wall:.0f}x",
+        _agrees(name, value, log, coefficient),
+    ]
+
+
+def _agrees(name: str, value: float, log: str, coefficient: str) -> str:
+    """How far the two values are from each other."""
+    rows = pl.scan_parquet(log)
+    if name == "statsmodels":
+        rows = rows.filter(pl.len().over("example") == 5)
+    found = pc.agreement(rows, coefficients=coefficient, classes=list(range(CLASSES)))["value"][0]
+    apart = abs(found - value)
+    return f"{apart:.0e}" if apart <= TOLERANCE else f"APART {apart:.0e}"
+
+
+# --- report ----------------------------------------------------------------------------------------
+
+
+def large(root: Path, rows: int, repeat: int) -> str:
+    log = data(root, Shape(rows, ANNOTATORS, CLASSES), "integer").files["log"]
+    calls: dict[str, Call] = {
+        "one count of votes": ("agreement:floor", {"log": log}),
+        "all coefficients": ("agreement:ours", {"log": log}),
+        f"... with {DRAWS:,} draws": ("agreement:ours", {"log": log, "interval": "bootstrap"}),
+    }
+    found = {name: best(runs) for name, runs in alternate("large", calls, repeat).items()}
+    base = found["one count of votes"]
+    table = [
+        [name, f"{m.wall:.2f}", f"{m.cpu:.2f}", f"{m.cpu / base.cpu:.2f}x", f"{m.peak:.2f}"]
+        for name, m in found.items()
+    ]
+    return markdown(("job", "wall s", "CPU s", "CPU by count", "peak GB"), table)
+
+
+def numbers(repeat: int) -> str:
+    found = {
+        level: best(
+            [measure("agreement:reals", {"n": REALS, "level": level}) for _ in range(repeat)]
+        )
+        for level in ("interval", "ordinal")
+    }
+    table = [[level, f"{m.wall:.2f}", f"{m.peak:.2f}"] for level, m in found.items()]
+    return markdown((f"alpha of {REALS:,} numbers", "wall s", "peak GB"), table)
+
+
+def peers(root: Path, seconds: float, repeat: int, python: str | None) -> str:
+    given: list[tuple[str, str, Callable[[str], Call]]] = [
+        (
+            "krippendorff",
+            "krippendorff_alpha",
+            lambda log: ("agreement:krippendorff", {"log": log}),
+        ),
+        ("statsmodels", "fleiss_kappa", lambda log: ("agreement:statsmodels", {"log": log})),
+    ]
+    if python:
+        other: dict[str, Any] = {"python": python}
+        given.append(
+            ("irrCAC", "gwet_ac1", lambda log: ("agreement:irrcac", {"log": log, **other}))
+        )
+    table = [contest(root, *peer, seconds, repeat) for peer in given]
+    header = ("peer", "coefficient", "annotations", "its s", "our s", "faster", "values apart")
+    return markdown(header, table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=60.0, help="the time that a peer is given")
+    parser.add_argument("--irrcac", help="a Python interpreter that has irrCAC")
+    parser.add_argument("--data", type=Path, help="where the data are kept; by default nowhere")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = options.data or Path(scratch)
+        for name, value in environment().items():
+            print(f"* {name}: {value}")
+        print(f"\n{large(root, options.rows, options.repeat)}\n", flush=True)
+        print(f"{numbers(options.repeat)}\n", flush=True)
+        print(peers(root, options.seconds, options.repeat, options.irrcac), flush=True)
+
+
+if __name__ == "__main__":
+    main()
