@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import krippendorff
@@ -16,6 +17,7 @@ import polars_crowd as pc
 from polars_crowd.agreement.request import Level
 from tests import agreement_cases as by_definition
 from tests.agreement_cases import Matrix, log_of, matrices, matrix_of, published, two_classes
+from tests.cases import assert_same
 
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval", "ratio")
 TABLES = ("krippendorff2011", "gwet_raw5obser", "irr_anxiety", "irr_video", "irr_vision")
@@ -101,3 +103,18 @@ def test_the_ratio_of_too_many_values_is_refused() -> None:
     with pytest.raises(ValueError, match=r"weights='linear' need a matrix of 6,000 x 6,000"):
         pc.fleiss_kappa(reals(3000), weights="linear")
     assert alpha_of(reals(3000), "ordinal") == pytest.approx(0.48, abs=0.05)
+
+
+@pytest.mark.parametrize("by_annotator", [False, True])
+def test_stores_of_numbers(tmp_path: Path, by_annotator: bool) -> None:
+    log = reals(200).with_columns(pl.col("annotator") + pl.col("example") % 3)
+    pools = pl.DataFrame({"annotator": [0, 1, 2, 3], "pool": ["x", "x", "y", "x"]})
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=5)
+    by = pools if by_annotator else None
+    for level in LEVELS:
+        options: dict[str, Any] = {"level": level, "by": by}
+        names = ["krippendorff_alpha", "icc", "gwet_ac1", "conger_kappa"]
+        options["coefficients"] = names
+        assert_same(pc.agreement(log, **options), pc.agreement(store, **options))
+    with pytest.raises(pc.AnnotationError, match="the log has no column 'site'"):
+        pc.agreement(store, by="site")

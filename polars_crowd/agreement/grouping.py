@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from polars_crowd.runs import Runs
 
 Codes = NDArray[np.integer[Any]]
+Numbers = NDArray[np.float64]
 OWN_COLUMNS = (*LOG_COLUMNS, "group", "pattern", "examples", "annotations", "first", "second")
 """Names that a column of `by` cannot have: those of the log's ids and of the tables of counts."""
 
@@ -36,6 +37,8 @@ class Grouping:
     """`example` and its group columns."""
     annotators: pl.DataFrame | None = None
     """`annotator` and its group columns."""
+    numbers: Numbers | None = None
+    """The different labels, sorted, of a store whose labels are numbers without classes."""
 
     @property
     def keys(self) -> tuple[str, ...]:

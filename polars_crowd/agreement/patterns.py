@@ -27,10 +27,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.agreement.grouping import Grouping, groups_of
+from polars_crowd.codes import Codebook
+from polars_crowd.runs import Runs, pack_votes
 
 if TYPE_CHECKING:
     from polars_crowd.partitions import Partition, Summary
-    from polars_crowd.runs import Runs
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -185,9 +186,28 @@ class LocalUnits:
 def local_units(part: Partition, grouping: Grouping) -> LocalUnits:
     """The units of a partition, sorted by example, then by group."""
     made: LocalUnits = part.once(
-        "agreement units", lambda: _local_units(part.runs, grouping), grouping
+        "agreement units", lambda: _local_units(runs_of(part, grouping), grouping), grouping
     )
     return made
+
+
+def runs_of(part: Partition, grouping: Grouping) -> Runs:
+    """The runs of a partition; of a partition of numbers, those whose classes are the numbers there are."""
+    if grouping.numbers is None:
+        return part.runs
+    values = part.values
+    label = np.searchsorted(grouping.numbers, values.rows["value"].to_numpy()).astype(np.uint32)
+    rows = values.rows.lazy().select("example", "annotator", label=pl.lit(pl.Series(label)))
+    coded = rows.sort("example", "label", "annotator").collect()
+    vote, votes = pack_votes(coded["example"], coded["label"])
+    return Runs(
+        rows=pl.DataFrame({"vote": vote, "annotator": coded["annotator"]}),
+        extra=pl.LazyFrame(),
+        votes=votes,
+        examples=values.examples,
+        models=(),
+        book=Codebook(pl.Series("label", grouping.numbers), (), values.annotators),
+    )
 
 
 def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
