@@ -243,7 +243,7 @@ def lost_counts(units: Units, own: Own, M: int) -> pl.LazyFrame:
     key = own.annotator[owner].astype(np.int64) * K + own.units.label
     # one annotation that is left alone is lost too: its label is that of all less that of the own
     alone = np.flatnonzero(pairable & (units.n[own.example] - own.units.n == 1))
-    labels = units.over_entries(units.votes * units.label)[own.example]
+    labels = units.over_entries(units.votes.astype(np.int64) * units.label)[own.example]
     left_label = labels - own.units.over_entries(own.units.votes * own.units.label)
     key_alone = own.annotator[alone].astype(np.int64) * K + left_label[alone]
     blocks = [(key, with_own.astype(np.float64)), (key_alone, np.ones(len(alone)))]
@@ -278,7 +278,7 @@ def coincidence_changes(units: Units, own: Own) -> Iterator[tuple[Integers, Floa
         lengths = units.lengths[example]
         owner, start = np.repeat(np.arange(high - low), lengths), np.cumsum(lengths) - lengths
         entry = (units.starts[example] - start)[owner] + np.arange(len(owner))
-        before, after = units.votes[entry], units.votes[entry]
+        before, after = (units.votes[entry].astype(np.int64) for _ in range(2))
         of_own = own.entries(low, high)
         at = (start - units.starts[example])[own.units.unit[of_own] - low] + own.entry[of_own]
         after[at] -= own.units.votes[of_own]
