@@ -4,8 +4,9 @@
 
 Every job runs in a fresh process. Peers get the log as they take it, ready made in memory: krippendorff and
 irrCAC a matrix of examples by annotators, statsmodels one of examples by slots. Each is given a log four
-times larger than the one before, until one takes more than a minute; polars_crowd then reads the same log
-from a file. irrCAC needs numpy < 2, so it is run by the interpreter of another environment, if one is named.
+times larger than the one before, until one takes more than a minute or its matrix more than 2 GB;
+polars_crowd then reads the same log from a file. irrCAC needs numpy < 2, so it is run by the interpreter of
+another environment, if one is named.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from _measure import (
+    PER_EXAMPLE,
     Call,
     Job,
     Measurement,
@@ -48,9 +50,11 @@ COEFFICIENTS = [
 ]
 """All that are there for a crowd: Cohen and Scott take two annotators, Light few."""
 ANNOTATORS, CLASSES, DRAWS = 10_000, 5, 2000
-PEERS_ANNOTATORS = 200
+PEERS_ANNOTATORS = 1_000
 START, GROWTH = 1_000, 4
 """Annotations that a peer begins with, and by how much they grow."""
+MATRIX_GB = 2.0
+"""The largest matrix of examples by annotators that is made for a peer."""
 REALS = 1_000_000
 TOLERANCE = 1e-9
 
@@ -158,7 +162,7 @@ def contest(
     repeat: int,
 ) -> list[str]:
     """A row of the table of peers: at the largest log that it can do in the time."""
-    rows, log, theirs = START, "", Measurement(0, 0, 0)
+    rows, log, theirs, dense = START, "", Measurement(0, 0, 0), name != "statsmodels"
     while True:
         larger = log_of(root, rows)
         found = measure(*call(larger))
@@ -167,9 +171,9 @@ def contest(
         if wall > seconds:
             break
         log, theirs = larger, found
-        if wall * GROWTH > 2 * seconds:
-            break
         rows *= GROWTH
+        if wall * GROWTH > 2 * seconds or (dense and _matrix_gb(rows) > MATRIX_GB):
+            break
     wall, value = theirs.report if name == "irrCAC" else (theirs.wall, theirs.report)
     ours_call = ("agreement:ours", {"log": log, "coefficients": [coefficient]})
     us = best([measure(*ours_call) for _ in range(repeat)])
@@ -182,6 +186,10 @@ def contest(
         f"{wall / us.wall:.0f}x",
         _agrees(name, value, log, coefficient),
     ]
+
+
+def _matrix_gb(rows: int) -> float:
+    return rows / PER_EXAMPLE * PEERS_ANNOTATORS * 8 / 1e9
 
 
 def _agrees(name: str, value: float, log: str, coefficient: str) -> str:
@@ -245,7 +253,7 @@ def peers(root: Path, seconds: float, repeat: int, python: str | None) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rows", type=int, default=10_000_000, help="0: peers only")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=60.0, help="the time that a peer is given")
     parser.add_argument("--irrcac", help="a Python interpreter that has irrCAC")
@@ -255,8 +263,9 @@ def main() -> None:
         root = options.data or Path(scratch)
         for name, value in environment().items():
             print(f"* {name}: {value}")
-        print(f"\n{large(root, options.rows, options.repeat)}\n", flush=True)
-        print(f"{numbers(options.repeat)}\n", flush=True)
+        if options.rows:
+            print(f"\n{large(root, options.rows, options.repeat)}\n", flush=True)
+            print(f"{numbers(options.repeat)}\n", flush=True)
         print(peers(root, options.seconds, options.repeat, options.irrcac), flush=True)
 
 

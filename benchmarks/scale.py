@@ -1,8 +1,8 @@
 """Logs larger than memory: an AnnotationStore of 1M, 10M and 100M annotations, in bounded memory.
 
 Data are made in chunks and streamed into a store, never held whole. Printed are wall and CPU seconds and
-the peak memory of majority vote, CROWDLAB and Dawid-Skene, how time grows with rows, CROWDLAB in memory
-beside it, and what an iteration of Dawid-Skene takes.
+the peak memory of majority vote, CROWDLAB, agreement and Dawid-Skene, how time grows with rows, CROWDLAB in
+memory beside it, and what an iteration of Dawid-Skene takes.
 """
 
 from __future__ import annotations
@@ -113,6 +113,12 @@ def crowdlab(store: str, into: str) -> Job:
     return Job(lambda: pc.crowdlab(opened, into=into))
 
 
+def agreement(store: str, interval: str) -> Job:
+    """All coefficients of agreement that are there for a crowd."""
+    opened, compute = pc.AnnotationStore.open(store), pc.agreement
+    return Job(lambda: compute(opened, interval=interval))  # type: ignore[arg-type]
+
+
 def pool(store: str, into: str, processes: int) -> Job:
     """... with a pool of processes, whose CPU seconds are not counted here."""
     opened = pc.AnnotationStore.open(store)
@@ -200,6 +206,9 @@ def measure_rows(root: Path, rows: int) -> dict[str, Measurement]:
         "majority vote": ("scale:majority", {"store": store, "into": str(folder / "majority")}),
         "CROWDLAB": ("scale:crowdlab", {"store": store, "into": str(folder / "crowdlab")}),
     }
+    for interval in ("analytic", "bootstrap"):
+        arguments = {"store": store, "interval": interval}
+        calls[f"agreement, {interval}"] = ("scale:agreement", arguments)
     for name, iterations in ITERATIONS.items():
         arguments = {"store": store, "iterations": iterations}
         calls[name] = ("scale:dawid_skene", arguments)
