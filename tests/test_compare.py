@@ -21,7 +21,7 @@ from polars_crowd.simulate import simulate_annotations
 from polars_crowd.truth import scoring
 from polars_crowd.truth.compare import compare
 from polars_crowd.truth.dawid_skene import dawid_skene
-from polars_crowd.truth.methods import METHODS, method_named
+from polars_crowd.truth.methods import EXPERIMENTAL, METHODS, method_named
 from polars_crowd.truth.scoring import Rows, predicted_labels
 
 from .cases import Case, cases
@@ -194,10 +194,15 @@ def test_warnings_are_kept() -> None:
 
 def test_every_method_can_be_compared() -> None:
     data = simulate_annotations(n_examples=60, n_classes=2, n_annotators=8)
-    found = compare(data.log, truth=data.truth, folds=2)
+    found = compare(data.log, ["majority_vote", *METHODS], data.truth, folds=2)
     assert sorted(found.methods["method"]) == sorted(["majority_vote", *METHODS])
     assert found.methods["accuracy"].is_between(0.3, 1).all()
     assert found.methods["held_out_log_loss"].is_between(0.1, 2).all()
+
+
+def test_experimental_methods_are_compared_if_asked_for() -> None:
+    found = compare(crowd(40).log, folds=0).methods["method"]
+    assert sorted(found) == sorted(["majority_vote", *(METHODS.keys() - EXPERIMENTAL)])
 
 
 def test_report() -> None:
