@@ -121,6 +121,22 @@ def test_partitions(tmp_path: Path) -> None:
         assert_same(found, agreement_by_annotator(labelme(), level=level, classes=classes), 1e-9)
 
 
+def test_stores_of_numbers(tmp_path: Path) -> None:
+    """Their classes are the numbers there are."""
+    rng = np.random.default_rng(4)
+    rows = {"example": np.repeat(np.arange(60), 3), "annotator": np.tile(np.arange(3), 60)}
+    log = pl.DataFrame({**rows, "label": rng.integers(1, 6, 180) / 2})
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    for function in (pc.pairwise_agreement, pc.disagreements, agreement_by_class):
+        assert_same(function(store), function(log))
+    for level in LEVELS:
+        found = agreement_by_annotator(store, level=level)
+        assert_same(found, agreement_by_annotator(log, level=level))
+    whole = example_agreement(log).collect()
+    assert_same(example_agreement(store).collect().sort("example"), whole)
+    assert_same(example_agreement(store, into=tmp_path / "out").collect().sort("example"), whole)
+
+
 def test_processes(tmp_path: Path) -> None:
     """Every function sends its work to an executor."""
     log = labelme()

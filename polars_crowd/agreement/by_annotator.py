@@ -44,6 +44,7 @@ from polars_crowd.agreement.pairs import BLOCK, CELLS, by_id, pairs_in_blocks
 from polars_crowd.agreement.patterns import (
     Floats,
     Integers,
+    LocalUnits,
     Units,
     local_units,
     run_lengths,
@@ -54,8 +55,6 @@ from polars_crowd.annotators import DECIMALS
 from polars_crowd.checks import Duplicates
 from polars_crowd.partitions import Merged, Partition, Summary
 from polars_crowd.votes import dense
-
-WHOLE = Grouping()
 
 
 def agreement_by_annotator(
@@ -121,18 +120,18 @@ def agreement_by_annotator(
     """
     request = Request(level=level)
     check_order(log, classes, "identity", level)
-    rounds, _ = open_groups(
+    rounds, grouping = open_groups(
         log, classes=classes, duplicates=duplicates, executor=executor, progress=progress
     )
     check_annotators(rounds.book.annotators)
     scales = Scales(Identity(rounds.n_classes), request.level, class_values(rounds.book.classes))
     M, K = len(rounds.book.annotators), rounds.n_classes
     merged = rounds.run(
-        count_without, scales.weights if level == "ordinal" else scales.fixed_metric
+        count_without, grouping, M, scales.weights if level == "ordinal" else scales.fixed_metric
     )
     metric: Metric
     if level == "ordinal":
-        changes = rounds.run(count_changes)
+        changes = rounds.run(count_changes, grouping, M)
         metric = OrdinalMetric(
             changes[("label_1", "label_2")], changes[("annotator", "label_1", "label_2")]
         )
@@ -171,32 +170,32 @@ class Own:
         return bool((self.units.n > 1).any())
 
 
-def own_annotations(part: Partition) -> Own:
-    local, M = local_units(part, WHOLE), len(part.runs.book.annotators)
-    vote = part.runs.rows["vote"].to_numpy()
-    shape = (len(local.units.lengths), local.units.n_classes)
+def own_annotations(local: LocalUnits, M: int) -> Own:
+    """Those of a partition's units, which are its examples."""
+    K, shape = local.units.n_classes, (len(local.units.lengths), local.units.n_classes)
+    entry = np.repeat(np.arange(len(local.units.votes)), local.units.votes)
     pair = local.row_unit.astype(np.int64) * M + local.row_annotator
     if pl.Series(pair).n_unique() == len(pair):
         ones = np.ones(len(pair), np.int64)
         units = Units(local.row_unit, ones, ones, local.row_label, ones, *shape)
-        return Own(units, local.row_annotator, vote)
-    K = local.units.n_classes
+        return Own(units, local.row_annotator, entry)
     cell, first, votes = np.unique(
         pair * K + local.row_label, return_index=True, return_counts=True
     )
     lengths = run_lengths(cell // K)
     pair = (cell // K)[np.cumsum(lengths) - lengths]
     units = Units(pair // M, np.ones_like(lengths), lengths, cell % K, votes, *shape)
-    return Own(units, pair % M, vote[first])
+    return Own(units, pair % M, entry[first])
 
 
 # --- plans -----------------------------------------------------------------------------------------
 
 
-def count_without(part: Partition, weights: Weights) -> Summary:
+def count_without(part: Partition, grouping: Grouping, M: int, weights: Weights) -> Summary:
     """What the sums of alpha lose with each annotator, and their agreement with the others."""
-    units, own = local_units(part, WHOLE).units, own_annotations(part)
-    M, n, m = len(part.runs.book.annotators), units.n[own.example], own.units.n
+    local = local_units(part, grouping)
+    units, own = local.units, own_annotations(local, M)
+    n, m = units.n[own.example], own.units.n
     shared = np.where(n > m, m, 0)
     of_annotators = {
         "annotations": np.bincount(own.annotator, m, M).astype(np.int64),
@@ -253,10 +252,10 @@ def lost_counts(units: Units, own: Own, M: int) -> pl.LazyFrame:
     )
 
 
-def count_changes(part: Partition) -> Summary:
+def count_changes(part: Partition, grouping: Grouping, M: int) -> Summary:
     """The coincidences o_kl, k < l, and their change without each annotator."""
-    units, own = local_units(part, WHOLE).units, own_annotations(part)
-    K, M = units.n_classes, len(part.runs.book.annotators)
+    local = local_units(part, grouping)
+    units, own, K = local.units, own_annotations(local, M), local.units.n_classes
     cell, observed = sum_keys(coincidences(units), K**2)
     base = pl.LazyFrame({"label_1": cell // K, "label_2": cell % K, "observed": observed})
     cell, change = sum_keys(coincidence_changes(units, own), M * K**2)

@@ -17,10 +17,13 @@ from typing import Any
 import polars as pl
 
 from polars_crowd import checks
+from polars_crowd.agreement.grouping import Grouping
+from polars_crowd.agreement.options import open_groups
+from polars_crowd.agreement.patterns import runs_of
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import resolve_classes
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
-from polars_crowd.partitions import Partition, Partitioned, open_rounds
+from polars_crowd.partitions import Partition, Partitioned
 from polars_crowd.pred_probs import class_names
 
 
@@ -90,7 +93,7 @@ def example_agreement(
     └─────────┴─────────────────┴────────────┴───────────┴──────────┘
     """
     if isinstance(log, Partitioned) or into is not None or executor is not None:
-        rounds = open_rounds(
+        rounds, grouping = open_groups(
             log,
             classes=classes,
             duplicates=duplicates,
@@ -98,7 +101,7 @@ def example_agreement(
             executor=executor,
             progress=progress,
         )
-        return rounds.tables({"examples": of_partition})["examples"]
+        return rounds.tables({"examples": of_partition}, grouping)["examples"]
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     values = None
     if classes is not None:
@@ -110,13 +113,14 @@ def example_agreement(
     return pl.concat([found, findings], how="diagonal").sort("example").pipe(ordered)
 
 
-def of_partition(part: Partition) -> pl.LazyFrame:
+def of_partition(part: Partition, grouping: Grouping) -> pl.LazyFrame:
     """The measures of a partition's examples."""
-    by_example = part.runs.votes.lazy().group_by("example", maintain_order=True)
+    runs = runs_of(part, grouping)
+    by_example = runs.votes.lazy().group_by("example", maintain_order=True)
     measured = by_example.agg(*measures()).drop("example")
-    return pl.concat(
-        [part.runs.examples.lazy().select("example"), measured], how="horizontal"
-    ).pipe(ordered)
+    return pl.concat([runs.examples.lazy().select("example"), measured], how="horizontal").pipe(
+        ordered
+    )
 
 
 COLUMNS = ("example", "num_annotations", "num_labels", "agreement", "entropy")

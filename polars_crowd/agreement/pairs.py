@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 from polars_crowd.agreement.annotatorwise import Pairs, cohen, pair_kappa
 from polars_crowd.agreement.coefficients import corrected, room
 from polars_crowd.agreement.engine import check_annotators, class_values
+from polars_crowd.agreement.grouping import Grouping
 from polars_crowd.agreement.options import check_order, open_groups
-from polars_crowd.agreement.patterns import Floats, Integers, run_lengths
+from polars_crowd.agreement.patterns import Floats, Integers, run_lengths, runs_of
 from polars_crowd.agreement.weights import Identity, Weights, make_weights
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, AnnotationWarning, counted
@@ -136,13 +137,13 @@ def pairwise_agreement(
     """
     _check_options(min_shared, max_pairs)
     check_order(log, classes, weights, "nominal")
-    rounds, _ = open_groups(
+    rounds, grouping = open_groups(
         log, classes=classes, duplicates=duplicates, executor=executor, progress=progress
     )
     codes = check_codes(rounds)
-    n_pairs = int(rounds.run(count_pairs)[()]["pairs"].item())
+    n_pairs = int(rounds.run(count_pairs, grouping)[()]["pairs"].item())
     sample = Sample.of(n_pairs, max_pairs, seed)
-    merged = rounds.run(count_labels_of_pairs, codes, sample)
+    merged = rounds.run(count_labels_of_pairs, grouping, codes, sample)
     of_classes = make_weights(weights, class_values(rounds.book.classes))
     table = pair_table(merged[("key",)], codes, of_classes, min_shared)
     return _named(table, codes.annotators).with_columns(sampled=pl.lit(sample.share_of_pairs))
@@ -263,15 +264,18 @@ def mixed(h: Codes) -> Codes:
 # --- plans -----------------------------------------------------------------------------------------
 
 
-def count_pairs(part: Partition) -> Summary:
+def count_pairs(part: Partition, grouping: Grouping) -> Summary:
     """How many pairs of annotations there are: what the join will cost."""
     n = pl.col("num_annotations").cast(pl.Int64)
-    return {(): part.runs.examples.lazy().select(pairs=(n * (n - 1) // 2).sum())}
+    examples = runs_of(part, grouping).examples.lazy()
+    return {(): examples.select(pairs=(n * (n - 1) // 2).sum())}
 
 
-def count_labels_of_pairs(part: Partition, codes: PairCodes, sample: Sample) -> Summary:
+def count_labels_of_pairs(
+    part: Partition, grouping: Grouping, codes: PairCodes, sample: Sample
+) -> Summary:
     """The shared examples of each (annotator, annotator, label, label)."""
-    runs = part.runs
+    runs = runs_of(part, grouping)
     vote = runs.rows["vote"].to_numpy()
     example, label = (runs.votes[c].to_numpy()[vote].astype(np.int64) for c in ("example", "label"))
     code = runs.rows["annotator"].to_numpy()
