@@ -144,9 +144,9 @@ def crh(
 
     Agrees with
     -----------
-    Zheng et al. (2017) have no code for it that can be called; on their emotion data (700 examples, 38
-    annotators, not part of this library) its mean absolute error is 11.83 and its root mean square error
-    17.82, against 12.02 and 17.84 of the mean.
+    The paper's updates in plain numpy, where every annotator labelled every example, to 1e-7. On the 700
+    headlines of Snow et al. (2008), with the truth of experts, the mean absolute error is 11.83 and the root
+    mean square error 17.82; those of the mean are 12.02 and 17.84.
 
     Examples
     --------
