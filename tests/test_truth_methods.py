@@ -1,4 +1,4 @@
-"""What wawa, zero-based skill, IWMV, BWA, GLAD, MACE and KOS promise alike: invariances, options, edges."""
+"""What the methods beside the Dawid-Skene family promise alike: invariances, options, edges."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import polars_crowd as pc
 from polars_crowd.truth.bwa import bwa
+from polars_crowd.truth.ebcc import ebcc
 from polars_crowd.truth.glad import glad
 from polars_crowd.truth.iwmv import iwmv
 from polars_crowd.truth.kos import kos
@@ -35,11 +36,25 @@ def mace_vb(log: Any, **options: Any) -> Any:
     return mace(log, method="vb", **options)
 
 
-METHODS: list[Method] = [wawa, zero_based_skill, iwmv, bwa, glad, mace, mace_vb, kos]
+def few_beginnings(log: Any, **options: Any) -> Any:
+    return ebcc(log, n_subtypes=3, restarts=2, **options)
+
+
+METHODS: list[Method] = [
+    wawa,
+    zero_based_skill,
+    iwmv,
+    bwa,
+    few_beginnings,
+    glad,
+    mace,
+    mace_vb,
+    kos,
+]
 BINARY: list[Method] = [kos]
 IN_CLASS_ORDER: list[Method] = [wawa, zero_based_skill, iwmv]
 """Those that break ties by the order of classes while they iterate."""
-CLIMBING: list[Method] = [iwmv, bwa, glad, mace, mace_vb]
+CLIMBING: list[Method] = [iwmv, bwa, few_beginnings, glad, mace, mace_vb]
 """Those whose trace is an objective."""
 
 
@@ -262,7 +277,7 @@ def test_an_earlier_fit_is_a_prior(method: Method) -> None:
     fit = quiet(method, few, prior=before)
     judged = fit.annotators.join(data.annotators, on="annotator")
     alone = quiet(method, few).annotators.join(data.annotators, on="annotator")
-    column = fit.annotators.columns[1]
+    column = fit.annotators.columns[1]  # the method's own
     with_past = judged.select(pl.corr(column, "accuracy")).item()
     assert with_past > 0.85
     assert with_past > alone.select(pl.corr(column, "accuracy")).item()

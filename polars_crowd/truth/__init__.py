@@ -5,6 +5,7 @@ How a method is written stands in `polars_crowd.truth.model`.
 
 from polars_crowd.truth.bwa import bwa
 from polars_crowd.truth.dawid_skene import dawid_skene
+from polars_crowd.truth.ebcc import ebcc
 from polars_crowd.truth.glad import glad
 from polars_crowd.truth.ibcc import ibcc
 from polars_crowd.truth.iwmv import iwmv
@@ -20,6 +21,7 @@ __all__ = [
     "TruthInference",
     "bwa",
     "dawid_skene",
+    "ebcc",
     "glad",
     "ibcc",
     "iwmv",

@@ -8,6 +8,7 @@ from typing import Any
 from polars_crowd.errors import shown
 from polars_crowd.truth.bwa import bwa
 from polars_crowd.truth.dawid_skene import dawid_skene
+from polars_crowd.truth.ebcc import ebcc
 from polars_crowd.truth.glad import glad
 from polars_crowd.truth.ibcc import ibcc
 from polars_crowd.truth.iwmv import iwmv
@@ -30,6 +31,7 @@ METHODS: dict[str, Method] = {
     "dawid_skene": dawid_skene,
     "ibcc": ibcc,
     "bwa": bwa,
+    "ebcc": ebcc,
     "glad": glad,
     "mace": mace,
     "kos": kos,
