@@ -24,12 +24,15 @@ from polars_crowd.agreement import (
     scott_pi,
 )
 from polars_crowd.batches import next_batch
+from polars_crowd.campaign import simulate_labelling
 from polars_crowd.crowdlab import crowdlab
 from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
 from polars_crowd.findings import check_annotations
 from polars_crowd.log import scan_annotations
+from polars_crowd.multilabel_result import MultiLabelCrowdlab
 from polars_crowd.pred_probs import scan_pred_probs
+from polars_crowd.refine import Refined, refine
 from polars_crowd.store import AnnotationStore
 from polars_crowd.truth import (
     TruthInference,
@@ -59,9 +62,11 @@ __all__ = [
     "AnnotationWarning",
     "Crowdlab",
     "MethodComparison",
+    "MultiLabelCrowdlab",
     "NumericTruth",
     "PartitionError",
     "Preferences",
+    "Refined",
     "StoreError",
     "TruthInference",
     "activelab",
@@ -100,11 +105,13 @@ __all__ = [
     "one_coin_dawid_skene",
     "pairwise_agreement",
     "percent_agreement",
+    "refine",
     "scan_annotations",
     "scan_comparisons",
     "scan_pred_probs",
     "scott_pi",
     "simulate",
+    "simulate_labelling",
     "to_wide",
     "zencrowd",
 ]

@@ -18,6 +18,7 @@ COMMANDS = (
     "demo",
     "check",
     "consensus",
+    "next",
     "store",
     "compare",
     "rank",

@@ -1,0 +1,137 @@
+"""`polars-crowd next`: which examples to label next, by ActiveLab."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+import polars_crowd as pc
+from polars_crowd.cli import common
+from polars_crowd.cli.agreement import store_at
+from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout
+from polars_crowd.errors import counted, missing_column
+from polars_crowd.output import sink, whole_files
+from polars_crowd.sources import open_frame
+
+Probs = Annotated[
+    list[str] | None,
+    common.probs_option(
+        "Examples here without annotations are the unlabelled ones. Not for a store."
+    ),
+]
+Size = Annotated[int, typer.Option(min=1, help="How many examples.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where they go, Parquet or CSV by the file's name; without it they are printed.",
+        show_default=False,
+    ),
+]
+Exclude = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Examples not to choose (a column example): those being labelled now, say.",
+        show_default=False,
+    ),
+]
+MultiLabel = Annotated[
+    bool,
+    typer.Option(
+        "--multi-label", help="Labels are sets of classes, PROBS independent of each other."
+    ),
+]
+
+
+@common.told()
+def next(
+    log: common.Log,
+    pred_probs: Probs = None,
+    size: Size = 100,
+    out: Out = None,
+    force: common.Force = False,
+    exclude: Exclude = None,
+    multi_label: MultiLabel = False,
+    example: common.Example = "example",
+    annotator: common.Annotator = "annotator",
+    label: common.Label = "label",
+    probs_example: common.ProbsExample = None,
+    classes: common.Classes = None,
+    duplicates: common.Duplicates = "error",
+    executor: common.Executor = None,
+) -> None:
+    """Find the examples that are most worth a label, annotated ones and those without labels alike.
+
+    By ActiveLab: the lowest active_learning_score first. LOG may be a store.
+
+    Examples:
+
+      polars-crowd next log.parquet -p probs.parquet --size 100 --out batch.csv
+
+      polars-crowd next log.csv -p a.parquet -p b.parquet --exclude batch.csv
+    """
+    kept = store_at(log)
+    if kept is None and not pred_probs:
+        raise typer.BadParameter(
+            "--pred-probs: give a model's probabilities, whose examples are ranked."
+        )
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise typer.BadParameter(f"--out {out}: name a .parquet or a .csv file.")
+    order = common.class_list(classes)
+    options: dict[str, Any] = {"multi_label": multi_label}
+    names = {"example": example, "annotator": annotator, "label": label}
+    writing: Any = nullcontext({})
+    if out is not None:
+        writing = whole_files(out.parent, [out.name], force=force)
+    with (
+        common.progress() as step,
+        common.reading([*log, *(pred_probs or []), *([exclude] if exclude else [])]),
+        common.executor_of(executor) as workers,
+        writing as paths,
+    ):
+        step("reading the annotations")
+        if kept is None:
+            opened = open_models(pred_probs or [], probs_example or example, order)
+            rows = _label_sets(log, names) if multi_label else open_log(log, **names)
+            options |= {"classes": order, "duplicates": duplicates}
+            scores = pc.activelab(rows, opened, **options, **asked_for(executor=workers))
+        else:
+            scores = pc.activelab(kept, **options, **asked_for(executor=workers))
+        step("choosing")
+        batch = pc.next_batch(scores.collect(), size, exclude=_examples(exclude))
+        if out is not None:
+            sink(batch.lazy(), paths[out.name], out)
+    _tell(batch, out)
+
+
+def _label_sets(log: list[str], names: dict[str, str]) -> list[pl.LazyFrame]:
+    """The log's files, with the columns named as they are to be; labels stay what they are."""
+    given = {name: column for column, name in names.items()}
+    return [open_frame(path, "the log").rename(given, strict=False) for path in log]
+
+
+def _examples(path: str | None) -> pl.DataFrame | None:
+    if path is None:
+        return None
+    frame = open_frame(path, "--exclude")
+    columns = frame.collect_schema().names()
+    if "example" not in columns:
+        raise missing_column(path, "example", columns, "Name the column of ids so.")
+    return frame.select("example").collect()
+
+
+def _tell(batch: pl.DataFrame, out: Path | None) -> None:
+    console = stdout()
+    if out is None:
+        show(console, f"To label next: {counted(batch.height, 'example')}", batch)
+        return
+    unlabelled = batch.filter(pl.col("num_annotations") == 0).height
+    console.print(
+        f"To label next: {counted(batch.height, 'example')}, {unlabelled:,} of them without a label"
+    )
+    console.print(f"Written\n  {out}", soft_wrap=True)
