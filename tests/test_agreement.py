@@ -17,7 +17,7 @@ from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa
 from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 import polars_crowd as pc
-from polars_crowd.agreement import annotatorwise, engine
+from polars_crowd.agreement import annotatorwise, engine, result
 from polars_crowd.agreement import weights as weights_module
 from polars_crowd.agreement.engine import Scales, pattern_estimate, pattern_value
 from polars_crowd.agreement.options import open_groups
@@ -473,6 +473,7 @@ def test_blocks_of_groups(
 
 def test_too_large_for_pairs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MAX_PAIRS", 10)
+    monkeypatch.setattr(result, "MAX_PAIRS", 10)
     log = published("irr_anxiety")
     found = pc.agreement(log, coefficients=["light_kappa", "conger_kappa"], interval="bootstrap")
     assert found["reason"].to_list() == ["over 10 pairs of annotations: see conger_kappa", None]

@@ -27,12 +27,12 @@ from polars_crowd.agreement.engine import (
     Scales,
     estimates,
     gather,
-    report,
 )
 from polars_crowd.agreement.multilabel import SetCodes, has_sets, open_sets
 from polars_crowd.agreement.options import open_groups
 from polars_crowd.agreement.patterns import Floats, Integers, Units
 from polars_crowd.agreement.request import Interval, Request
+from polars_crowd.agreement.result import report
 from polars_crowd.agreement.weights import Identity
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import shown

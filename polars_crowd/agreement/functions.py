@@ -7,9 +7,10 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.agreement.engine import estimates, gather, report
+from polars_crowd.agreement.engine import estimates, gather
 from polars_crowd.agreement.options import Options, check_order, open_groups
 from polars_crowd.agreement.request import ALL, DEFAULT, ICC_FORMS, Interval, Level, Request
+from polars_crowd.agreement.result import report
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import shown
 

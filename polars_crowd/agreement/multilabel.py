@@ -23,12 +23,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.agreement.engine import Evidence, Scales, estimates, gather, report
+from polars_crowd.agreement.engine import Evidence, Scales, estimates, gather
 from polars_crowd.agreement.grouping import Grouping
 from polars_crowd.agreement.options import open_groups
 from polars_crowd.agreement.pairs import pairs_in_blocks
 from polars_crowd.agreement.patterns import Floats, Integers, Units, run_lengths
 from polars_crowd.agreement.request import Interval, Request
+from polars_crowd.agreement.result import report
 from polars_crowd.agreement.weights import Weights
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import named_classes
