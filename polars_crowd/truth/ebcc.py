@@ -4,17 +4,18 @@ Letters as in `truth.ibcc`: example i, annotator j, label l, K classes. Each cla
 and hard examples of it say; the truth of an example is a pair (k, g), and what annotators say depends on
 both:
 
-    tau ~ Dirichlet(1),   class k with probability tau[k] eta[k,:] ~ Dirichlet(a / G),   sub-type g of it
-    with probability eta[k,g] theta[j,k,g,:] ~ Dirichlet(b[k,:]),   b[k,l] = 4 if k = l else 1,   label l
-    with probability theta[j,k,g,l]
+    tau ~ Dirichlet(1)                            class k has probability tau[k]
+    eta[k,:] ~ Dirichlet(a / G)                   its sub-type g has probability eta[k,g]
+    theta[j,k,g,:] ~ Dirichlet(b[k,:])            label l has probability theta[j,k,g,l]
 
+with b[k,l] = 4 if k = l else 1, and a / G for each of the G sub-types.
 Given (k, g) annotators are independent; given k alone they are not (Li, Rubinstein and Cohn 2019).
 
 **E-step** (mean field, psi the digamma function; C, N and P are counts with their priors in them):
 
-    log T[i,k,g] = E[log tau[k]] + E[log eta[k,g]] + sum over the labels y of i by j: E[log theta[j,k,g,y]]
-    + const(i) E[log theta[j,k,g,l]] = psi(C[j,k,g,l]) - psi(sum_l C[j,k,g,l]),   and so on for tau (P) and
-    eta (N)
+    log T[i,k,g] = E[log tau[k]] + E[log eta[k,g]]
+                   + sum over the labels y of i by j: E[log theta[j,k,g,y]]   + const(i)
+    E[log theta[j,k,g,l]] = psi(C[j,k,g,l]) - psi(sum_l C[j,k,g,l]),   so for tau (P) and eta (N)
 
 **M-step**:
 

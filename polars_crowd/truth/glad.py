@@ -37,7 +37,7 @@ curvature w(x) = (s(x) - 1/2) / x. The parabola's maximum is
     alpha'[j] = (1 + sum over the labels of j: (g - 1/2) u) / (1 + sum over the labels of j: w u^2)
 
 and every point up to twice as far as that from the present one is no worse than the present one: the step
-taken is alpha[j] + 1.9 (alpha'[j] - alpha[j]).
+taken is alpha[j] + 1.9 (alpha'[j] - alpha[j]), or alpha'[j] itself where that would cross zero on the way.
 
 **Objective**, which no iteration lowers:
 
@@ -45,8 +45,8 @@ taken is alpha[j] + 1.9 (alpha'[j] - alpha[j]).
 
 Right and wrong answers from the past (`prior=`) move and narrow the prior of a skill, as so many labels on
 examples of b = 1 would: N(1, 1) becomes the normal distribution of 1 + I times the precision about the mean
-of 1 and logit(q) / e with weights 1 and I, where q is the share of right answers and I = e^2 q (1 - q)
-their number.
+of 1 and logit(q) / e with weights 1 and I, where q is the share of right answers and I is e^2 q (1 - q)
+times the number of answers.
 
 References
 ----------
