@@ -3,10 +3,10 @@
     python benchmarks/agreement.py [--rows 10000000] [--repeat 3] [--irrcac PYTHON] [--seconds 60]
 
 Every job runs in a fresh process. Peers get the log as they take it, ready made in memory: krippendorff and
-irrCAC a matrix of examples by annotators, statsmodels one of examples by slots. Each is given a log four
-times larger than the one before, until one takes more than a minute or its matrix more than 2 GB;
-polars_crowd then reads the same log from a file. irrCAC needs numpy < 2, so it is run by the interpreter of
-another environment, if one is named.
+irrCAC a matrix of examples by annotators, statsmodels one of examples by slots, which is not counted as their
+time. Each is given a log four times larger than the one before, until one takes more than a minute, its
+matrix more than 2 GB, or the log more than 5 million annotations; polars_crowd then reads the same log from a
+file. irrCAC needs numpy < 2, so it is run by the interpreter of another environment, if one is named.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ COEFFICIENTS = [
 ]
 """All that are there for a crowd: Cohen and Scott take two annotators, Light few."""
 ANNOTATORS, CLASSES, DRAWS = 10_000, 5, 2000
-PEERS_ANNOTATORS = 1_000
+PEERS_ANNOTATORS = (1_000, 10_000)
 START, GROWTH = 1_000, 4
 """Annotations that a peer begins with, and by how much they grow."""
+LARGEST = 5_000_000
+"""Annotations beyond which no peer is tried."""
 MATRIX_GB = 2.0
 """The largest matrix of examples by annotators that is made for a peer."""
 REALS = 1_000_000
@@ -149,8 +151,8 @@ def irrcac(log: str, python: str) -> Job:
 # --- peers -----------------------------------------------------------------------------------------
 
 
-def log_of(root: Path, rows: int) -> str:
-    return data(root, Shape(rows, PEERS_ANNOTATORS, CLASSES), "integer").files["log"]
+def log_of(root: Path, rows: int, annotators: int) -> str:
+    return data(root, Shape(rows, annotators, CLASSES), "integer").files["log"]
 
 
 def contest(
@@ -158,13 +160,14 @@ def contest(
     name: str,
     coefficient: str,
     call: Callable[[str], Call],
+    annotators: int,
     seconds: float,
     repeat: int,
 ) -> list[str]:
     """A row of the table of peers: at the largest log that it can do in the time."""
     rows, log, theirs, dense = START, "", Measurement(0, 0, 0), name != "statsmodels"
     while True:
-        larger = log_of(root, rows)
+        larger = log_of(root, rows, annotators)
         found = measure(*call(larger))
         wall = found.report[0] if name == "irrCAC" else found.wall
         say(f"{name}, {rows:,} rows: {wall:.2f} s, {found.peak:.2f} GB")
@@ -172,7 +175,11 @@ def contest(
             break
         log, theirs = larger, found
         rows *= GROWTH
-        if wall * GROWTH > 2 * seconds or (dense and _matrix_gb(rows) > MATRIX_GB):
+        if (
+            rows > LARGEST
+            or wall * GROWTH > 2 * seconds
+            or (dense and _matrix_gb(rows, annotators) > MATRIX_GB)
+        ):
             break
     wall, value = theirs.report if name == "irrCAC" else (theirs.wall, theirs.report)
     ours_call = ("agreement:ours", {"log": log, "coefficients": [coefficient]})
@@ -180,6 +187,7 @@ def contest(
     return [
         name,
         coefficient,
+        f"{annotators:,}",
         f"{pl.scan_parquet(log).select(pl.len()).collect().item():,}",
         f"{wall:.2f}",
         f"{us.wall:.3f}",
@@ -188,8 +196,8 @@ def contest(
     ]
 
 
-def _matrix_gb(rows: int) -> float:
-    return rows / PER_EXAMPLE * PEERS_ANNOTATORS * 8 / 1e9
+def _matrix_gb(rows: int, annotators: int) -> float:
+    return rows / PER_EXAMPLE * annotators * 8 / 1e9
 
 
 def _agrees(name: str, value: float, log: str, coefficient: str) -> str:
@@ -246,8 +254,21 @@ def peers(root: Path, seconds: float, repeat: int, python: str | None) -> str:
         given.append(
             ("irrCAC", "gwet_ac1", lambda log: ("agreement:irrcac", {"log": log, **other}))
         )
-    table = [contest(root, *peer, seconds, repeat) for peer in given]
-    header = ("peer", "coefficient", "annotations", "its s", "our s", "faster", "values apart")
+    table = [
+        contest(root, *peer, annotators, seconds, repeat)
+        for peer in given
+        for annotators in (PEERS_ANNOTATORS if peer[0] != "statsmodels" else PEERS_ANNOTATORS[:1])
+    ]
+    header = (
+        "peer",
+        "coefficient",
+        "annotators",
+        "annotations",
+        "its s",
+        "our s",
+        "faster",
+        "values apart",
+    )
     return markdown(header, table)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -458,6 +460,20 @@ def test_partitions(
             "n_boot": 50,
         }
         assert_same(pc.agreement(log, **options), pc.agreement(store, **options))
+
+
+def test_executors(
+    tmp_path: Path, grouped: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
+) -> None:
+    log, pools, _ = grouped
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    options: dict[str, Any] = {"by": ["site", pools], "coefficients": "all"}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as executor:
+        found = pc.agreement(store, executor=executor, **options)
+    assert_same(found, pc.agreement(log, **options))
+    with pytest.raises(ValueError, match="executor= needs a log in partitions"):
+        pc.agreement(log, executor=executor)
 
 
 def test_blocks_of_groups(
