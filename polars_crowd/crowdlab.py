@@ -367,7 +367,7 @@ def crowdlab(
     Crowdlab
         `.examples`, `.annotations` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
         `.temperature`, and `.posterior()`. Each table is computed when it is asked for, or once with
-        `into`.
+        `into`. With `multi_label` a `MultiLabelCrowdlab`, which has the same class by class too.
 
     Raises
     ------
