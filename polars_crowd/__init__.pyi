@@ -52,11 +52,12 @@ from polars_crowd.truth import (
 from polars_crowd.truth.averages import mean_truth, median_truth
 from polars_crowd.truth.bradley_terry import bradley_terry
 from polars_crowd.truth.catd import catd
-from polars_crowd.truth.compare import MethodComparison, compare
+from polars_crowd.truth.compare import compare
 from polars_crowd.truth.comparisons import scan_comparisons
 from polars_crowd.truth.crh import crh
 from polars_crowd.truth.crowd_bradley_terry import crowd_bradley_terry
 from polars_crowd.truth.gaussian import gaussian_truth
+from polars_crowd.truth.method_comparison import MethodComparison
 from polars_crowd.truth.numeric_result import NumericTruth
 from polars_crowd.truth.preferences import Preferences
 from polars_crowd.votes import majority_vote

@@ -12,7 +12,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
-from polars_crowd.cli.truth import BY_CLASS, NUMERIC, tables_of
+from polars_crowd.cli.truth import BY_CLASS, tables_of
+from polars_crowd.truth.compare_numbers import NUMERIC
 from polars_crowd.truth.methods import method_named
 
 from .test_cli import files_in, refused, run, succeeded
@@ -144,6 +145,15 @@ def test_compare_without_truth_or_files(log: Path) -> None:
     assert "accuracy" not in text
     assert "Written" not in text
     assert "method 'nobody'; it must be one of" in refused("compare", log, "-m", "nobody")
+
+
+def test_compare_numbers(numbers: Path, tmp_path: Path) -> None:
+    text = succeeded("compare", numbers, "-m", "mean", "-m", "crh", "--into", tmp_path / "out")
+    expected = pc.compare(pl.read_parquet(numbers), ["mean", "crh"])
+    found = tables(tmp_path / "out")
+    assert_frame_equal(found["disagreements"], expected.disagreements)
+    assert f"{expected.methods['held_out_log_loss'][0]:.4f}" in text
+    assert "2 methods on 30 examples; 30 examples on which they disagree" in text
 
 
 # --- rank ------------------------------------------------------------------------------------------

@@ -20,9 +20,12 @@ from polars_crowd.errors import AnnotationError
 from polars_crowd.simulate import simulate_annotations
 from polars_crowd.truth import scoring
 from polars_crowd.truth.compare import compare
+from polars_crowd.truth.compare_numbers import NUMERIC, predicted
+from polars_crowd.truth.compare_numbers import Rows as NumberRows
 from polars_crowd.truth.dawid_skene import dawid_skene
 from polars_crowd.truth.methods import EXPERIMENTAL, METHODS, method_named
 from polars_crowd.truth.scoring import Rows, predicted_labels
+from polars_crowd.values import sort_values
 
 from .cases import Case, cases
 
@@ -210,6 +213,93 @@ def test_report() -> None:
     assert lines[0].startswith("3 methods on 120 examples; ")
     assert "examples on which they disagree" in lines[0]
     assert any("held_out" in line for line in lines)
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def numbers(seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A log of annotators with biases and variances, five labels per example, and its truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=200) * 4
+    annotator = rng.permuted(np.tile(np.arange(12), (200, 1)), axis=1)[:, :5]
+    bias, deviation = rng.normal(size=12) * 2, rng.uniform(0.3, 4, 12)
+    label = truth[:, None] + bias[annotator] + rng.normal(size=(200, 5)) * deviation[annotator]
+    log = pl.DataFrame(
+        {
+            "example": np.repeat(np.arange(200), 5),
+            "annotator": annotator.ravel(),
+            "label": label.ravel(),
+        }
+    )
+    return log, pl.DataFrame({"example": np.arange(200), "label": truth - bias.mean()})
+
+
+def test_numbers() -> None:
+    log, truth = numbers()
+    found = compare(log, truth=truth)
+    table = found.methods
+    assert sorted(table["method"]) == sorted(NUMERIC)
+    assert table["method"][0] == "gaussian"
+    by_name = {row["method"]: row for row in table.iter_rows(named=True)}
+    best, plain = by_name["gaussian"], by_name["mean"]
+    assert best["root_mean_square_error"] < plain["root_mean_square_error"]
+    assert best["held_out_error"] < plain["held_out_error"]
+    examples = pc.mean_truth(log).examples.collect()
+    error = (examples["consensus_label"] - truth["label"]).to_numpy()
+    assert plain["mean_absolute_error"] == pytest.approx(np.abs(error).mean())
+    assert plain["root_mean_square_error"] == pytest.approx(np.sqrt((error**2).mean()))
+    inside = np.abs(error) <= 1.96 * examples["standard_error"].to_numpy()
+    assert plain["coverage"] == pytest.approx(inside.mean())
+    names = [c for c in found.labels.columns if c != "example"]
+    width = found.labels.select(pl.max_horizontal(names) - pl.min_horizontal(names)).to_series()
+    assert found.disagreements["range"][0] == pytest.approx(width.max())
+    assert found.disagreements["range"].is_sorted(descending=True)
+    assert "held_out_log_loss" in repr(found)
+
+
+def test_held_out_numbers_by_brute_force() -> None:
+    log, _ = numbers()
+    values = sort_values(log.lazy())
+    example, annotator = (
+        values.rows[c].to_numpy().astype(np.intp) for c in ("example", "annotator")
+    )
+    rows = NumberRows(example, annotator, values.rows["value"].to_numpy())
+    kept = np.arange(log.height) % 7 != 0
+    mean, variance = predicted(pc.mean_truth, values, rows.only(kept), rows.only(~kept))
+    seen = pl.DataFrame({"e": example[kept], "a": annotator[kept], "x": rows.value[kept]})
+    z = dict(seen.group_by("e").agg(pl.col("x").mean()).iter_rows())
+    left = [(a, x - z[e]) for e, a, x in seen.iter_rows()]
+    pooled = np.mean([r**2 for _, r in left])
+    for at, (e, a) in enumerate(zip(example[~kept], annotator[~kept], strict=True)):
+        own = [r for j, r in left if j == a]
+        bias = sum(own) / (len(own) + 5)
+        v = (sum((r - bias) ** 2 for r in own) + 5 * pooled) / (len(own) + 5)
+        assert mean[at] == pytest.approx(z[e] + bias)
+        assert variance[at] == pytest.approx(v)
+
+
+def test_numbers_in_any_order_and_in_a_store(tmp_path: Path) -> None:
+    log, truth = numbers()
+    names = ["mean", "crh"]
+    found = compare(log, names, truth, folds=2).methods.drop("seconds")
+    other = compare(log.sample(fraction=1, shuffle=True, seed=1), names, truth, folds=2)
+    assert_frame_equal(other.methods.drop("seconds"), found)
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    assert_frame_equal(compare(store, names, truth, folds=2).methods.drop("seconds"), found)
+    alone = compare(log, "mean", folds=0).methods
+    assert (
+        alone.select("coverage", "held_out_error", "difference_from_others").row(0) == (None,) * 3
+    )
+
+
+def test_numbers_with_classes_are_classes() -> None:
+    data = crowd(40)
+    log = data.log.with_columns(pl.col("label").cast(pl.Float64))
+    classes = log["label"].unique().sort().to_list()
+    assert "accuracy" in compare(log, FAST[:1], folds=0, classes=classes).methods.columns
+    with pytest.raises(ValueError, match=r"for numbers it must be one of 'mean'"):
+        compare(log, FAST[:1], folds=0)
 
 
 # --- wrong calls -----------------------------------------------------------------------------------

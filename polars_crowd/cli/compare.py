@@ -46,8 +46,8 @@ Into = Annotated[
     typer.Option(metavar="DIR", help="Where the tables go, if anywhere.", show_default=False),
 ]
 
-ALWAYS = ("method", "agreement_with_others", "seconds", "n_iter", "converged")
-SCORES = ("accuracy", "calibration_error", "held_out_log_loss", "held_out_calibration_error")
+NOT_SHOWN = ("log_loss", "brier_score", "warnings")
+"""Columns that are in the files only."""
 
 
 @told()
@@ -68,7 +68,8 @@ def compare(
     """Compare methods that find the truth behind annotations, with or without known labels.
 
     Every method is scored by how well it predicts annotations that were held out;
-    with --truth also by its accuracy. With --into the tables methods, labels and
+    with --truth also by its accuracy. Labels that are numbers with decimals are compared
+    by methods for numbers. With --into the tables methods, labels and
     disagreements are written.
 
     Examples:
@@ -113,8 +114,8 @@ def _tell(found: pc.MethodComparison) -> None:
         f"{counted(methods.height, 'method')} on {counted(found.labels.height, 'example')}; "
         f"{counted(found.disagreements.height, 'example')} on which they disagree"
     )
-    scores = [name for name in SCORES if methods[name].null_count() < methods.height]
-    shown = methods.select("method", *scores, *ALWAYS[1:])
+    names = [name for name in methods.columns if name not in NOT_SHOWN]
+    shown = methods.select(c for c in methods[names] if c.null_count() < methods.height)
     show(console, "Methods, the best at predicting held-out annotations first", shown)
     if found.disagreements.height:
         show(console, "Where they disagree most", found.disagreements.head(SHOWN))

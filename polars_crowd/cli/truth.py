@@ -10,20 +10,12 @@ from typing import Any
 import typer
 from rich.filesize import decimal
 
-import polars_crowd as pc
 from polars_crowd.cli.common import SHOWN, show, stdout
 from polars_crowd.errors import shown
 from polars_crowd.output import sink, whole_files
+from polars_crowd.truth.compare_numbers import NUMERIC
 from polars_crowd.truth.methods import METHODS
 
-NUMERIC: dict[str, Callable[..., Any]] = {
-    "mean": pc.mean_truth,
-    "median": pc.median_truth,
-    "crh": pc.crh,
-    "catd": pc.catd,
-    "gaussian": pc.gaussian_truth,
-}
-"""Methods for labels that are numbers."""
 BY_CLASS = {name.replace("_", "-"): method for name, method in METHODS.items()}
 NAMES = (*BY_CLASS, *NUMERIC)
 

@@ -7,9 +7,7 @@ folds, each fold is left out once, and what the posterior of the rest says of it
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,11 +17,20 @@ import polars as pl
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import Codebook
-from polars_crowd.errors import AnnotationError, AnnotationWarning, counted, shown
+from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.log import scan_annotations
 from polars_crowd.runs import Runs, sort_runs
 from polars_crowd.store import AnnotationStore
 from polars_crowd.truth import scoring
+from polars_crowd.truth.compare_numbers import compare_numbers
+from polars_crowd.truth.method_comparison import (
+    MethodComparison,
+    Methods,
+    Ran,
+    chosen_methods,
+    dealt,
+    ran,
+)
 from polars_crowd.truth.methods import (
     EXPERIMENTAL,
     MAJORITY_VOTE,
@@ -32,12 +39,8 @@ from polars_crowd.truth.methods import (
     method_named,
 )
 from polars_crowd.truth.options import ExampleLabels, check_count
-from polars_crowd.truth.result import WIDTH
 from polars_crowd.truth.scoring import Floats, Ints, Rows
 from polars_crowd.votes import majority_vote
-
-Methods = Sequence[str] | Mapping[str, str | Method]
-
 
 # --- one method on one log -------------------------------------------------------------------------
 
@@ -48,25 +51,14 @@ class Answer:
 
     T: Floats
     """The posterior of its examples, sorted by id; shape (n, K)."""
-    labels: pl.Series
-    """The consensus labels of these examples."""
-    n_iter: int
-    converged: bool
-    seconds: float
-    warnings: list[str]
+    ran: Ran
 
 
 def answer_of(method: Method, log: pl.DataFrame, book: Codebook) -> Answer:
-    """Run a method; its warnings are kept."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", AnnotationWarning)
-        began = time.perf_counter()
-        fit = method(log, classes=book.classes.to_list(), duplicates="all")
-        labels = fit.examples.collect()["consensus_label"]
-        seconds = time.perf_counter() - began
-        T = fit.posterior.collect()["probability"].to_numpy().reshape(len(labels), -1)
-    said = [str(w.message) for w in caught if issubclass(w.category, AnnotationWarning)]
-    return Answer(T, labels, fit.n_iter, fit.converged, seconds, said)
+    """Run a method for classes."""
+    done = ran(method, log, classes=book.classes.to_list(), duplicates="all")
+    T = done.fit.posterior.collect()["probability"].to_numpy()
+    return Answer(T.reshape(done.examples.height, -1), done)
 
 
 @dataclass(frozen=True)
@@ -129,8 +121,7 @@ class Trial:
     @cached_property
     def fold(self) -> Ints:
         """The fold of each annotation."""
-        order = np.random.default_rng(self.seed).permutation(len(self.rows.example))
-        return order % self.folds
+        return dealt(len(self.rows.example), self.folds, self.seed)
 
 
 def known_scores(T: Floats, known: Ints | None) -> dict[str, float | None]:
@@ -184,53 +175,6 @@ def _predict_fold(method: Method, trial: Trial, fold: int, asked: Rows) -> Float
 # --- all of them -----------------------------------------------------------------------------------
 
 
-class MethodComparison:
-    """What `compare` found out.
-
-    Attributes
-    ----------
-    methods : DataFrame
-        One row per method, the best at predicting annotations first (with no folds: in the order asked for):
-        `method`; `accuracy` (ties count as shares), `log_loss`, `brier_score`, `calibration_error` against
-        the known labels, null without any; `held_out_log_loss`, `held_out_calibration_error` on
-        annotations that were left out, null without folds; `agreement_with_others` (the mean share of
-        the other methods with the same consensus label), `seconds`, `n_iter`, `converged`, and `warnings`
-        (a list of what the method had to say).
-    labels : DataFrame
-        `example`, and a column of consensus labels per method.
-    disagreements : DataFrame
-        The rows of `labels` in which methods differ, with `num_labels`, how many different labels they have;
-        those with the most first.
-    """
-
-    def __init__(self, methods: pl.DataFrame, labels: pl.DataFrame) -> None:
-        self.methods = methods
-        self.labels = labels
-
-    @cached_property
-    def disagreements(self) -> pl.DataFrame:
-        names = [name for name in self.labels.columns if name != "example"]
-        different = pl.concat_list(names).list.n_unique().cast(pl.Int64)
-        rows = self.labels.with_columns(num_labels=different).filter(pl.col("num_labels") > 1)
-        return rows.sort("num_labels", "example", descending=[True, False])
-
-    def __repr__(self) -> str:
-        n, m = self.labels.height, self.methods.height
-        header = (
-            f"{counted(m, 'method')} on {counted(n, 'example')}; "
-            f"{counted(self.disagreements.height, 'example')} on which they disagree"
-        )
-        frames = {
-            "methods": self.methods.drop("warnings"),
-            "disagreements": self.disagreements.head(),
-        }
-        heads = (f"{name}\n{frame}" for name, frame in frames.items())
-        with pl.Config(
-            tbl_cols=-1, tbl_rows=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True
-        ):
-            return "\n\n".join((header, *heads))
-
-
 def compare(
     log: Any,
     methods: Methods | None = None,
@@ -246,7 +190,8 @@ def compare(
     Parameters
     ----------
     log
-        The annotations: whatever `scan_annotations` takes, or a store, which is read into memory.
+        The annotations: whatever `scan_annotations` takes, or a store, which is read into memory. Labels that
+        are floats are numbers (unless `classes` are given), which have methods of their own.
     methods
         Names of methods; or a mapping from names of your own to names of methods or to functions
         `f(log, classes=..., duplicates=...)` that return a `TruthInference`, such as
@@ -289,14 +234,20 @@ def compare(
     """
     if folds:
         check_count("folds", folds, 2)
-    chosen = chosen_methods(methods)
-    run = read_log(log, classes, duplicates)
+    if isinstance(log, AnnotationStore):
+        log = log.scan_annotations()
+    scan = scan_annotations(log)
+    if classes is None and scan.collect_schema()["label"].is_float():
+        return compare_numbers(scan, methods, truth, folds, duplicates, seed)
+    default = [MAJORITY_VOTE, *(name for name in METHODS if name not in EXPERIMENTAL)]
+    chosen = chosen_methods(methods, default, _named)
+    run = sort_runs(scan, classes=classes, duplicates=duplicates)
     trial = Trial(run, known_classes(truth, run), folds, seed)
     answers = {name: answer_of(method, trial.log, run.book) for name, method in chosen.items()}
     labels = pl.DataFrame(
         [
             run.examples["example"],
-            *(answer.labels.alias(name) for name, answer in answers.items()),
+            *(a.ran.examples["consensus_label"].alias(name) for name, a in answers.items()),
         ]
     )
     rows = [
@@ -305,10 +256,7 @@ def compare(
             **known_scores(answer.T, trial.known),
             **held_out_scores(chosen[name], trial),
             "agreement_with_others": _agreement(name, labels),
-            "seconds": answer.seconds,
-            "n_iter": answer.n_iter,
-            "converged": answer.converged,
-            "warnings": answer.warnings,
+            **answer.ran.columns,
         }
         for name, answer in answers.items()
     ]
@@ -325,31 +273,8 @@ _SCORES = {
 }
 
 
-def chosen_methods(methods: Methods | None) -> dict[str, Method]:
-    """The methods by the names that they are to have."""
-    if methods is None:
-        methods = [MAJORITY_VOTE, *(name for name in METHODS if name not in EXPERIMENTAL)]
-    if isinstance(methods, str):
-        methods = [methods]
-    named = methods if isinstance(methods, Mapping) else {name: name for name in methods}
-    if not named or len(named) < len(methods):
-        raise ValueError(f"methods={list(methods)!r}; give one method, or several different ones.")
-    if "example" in named or "num_labels" in named:
-        raise ValueError("a method may not be called 'example' or 'num_labels'.")
-    return {name: _method(given) for name, given in named.items()}
-
-
-def _method(given: str | Method) -> Method:
-    if not isinstance(given, str):
-        return given
-    return vote_shares if given.replace("-", "_") == MAJORITY_VOTE else method_named(given)
-
-
-def read_log(log: Any, classes: Sequence[Any] | None, duplicates: Duplicates) -> Runs:
-    """The log as sorted runs in memory."""
-    if isinstance(log, AnnotationStore):
-        log = log.scan_annotations()
-    return sort_runs(scan_annotations(log), classes=classes, duplicates=duplicates)
+def _named(name: str) -> Method:
+    return vote_shares if name.replace("-", "_") == MAJORITY_VOTE else method_named(name)
 
 
 def known_classes(truth: Any, run: Runs) -> Ints | None:

@@ -168,36 +168,39 @@ class KnownValues:
     """`example`, `known`."""
 
     @classmethod
-    def of(cls, gold: Any) -> KnownValues:
-        """From a frame `example, label`."""
-        frame = open_frame(gold, "gold")
+    def of(cls, source: Any, what: str = "gold") -> KnownValues:
+        """From a frame `example, label`; `what` names it in errors."""
+        frame = open_frame(source, what)
         schema = frame.collect_schema()
         for column in ("example", "label"):
             if column not in schema:
-                advice = "gold has a row per example: `example`, `label`."
-                raise missing_column("gold", column, list(schema), advice)
+                advice = f"{what} has a row per example: `example`, `label`."
+                raise missing_column(what, column, list(schema), advice)
         given = frame.select("example", known=pl.col("label").cast(pl.Float64)).drop_nulls()
         rows = given.collect()
-        _check_gold(rows)
+        _check_known(rows, what)
         return cls(rows)
 
+    def of_examples(self, examples: pl.Series) -> Floats:
+        """The truth of these examples, NaN where it is not given."""
+        ids = self.frame.with_columns(pl.col("example").cast(examples.dtype))
+        found = examples.to_frame().join(ids, on="example", how="left", maintain_order="left")
+        return found["known"].fill_null(float("nan")).to_numpy()
+
     def of_part(self, part: Partition) -> Floats:
-        """The truth of a partition's examples, NaN where it is not given."""
+        """The truth of a partition's examples."""
 
         def look_up() -> pl.DataFrame:
-            examples = part.values.examples.select("example")
-            ids = self.frame.with_columns(pl.col("example").cast(examples.schema["example"]))
-            found = examples.join(ids, on="example", how="left", maintain_order="left")
-            return found.select(pl.col("known").fill_null(float("nan")))
+            return pl.DataFrame({"known": self.of_examples(part.values.examples["example"])})
 
         return part.keep(f"gold_{digest(self.frame)}", look_up)["known"].to_numpy()
 
 
-def _check_gold(rows: pl.DataFrame) -> None:
+def _check_known(rows: pl.DataFrame, what: str) -> None:
     infinite = rows.filter(~pl.col("known").is_finite())
     if infinite.height:
         raise AnnotationError(
-            f"column 'label' of gold is not a finite number in {counted(infinite.height, 'row')}:\n"
+            f"column 'label' of {what} is not a finite number in {counted(infinite.height, 'row')}:\n"
             f"{rows_shown(infinite.rename({'known': 'label'}))}\nLeave these rows out."
         )
-    check_unique(rows.rename({"known": "label"}), "gold")
+    check_unique(rows.rename({"known": "label"}), what)
