@@ -63,7 +63,8 @@ def agreement(
         Of the intervals, between 0 and 1.
     interval
         `"analytic"`: Student's t with a linearised standard error (Gwet 2014; Fleiss, Cohen and Everitt
-        1969 for Cohen's kappa). `"bootstrap"`: BCa over examples drawn anew (Efron 1987).
+        1969 for Cohen's kappa); where many examples have one annotation only, it is on the wide side.
+        `"bootstrap"`: BCa over examples drawn anew (Efron 1987).
     n_boot, seed
         The number of bootstrap replicates, and where their random numbers start.
     duplicates
