@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -254,6 +256,24 @@ def test_a_store_gives_the_answer_of_memory(case: SetCase) -> None:
             into = into and path / "scores"
             ranked = activelab(store, multi_label=True, into=into).sort("example").collect()
             assert_frame_equal(ranked, scores, abs_tol=NEAR, rel_tol=0)
+
+
+def test_a_store_of_label_sets_with_workers_in_other_processes(tmp_path: Path) -> None:
+    store = pc.AnnotationStore.create(
+        tmp_path / "store", LOG.drop("seconds"), PROBS, partitions=3, multi_label=True
+    )
+    expected = pc.crowdlab(LOG.drop("seconds"), PROBS, multi_label=True, calibrate=True)
+    ranked = activelab(LOG, PROBS, multi_label=True).collect()
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, mp_context=spawn) as executor:
+        found = pc.crowdlab(
+            store, multi_label=True, calibrate=True, into=tmp_path / "out", executor=executor
+        )
+        scores = activelab(store, multi_label=True, executor=executor).sort("example").collect()
+    assert isinstance(found, MultiLabelCrowdlab)
+    assert isinstance(expected, MultiLabelCrowdlab)
+    assert_same_tables(found, expected)
+    assert_frame_equal(scores, ranked, abs_tol=NEAR, rel_tol=0)
 
 
 def test_appending_label_sets_to_a_store(tmp_path: Path) -> None:
