@@ -210,13 +210,15 @@ def dense_codes(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
     Sorts 64-bit hashes instead of the ids: ids that share a hash would become one code, so every id
     is read back from its code and compared. Should one differ, the ids themselves are ranked.
     """
+    ids = ids.rechunk()
     rows = pl.DataFrame({"key": _hash(ids)}).with_row_index("row").lazy().sort("key").collect()
     run = rows["key"].rle_id()
     names = ids.gather(rows["row"].filter(run.ne_missing(run.shift(1))))
     by_name = sorted_order(names)
     rank = by_name.arg_sort().cast(pl.UInt32)
-    in_file_order = pl.DataFrame({"row": rows["row"], "code": rank.gather(run)}).lazy().sort("row")
-    codes, names = in_file_order.collect()["code"], names.gather(by_name)
+    codes = pl.zeros(len(ids), pl.UInt32, eager=True)
+    codes.scatter(rows["row"], rank.gather(run))
+    names = names.gather(by_name)
     if _reads_back(codes, names, ids):
         return codes.cast(pl.UInt64), names
     return ids.rank("dense").cast(pl.UInt64) - 1, ids.unique().sort()

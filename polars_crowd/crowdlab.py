@@ -121,7 +121,7 @@ def count_consensus(part: Partition, choice: Choice) -> Summary:
             "label": consensus,
             "multi": run.on_multi,
             "annotations": run.examples["num_annotations"].cast(pl.Int64),
-            "agreement": run.agreement_with(consensus),
+            "agreement": choice.agreement(part),
             **errors,
         }
     )
@@ -200,6 +200,10 @@ class Choice:
             return majority
         best = part.keep(f"best-{digest(self)}", lambda: best_labels(under.of(part), majority))
         return best["label"]
+
+    def agreement(self, part: Partition) -> pl.Series:
+        """s of a partition's examples."""
+        return part.once("agreement", lambda: part.runs.agreement_with(self.labels(part)), self)
 
 
 @dataclass(frozen=True)

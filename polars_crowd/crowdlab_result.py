@@ -221,7 +221,8 @@ def example_table(part: Partition, found: Found, scoring: Scoring) -> pl.DataFra
         suffix = f"_{method}" if i else ""
         label = consensus.choice.labels(part)
         quality = consensus_quality(part, consensus, scoring, i)
-        values = (part.runs.book.classes.gather(label), quality, part.runs.agreement_with(label))
+        agreement = consensus.choice.agreement(part)
+        values = (part.runs.book.classes.gather(label), quality, agreement)
         names = (name + suffix for name in EXAMPLE_COLUMNS)
         columns += [v.alias(name) for v, name in zip(values, names, strict=True)]
     columns.insert(len(EXAMPLE_COLUMNS), part.runs.examples["num_annotations"])
@@ -232,10 +233,14 @@ def consensus_quality(
     part: Partition, consensus: Consensus, scoring: Scoring, method: int
 ) -> pl.Series:
     """The quality of each consensus label; its share of votes under the agreement method."""
-    label = consensus.choice.labels(part)
     if consensus.weights is None:
-        return part.runs.agreement_with(label)
-    return score_consensus(label, consensus.posterior.of(part), scoring, method)
+        return consensus.choice.agreement(part)
+
+    def score() -> pl.Series:
+        label = consensus.choice.labels(part)
+        return score_consensus(label, consensus.posterior.of(part), scoring, method)
+
+    return part.once(f"consensus_quality_{method}", score, consensus, scoring)
 
 
 def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.LazyFrame:
@@ -254,9 +259,10 @@ def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.Lazy
 
 
 def _row_quality(part: Partition, consensus: Consensus, scoring: Scoring) -> pl.Expr:
-    return part.once(
-        "row_quality", lambda: score_rows(part.runs, consensus.posterior.of(part), scoring)
-    )
+    def score() -> pl.Expr:
+        return score_rows(part.runs, consensus.posterior.of(part), scoring)
+
+    return part.once("row_quality", score, consensus, scoring)
 
 
 def count_quality(part: Partition, found: Found, scoring: Scoring) -> Summary:

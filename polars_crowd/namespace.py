@@ -32,7 +32,8 @@ class Crowd:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name not in pc.__all__ or not takes_log(getattr(pc, name)):
             raise AttributeError(
-                f"the namespace 'crowd' has no {name!r}; it has the functions of polars_crowd that take a log."
+                f"the namespace 'crowd' has no {name!r}; its methods are the functions "
+                "of polars_crowd that take a log."
             )
         method = partial(getattr(pc, name), self._frame)
         method.__doc__ = getattr(pc, name).__doc__

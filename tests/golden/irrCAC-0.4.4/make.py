@@ -11,9 +11,9 @@ The categories are always given: left to itself it can take a missing rating for
 import json
 from pathlib import Path
 
+import irrCAC.table
 import pandas as pd
 from irrCAC.raw import CAC
-from irrCAC.table import CAC as Table
 
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "data" / "agreement"
@@ -54,7 +54,7 @@ def of_two(ratings: pd.DataFrame, categories: list, weights: str) -> dict[str, d
     both = ratings.dropna()
     first, second = (pd.Categorical(both[c], categories=categories) for c in both)
     table = pd.crosstab(first, second, dropna=False)
-    cac = Table(table, weights=weights, digits=DIGITS)
+    cac = irrCAC.table.CAC(table, weights=weights, digits=DIGITS)
     return {"cohen_kappa": numbers(cac.cohen()["est"]), "scott_pi": numbers(cac.scott()["est"])}
 
 
