@@ -26,7 +26,7 @@ from _measure import Job, Measurement, environment, markdown, measure, say
 
 import polars_crowd as pc
 from polars_crowd.crowdlab import Options, fit
-from polars_crowd.partitions import open_rounds
+from polars_crowd.rounds import open_rounds
 
 PER_EXAMPLE = 5
 CLASSES = 5

@@ -50,17 +50,12 @@ from polars_crowd.errors import AnnotationError
 from polars_crowd.log import scan_annotations
 from polars_crowd.mixing import Codes, Floats
 from polars_crowd.multilabel_log import open_independent, open_label_sets, scan_label_sets
-from polars_crowd.partitions import (
-    InMemory,
-    Partition,
-    Partitioned,
-    Rounds,
-    Summary,
-    open_rounds,
-)
+from polars_crowd.partitions import InMemory, Partition
 from polars_crowd.pred_probs import open_models, read_unlabelled
 from polars_crowd.results import ResultDirectory
+from polars_crowd.rounds import Partitioned, Rounds, open_rounds
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Summary
 from polars_crowd.votes import TieBreaks, break_ties, count_ties, majority_labels
 
 BEST_QUALITY = Options(("best_quality",), "crowdlab", "self_confidence", False)

@@ -14,8 +14,8 @@ from __future__ import annotations
 import polars as pl
 
 from polars_crowd.mixing import Floats
-from polars_crowd.partitions import Summary
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Summary
 
 DECIMALS = 12
 """Means that agree to this many decimals are tied: the order of a sum must not decide a rank."""

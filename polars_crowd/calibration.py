@@ -19,8 +19,10 @@ import polars as pl
 
 from polars_crowd import mixing
 from polars_crowd.mixing import Floats
-from polars_crowd.partitions import Partition, Rounds, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Summary
 
 COARSE = (0.1, 0.2, 0.5, 0.8, 1.0, 2.0, 3.0, 5.0, 8.0)
 STEPS = 4

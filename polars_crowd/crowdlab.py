@@ -55,9 +55,12 @@ from polars_crowd.label_quality import LabelQualityMethod
 from polars_crowd.mixing import CLIP, Floats, Mixture
 from polars_crowd.multilabel_log import open_label_sets
 from polars_crowd.multilabel_result import fit_label_sets
-from polars_crowd.partitions import Merged, Partition, Rounds, Summary, digest, open_rounds
+from polars_crowd.partitions import Partition
+from polars_crowd.results import digest
+from polars_crowd.rounds import Rounds, open_rounds
 from polars_crowd.runs import Runs
 from polars_crowd.steady import Pull, recount
+from polars_crowd.summaries import Merged, Summary
 from polars_crowd.votes import TieBreaks, break_ties, count_ties, majority_labels
 
 ConsensusMethod = Literal["best_quality", "majority_vote"]

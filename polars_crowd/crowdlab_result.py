@@ -23,8 +23,10 @@ from polars_crowd.label_quality import (
     sum_annotator_thresholds,
     sum_consensus_thresholds,
 )
-from polars_crowd.partitions import Partition, Rounds, Summary, TablePlan, Tables
+from polars_crowd.partitions import Partition
 from polars_crowd.results import MadeWith
+from polars_crowd.rounds import Rounds, TablePlan, Tables
+from polars_crowd.summaries import Summary
 
 if TYPE_CHECKING:
     from polars_crowd.crowdlab import Consensus, ConsensusMethod, Options

@@ -24,8 +24,8 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.mixing import CLIP, Codes, Floats, Mixture
-from polars_crowd.partitions import Merged, Summary
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Merged, Summary
 
 LabelQualityMethod = Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
 

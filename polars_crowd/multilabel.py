@@ -36,9 +36,11 @@ from numpy.typing import NDArray
 from polars_crowd import mixing
 from polars_crowd.mixing import CLIP, TIE, Floats
 from polars_crowd.multilabel_log import Member, membership
-from polars_crowd.partitions import Merged, Partition, Rounds, Summary
+from polars_crowd.partitions import Partition
 from polars_crowd.results import digest
+from polars_crowd.rounds import Rounds
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Merged, Summary
 from polars_crowd.votes import EXACT
 
 Flags = NDArray[np.bool_]

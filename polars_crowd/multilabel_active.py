@@ -30,8 +30,10 @@ from polars_crowd.multilabel import (
 from polars_crowd.multilabel_calibration import tempered
 from polars_crowd.multilabel_log import set_texts
 from polars_crowd.multilabel_result import SetConsensus, fit_rounds
-from polars_crowd.partitions import Partition, Rounds, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Summary
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from polars_crowd import mixing
 from polars_crowd.calibration import COARSE, fine_grid
 from polars_crowd.mixing import SMALLEST_LOG, Floats
 from polars_crowd.multilabel import Sets, by_class
-from polars_crowd.partitions import Partition, Rounds, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Summary
 
 
 def calibrate(rounds: Rounds) -> tuple[Rounds, Floats]:

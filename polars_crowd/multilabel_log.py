@@ -24,9 +24,9 @@ from polars_crowd import checks
 from polars_crowd.codes import Codebook, named_classes, resolve_classes
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
 from polars_crowd.log import LOG_COLUMNS
-from polars_crowd.partitions import Partitioned, Rounds, open_rounds, rounds_of
 from polars_crowd.pred_probs import PredProbs, open_models, read_unlabelled
 from polars_crowd.results import ResultDirectory
+from polars_crowd.rounds import Partitioned, Rounds, open_rounds, rounds_of
 from polars_crowd.runs import sort_runs
 from polars_crowd.sources import open_frame, stacked
 

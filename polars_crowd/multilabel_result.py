@@ -32,7 +32,9 @@ from polars_crowd.multilabel import (
     weigh,
 )
 from polars_crowd.multilabel_calibration import calibrate
-from polars_crowd.partitions import Merged, Partition, Rounds, Summary, TablePlan, Tables
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds, TablePlan, Tables
+from polars_crowd.summaries import Merged, Summary
 
 # --- rounds ----------------------------------------------------------------------------------------
 

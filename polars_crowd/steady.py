@@ -24,9 +24,10 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.mixing import Floats, Mixture
-from polars_crowd.partitions import InMemory, Merged, Partition, Summary, collected, merge
+from polars_crowd.partitions import InMemory, Partition
 from polars_crowd.results import read_frames, write_frames
 from polars_crowd.runs import Runs
+from polars_crowd.summaries import Merged, Summary, collected, merge
 
 REACH = 0.02
 """How far the weights may move until all examples are looked at again."""

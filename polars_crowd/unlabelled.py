@@ -14,8 +14,9 @@ import polars as pl
 
 from polars_crowd.codes import Codebook
 from polars_crowd.mixing import Floats
-from polars_crowd.partitions import Handle, Partition, Rounds, Transformed
+from polars_crowd.partitions import Handle, Partition, Transformed
 from polars_crowd.pred_probs import Probabilities, Unlabelled
+from polars_crowd.rounds import Rounds
 from polars_crowd.runs import Runs
 from polars_crowd.values import Values
 

@@ -27,15 +27,7 @@ from polars_crowd import checks, mixing
 from polars_crowd.codes import label_code, largest, resolve_classes
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.mixing import Floats
-from polars_crowd.partitions import (
-    Merged,
-    Partition,
-    Partitioned,
-    Rounds,
-    Summary,
-    digest,
-    open_rounds,
-)
+from polars_crowd.partitions import Partition
 from polars_crowd.pred_probs import (
     PredProbs,
     class_names,
@@ -43,7 +35,10 @@ from polars_crowd.pred_probs import (
     lookup,
     open_models,
 )
+from polars_crowd.results import digest
+from polars_crowd.rounds import Partitioned, Rounds, open_rounds
 from polars_crowd.runs import Runs, run_lengths
+from polars_crowd.summaries import Merged, Summary
 
 EXACT = 1e-12
 """Means of agreement closer than this are tied: the order of a sum must not decide a vote."""

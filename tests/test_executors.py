@@ -24,7 +24,9 @@ import pytest
 import polars_crowd as pc
 from polars_crowd.errors import PartitionError
 from polars_crowd.executors import AHEAD, THREADS, in_order
-from polars_crowd.partitions import Partition, Summary, open_rounds
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import open_rounds
+from polars_crowd.summaries import Summary
 from tests.cases import assert_same
 
 DATA = pc.datasets.tutorial()

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 import polars_crowd as pc
 from polars_crowd.crowdlab import Choice, Posterior, Weights, count_consensus, vote_shares
 from polars_crowd.crowdlab import recount_consensus as recount
-from polars_crowd.partitions import InMemory, Partition, collected, open_rounds
+from polars_crowd.partitions import InMemory, Partition
+from polars_crowd.rounds import open_rounds
 from polars_crowd.steady import REACH
+from polars_crowd.summaries import collected
 from polars_crowd.votes import TieBreaks
 from tests.cases import Case, assert_same, cases
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
-from polars_crowd.partitions import open_rounds
+from polars_crowd.rounds import open_rounds
 from tests.cases import assert_same
 
 DATA = pc.datasets.tutorial()

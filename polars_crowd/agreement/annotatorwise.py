@@ -65,7 +65,8 @@ from polars_crowd.agreement.patterns import (
 from polars_crowd.agreement.weights import Weights
 
 if TYPE_CHECKING:
-    from polars_crowd.partitions import Partition, Summary
+    from polars_crowd.partitions import Partition
+    from polars_crowd.summaries import Summary
 
 MAX_WORK = 1 << 31
 """Replicates times annotations up to which annotators are drawn at all."""

@@ -53,7 +53,8 @@ from polars_crowd.agreement.request import Level, Request
 from polars_crowd.agreement.weights import Identity, SquaredDistance, Weights
 from polars_crowd.annotators import DECIMALS
 from polars_crowd.checks import Duplicates
-from polars_crowd.partitions import Merged, Partition, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.summaries import Merged, Summary
 from polars_crowd.votes import dense
 
 

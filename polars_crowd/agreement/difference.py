@@ -46,7 +46,8 @@ from polars_crowd.agreement.weights import make_weights
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.log import scan_annotations
-from polars_crowd.partitions import Partition, Rounds, open_rounds
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds, open_rounds
 from polars_crowd.store import AnnotationStore
 
 ALL_EXAMPLES = Grouping()

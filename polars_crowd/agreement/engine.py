@@ -59,7 +59,7 @@ from polars_crowd.agreement.weights import (
     ratio_distance,
 )
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 
 BY_PATTERN: dict[str, Expected] = {
     "percent_agreement": percent,

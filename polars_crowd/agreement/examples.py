@@ -23,8 +23,9 @@ from polars_crowd.agreement.patterns import runs_of
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import resolve_classes
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
-from polars_crowd.partitions import Partition, Partitioned
+from polars_crowd.partitions import Partition
 from polars_crowd.pred_probs import class_names
+from polars_crowd.rounds import Partitioned
 
 
 def example_agreement(

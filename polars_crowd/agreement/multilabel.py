@@ -35,8 +35,8 @@ from polars_crowd.checks import Duplicates
 from polars_crowd.codes import named_classes
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.multilabel_log import UNIT, scan_label_sets
-from polars_crowd.partitions import Partitioned, Rounds
 from polars_crowd.pred_probs import class_names
+from polars_crowd.rounds import Partitioned, Rounds
 from polars_crowd.sources import open_frame
 
 Bits = NDArray[np.uint64]

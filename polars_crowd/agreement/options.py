@@ -13,8 +13,10 @@ from polars_crowd.agreement.request import Interval, Level
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import Codebook
 from polars_crowd.log import LOG_COLUMNS, scan_annotations
-from polars_crowd.partitions import Partition, Rounds, Summary, open_rounds
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds, open_rounds
 from polars_crowd.store import AnnotationStore
+from polars_crowd.summaries import Summary
 
 
 class Options(TypedDict, total=False):

@@ -36,9 +36,11 @@ from polars_crowd.agreement.patterns import Floats, Integers, run_lengths, runs_
 from polars_crowd.agreement.weights import Identity, Weights, make_weights
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, AnnotationWarning, counted
-from polars_crowd.partitions import Partition, Rounds, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds
 from polars_crowd.runs import run_lengths as run_counts
 from polars_crowd.store.rule import MIX, hashed
+from polars_crowd.summaries import Summary
 
 Codes = NDArray[np.uint64]
 

@@ -31,7 +31,8 @@ from polars_crowd.codes import Codebook
 from polars_crowd.runs import Runs, pack_votes
 
 if TYPE_CHECKING:
-    from polars_crowd.partitions import Partition, Summary
+    from polars_crowd.partitions import Partition
+    from polars_crowd.summaries import Summary
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -28,8 +28,9 @@ from polars_crowd.multilabel_log import (
     check_known,
     scan_label_sets,
 )
-from polars_crowd.partitions import Handle, Partitioned
+from polars_crowd.partitions import Handle
 from polars_crowd.pred_probs import PredProbs, open_models
+from polars_crowd.rounds import Partitioned
 from polars_crowd.store.beginning import check_partitions, empty, empty_of_sets
 from polars_crowd.store.blame import streaming
 from polars_crowd.store.build import Builder

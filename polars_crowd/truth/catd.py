@@ -27,7 +27,7 @@ import numpy as np
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.distributions import chi2_quantile
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.truth.numbers import Floats, Weighting
 from polars_crowd.truth.numeric import NumericMethod, Past, Sums, fit_numbers
 from polars_crowd.truth.numeric_result import NumericTruth

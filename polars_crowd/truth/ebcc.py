@@ -50,7 +50,9 @@ from numpy.typing import NDArray
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationWarning
-from polars_crowd.partitions import Partition, Rounds, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds
+from polars_crowd.summaries import Summary
 from polars_crowd.truth.block import Block, Ints, blocks
 from polars_crowd.truth.dawid_skene import Confusions, pseudo_counts, theta
 from polars_crowd.truth.dirichlet import VARIATIONAL, Dirichlet

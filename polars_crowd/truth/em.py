@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.errors import SHOWN, AnnotationError, AnnotationWarning, counted, shown
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Known, Options

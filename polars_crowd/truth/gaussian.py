@@ -43,7 +43,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.checks import Duplicates
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.truth.numbers import Floats, Found, Numbers, Weighting
 from polars_crowd.truth.numeric import NumericMethod, Sums, fit_numbers, past_rows
 from polars_crowd.truth.numeric_result import NumericTruth

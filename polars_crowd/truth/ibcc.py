@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.checks import Duplicates
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.truth.dawid_skene import Confusions, pseudo_counts
 from polars_crowd.truth.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit

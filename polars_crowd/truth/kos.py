@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, counted, shown
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.truth.block import UNKNOWN, Block, Ints
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior

@@ -17,7 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown
-from polars_crowd.partitions import Partition, digest
+from polars_crowd.partitions import Partition
+from polars_crowd.results import digest
 from polars_crowd.sources import open_frame
 from polars_crowd.truth.options import check_unique
 

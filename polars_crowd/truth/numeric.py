@@ -19,8 +19,10 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.errors import AnnotationWarning, counted, missing_column, shown
-from polars_crowd.partitions import Merged, Partition, Rounds, Summary, open_rounds
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import Rounds, open_rounds
 from polars_crowd.sources import open_frame
+from polars_crowd.summaries import Merged, Summary
 from polars_crowd.truth.em import Steps, check_gold, iterate
 from polars_crowd.truth.numbers import (
     Floats,

@@ -11,7 +11,8 @@ import polars as pl
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import counted
-from polars_crowd.partitions import Partition, TablePlan, Tables
+from polars_crowd.partitions import Partition
+from polars_crowd.rounds import TablePlan, Tables
 from polars_crowd.truth.numbers import KnownValues, Weighting, blocks
 from polars_crowd.truth.numeric import NumericFit, NumericMethod, open_numbers, sums_under
 from polars_crowd.truth.options import Options

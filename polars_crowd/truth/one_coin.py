@@ -40,7 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.checks import Duplicates
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.truth.block import Block, Ints
 from polars_crowd.truth.dirichlet import MODE
 from polars_crowd.truth.em import fit

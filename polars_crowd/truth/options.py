@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from polars_crowd.checks import Duplicates
 from polars_crowd.codes import Codebook, label_code
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
-from polars_crowd.partitions import Partition, Partitioned, Rounds, digest, open_rounds
+from polars_crowd.partitions import Partition
+from polars_crowd.results import digest
+from polars_crowd.rounds import Partitioned, Rounds, open_rounds
 from polars_crowd.sources import open_frame
 from polars_crowd.truth.block import UNKNOWN, Ints
 

@@ -15,7 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.mixing import TIE, first_true
-from polars_crowd.partitions import Partition, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.summaries import Summary
 from polars_crowd.truth.block import UNKNOWN, Block, Ints, blocks
 from polars_crowd.truth.class_prior import ClassWeights
 from polars_crowd.truth.model import Key, Model, Posterior, known_posterior

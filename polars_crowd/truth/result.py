@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, counted, shown
-from polars_crowd.partitions import Rounds, TablePlan, Tables
+from polars_crowd.rounds import Rounds, TablePlan, Tables
 from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Known, Options, places

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.partitions import Merged, Partition, Summary
+from polars_crowd.partitions import Partition
+from polars_crowd.summaries import Merged, Summary
 from polars_crowd.truth.block import Ints
 from polars_crowd.truth.model import Key, LogSize
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.mixing import first_true
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.truth.block import Block, Ints
 from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
 from polars_crowd.truth.options import past_skills

@@ -24,8 +24,9 @@ from polars_crowd.codes import Codebook
 from polars_crowd.compat.cleanlab.quality import caution, fit_rounds, in_range
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
-from polars_crowd.partitions import InMemory, Partition, Rounds, rounds_of
+from polars_crowd.partitions import InMemory, Partition
 from polars_crowd.pred_probs import Probabilities
+from polars_crowd.rounds import Rounds, rounds_of
 
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
 

@@ -14,7 +14,7 @@ import polars as pl
 from polars_crowd.calibration import calibrate, tempered
 from polars_crowd.crowdlab import vote_shares
 from polars_crowd.mixing import Mixture
-from polars_crowd.partitions import Rounds
+from polars_crowd.rounds import Rounds
 from polars_crowd.runs import Runs
 
 

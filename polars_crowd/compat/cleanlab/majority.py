@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide, to_runs
-from polars_crowd.partitions import Partition, Rounds, rounds_of
+from polars_crowd.partitions import Partition
 from polars_crowd.pred_probs import Probabilities
+from polars_crowd.rounds import Rounds, rounds_of
 from polars_crowd.votes import break_ties, count_ties, majority_labels
 
 

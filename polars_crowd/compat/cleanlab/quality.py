@@ -29,8 +29,9 @@ from polars_crowd.crowdlab_result import Crowdlab
 from polars_crowd.errors import shown
 from polars_crowd.label_quality import LabelQualityMethod
 from polars_crowd.mixing import Mixture
-from polars_crowd.partitions import Partition, Rounds, rounds_of
+from polars_crowd.partitions import Partition
 from polars_crowd.pred_probs import Probabilities
+from polars_crowd.rounds import Rounds, rounds_of
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 OUT_OF_RANGE = 1e-6
