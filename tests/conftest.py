@@ -1,9 +1,16 @@
 """Settings of all tests."""
 
+import os
+
 from hypothesis import HealthCheck, settings
 
-# A run's time depends on the machine, so examples have no deadline.
+# A run's time depends on the machine, so examples have no deadline. Elsewhere they are new on every run; in
+# CI they are the same for the same test, so that a change is judged by what it changed.
 settings.register_profile(
-    "polars_crowd", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+    "polars_crowd",
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
 )
 settings.load_profile("polars_crowd")

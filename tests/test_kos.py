@@ -28,7 +28,7 @@ def brute_force(A: NDArray[np.int64], rounds: int) -> NDArray[np.float64]:
             for j in range(A.shape[1])
         ]
         scale = float(np.abs(full).max()) or 1.0
-        y = {(i, j): float(full[j] - A[i, j] * x[i, j]) / scale for i, j in edges}
+        y = {(i, j): round(float(full[j] - A[i, j] * x[i, j]) / scale, 12) for i, j in edges}
     z = np.array([sum(A[a, b] * y[a, b] for a, b in edges if a == i) for i in range(len(A))])
     size = np.array([sum(abs(y[a, b]) for a, b in edges if a == i) for i in range(len(A))])
     lean: NDArray[np.float64] = np.divide(z, size, where=size > 0, out=np.zeros(len(A)))

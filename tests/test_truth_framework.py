@@ -124,7 +124,12 @@ def test_an_example_twice_is_judged_twice_the_same(method: Method, case: Case) -
 @settings(max_examples=20)
 @given(cases())
 def test_a_log_twice_with_its_pseudo_counts_twice_is_the_same(case: Case) -> None:
+    """... from given labels: whether exchanged classes are put back is a matter of whole annotations."""
     twice = pl.concat([case.log, case.log.with_columns(pl.col("example") + 1000)])
+    labels, twice_labels = (
+        log.group_by("example").agg(pl.col("label").first()) for log in (case.log, twice)
+    )
+    names = range(case.n_classes)
     once: dict[Any, dict[str, Any]] = {
         dawid_skene: {"smoothing": 0.1},
         one_coin_dawid_skene: {"smoothing": 0.1, "pseudo_counts": (1.0, 0.5)},
@@ -136,8 +141,9 @@ def test_a_log_twice_with_its_pseudo_counts_twice_is_the_same(case: Case) -> Non
         zencrowd: {"pseudo_counts": (2.0, 1.0)},
     }
     for method in once:
-        T = matrix(quiet(method, case.log, max_iter=20, tol=0.0, **once[method]))
-        T2 = matrix(quiet(method, twice, max_iter=20, tol=0.0, **double[method]))
+        options: dict[str, Any] = {"classes": names, "max_iter": 20, "tol": 0.0}
+        T = matrix(quiet(method, case.log, init=labels, **options, **once[method]))
+        T2 = matrix(quiet(method, twice, init=twice_labels, **options, **double[method]))
         np.testing.assert_allclose(T, T2[: len(T)], atol=1e-7)
 
 

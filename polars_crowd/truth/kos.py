@@ -54,6 +54,9 @@ from polars_crowd.truth.weighted_votes import with_sum
 
 Floats = NDArray[np.float64]
 
+NOTHING = 1e-12
+"""What is left of messages, at most about 1, that cancel but for rounding."""
+
 
 @dataclass(frozen=True)
 class Messages:
@@ -152,6 +155,7 @@ def messages(block: Block, weights: tuple[Floats, Floats]) -> Floats:
     y = np.ones_like(A)
     for Y, scale in zip(*weights, strict=True):
         y = Y.take(block.annotator) - A * truths(block, A, y) / scale
+        y[np.abs(y) < NOTHING] = 0.0
     return y
 
 
