@@ -23,7 +23,7 @@ from polars_crowd.truth.compare import compare
 from polars_crowd.truth.compare_numbers import NUMERIC, predicted
 from polars_crowd.truth.compare_numbers import Rows as NumberRows
 from polars_crowd.truth.dawid_skene import dawid_skene
-from polars_crowd.truth.methods import EXPERIMENTAL, METHODS, method_named
+from polars_crowd.truth.methods import BY_NAME_ONLY, METHODS, method_named
 from polars_crowd.truth.scoring import Rows, predicted_labels
 from polars_crowd.values import sort_values
 
@@ -205,7 +205,7 @@ def test_every_method_can_be_compared() -> None:
 
 def test_experimental_methods_are_compared_if_asked_for() -> None:
     found = compare(crowd(40).log, folds=0).methods["method"]
-    assert sorted(found) == sorted(["majority_vote", *(METHODS.keys() - EXPERIMENTAL)])
+    assert sorted(found) == sorted(["majority_vote", *(METHODS.keys() - BY_NAME_ONLY)])
 
 
 def test_report() -> None:

@@ -30,7 +30,8 @@ Names = Annotated[
         "--method",
         "-m",
         metavar="NAME",
-        help="A method to compare, such as dawid-skene. Repeat it for several; all by default.",
+        help="A method to compare, such as dawid-skene. Repeat it for several; by default all but kos "
+        "and ebcc.",
         show_default=False,
     ),
 ]

@@ -32,7 +32,7 @@ from polars_crowd.truth.method_comparison import (
     ran,
 )
 from polars_crowd.truth.methods import (
-    EXPERIMENTAL,
+    BY_NAME_ONLY,
     MAJORITY_VOTE,
     METHODS,
     Method,
@@ -195,7 +195,8 @@ def compare(
     methods
         Names of methods; or a mapping from names of your own to names of methods or to functions
         `f(log, classes=..., duplicates=...)` that return a `TruthInference`, such as
-        `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default all but KOS, which is experimental.
+        `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default all but KOS, which is
+        experimental, and EBCC, which takes by far the longest.
     truth
         Known labels, a frame `example, label`, for scores only: no method sees them.
     folds
@@ -239,7 +240,7 @@ def compare(
     scan = scan_annotations(log)
     if classes is None and scan.collect_schema()["label"].is_float():
         return compare_numbers(scan, methods, truth, folds, duplicates, seed)
-    default = [MAJORITY_VOTE, *(name for name in METHODS if name not in EXPERIMENTAL)]
+    default = [MAJORITY_VOTE, *(name for name in METHODS if name not in BY_NAME_ONLY)]
     chosen = chosen_methods(methods, default, _named)
     run = sort_runs(scan, classes=classes, duplicates=duplicates)
     trial = Trial(run, known_classes(truth, run), folds, seed)

@@ -37,8 +37,8 @@ METHODS: dict[str, Method] = {
     "kos": kos,
 }
 """All but the majority vote."""
-EXPERIMENTAL = frozenset({"kos"})
-"""Those to be asked for by name."""
+BY_NAME_ONLY = frozenset({"kos", "ebcc"})
+"""Those that are compared if they are asked for: KOS is experimental, EBCC takes by far the longest."""
 
 
 def method_named(name: str) -> Method:
