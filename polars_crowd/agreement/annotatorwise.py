@@ -68,8 +68,8 @@ if TYPE_CHECKING:
     from polars_crowd.partitions import Partition
     from polars_crowd.summaries import Summary
 
-MAX_WORK = 1 << 31
-"""Replicates times annotations up to which annotators are drawn at all."""
+MAX_WORK = 1 << 28
+"""Replicates times annotations up to which annotators are drawn at all: seconds."""
 DENSE = 1 << 24
 """Up to this many cells a table by annotator and label is written out."""
 
