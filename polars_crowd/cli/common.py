@@ -26,6 +26,8 @@ from polars_crowd.pred_probs import PredProbs, open_pred_probs
 
 SHOWN = 5
 """How many rows of a table are shown."""
+LEAST_WIDTH = 20
+"""Up to this many characters of text are not broken."""
 
 # --- options --------------------------------------------------------------------------------------
 
@@ -291,11 +293,19 @@ def show(console: Console, title: str, frame: pl.DataFrame) -> None:
 
 def _table(frame: pl.DataFrame, headers: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for header, dtype in zip(headers, frame.dtypes, strict=True):
-        table.add_column(header, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for column, header in zip(frame, headers, strict=True):
+        justify: Any = "right" if column.dtype.is_numeric() else "left"
+        table.add_column(header, justify=justify, overflow="fold", min_width=_least_width(column))
     for row in frame.iter_rows():
         table.add_row(*map(_cell, row))
     return table
+
+
+def _least_width(column: pl.Series) -> int:
+    """What text needs to stay on one line, within reason."""
+    if column.dtype != pl.String or column.is_empty():
+        return 1
+    return min(int(column.str.len_chars().max() or 1), LEAST_WIDTH)  # type: ignore[arg-type]
 
 
 def _cell(value: Any) -> str:

@@ -47,7 +47,7 @@ Into = Annotated[
     typer.Option(metavar="DIR", help="Where the tables go, if anywhere.", show_default=False),
 ]
 
-NOT_SHOWN = ("log_loss", "brier_score", "warnings")
+NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")
 """Columns that are in the files only."""
 
 
@@ -109,6 +109,14 @@ def _tables(found: pc.MethodComparison) -> tuple[pl.DataFrame, ...]:
     return found.methods.with_columns(said), found.labels, found.disagreements
 
 
+def _as_columns(found: pc.MethodComparison) -> pl.DataFrame:
+    """The first disagreements, a column per example: methods have long names."""
+    rows = found.disagreements.head(SHOWN).cast(pl.String).fill_null("")
+    labels = rows.drop("example")
+    by_example = dict(zip(rows["example"], labels.rows(), strict=True))
+    return pl.DataFrame({"method": labels.columns, **by_example})
+
+
 def _tell(found: pc.MethodComparison) -> None:
     console, methods = stdout(), found.methods
     console.print(
@@ -119,7 +127,7 @@ def _tell(found: pc.MethodComparison) -> None:
     shown = methods.select(c for c in methods[names] if c.null_count() < methods.height)
     show(console, "Methods, the best at predicting held-out annotations first", shown)
     if found.disagreements.height:
-        show(console, "Where they disagree most", found.disagreements.head(SHOWN))
+        show(console, "Where they disagree most, an example a column", _as_columns(found))
     for name, said in methods.select("method", "warnings").iter_rows():
         for message in said:
             common.tell(f"warning: {name}: {message}")
