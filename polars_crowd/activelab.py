@@ -179,7 +179,7 @@ def activelab(
 ) -> pl.LazyFrame:
     """How well every example is labelled, by ActiveLab: label those of the lowest scores next.
 
-    See the formulas at the head of this module (`help(polars_crowd.activelab)`).
+    See the formulas at the head of the module (`polars_crowd/activelab.py`).
 
     Parameters
     ----------

@@ -118,7 +118,7 @@ def simulate_labelling(
 ) -> pl.DataFrame:
     """A labelling campaign by each strategy, round by round. Needs the extra `sklearn`.
 
-    See the head of this module (`help(polars_crowd.campaign)`) for the experiment and the strategies.
+    See the head of the module (`polars_crowd/campaign.py`) for the experiment and the strategies.
 
     Parameters
     ----------

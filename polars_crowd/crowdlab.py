@@ -319,7 +319,7 @@ def crowdlab(
 ) -> Crowdlab:
     """Consensus labels and the quality of labels and annotators, by CROWDLAB.
 
-    See the formulas at the head of this module (`help(polars_crowd.crowdlab)`).
+    See the formulas at the head of the module (`polars_crowd/crowdlab.py`).
 
     Parameters
     ----------

@@ -246,7 +246,7 @@ def ebcc(
 ) -> TruthInference:
     """The truth of each example by EBCC: classes have sub-types, so that annotators may err alike.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.ebcc)`).
+    See the formulas at the head of the module (`polars_crowd/truth/ebcc.py`).
 
     Parameters
     ----------

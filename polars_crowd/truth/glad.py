@@ -375,7 +375,7 @@ def glad(
 ) -> TruthInference:
     """The truth of each example by GLAD: skilled annotators and difficult examples.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.glad)`).
+    See the formulas at the head of the module (`polars_crowd/truth/glad.py`).
 
     Parameters
     ----------

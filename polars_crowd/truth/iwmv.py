@@ -90,7 +90,7 @@ def iwmv(
 ) -> TruthInference:
     """The truth of each example by IWMV: votes weighed by K a - 1, which may be negative.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.iwmv)`).
+    See the formulas at the head of the module (`polars_crowd/truth/iwmv.py`).
 
     Parameters
     ----------

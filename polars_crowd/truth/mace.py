@@ -198,7 +198,7 @@ def mace(
 ) -> TruthInference:
     """The truth of each example by MACE: annotators know, or spam.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.mace)`).
+    See the formulas at the head of the module (`polars_crowd/truth/mace.py`).
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def wawa(
 ) -> TruthInference:
     """The truth of each example by Wawa: votes weighed by agreement with the majority vote.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.wawa)`).
+    See the formulas at the head of the module (`polars_crowd/truth/wawa.py`).
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ def zero_based_skill(
 ) -> TruthInference:
     """The truth of each example by zero-based skill: weighted votes whose weights learn.
 
-    See the formulas at the head of this module (`help(polars_crowd.truth.zero_based_skill)`).
+    See the formulas at the head of the module (`polars_crowd/truth/zero_based_skill.py`).
 
     Parameters
     ----------
