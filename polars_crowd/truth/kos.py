@@ -3,8 +3,8 @@ r"""KOS: belief propagation between examples and annotators, for two classes. Ex
 Letters: example i, annotator j; A = +1 for a label of the second class and -1 for one of the first. Every
 annotation (i, j) carries a message each way (Karger, Oh and Shah 2011, section 2.1):
 
-    x[i->j] = sum over the other labels of i, by j': A[i,j'] y[j'->i]     the truth of i, as the others see it
-    y[j->i] = sum over the other labels of j, on i': A[i',j] x[i'->j]     the skill of j, by the other examples
+    x[i->j] = sum over the other labels of i, by j': A[i,j'] y[j'->i]     the truth of i, as others see it
+    y[j->i] = sum over the other labels of j, on i': A[i',j] x[i'->j]     the skill of j, by other examples
     z[i]    = sum over all labels of i: A[i,j] y[j->i]
 
 from y = 1, the mean of the normal distribution that the paper draws from, so that no seed is needed and
