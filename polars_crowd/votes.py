@@ -63,11 +63,6 @@ def tied(candidates: pl.LazyFrame) -> pl.LazyFrame:
     return candidates.filter(pl.len().over("example") > 1)
 
 
-def untied(candidates: pl.LazyFrame) -> pl.LazyFrame:
-    """The candidates that are alone on their example: its winners."""
-    return candidates.filter(pl.len().over("example") == 1)
-
-
 def count_labels(votes: pl.LazyFrame) -> pl.LazyFrame:
     """Summary by label: `annotations` of each class in the log."""
     return votes.group_by("label").agg(annotations=pl.col("votes").cast(pl.Int64).sum())

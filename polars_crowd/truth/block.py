@@ -91,10 +91,6 @@ class Block:
         """The sum over each example's annotations, shape (n,)."""
         return np.add.reduceat(rows, self.start)
 
-    def per_vote(self, rows: Floats) -> Floats:
-        """The sum over each vote's annotations, shape (V,)."""
-        return np.add.reduceat(rows, self.vote_start)
-
     def per_class(self, rows: Floats) -> Floats:
         """The sum over the annotations of example i that chose class k, shape (K, n)."""
         sums = np.bincount(self.place, rows, self.n_classes * self.n_examples)
