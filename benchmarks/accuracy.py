@@ -25,8 +25,8 @@ import polars as pl
 from _measure import environment, markdown, say
 
 import polars_crowd as pc
-from polars_crowd.truth.compare import compare
-from polars_crowd.truth.methods import METHODS
+from polars_crowd.truth.classification.methods import METHODS
+from polars_crowd.truth.evaluation.compare import compare
 
 ALLOWED = 0.005
 """By how much a method may stay below its reference on a set."""

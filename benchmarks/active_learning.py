@@ -34,7 +34,7 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from polars_crowd.campaign import simulate_labelling
+from polars_crowd.active.campaign import simulate_labelling
 
 MEASURES = ("consensus_accuracy", "model_accuracy")
 RIVALS = ("random", "entropy")

@@ -70,7 +70,7 @@ def wide(folder: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def compat(folder: str, keep: str) -> Job:
-    from polars_crowd.compat.cleanlab import get_active_learning_scores
+    from polars_crowd.compat.cleanlab.active import get_active_learning_scores
 
     return _scores(folder, keep, get_active_learning_scores)
 

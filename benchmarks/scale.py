@@ -25,8 +25,9 @@ import polars as pl
 from _measure import Job, Measurement, environment, markdown, measure, say
 
 import polars_crowd as pc
-from polars_crowd.crowdlab import Options, fit
-from polars_crowd.rounds import open_rounds
+from polars_crowd.consensus.crowdlab import fit
+from polars_crowd.consensus.model import Options
+from polars_crowd.rounds.opening import open_rounds
 
 PER_EXAMPLE = 5
 CLASSES = 5

@@ -36,7 +36,7 @@ from _measure import (
 )
 
 import polars_crowd as pc
-from polars_crowd.truth.methods import METHODS
+from polars_crowd.truth.classification.methods import METHODS
 
 OURS, THEIRS = "polars_crowd", "crowd-kit"
 CLASSES, ANNOTATORS = 5, 1_000

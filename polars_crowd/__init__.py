@@ -5,56 +5,114 @@ import polars_crowd as pc
 fit = pc.crowdlab(log, pred_probs)
 fit.examples, fit.annotations, fit.annotators
 
-The public names are listed in `__init__.pyi`, each with the module that it comes from. A module is imported
-when one of its names is used first, so that `import polars_crowd` takes hardly longer than Polars does.
+A module is imported when one of its public names is used first, so that `import polars_crowd` takes hardly
+longer than Polars does. What type checkers read of the public names is in `__init__.pyi`.
 """
 
-import ast
-import sys
 from importlib import import_module
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from polars_crowd import namespace
 
-namespace.register()
-
 __version__ = "0.1.0"
 
-
-def _public_names() -> dict[str, str]:
-    """The module of each public name."""
-    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-    imports = (node for node in stub.body if isinstance(node, ast.ImportFrom))
-    return {name.name: str(node.module) for node in imports for name in node.names}
-
-
-_MODULES = _public_names()
-
-
-class _Package(ModuleType):
-    """The package, which finds its public names when they are asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in _MODULES:
-            raise AttributeError(f"module 'polars_crowd' has no attribute {name!r}")
-        module = _MODULES[name]
-        if module == __name__:
-            found = import_module(f"{__name__}.{name}")
-        else:
-            found = getattr(import_module(module), name)
-        self.__dict__[name] = found
-        return found
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # an import binds a module to its package: not where a function of its name is public
-        if name not in _MODULES or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *_MODULES})
-
+_NAMES = {
+    "": ("datasets", "simulate"),
+    "active.batches": ("next_batch",),
+    "active.campaign": ("simulate_labelling",),
+    "active.scores": ("activelab",),
+    "consensus.crowdlab": ("crowdlab",),
+    "consensus.majority_vote": ("majority_vote",),
+    "consensus.one_vs_rest.result": ("MultiLabelCrowdlab",),
+    "consensus.refine": (
+        "Refined",
+        "refine",
+    ),
+    "consensus.result": ("Crowdlab",),
+    "errors": (
+        "AnnotationError",
+        "AnnotationWarning",
+        "PartitionError",
+        "StoreError",
+    ),
+    "inputs.findings": ("check_annotations",),
+    "inputs.log": ("scan_annotations",),
+    "inputs.pred_probs": ("scan_pred_probs",),
+    "inputs.wide": (
+        "from_wide",
+        "to_wide",
+    ),
+    "reliability.coefficients": (
+        "agreement",
+        "brennan_prediger",
+        "cohen_kappa",
+        "conger_kappa",
+        "fleiss_kappa",
+        "gwet_ac1",
+        "gwet_ac2",
+        "icc",
+        "krippendorff_alpha",
+        "light_kappa",
+        "percent_agreement",
+        "scott_pi",
+    ),
+    "reliability.coincidences": ("disagreements",),
+    "reliability.difference": ("agreement_difference",),
+    "reliability.label_sets": ("multilabel_agreement",),
+    "reliability.leave_one_out": ("agreement_by_annotator",),
+    "reliability.one_vs_rest": ("agreement_by_class",),
+    "reliability.pairwise": ("pairwise_agreement",),
+    "reliability.per_example": ("example_agreement",),
+    "store.store": ("AnnotationStore",),
+    "truth.classification.bwa": ("bwa",),
+    "truth.classification.dawid_skene": ("dawid_skene",),
+    "truth.classification.ebcc": ("ebcc",),
+    "truth.classification.glad": ("glad",),
+    "truth.classification.ibcc": ("ibcc",),
+    "truth.classification.iwmv": ("iwmv",),
+    "truth.classification.kos": ("kos",),
+    "truth.classification.mace": ("mace",),
+    "truth.classification.one_coin": ("one_coin_dawid_skene",),
+    "truth.classification.wawa": ("wawa",),
+    "truth.classification.zencrowd": ("zencrowd",),
+    "truth.classification.zero_based_skill": ("zero_based_skill",),
+    "truth.evaluation.compare": ("compare",),
+    "truth.evaluation.result": ("MethodComparison",),
+    "truth.numeric.averages": (
+        "mean_truth",
+        "median_truth",
+    ),
+    "truth.numeric.catd": ("catd",),
+    "truth.numeric.crh": ("crh",),
+    "truth.numeric.gaussian": ("gaussian_truth",),
+    "truth.numeric.result": ("NumericTruth",),
+    "truth.pairwise.bradley_terry": ("bradley_terry",),
+    "truth.pairwise.comparisons": ("scan_comparisons",),
+    "truth.pairwise.crowd_bradley_terry": ("crowd_bradley_terry",),
+    "truth.pairwise.result": ("Preferences",),
+    "truth.result": ("TruthInference",),
+}
+"""The public names of each module; those of the package itself are modules."""
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = sorted(_MODULES)
-sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _MODULES[name]
+    if module:
+        found = getattr(import_module(f"{__name__}.{module}"), name)
+    else:
+        found = import_module(f"{__name__}.{name}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+namespace.register()

@@ -1,67 +1,65 @@
 """The public API: what is imported here is public, and nothing else."""
 
 from polars_crowd import datasets, simulate
-from polars_crowd.activelab import activelab
-from polars_crowd.agreement import (
+from polars_crowd.active.batches import next_batch
+from polars_crowd.active.campaign import simulate_labelling
+from polars_crowd.active.scores import activelab
+from polars_crowd.consensus.crowdlab import crowdlab
+from polars_crowd.consensus.majority_vote import majority_vote
+from polars_crowd.consensus.one_vs_rest.result import MultiLabelCrowdlab
+from polars_crowd.consensus.refine import Refined, refine
+from polars_crowd.consensus.result import Crowdlab
+from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
+from polars_crowd.inputs.findings import check_annotations
+from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.inputs.pred_probs import scan_pred_probs
+from polars_crowd.inputs.wide import from_wide, to_wide
+from polars_crowd.reliability.coefficients import (
     agreement,
-    agreement_by_annotator,
-    agreement_by_class,
-    agreement_difference,
     brennan_prediger,
     cohen_kappa,
     conger_kappa,
-    disagreements,
-    example_agreement,
     fleiss_kappa,
     gwet_ac1,
     gwet_ac2,
     icc,
     krippendorff_alpha,
     light_kappa,
-    multilabel_agreement,
-    pairwise_agreement,
     percent_agreement,
     scott_pi,
 )
-from polars_crowd.batches import next_batch
-from polars_crowd.campaign import simulate_labelling
-from polars_crowd.crowdlab import crowdlab
-from polars_crowd.crowdlab_result import Crowdlab
-from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
-from polars_crowd.findings import check_annotations
-from polars_crowd.log import scan_annotations
-from polars_crowd.multilabel_result import MultiLabelCrowdlab
-from polars_crowd.pred_probs import scan_pred_probs
-from polars_crowd.refine import Refined, refine
-from polars_crowd.store import AnnotationStore
-from polars_crowd.truth import (
-    TruthInference,
-    bwa,
-    dawid_skene,
-    ebcc,
-    glad,
-    ibcc,
-    iwmv,
-    kos,
-    mace,
-    one_coin_dawid_skene,
-    wawa,
-    zencrowd,
-    zero_based_skill,
-)
-from polars_crowd.truth.averages import mean_truth, median_truth
-from polars_crowd.truth.bradley_terry import bradley_terry
-from polars_crowd.truth.catd import catd
-from polars_crowd.truth.compare import compare
-from polars_crowd.truth.comparisons import scan_comparisons
-from polars_crowd.truth.crh import crh
-from polars_crowd.truth.crowd_bradley_terry import crowd_bradley_terry
-from polars_crowd.truth.gaussian import gaussian_truth
-from polars_crowd.truth.method_comparison import MethodComparison
-from polars_crowd.truth.numeric_result import NumericTruth
-from polars_crowd.truth.preferences import Preferences
-from polars_crowd.votes import majority_vote
-from polars_crowd.wide import from_wide, to_wide
+from polars_crowd.reliability.coincidences import disagreements
+from polars_crowd.reliability.difference import agreement_difference
+from polars_crowd.reliability.label_sets import multilabel_agreement
+from polars_crowd.reliability.leave_one_out import agreement_by_annotator
+from polars_crowd.reliability.one_vs_rest import agreement_by_class
+from polars_crowd.reliability.pairwise import pairwise_agreement
+from polars_crowd.reliability.per_example import example_agreement
+from polars_crowd.store.store import AnnotationStore
+from polars_crowd.truth.classification.bwa import bwa
+from polars_crowd.truth.classification.dawid_skene import dawid_skene
+from polars_crowd.truth.classification.ebcc import ebcc
+from polars_crowd.truth.classification.glad import glad
+from polars_crowd.truth.classification.ibcc import ibcc
+from polars_crowd.truth.classification.iwmv import iwmv
+from polars_crowd.truth.classification.kos import kos
+from polars_crowd.truth.classification.mace import mace
+from polars_crowd.truth.classification.one_coin import one_coin_dawid_skene
+from polars_crowd.truth.classification.wawa import wawa
+from polars_crowd.truth.classification.zencrowd import zencrowd
+from polars_crowd.truth.classification.zero_based_skill import zero_based_skill
+from polars_crowd.truth.evaluation.compare import compare
+from polars_crowd.truth.evaluation.result import MethodComparison
+from polars_crowd.truth.numeric.averages import mean_truth, median_truth
+from polars_crowd.truth.numeric.catd import catd
+from polars_crowd.truth.numeric.crh import crh
+from polars_crowd.truth.numeric.gaussian import gaussian_truth
+from polars_crowd.truth.numeric.result import NumericTruth
+from polars_crowd.truth.pairwise.bradley_terry import bradley_terry
+from polars_crowd.truth.pairwise.comparisons import scan_comparisons
+from polars_crowd.truth.pairwise.crowd_bradley_terry import crowd_bradley_terry
+from polars_crowd.truth.pairwise.result import Preferences
+from polars_crowd.truth.result import TruthInference
 
 __version__: str
 

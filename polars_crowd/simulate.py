@@ -25,20 +25,18 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import polars as pl
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+
+from polars_crowd.arrays import Flags, Floats, Ints
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.random import Generator
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.float64]
-    Codes = NDArray[np.int64]
     Classes = Sequence[str] | Sequence[int]
 
 __all__ = ["Simulation", "noise_matrix_from_trace", "noisy_labels", "simulate_annotations"]
@@ -180,7 +178,7 @@ def noise_matrix_from_trace(
     return found
 
 
-def noisy_labels(truth: ArrayLike, noise_matrix: ArrayLike, *, seed: int = 0) -> Codes:
+def noisy_labels(truth: ArrayLike, noise_matrix: ArrayLike, *, seed: int = 0) -> Ints:
     """Labels whose realised noise matrix is the requested one, up to whole examples.
 
     Of the ``n_k`` examples of truth k, ``n_k N[l, k]`` rounded down or up get the label l (largest
@@ -229,7 +227,7 @@ def _generator(seed: int) -> Generator:
     return np.random.default_rng(seed)
 
 
-def _nonzero_noise_rates(rng: Generator, K: int, n_zero: int) -> NDArray[np.bool_]:
+def _nonzero_noise_rates(rng: Generator, K: int, n_zero: int) -> Flags:
     """Mask of the off-diagonal entries that may be positive: all but `n_zero` of them."""
     nonzero = ~np.eye(K, dtype=np.bool_)
     rows, columns = np.nonzero(nonzero)
@@ -300,7 +298,7 @@ def _is_learnable(N: Floats, prior: Floats) -> bool:
     return bool(np.all((N @ prior) * prior < np.diag(N) * prior))
 
 
-def _rounded_counts(n_by_truth: Codes, N: Floats) -> Codes:
+def _rounded_counts(n_by_truth: Ints, N: Floats) -> Ints:
     """``n_k N[l, k]`` in whole examples, by largest remainder: column k sums to ``n_k``."""
     exact = N / N.sum(axis=0) * n_by_truth
     counts = np.floor(np.round(exact, 9)).astype(np.int64)
@@ -460,7 +458,7 @@ def _beta(rng: Generator, mean: float, concentration: float, n: int) -> Floats:
     return rng.beta(mean * concentration, (1 - mean) * concentration, n)
 
 
-def _random_kinds(rng: Generator, M: int, n_adversaries: int, n_spammers: int) -> Codes:
+def _random_kinds(rng: Generator, M: int, n_adversaries: int, n_spammers: int) -> Ints:
     """Kind of each annotator, in random places."""
     counts = [M - n_adversaries - n_spammers, n_adversaries, n_spammers]
     return rng.permutation(np.repeat(np.arange(len(KINDS)), counts))
@@ -502,7 +500,7 @@ def _random_confusion(rng: Generator, q: Floats, K: int) -> Floats:
     return C
 
 
-def _confusion_by_kind(rng: Generator, regular: Floats, kinds: Codes) -> Floats:
+def _confusion_by_kind(rng: Generator, regular: Floats, kinds: Ints) -> Floats:
     """``C_a``: adversaries shift their answers, spammers answer without looking."""
     C = regular.copy()
     M, K, _ = C.shape
@@ -520,21 +518,21 @@ def _accuracy(C: Floats, prior: Floats) -> Floats:
     return np.asarray(np.einsum("akk,k->a", C, prior))
 
 
-def _assignment(rng: Generator, n: int, M: int, per: float, ragged: bool) -> tuple[Codes, Codes]:
+def _assignment(rng: Generator, n: int, M: int, per: float, ragged: bool) -> tuple[Ints, Ints]:
     """Example and annotator of each annotation, sorted by both."""
     counts = _annotation_counts(rng, n, M, per, ragged)
     chosen = _distinct_annotators(rng, counts, M)
     return np.repeat(np.arange(n), counts), chosen[chosen < M].astype(np.int64)
 
 
-def _annotation_counts(rng: Generator, n: int, M: int, per: float, ragged: bool) -> Codes:
+def _annotation_counts(rng: Generator, n: int, M: int, per: float, ragged: bool) -> Ints:
     """Annotations of each example: at least 1, at most M, `per` on average."""
     if not ragged:
         return np.full(n, int(per), dtype=np.int64)
     return 1 + rng.binomial(M - 1, (per - 1) / max(M - 1, 1), n)
 
 
-def _distinct_annotators(rng: Generator, counts: Codes, M: int) -> NDArray[np.int32]:
+def _distinct_annotators(rng: Generator, counts: Ints, M: int) -> NDArray[np.int32]:
     """A uniform subset of annotators for each example, one row each, filled up with M.
 
     Floyd 1987: pick i of example e is ``t ~ U{0..top}`` with ``top = M - counts[e] + i``, or
@@ -549,14 +547,14 @@ def _distinct_annotators(rng: Generator, counts: Codes, M: int) -> NDArray[np.in
     return np.sort(picks.T, axis=1)
 
 
-def _drawn_labels(rng: Generator, truth: Codes, annotator: Codes, d: Floats, C: Floats) -> Codes:
+def _drawn_labels(rng: Generator, truth: Ints, annotator: Ints, d: Floats, C: Floats) -> Ints:
     """``(1 - d_e) C_a[k, l] + d_e / K``: blind with probability d_e, else from C_a."""
     blind = rng.random(len(d)) < d
     guess = rng.integers(0, C.shape[1], len(d))
     return np.where(blind, guess, _drawn_from_rows(rng, annotator * C.shape[1] + truth, C))
 
 
-def _drawn_from_rows(rng: Generator, row: Codes, C: Floats) -> Codes:
+def _drawn_from_rows(rng: Generator, row: Ints, C: Floats) -> Ints:
     """A column of each given row of probabilities: one search in all rows, laid end to end."""
     K = C.shape[-1]
     cumulative = C.reshape(-1, K).cumsum(axis=1)
@@ -566,7 +564,7 @@ def _drawn_from_rows(rng: Generator, row: Codes, C: Floats) -> Codes:
     return np.asarray(np.searchsorted(edges, u, side="right") - row * K)
 
 
-def _model_probs(rng: Generator, truth: Codes, K: int, q: float, temperature: float) -> Floats:
+def _model_probs(rng: Generator, truth: Ints, K: int, q: float, temperature: float) -> Floats:
     """``softmax(-(r - 1) t / T)``, t Exponential of rate r at the truth and 1 elsewhere."""
     r = q * (K - 1) / (1 - q)
     t = rng.exponential(size=(len(truth), K))
@@ -590,7 +588,7 @@ def _ids(name: str, prefix: str, n: int, width: int, integers: bool) -> pl.Serie
 
 
 def _annotators_frame(
-    annotators: pl.Series, kinds: Codes, accuracy: Floats, num_labeled: Codes
+    annotators: pl.Series, kinds: Ints, accuracy: Floats, num_labeled: Ints
 ) -> pl.DataFrame:
     return pl.DataFrame(
         [
@@ -683,7 +681,7 @@ def _checked_prior(name: str, prior: ArrayLike | None, K: int) -> Floats:
     return np.asarray(P / P.sum())
 
 
-def _checked_codes(truth: ArrayLike, K: int) -> Codes:
+def _checked_codes(truth: ArrayLike, K: int) -> Ints:
     codes = np.asarray(truth)
     if codes.ndim != 1 or (codes.size and not np.issubdtype(codes.dtype, np.integer)):
         found = f"of shape {codes.shape} and type {codes.dtype}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -79,3 +81,16 @@ def test_what_is_public_is_listed() -> None:
     assert all(hasattr(pc, name) for name in pc.__all__)
     for name in pc.__all__:
         assert inspect.getdoc(getattr(pc, name)), name
+
+
+def test_the_stub_and_the_package_name_the_same() -> None:
+    stub = ast.parse(Path(pc.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    declared = {
+        (alias.name, str(node.module).removeprefix("polars_crowd").strip("."))
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert declared == set(pc._MODULES.items())  # type: ignore[attr-defined]
+    assert dir(pc) == sorted([*pc.__all__, "__version__"])
+    assert all(hasattr(pc, name) for name in pc.__all__)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import polars as pl
 import typer
 
-from polars_crowd.agreement import agreement as agreement_of
-from polars_crowd.agreement.request import ALL, DEFAULT, KNOWN, Interval, Level
-from polars_crowd.agreement.weights import WeightName
 from polars_crowd.cli import common
-from polars_crowd.cli.common import open_log, progress, show, stdout, tell
+from polars_crowd.cli.common import open_log, progress, show, stdout, store_at, tell
 from polars_crowd.errors import shown
-from polars_crowd.store import AnnotationStore
-from polars_crowd.store.manifest import MANIFEST
+from polars_crowd.reliability.coefficients import agreement as agreement_of
+from polars_crowd.reliability.request import ALL, DEFAULT, KNOWN, Interval, Level
+from polars_crowd.reliability.weights import WeightName
 
 Output = Literal["table", "json", "csv"]
 
@@ -111,13 +108,6 @@ def agreement(
         tell(miss)
     if misses:
         raise typer.Exit(1)
-
-
-def store_at(log: list[str]) -> AnnotationStore | None:
-    """The store that LOG is, if it is one."""
-    if len(log) == 1 and (Path(log[0]) / MANIFEST).is_file():
-        return AnnotationStore.open(log[0])
-    return None
 
 
 # --- coefficients and bars ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import in_options, progress, reading, stdout, told
 from polars_crowd.errors import counted
-from polars_crowd.log import open_rows
+from polars_crowd.inputs.log import open_rows
 
 Classes = Annotated[
     str | None, common.in_files("The classes a label may have, if they are known.", "A,B,C")

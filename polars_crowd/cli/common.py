@@ -19,10 +19,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import polars_crowd as pc
-from polars_crowd import checks, output
+from polars_crowd.cli import files
+from polars_crowd.cli.files import UnfinishedError, reason
 from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
-from polars_crowd.output import UnfinishedError, reason
-from polars_crowd.pred_probs import PredProbs, open_pred_probs
+from polars_crowd.inputs import checks
+from polars_crowd.inputs.pred_probs import PredProbs, open_pred_probs
+from polars_crowd.store.manifest import MANIFEST
+from polars_crowd.store.store import AnnotationStore
 
 SHOWN = 5
 """How many rows of a table are shown."""
@@ -83,7 +86,7 @@ Probs = Annotated[list[str] | None, probs_option()]
 Into = Annotated[
     Path, typer.Option(metavar="DIR", help="Where the results go.", show_default=False)
 ]
-Format = Annotated[output.Format, typer.Option("--format", help="Format of the results.")]
+Format = Annotated[files.Format, typer.Option("--format", help="Format of the results.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")]
 Executor = Annotated[
     str | None,
@@ -325,3 +328,10 @@ def _in_two_lines(name: str) -> str:
         return name
     at = min(breaks, key=lambda i: abs(len(name) - 2 * i))
     return f"{name[:at]}\n{name[at:]}"
+
+
+def store_at(log: list[str]) -> AnnotationStore | None:
+    """The store that LOG is, if it is one."""
+    if len(log) == 1 and (Path(log[0]) / MANIFEST).is_file():
+        return AnnotationStore.open(log[0])
+    return None

@@ -10,11 +10,10 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.agreement import store_at
-from polars_crowd.cli.common import SHOWN, open_log, progress, reading, show, stdout, told
+from polars_crowd.cli.common import SHOWN, open_log, progress, reading, show, stdout, store_at, told
+from polars_crowd.cli.files import sink, whole_files
 from polars_crowd.cli.truth import told_files
 from polars_crowd.errors import counted
-from polars_crowd.output import sink, whole_files
 
 Truth = Annotated[
     str | None,

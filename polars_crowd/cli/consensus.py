@@ -10,16 +10,14 @@ import polars as pl
 import typer
 
 import polars_crowd as pc
-from polars_crowd import output
-from polars_crowd.cli import common
-from polars_crowd.cli.agreement import store_at
-from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout
+from polars_crowd.cli import common, files
+from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout, store_at
+from polars_crowd.cli.files import sink, whole_files, written
 from polars_crowd.cli.truth import told_files, write_truth
-from polars_crowd.crowdlab import QualityMethod
+from polars_crowd.consensus.label_quality import LabelQualityMethod
+from polars_crowd.consensus.model import QualityMethod
 from polars_crowd.errors import AnnotationError, counted
-from polars_crowd.label_quality import LabelQualityMethod
-from polars_crowd.output import sink, whole_files, written
-from polars_crowd.store import AnnotationStore
+from polars_crowd.store.store import AnnotationStore
 
 TABLES = ("examples", "annotations", "annotators")
 """What `consensus` writes."""
@@ -266,7 +264,7 @@ def _refuse(options: list[str], why: str) -> None:
         raise typer.BadParameter(f"{given}: {why}")
 
 
-def _refuse_nested(log: pl.LazyFrame, file_format: output.Format) -> None:
+def _refuse_nested(log: pl.LazyFrame, file_format: files.Format) -> None:
     nested = [name for name, dtype in log.collect_schema().items() if dtype.is_nested()]
     if nested and file_format == "csv":
         raise AnnotationError(

@@ -11,11 +11,10 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.agreement import store_at
-from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout
+from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout, store_at
+from polars_crowd.cli.files import sink, whole_files
 from polars_crowd.errors import counted, missing_column
-from polars_crowd.output import sink, whole_files
-from polars_crowd.sources import open_frame
+from polars_crowd.inputs.sources import open_frame
 
 Probs = Annotated[
     list[str] | None,

@@ -9,8 +9,8 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import SHOWN, in_files, progress, reading, show, stdout, told
+from polars_crowd.cli.files import sink, whole_files
 from polars_crowd.cli.truth import told_files
-from polars_crowd.output import sink, whole_files
 
 Log = Annotated[
     list[str],

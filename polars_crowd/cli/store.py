@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from polars_crowd.checks import Duplicates
 from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, class_list, open_log, open_models, show, stdout, told
 from polars_crowd.errors import counted
-from polars_crowd.store import AnnotationStore
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.store.store import AnnotationStore
 
 store = typer.Typer(
     help="Keep a log on disk in partitions, for logs larger than memory.",

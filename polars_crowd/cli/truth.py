@@ -11,10 +11,10 @@ import typer
 from rich.filesize import decimal
 
 from polars_crowd.cli.common import SHOWN, show, stdout
+from polars_crowd.cli.files import sink, whole_files
 from polars_crowd.errors import shown
-from polars_crowd.output import sink, whole_files
-from polars_crowd.truth.compare_numbers import NUMERIC
-from polars_crowd.truth.methods import METHODS
+from polars_crowd.truth.classification.methods import METHODS
+from polars_crowd.truth.evaluation.numeric import NUMERIC
 
 BY_CLASS = {name.replace("_", "-"): method for name, method in METHODS.items()}
 NAMES = (*BY_CLASS, *NUMERIC)

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, StoreError
-from polars_crowd.sources import READERS, _suffix
+from polars_crowd.inputs.sources import READERS, _suffix
 
 DISK = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EDQUOT)
 """What the system says when nothing more can be written."""

@@ -16,24 +16,24 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd import checks
-from polars_crowd.checks import Duplicates
-from polars_crowd.codes import Codebook
 from polars_crowd.errors import AnnotationError
-from polars_crowd.log import LOG_COLUMNS
-from polars_crowd.pred_probs import (
+from polars_crowd.inputs import checks
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.inputs.pred_probs import (
     PROBABILITIES,
     PredProbs,
     read_probabilities,
     with_ids_like,
 )
-from polars_crowd.progress import tracked
-from polars_crowd.results import write_whole
-from polars_crowd.runs import sort_runs
+from polars_crowd.rounds.cache import write_whole
+from polars_crowd.rounds.progress import tracked
+from polars_crowd.runs.classes import sort_runs
+from polars_crowd.runs.codes import Codebook
+from polars_crowd.runs.numbers import sort_values
 from polars_crowd.store.manifest import FILES, SPOOL, File, Manifest, Part
+from polars_crowd.store.partition import ID, POSITION, StoredPartition, model_column
 from polars_crowd.store.rule import partition_of
-from polars_crowd.store.stored import ID, POSITION, StoredPartition, model_column
-from polars_crowd.values import sort_values
 
 ORDER = "polars_crowd_order"
 """Which row came first, where an annotator labelled an example more than once."""

@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from polars_crowd.codes import named_classes
 from polars_crowd.errors import StoreError, shown
-from polars_crowd.results import write_whole
+from polars_crowd.rounds.cache import write_whole
+from polars_crowd.runs.codes import named_classes
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"

@@ -1,30 +1,16 @@
 """In which partition an example lies: a rule that never changes with the Polars version or the platform.
 
-The id is read as 64-bit words: an integer is one word (two's complement); a date, time or boolean the integer
-behind it; text the number of its UTF-8 bytes, then its first 64 bytes and its last 32 (from the end), in
-words of 8 bytes, little-endian, padded with zeros. With arithmetic modulo 2^64, from h = OFFSET,
-
-    h <- (h xor word) * PRIME      for each word,
-    h <- h xor (h >> 32);  h <- h * MIX;  h <- h xor (h >> 29)
-
-and the partition is h mod n. (The first line is FNV-1a over words, Fowler, Noll and Vo; the second a
-finaliser as in Steele, Lea and Flood 2014.)
+The partition is h mod n, with h the hash of the id (see `runs.hashing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import polars as pl
+
+from polars_crowd.runs.hashing import hashed
 
 RULE = "fnv1a-words"
 RULE_VERSION = 1
-OFFSET = 0xCBF29CE484222325
-PRIME = 0x100000001B3
-MIX = 0xBF58476D1CE4E5B9
-WORD = 8
-FIRST_WORDS = 8
-LAST_WORDS = 4
 
 
 def partition_of(column: str, dtype: pl.DataType, n: int) -> pl.Expr:
@@ -35,40 +21,3 @@ def partition_of(column: str, dtype: pl.DataType, n: int) -> pl.Expr:
     [3, 2, 3]
     """
     return (hashed(pl.col(column), dtype) % n).cast(pl.UInt32).alias("partition")
-
-
-def hashed(ids: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """h of each id, as UInt64."""
-    h = pl.lit(OFFSET, pl.UInt64)
-    for word in words(ids, dtype):
-        h = (h ^ word) * PRIME
-    h = (h ^ (h // (1 << 32))) * MIX
-    return h ^ (h // (1 << 29))
-
-
-def words(ids: pl.Expr, dtype: pl.DataType) -> Iterator[pl.Expr]:
-    """The words of an id, as UInt64."""
-    if dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum):
-        yield from _words_of_text(ids.cast(pl.String))
-    elif dtype == pl.UInt64:
-        yield ids
-    else:
-        number = ids.to_physical() if dtype.is_temporal() else ids
-        yield number.cast(pl.Int64).reinterpret(signed=False)
-
-
-def _words_of_text(text: pl.Expr) -> Iterator[pl.Expr]:
-    padded = pl.concat_str(text, pl.lit("\0" * WORD)).cast(pl.Binary)
-    size = text.str.len_bytes().cast(pl.Int64)
-    yield size.reinterpret(signed=False)
-    for i in range(FIRST_WORDS):
-        yield _word(padded, pl.lit(i * WORD, pl.Int64))
-    for i in range(1, LAST_WORDS + 1):
-        start = pl.max_horizontal(size - i * WORD, pl.lit(0, pl.Int64))
-        yield _word(padded, start)
-
-
-def _word(padded: pl.Expr, start: pl.Expr) -> pl.Expr:
-    """The 8 bytes from `start`; 0 where the text ends before them."""
-    word = padded.bin.slice(start, WORD).bin.reinterpret(dtype=pl.UInt64, endianness="little")
-    return word.fill_null(0)

@@ -16,11 +16,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.partitions import Partition
-from polars_crowd.runs import Runs
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+from polars_crowd.arrays import Floats, Ints, Probabilities
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.runs.classes import Runs
 
 BLOCK_ROWS = 1 << 16
 """About how many annotations a block has; more where there are more sums than that."""
@@ -51,7 +49,7 @@ class Block:
     """M, of the whole log."""
     ids: pl.Series
     """The examples' ids."""
-    models: tuple[NDArray[np.floating[Any]], ...]
+    models: tuple[Probabilities, ...]
     """A model's probabilities each, shape (n, K)."""
     known: Ints | None = None
     """The class of the examples whose truth is given, UNKNOWN for the others; None if there are none."""

@@ -27,13 +27,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from polars_crowd.mixing import SMALLEST_LOG
+from polars_crowd.arrays import Floats, Ints, Probabilities
+from polars_crowd.numerics.mixture import SMALLEST_LOG
 from polars_crowd.truth.block import Block
-from polars_crowd.truth.dirichlet import Dirichlet
-
-Floats = NDArray[np.float64]
+from polars_crowd.truth.classification.dirichlet import Dirichlet
 
 FACTORS = (0.7, 0.95, 1.0, 1.05, 1.4)
 """What a temperature is divided by, to see whether that is better."""
@@ -88,7 +86,7 @@ class ClassWeights:
         }
 
 
-def log_probabilities(p: NDArray[np.floating]) -> Floats:
+def log_probabilities(p: Probabilities) -> Floats:
     """log p[i,k], shape (K, n), zeros clipped."""
     return np.log(np.maximum(p.T.astype(np.float64), SMALLEST_LOG))
 
@@ -101,7 +99,7 @@ def log_tempered(log_p: Floats, temperature: float) -> Floats:
     return log_p
 
 
-def temperature_fit(p: NDArray[np.floating], temperature: float, of_model: Floats) -> Floats:
+def temperature_fit(p: Probabilities, temperature: float, of_model: Floats) -> Floats:
     """sum T r log p_m at the temperature divided by each factor."""
     log_p = log_probabilities(p)
     return np.array([(of_model * log_tempered(log_p, temperature / f)).sum() for f in FACTORS])
@@ -178,6 +176,6 @@ class ClassPrior:
             return found
         return replace(found, sources=other.sources, temperatures=other.temperatures)
 
-    def in_order(self, order: NDArray[np.intp]) -> ClassPrior:
+    def in_order(self, order: Ints) -> ClassPrior:
         """The prior after class order[k] became class k."""
         return replace(self, classes=self.classes[order])

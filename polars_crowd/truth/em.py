@@ -23,18 +23,17 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from polars_crowd.errors import SHOWN, AnnotationError, AnnotationWarning, counted, shown
-from polars_crowd.rounds import Rounds
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
+from polars_crowd.truth.known import Known
 from polars_crowd.truth.model import LogSize, Model, Sums
-from polars_crowd.truth.options import Known, Options
+from polars_crowd.truth.options import Options
 from polars_crowd.truth.plans import FIRST_SUMS, ROUND_SUMS, count_beginning, count_expected
 from polars_crowd.truth.result import Fitted, Iterations, Parameters, TruthInference
 from polars_crowd.truth.sums import as_sums
 
-Floats = NDArray[np.float64]
 P = TypeVar("P")
 S = TypeVar("S")
 

@@ -43,13 +43,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from polars_crowd.codes import Codebook
-from polars_crowd.truth.block import UNKNOWN, Block, Ints
-from polars_crowd.truth.dirichlet import MODE, Dirichlet
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.runs.codes import Codebook
+from polars_crowd.truth.block import UNKNOWN, Block
+from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 
-Floats = NDArray[np.float64]
 Sums = Mapping[str, Floats]
 Key = tuple[str, ...]
 RESERVED = {"n_annotations", "n_labels", "n_examples", "n_known", "vote_shares"}

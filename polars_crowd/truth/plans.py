@@ -12,18 +12,16 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from polars_crowd.mixing import TIE, first_true
-from polars_crowd.partitions import Partition
-from polars_crowd.summaries import Summary
-from polars_crowd.truth.block import UNKNOWN, Block, Ints, blocks
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.numerics.mixture import TIE, first_true
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.summaries import Summary
+from polars_crowd.truth.block import UNKNOWN, Block, blocks
 from polars_crowd.truth.class_prior import ClassWeights
+from polars_crowd.truth.known import Known
 from polars_crowd.truth.model import Key, Model, Posterior, known_posterior
-from polars_crowd.truth.options import Known
 from polars_crowd.truth.sums import add, as_summary, on_grid
-
-Floats = NDArray[np.float64]
 
 ROUND_SUMS: Mapping[str, Key] = {
     "class_mass": (),

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from polars_crowd.checks import Duplicates
 from polars_crowd.errors import AnnotationError, counted, shown
-from polars_crowd.rounds import Rounds, TablePlan, Tables
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
+from polars_crowd.truth.known import Known
 from polars_crowd.truth.model import LogSize, Model, Sums
-from polars_crowd.truth.options import Known, Options, places
+from polars_crowd.truth.options import Options
+from polars_crowd.truth.past import places
 from polars_crowd.truth.plans import (
     CENSUS,
     count_census,
@@ -26,8 +27,6 @@ from polars_crowd.truth.plans import (
     posterior_table,
 )
 from polars_crowd.truth.sums import as_sums
-
-Floats = NDArray[np.float64]
 
 WIDTH = 160
 """Characters of a printed table."""

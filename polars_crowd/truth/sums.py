@@ -12,14 +12,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from polars_crowd.partitions import Partition
-from polars_crowd.summaries import Merged, Summary
-from polars_crowd.truth.block import Ints
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.summaries import Merged, Summary
 from polars_crowd.truth.model import Key, LogSize
-
-Floats = NDArray[np.float64]
 
 GRID = 2.0**36
 

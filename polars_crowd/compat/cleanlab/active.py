@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd import unlabelled
-from polars_crowd.activelab import (
+from polars_crowd.active.scores import (
     BEST_QUALITY,
     Trust,
     ballots,
@@ -20,15 +19,17 @@ from polars_crowd.activelab import (
     trust_in,
     with_ballots,
 )
-from polars_crowd.codes import Codebook
+from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.compat.cleanlab.quality import caution, fit_rounds, in_range
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
-from polars_crowd.partitions import InMemory, Partition
-from polars_crowd.pred_probs import Probabilities
-from polars_crowd.rounds import Rounds, rounds_of
+from polars_crowd.rounds import unlabelled
+from polars_crowd.rounds.opening import rounds_of
+from polars_crowd.rounds.partitions import InMemory, Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.runs.codes import Codebook
 
-Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
+Scores = tuple[Floats, Floats]
 
 
 def get_active_learning_scores(
@@ -160,7 +161,7 @@ def _scores(labels: Any, pred_probs: Any, pred_probs_unlabeled: Any, ensemble: b
     return score_annotated(part, trust), _score_beside(part, trust) if beside else np.array([])
 
 
-def _score_beside(part: Partition, trust: Trust) -> NDArray[np.float64]:
+def _score_beside(part: Partition, trust: Trust) -> Floats:
     return score_unlabelled(unlabelled.of_partition(part, ballots, trust.temperatures), trust)
 
 

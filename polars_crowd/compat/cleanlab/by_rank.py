@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from polars_crowd.calibration import calibrate, tempered
-from polars_crowd.crowdlab import vote_shares
-from polars_crowd.mixing import Mixture
-from polars_crowd.rounds import Rounds
-from polars_crowd.runs import Runs
+from polars_crowd.consensus.calibration import calibrate, tempered
+from polars_crowd.consensus.model import vote_shares
+from polars_crowd.numerics.mixture import Mixture
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.runs.classes import Runs
 
 
 def by_rank(run: Runs) -> Runs:

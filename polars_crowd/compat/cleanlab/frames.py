@@ -7,7 +7,7 @@ import polars as pl
 
 from polars_crowd.compat.cleanlab.pandas_extra import pd
 from polars_crowd.compat.cleanlab.wide import Wide
-from polars_crowd.crowdlab_result import Crowdlab
+from polars_crowd.consensus.result import Crowdlab
 
 ORDER_DECIMALS = 14
 """Annotators that differ by less stay in the order of the columns: rounding must not order them."""

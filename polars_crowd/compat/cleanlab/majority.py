@@ -8,19 +8,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from polars_crowd.arrays import Ints, Probabilities
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide, to_runs
-from polars_crowd.partitions import Partition
-from polars_crowd.pred_probs import Probabilities
-from polars_crowd.rounds import Rounds, rounds_of
-from polars_crowd.votes import break_ties, count_ties, majority_labels
+from polars_crowd.consensus.majority_vote import break_ties, count_ties, majority_labels
+from polars_crowd.rounds.opening import rounds_of
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
 
 
 def get_majority_vote_label(
     labels_multiannotator: Labels,
     pred_probs: NDArray[Any] | None = None,
     verbose: bool = True,
-) -> NDArray[np.int64]:
+) -> Ints:
     """The label that most annotators chose, for each example.
 
     Ties go to the class that the model finds most probable (where pred_probs are given); then to

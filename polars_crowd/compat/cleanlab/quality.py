@@ -10,13 +10,15 @@ from typing import Any, cast, get_args
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.calibration import calibrate
+from polars_crowd.arrays import Probabilities
 from polars_crowd.compat.cleanlab.by_rank import calibrate_by_rank, shares_by_rank
 from polars_crowd.compat.cleanlab.frames import annotation_frame, annotator_frame, example_frame
 from polars_crowd.compat.cleanlab.majority import caution_lost_classes
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
-from polars_crowd.crowdlab import (
+from polars_crowd.consensus.calibration import calibrate
+from polars_crowd.consensus.label_quality import LabelQualityMethod
+from polars_crowd.consensus.model import (
     Consensus,
     ConsensusMethod,
     Options,
@@ -25,13 +27,12 @@ from polars_crowd.crowdlab import (
     count_overlap,
     vote_shares,
 )
-from polars_crowd.crowdlab_result import Crowdlab
+from polars_crowd.consensus.result import Crowdlab
 from polars_crowd.errors import shown
-from polars_crowd.label_quality import LabelQualityMethod
-from polars_crowd.mixing import Mixture
-from polars_crowd.partitions import Partition
-from polars_crowd.pred_probs import Probabilities
-from polars_crowd.rounds import Rounds, rounds_of
+from polars_crowd.numerics.mixture import Mixture
+from polars_crowd.rounds.opening import rounds_of
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 OUT_OF_RANGE = 1e-6

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from polars_crowd.arrays import Probabilities
 from polars_crowd.compat.cleanlab.wide import Wide
 from polars_crowd.errors import shown
-from polars_crowd.pred_probs import Probabilities
 
 LISTED = 20
 """Up to this many rows or columns are named in an error."""

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.codes import Codebook
+from polars_crowd.arrays import Floats, Ints, Probabilities
 from polars_crowd.compat.cleanlab.pandas_extra import pd
-from polars_crowd.pred_probs import Probabilities
-from polars_crowd.runs import Runs, sort_runs
+from polars_crowd.runs.classes import Runs, sort_runs
+from polars_crowd.runs.codes import Codebook
 
 Labels: TypeAlias = "pd.DataFrame | NDArray[Any]"
-Positions: TypeAlias = NDArray[np.int64]
+Positions: TypeAlias = Ints
 
 NO_STRINGS = (
     "Labels cannot be strings, the wide format holds class numbers 0, 1, ..., K-1: convert them "
@@ -65,7 +65,7 @@ def read_wide(labels: Labels) -> Wide:
     )
 
 
-def _as_floats(frame: pd.DataFrame) -> NDArray[np.float64]:
+def _as_floats(frame: pd.DataFrame) -> Floats:
     try:
         return frame.replace(pd.NA, np.nan).astype(float).to_numpy()
     except ValueError as error:

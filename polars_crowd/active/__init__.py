@@ -1,0 +1,1 @@
+"""What to label next: ActiveLab, batches, and campaigns that try it out."""

@@ -1,0 +1,96 @@
+"""Annotators: what the consensus and the quality of their labels say about them.
+
+With y the consensus, over annotator a's annotations (on multi examples for Q_c):
+
+    Q_l = mean label quality,   Q_c = share that equals y,   annotator_quality = r Q_l + (1 - r) Q_c
+
+(Goh, Tkachenko and Mueller 2022, arXiv 2210.06812). The worst class is the class among a's labels of which
+the lowest share equals y. Everything is a ratio of sums by (annotator, label), which add up over
+partitions.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from polars_crowd.arrays import Floats
+from polars_crowd.numerics.mixture import DECIMALS
+from polars_crowd.rounds.summaries import Summary
+from polars_crowd.runs.classes import Runs
+
+
+def count_annotations(
+    run: Runs, consensus: pl.Series, consensus_quality: pl.Series, annotation_quality: pl.Expr
+) -> Summary:
+    """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
+    multi examples too, and the sums of the annotations' and the consensus labels' quality."""
+    agrees, multi = run.votes["label"] == run.of_votes(consensus), run.of_votes(run.on_multi)
+    # whether a vote agrees, and whether its example is multi, ride along in the key
+    case = run.votes["label"] * 4 + multi.cast(pl.UInt32) * 2 + agrees.cast(pl.UInt32)
+    n_cases = 4 * run.n_classes
+    fits = len(run.book.annotators) * n_cases < 1 << 32
+    annotator = pl.col("annotator").cast(pl.UInt32 if fits else pl.UInt64)
+    quality_there = run.of_votes(consensus_quality)
+    by_case = (
+        run.rows.lazy()
+        .select(
+            key=annotator * n_cases + pl.lit(case).gather("vote"),
+            label_quality=annotation_quality,
+            consensus_quality=pl.lit(quality_there).gather("vote"),
+        )
+        .group_by("key")
+        .agg(pl.col("label_quality", "consensus_quality").sum(), annotations=pl.len())
+    )
+    agrees_, multi_ = pl.col("key") % 2, pl.col("key") // 2 % 2
+    counts = by_case.select(
+        annotator=(pl.col("key") // n_cases).cast(pl.UInt32),
+        label=(pl.col("key") // 4 % run.n_classes).cast(pl.UInt32),
+        annotations="annotations",
+        agreeing=pl.col("annotations") * agrees_,
+        multi=pl.col("annotations") * multi_,
+        agreeing_multi=pl.col("annotations") * agrees_ * multi_,
+        label_quality="label_quality",
+        consensus_quality="consensus_quality",
+    )
+    return {("annotator", "label"): counts.group_by("annotator", "label").agg(pl.all().sum())}
+
+
+def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:
+    """The annotators by code, from their merged counts; `model_share` = r, None for agreement."""
+    totals = counts.group_by("annotator").agg(pl.exclude("label").sum())
+    agreement_multi = pl.col("agreeing_multi") / pl.when(pl.col("multi") > 0).then("multi")
+    mean_quality = pl.col("label_quality") / pl.col("annotations")
+    quality = agreement_multi
+    if model_share is not None:
+        quality = model_share * mean_quality + (1 - model_share) * agreement_multi
+    return totals.join(worst_classes(counts), on="annotator").select(
+        "annotator",
+        annotator_quality=quality,
+        agreement_with_consensus=pl.col("agreeing") / pl.col("annotations"),
+        worst_class="label",
+        num_examples_labeled="annotations",
+    )
+
+
+def worst_classes(counts: pl.DataFrame) -> pl.DataFrame:
+    """Each annotator's class with the lowest share of labels that equal the consensus; ties: the class
+    with most annotations, then the highest mean consensus quality, then the first."""
+    share = pl.col("agreeing") / pl.col("annotations")
+    mean_quality = (pl.col("consensus_quality") / pl.col("annotations")).round(DECIMALS)
+    ranked = counts.sort("annotator", share, -pl.col("annotations"), -mean_quality, "label")
+    return ranked.unique("annotator", keep="first", maintain_order=True).select(
+        "annotator", "label"
+    )
+
+
+def model_share(models: Floats, annotators: Floats, mean_annotations: float) -> float:
+    """r = w_m / ( w_m + sum_a w[a] mean(n) / M ): how much of an annotator's quality is the model's
+    judgement of their labels. Of several models w_m is the mean."""
+    model = models.mean()
+    return float(model / (model + annotators.sum() * mean_annotations / len(annotators)))
+
+
+def worst_first(table: pl.DataFrame) -> pl.DataFrame:
+    """The annotators by quality, then agreement, then code."""
+    quality = pl.col("annotator_quality", "agreement_with_consensus").round(DECIMALS)
+    return table.sort(quality, "annotator", nulls_last=True)

@@ -1,0 +1,282 @@
+"""CROWDLAB: consensus labels, and the quality of labels and annotators, from annotations and a model.
+
+Goh, Tkachenko and Mueller (2022), "CROWDLAB: Supervised learning to infer consensus labels and quality
+scores for data with multiple annotators", arXiv 2210.06812; in the form of cleanlab 2.9, whose numbers
+this equals to 1e-9.
+
+Letters: example e, annotator a, class k of K; c[e,k] votes for k on e, n[e] = sum_k c[e,k]; p_m[e,k] the
+probability of model m; N annotated examples, M annotators. "Multi" examples have n[e] > 1.
+
+**Weights, for a consensus y.** With s[e] = c[e,y] / n[e] and means over the multi examples,
+
+    CL   = mean s[e]                        the likelihood that an annotator chooses the consensus
+    NCL  = (1 - CL) / (K - 1)               ... that they choose another given class
+    E0   = share of examples whose y is not the most common y            (at least 1e-6)
+    g[a] = sum (c[e,l] - 1) / sum (n[e] - 1)  over a's labels l: agreement with the other annotators;
+           who shares no example with anybody gets the mean of the others
+    w[a] = 1 - (1 - g[a]) / E0                                           (at least 1e-6)
+    w_m  = (1 - share of y that differ from argmax p_m / E0) sqrt(mean n)  (its first factor at least 1e-6)
+
+**Posterior.** With W[e,k] = sum of w[a] over those who chose k on e, and W[e] = sum_k W[e,k],
+
+    q[e,k] = ( sum_m w_m p_m[e,k] + NCL W[e] + (CL - NCL) W[e,k] ) / ( sum_m w_m + W[e] )
+
+**Consensus.** `majority_vote`: y is the majority vote. `best_quality`: y = argmax_k q[e,k] under the
+weights for the majority vote (a tie goes to the majority vote); then the weights are taken anew for y.
+
+**Annotators.** Q_l[a] = mean label quality of a's annotations; Q_c[a] = share of a's annotations of multi
+examples that equal y;
+
+    annotator_quality = r Q_l + (1 - r) Q_c,    r = w_m / ( w_m + sum_a w[a] mean(n) / M )
+
+With `quality_method="agreement"`: q[e,k] = c[e,k] / n[e], the consensus quality is s, the annotator's Q_c.
+
+Each round below is a local plan over sorted runs and a summary by annotator or label that adds up over
+partitions; only the summaries and the weights leave a partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Floats
+from polars_crowd.consensus.label_quality import LabelQualityMethod
+from polars_crowd.consensus.majority_vote import TieBreaks, break_ties, count_ties, majority_labels
+from polars_crowd.consensus.steady import Pull, recount
+from polars_crowd.numerics.mixture import CLIP, Mixture
+from polars_crowd.rounds.cache import digest
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.runs.classes import Runs
+from polars_crowd.runs.codes import largest
+
+ConsensusMethod = Literal["best_quality", "majority_vote"]
+
+
+QualityMethod = Literal["crowdlab", "agreement"]
+
+
+Shares = Callable[[Runs], Mixture]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The parameters of one round: what the posterior of an example needs of all the others."""
+
+    consensus_likelihood: float
+    """CL."""
+    other_likelihood: float
+    """NCL."""
+    annotators: Floats
+    """w[a], shape (M,)."""
+    models: Floats
+    """w_m, one per model."""
+
+    @property
+    def shared(self) -> Floats:
+        """All but the annotators'."""
+        return np.array([self.consensus_likelihood, self.other_likelihood, *self.models])
+
+
+def count_overlap(part: Partition) -> Summary:
+    """Summary by annotator: sum (c[e,l] - 1), sum (n[e] - 1), and the number of annotations; with the
+    counts that say whether votes are tied."""
+    run = part.runs
+    others = run.of_votes(run.examples["num_annotations"]) - 1
+    agreeing = run.votes["votes"] - 1
+    overlap = (
+        run.rows.lazy()
+        .select(
+            "annotator",
+            agreeing=pl.lit(agreeing).gather("vote").cast(pl.Int64),
+            others=pl.lit(others).gather("vote").cast(pl.Int64),
+        )
+        .group_by("annotator")
+        .agg(pl.col("agreeing", "others").sum(), annotations=pl.len())
+    )
+    return {("annotator",): overlap, **count_ties(part)}
+
+
+def agreement_with_others(overlap: pl.DataFrame) -> Floats:
+    """g[a], from the merged overlap of all annotators."""
+    share = pl.col("agreeing") / pl.when(pl.col("others") > 0).then("others")
+    return overlap.select(share.fill_null(share.mean())).to_series().to_numpy()
+
+
+def count_consensus(part: Partition, choice: Choice) -> Summary:
+    """Summary by (y, multi): examples, annotations, sum of s, and the models' errors."""
+    run, consensus = part.runs, choice.labels(part)
+    errors = {f"error_{m}": top != consensus for m, top in enumerate(run.top_classes)}
+    examples = pl.DataFrame(
+        {
+            "label": consensus,
+            "multi": run.on_multi,
+            "annotations": run.examples["num_annotations"].cast(pl.Int64),
+            "agreement": choice.agreement(part),
+            **errors,
+        }
+    )
+    sums = pl.exclude("label", "multi").sum()
+    by_label = examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
+    return {("label", "multi"): by_label}
+
+
+def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Weights:
+    """The weights, from the merged counts of a consensus."""
+    multi = counts.filter("multi")
+    n_multi = int(multi["examples"].sum())
+    consensus_likelihood = float(multi["agreement"].sum()) / n_multi
+    most_common_error = max(1 - largest(multi["examples"]) / n_multi, CLIP)
+    model_errors = np.array([multi[f"error_{m}"].sum() for m in range(n_models)]) / n_multi
+    mean_annotations = int(counts["annotations"].sum()) / int(counts["examples"].sum())
+    return Weights(
+        consensus_likelihood=consensus_likelihood,
+        other_likelihood=(1 - consensus_likelihood) / (n_classes - 1),
+        annotators=_skill(1 - g, most_common_error),
+        models=_skill(model_errors, most_common_error) * np.sqrt(mean_annotations),
+    )
+
+
+def _skill(error: Floats, most_common_error: float) -> Floats:
+    """How much better than always saying the most common class."""
+    return np.maximum(1 - error / most_common_error, CLIP)
+
+
+def posterior(run: Runs, weights: Weights) -> Mixture:
+    """q of a partition's examples."""
+    return Mixture(
+        models=run.models,
+        model_weights=weights.models,
+        base=weights.other_likelihood,
+        gain=weights.consensus_likelihood - weights.other_likelihood,
+        example=run.votes["example"].to_numpy(),
+        label=run.votes["label"].to_numpy(),
+        weight=run.sum_over_votes(weights.annotators).to_numpy(),
+        n_classes=run.n_classes,
+    )
+
+
+def vote_shares(run: Runs) -> Mixture:
+    """q[e,k] = c[e,k] / n[e]: the posterior of the agreement method."""
+    return Mixture(
+        models=(),
+        model_weights=np.zeros(0),
+        base=0.0,
+        gain=1.0,
+        example=run.votes["example"].to_numpy(),
+        label=run.votes["label"].to_numpy(),
+        weight=run.votes["votes"].cast(pl.Float64).to_numpy(),
+        n_classes=run.n_classes,
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the consensus y is chosen: by majority vote, or as the best class of a posterior."""
+
+    ties: TieBreaks
+    best_under: Posterior | None = None
+
+    def labels(self, part: Partition) -> pl.Series:
+        """y of a partition's examples, as codes."""
+        majority = majority_labels(part, self.ties)
+        under = self.best_under
+        if under is None:
+            return majority
+        best = part.keep(f"best-{digest(self)}", lambda: best_labels(under.of(part), majority))
+        return best["label"]
+
+    def agreement(self, part: Partition) -> pl.Series:
+        """s of a partition's examples."""
+        return part.once("agreement", lambda: part.runs.agreement_with(self.labels(part)), self)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What makes the posterior of a partition: weights, or shares of votes."""
+
+    weights: Weights | None
+    shares: Shares
+
+    def of(self, part: Partition) -> Mixture:
+        """q of a partition's examples."""
+        return part.once("posterior", lambda: self._of(part), self)
+
+    def _of(self, part: Partition) -> Mixture:
+        if self.weights is None:
+            return self.shares(part.runs)
+        return posterior(part.runs, self.weights)
+
+
+def best_labels(q: Mixture, majority: pl.Series) -> pl.DataFrame:
+    """argmax_k q[e,k]; the majority vote where the best classes tie."""
+    label, tied = q.best()
+    return pl.DataFrame({"label": np.where(tied, majority.to_numpy(), label)})
+
+
+def recount_consensus(part: Partition, choice: Choice) -> Summary:
+    """`count_consensus`; after an append, of few examples only. See `steady`."""
+    under = choice.best_under
+    place = part.handle.place(f"steady-{digest(choice.ties)}")
+    if under is None or under.weights is None or place is None:
+        return count_consensus(part, choice)
+    weights = under.weights
+    gain = weights.consensus_likelihood - weights.other_likelihood
+    pull = Pull(weights.models, gain * weights.annotators)
+    return recount(part, place, pull, under.of, lambda few: count_consensus(few, choice))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `crowdlab` was asked for."""
+
+    consensus_methods: tuple[ConsensusMethod, ...]
+    quality_method: QualityMethod
+    label_quality_method: LabelQualityMethod
+    adjust_pred_probs: bool
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """One consensus method: how its labels are chosen, how often each, and what they led to."""
+
+    choice: Choice
+    counts: pl.DataFrame
+    posterior: Posterior
+
+    @property
+    def weights(self) -> Weights | None:
+        return self.posterior.weights
+
+
+def consensus_of(
+    rounds: Rounds, choice: Choice, g: Floats, like: Posterior, by_shares: bool
+) -> Consensus:
+    """One round: the weights for these consensus labels, and the posterior under them."""
+    plan = count_consensus if rounds.into is None else recount_consensus
+    counts = rounds.run(plan, choice, remember=True)[("label", "multi")]
+    if by_shares:
+        return Consensus(choice, counts, like)
+    weights = weigh(counts, g, rounds.n_classes, rounds.n_models)
+    return Consensus(choice, counts, replace(like, weights=weights))
+
+
+def consensus_by_method(
+    rounds: Rounds, counts: Merged, options: Options, shares: Shares = vote_shares
+) -> dict[ConsensusMethod, Consensus]:
+    """The rounds of every consensus method asked for, from the merged `count_overlap`."""
+    g, ties = agreement_with_others(counts[("annotator",)]), break_ties(rounds, counts)
+    like = Posterior(None, shares)
+    by_shares = options.quality_method == "agreement"
+    majority = consensus_of(rounds, Choice(ties), g, like, by_shares)
+    found: dict[ConsensusMethod, Consensus] = {"majority_vote": majority}
+    if "best_quality" in options.consensus_methods:
+        best = Choice(ties, majority.posterior)
+        found["best_quality"] = consensus_of(rounds, best, g, like, by_shares)
+    return {method: found[method] for method in options.consensus_methods}

@@ -1,0 +1,1 @@
+"""CROWDLAB for sets of classes: each class against the rest."""

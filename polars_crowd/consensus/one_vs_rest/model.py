@@ -1,0 +1,406 @@
+"""CROWDLAB for multi-label data: one-vs-rest, with the class as one more key of everything.
+
+Each example may have any number of classes. For class k an annotator who saw an example chose it or not
+(an implicit negative); the model says p[e,k], one independent probability per class. So each class is a
+problem of two classes, yes and no, to which CROWDLAB applies as it stands
+(`help(polars_crowd.crowdlab)`): with c[e,k] annotators of n[e] for yes, y[e,k] the consensus, and means
+over the examples with n[e] > 1,
+
+    s[e,k] = c[e,k] / n[e] if y[e,k] else 1 - c[e,k] / n[e]
+    CL[k]  = mean s[e,k],   NCL[k] = 1 - CL[k]
+    E0[k]  = share of the rarer of y[e,k] = yes, no                           (at least 1e-6)
+    g[a,k] = share of the other annotators of a's examples who say the same of k
+    w[a,k] = 1 - (1 - g[a,k]) / E0[k]                                         (at least 1e-6)
+    w_m[k] = (1 - share of y[e,k] that differ from p[e,k] > 1/2, / E0[k]) sqrt(mean n)
+    q[e,k] = ( sum_m w_m p_m + NCL W[e] + (CL - NCL) W1[e] ) / ( sum_m w_m + W[e] )
+
+with W[e] the summed weight w[a,k] of e's annotators and W1[e] of those who chose k. Scores of an example,
+an annotation or an annotator are means over the classes. The idea of averaging one-vs-rest scores is that
+of Goh and Mueller (2023, arXiv 2301.11856) and of multi-label label quality (Thyagarajan et al. 2022, arXiv
+2211.13895).
+
+Matrices here are (examples x classes), which the models' probabilities are already; over annotations they
+are made in blocks, never whole, and nothing runs once per class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.inputs.label_sets import membership
+from polars_crowd.numerics import mixture
+from polars_crowd.numerics.mixture import CLIP, EXACT, TIE
+from polars_crowd.rounds.cache import digest
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.runs.classes import Runs
+
+Cells = Callable[[slice], Floats]
+"""Numbers (annotations x classes) of a block of annotations."""
+
+# --- a partition -----------------------------------------------------------------------------------
+
+
+class Sets:
+    """A partition of a multi-label log: who chose what, as (examples x classes) and in blocks."""
+
+    def __init__(self, run: Runs) -> None:
+        self.run = run
+        self.member: Flags = membership(run.book.classes, run.book.names)
+        self.annotator = run.rows["annotator"].to_numpy()
+        vote = run.rows["vote"].to_numpy()
+        self.label = run.votes["label"].to_numpy()[vote]
+        self.example = run.votes["example"].to_numpy()[vote]
+        self.n = run.examples["num_annotations"].to_numpy().astype(np.float64)
+        self.first = np.concatenate([[0], np.cumsum(self.n)]).astype(np.int64)
+
+    @classmethod
+    def of(cls, part: Partition) -> Sets:
+        return part.once("label_sets", lambda: cls(part.runs), part.runs)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.run.book.names)
+
+    @cached_property
+    def multi(self) -> Flags:
+        """Whether each example has several annotations."""
+        return self.n > 1
+
+    @cached_property
+    def chosen(self) -> Floats:
+        """c[e,k], how many annotators of an example chose a class."""
+        return self.sum_by_example(self.chose)
+
+    def chose(self, rows: slice) -> Floats:
+        """Whether each annotation of a block chose a class, 1 or 0."""
+        flags: Flags = self.member[self.label[rows]]
+        return flags.astype(np.float64)
+
+    def blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Blocks of examples, and of their annotations."""
+        per_example = max(len(self.label) / max(len(self.n), 1), 1)
+        for examples in mixture.example_blocks(len(self.n), int(self.n_classes * per_example) + 1):
+            yield examples, slice(int(self.first[examples.start]), int(self.first[examples.stop]))
+
+    def sum_by_example(self, values: Cells) -> Floats:
+        """The sum of values (annotations x classes) over each example's annotations."""
+        sums = np.empty((len(self.n), self.n_classes))
+        for examples, rows in self.blocks():
+            starts = self.first[examples] - rows.start
+            sums[examples] = np.add.reduceat(values(rows), starts, axis=0)
+        return sums
+
+    def sum_by_annotator(self, *values: Cells) -> list[Floats]:
+        """Sums of values (annotations x classes) over each annotator's annotations, (M, K) each."""
+        M = len(self.run.book.annotators)
+        sums = [np.zeros((M, self.n_classes)) for _ in values]
+        for _, rows in self.blocks():
+            order = np.argsort(self.annotator[rows], kind="stable")
+            found, starts = np.unique(self.annotator[rows][order], return_index=True)
+            for total, value in zip(sums, values, strict=True):
+                total[found] += np.add.reduceat(value(rows)[order], starts, axis=0)
+        return sums
+
+    def agrees(self, consensus: Flags) -> Cells:
+        """Whether annotations say of a class what the consensus says, 1 or 0."""
+        return lambda rows: (self.member[self.label[rows]] == consensus[self.example[rows]]).astype(
+            np.float64
+        )
+
+    @cached_property
+    def present(self) -> Ints:
+        """The annotators of the partition."""
+        return np.unique(self.annotator)
+
+
+def by_class(**columns: Floats) -> pl.DataFrame:
+    """A summary by class, of arrays (K,)."""
+    size = len(next(iter(columns.values())))
+    return pl.DataFrame({"class": np.arange(size, dtype=np.uint32), **columns})
+
+
+def by_annotator_and_class(annotators: Ints, **columns: Floats) -> pl.DataFrame:
+    """A summary by annotator and class, of arrays (M, K), for these annotators."""
+    K = next(iter(columns.values())).shape[1]
+    keys = {
+        "annotator": np.repeat(annotators, K).astype(np.uint32),
+        "class": np.tile(np.arange(K, dtype=np.uint32), len(annotators)),
+    }
+    return pl.DataFrame({**keys, **{c: v[annotators].ravel() for c, v in columns.items()}})
+
+
+def table(frame: pl.DataFrame, column: str, shape: tuple[int, int], missing: float = 0.0) -> Floats:
+    """A column of a merged summary by annotator and class as an array (M, K)."""
+    values = np.full(shape, missing)
+    values[frame["annotator"].to_numpy(), frame["class"].to_numpy()] = frame[column].to_numpy()
+    return values
+
+
+# --- majority vote ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SetTies:
+    """What breaks the ties of a class's vote."""
+
+    rarer: Floats
+    """Of which of yes (1) and no (-1) there are fewer in the log, (K,)."""
+    agreement: Floats | None = None
+    """Each annotator's agreement with the votes that are no ties, (M, K), if ties are left."""
+
+
+def vote_by_probability(sets: Sets) -> Floats:
+    """1 for yes, -1 for no, 0 for a tie, after the models' mean probability: step 1."""
+    vote = np.sign(2 * sets.chosen - sets.n[:, None])
+    models = sets.run.models
+    yes, no = sum(models, np.zeros(())), sum((1 - p for p in models), np.zeros(()))
+    preferred = np.sign(yes / len(models) - no / len(models)) if models else 0.0
+    result: Floats = np.where(vote == 0, preferred, vote)
+    return result
+
+
+def count_overlap(part: Partition) -> Summary:
+    """Summary: by annotator and class agreement with the others, by class how often it was chosen and how
+    many votes are tied after step 1."""
+    sets = Sets.of(part)
+    c, n = sets.chosen, sets.n
+
+    def agreeing(rows: slice) -> Floats:
+        e = sets.example[rows]
+        same: Floats = np.where(sets.member[sets.label[rows]], c[e], n[e, None] - c[e])
+        return same - 1
+
+    def others(rows: slice) -> Floats:
+        return np.broadcast_to(
+            n[sets.example[rows], None] - 1, (rows.stop - rows.start, sets.n_classes)
+        )
+
+    agreed, there = sets.sum_by_annotator(agreeing, others)
+    size = {
+        "examples": [len(n)],
+        "multi": [int(sets.multi.sum())],
+        "annotations": [len(sets.label)],
+    }
+    tied = (vote_by_probability(sets) == 0).sum(axis=0)
+    return {
+        (): pl.DataFrame(size),
+        ("class",): by_class(chosen=c.sum(axis=0), tied=tied),
+        ("annotator", "class"): by_annotator_and_class(sets.present, agreeing=agreed, others=there),
+    }
+
+
+def agreement_with_others(counts: Merged, shape: tuple[int, int]) -> Floats:
+    """g[a,k]; who shares no example with anybody gets the mean of the others."""
+    overlap = counts[("annotator", "class")]
+    agreeing = table(overlap, "agreeing", shape, np.nan)
+    others = table(overlap, "others", shape)
+    g = np.divide(agreeing, others, where=others > 0, out=np.full(shape, np.nan))
+    known = ~np.isnan(g)
+    mean = np.where(known, g, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    filled: Floats = np.where(known, g, mean)
+    return filled
+
+
+def count_judged(part: Partition, ties: SetTies) -> Summary:
+    """Summary by annotator and class: agreement with the votes that are no ties; and by class how many are
+    tied after step 2."""
+    sets = Sets.of(part)
+    clear = 2 * sets.chosen != sets.n[:, None]
+    leading = 2 * sets.chosen > sets.n[:, None]
+
+    def agreeing(rows: slice) -> Floats:
+        return sets.agrees(leading)(rows) * judged(rows)
+
+    def judged(rows: slice) -> Floats:
+        flags: Flags = clear[sets.example[rows]]
+        return flags.astype(np.float64)
+
+    agreed, there = sets.sum_by_annotator(agreeing, judged)
+    tied = (vote_by_rarity(sets, ties) == 0).sum(axis=0)
+    return {
+        ("class",): by_class(tied=tied),
+        ("annotator", "class"): by_annotator_and_class(sets.present, agreeing=agreed, judged=there),
+    }
+
+
+def vote_by_rarity(sets: Sets, ties: SetTies) -> Floats:
+    """... after step 2."""
+    vote = vote_by_probability(sets)
+    return np.where(vote == 0, ties.rarer, vote)
+
+
+def break_ties(rounds: Rounds, counts: Merged) -> SetTies:
+    """What breaks the ties, from the merged `count_overlap`."""
+    classes, size = counts[("class",)], counts[()]
+    chosen = classes["chosen"].to_numpy()
+    ties = SetTies(np.sign(size["annotations"].item() - 2 * chosen).astype(np.float64))
+    if not (classes["tied"].to_numpy() * (ties.rarer == 0)).any():
+        return ties
+    judged = rounds.run(count_judged, ties)[("annotator", "class")]
+    shape = (len(rounds.book.annotators), len(rounds.book.names))
+    agreeing, there = (table(judged, c, shape) for c in ("agreeing", "judged"))
+    share = np.divide(agreeing, there, where=there > 0, out=np.full(shape, np.nan))
+    known = ~np.isnan(share)
+    others = np.where(known, share, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return SetTies(ties.rarer, np.where(known, share, others))
+
+
+def majority(part: Partition, ties: SetTies) -> Flags:
+    """The majority vote of each class on a partition's examples; who is still tied is a no."""
+
+    def decide() -> pl.DataFrame:
+        sets = Sets.of(part)
+        vote = vote_by_rarity(sets, ties)
+        if ties.agreement is not None and (vote == 0).any():
+            vote = np.where(vote == 0, prefer_by_agreement(sets, ties.agreement), vote)
+        return pl.DataFrame(vote > 0, schema=sets.run.book.names, orient="row")
+
+    kept = part.keep(f"majority-sets-{digest(ties)}", decide)
+    flags: Flags = kept.to_numpy()
+    return flags
+
+
+def prefer_by_agreement(sets: Sets, agreement: Floats) -> Floats:
+    """Step 3: 1 where those who chose a class agree with other votes more than those who did not."""
+    total = sets.sum_by_example(lambda rows: agreement[sets.annotator[rows]])
+    yes = sets.sum_by_example(lambda rows: agreement[sets.annotator[rows]] * sets.chose(rows))
+    c, rest = sets.chosen, sets.n[:, None] - sets.chosen
+    mean_yes, mean_no = yes / np.maximum(c, 1), (total - yes) / np.maximum(rest, 1)
+    difference = mean_yes - mean_no
+    return np.where(np.abs(difference) <= EXACT, 0.0, np.sign(difference))
+
+
+# --- weights and posterior -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """The parameters of one round, of every class."""
+
+    consensus_likelihood: Floats
+    """CL[k]."""
+    annotators: Floats
+    """w[a,k], (M, K)."""
+    models: Floats
+    """w_m[k], (P, K)."""
+
+
+@dataclass(frozen=True)
+class SetChoice:
+    """How the consensus y[e,k] is chosen: by majority vote, or as the better answer under weights."""
+
+    ties: SetTies
+    best_under: ClassWeights | None = None
+
+    def flags(self, part: Partition) -> Flags:
+        """y[e,k] of a partition's examples."""
+        voted = majority(part, self.ties)
+        weights = self.best_under
+        if weights is None:
+            return voted
+        names = part.runs.book.names
+
+        def decide() -> pl.DataFrame:
+            return pl.DataFrame(best(Sets.of(part), weights, voted), schema=names, orient="row")
+
+        best_: Flags = part.keep(f"best-sets-{digest(self)}", decide).to_numpy()
+        return best_
+
+
+def count_consensus(part: Partition, choice: SetChoice) -> Summary:
+    """Summary by class: sum of s, how often y is yes (on multi examples, and at all), the models' errors."""
+    sets, y = Sets.of(part), choice.flags(part)
+    multi = sets.multi
+    agreement = share_agreeing(sets, y)
+    errors = {f"error_{m}": top != y for m, top in enumerate(tops(sets.run))}
+    sums = {
+        "agreement": agreement[multi].sum(axis=0),
+        "yes": y[multi].sum(axis=0),
+        "yes_anywhere": y.sum(axis=0),
+        **{name: error[multi].sum(axis=0) for name, error in errors.items()},
+    }
+    return {("class",): by_class(**sums)}
+
+
+def share_agreeing(sets: Sets, y: Flags) -> Floats:
+    """s[e,k]."""
+    share = sets.chosen / sets.n[:, None]
+    rest = (sets.n[:, None] - sets.chosen) / sets.n[:, None]
+    return np.where(y, share, rest)
+
+
+def tops(run: Runs) -> list[Flags]:
+    """What each model says of each class; a tie is a no."""
+    return [p > 1 - p for p in run.models]
+
+
+def weigh(counts: pl.DataFrame, size: pl.DataFrame, g: Floats, n_models: int) -> ClassWeights:
+    """The weights, from the merged counts of a consensus."""
+    n_multi = size["multi"].item()
+    yes = counts["yes"].to_numpy()
+    most_common_error = np.maximum(1 - np.maximum(yes, n_multi - yes) / n_multi, CLIP)
+    errors = np.array([counts[f"error_{m}"].to_numpy() for m in range(n_models)]) / n_multi
+    mean_annotations = size["annotations"].item() / size["examples"].item()
+    return ClassWeights(
+        consensus_likelihood=counts["agreement"].to_numpy() / n_multi,
+        annotators=np.maximum(1 - (1 - g) / most_common_error, CLIP),
+        models=np.maximum(1 - errors / most_common_error, CLIP) * np.sqrt(mean_annotations),
+    )
+
+
+def total_weight(sets: Sets, weights: ClassWeights) -> Floats:
+    """W[e] of each class, (N, K)."""
+    return sets.sum_by_example(lambda rows: weights.annotators[sets.annotator[rows]])
+
+
+@dataclass(frozen=True)
+class SetPosterior:
+    """The numerators of q for yes and for no, and what they are divided by, (N, K)."""
+
+    yes: Floats
+    no: Floats
+    total: Floats
+
+    @property
+    def q(self) -> Floats:
+        """q[e,k], that an example has a class."""
+        return self.yes / self.total
+
+    def at(self, answer: Flags) -> Floats:
+        """The posterior of an answer per example and class."""
+        return np.where(answer, self.yes, self.no) / self.total
+
+
+def posterior(sets: Sets, weights: ClassWeights) -> SetPosterior:
+    """q of a partition's examples."""
+    W = total_weight(sets, weights)
+    W1 = sets.sum_by_example(
+        lambda rows: weights.annotators[sets.annotator[rows]] * sets.chose(rows)
+    )
+    base = 1 - weights.consensus_likelihood
+    gain = weights.consensus_likelihood - base
+    yes, no = base * W + gain * W1, base * W + gain * (W - W1)
+    for w, p in zip(weights.models, sets.run.models, strict=True):
+        yes += w * p
+        no += w * (1 - p)
+    return SetPosterior(yes, no, W + weights.models.sum(axis=0))
+
+
+def vote_shares(sets: Sets) -> SetPosterior:
+    """c / n: the posterior of the agreement method."""
+    n = np.broadcast_to(sets.n[:, None], sets.chosen.shape)
+    return SetPosterior(sets.chosen, n - sets.chosen, n)
+
+
+def best(sets: Sets, weights: ClassWeights, voted: Flags) -> Flags:
+    """The better answer per class; a tie goes to the majority vote."""
+    q = posterior(sets, weights)
+    return np.where(np.abs(q.yes - q.no) <= TIE * q.total, voted, q.yes > q.no)

@@ -1,0 +1,294 @@
+"""What CROWDLAB returns: three tables, each computed when it is asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.consensus.annotators import (
+    annotator_table,
+    count_annotations,
+    model_share,
+    worst_first,
+)
+from polars_crowd.consensus.label_quality import (
+    Scoring,
+    merged_thresholds,
+    score_consensus,
+    score_rows,
+    sum_annotator_thresholds,
+    sum_consensus_thresholds,
+)
+from polars_crowd.consensus.model import Consensus, ConsensusMethod, Options
+from polars_crowd.errors import AnnotationError, counted
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
+from polars_crowd.rounds.summaries import Summary
+from polars_crowd.rounds.tolerance import MadeWith
+
+Found = dict[ConsensusMethod, Consensus]
+
+EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
+WIDTH = 160
+"""Characters of a printed table."""
+
+
+class Crowdlab:
+    """What CROWDLAB found out about a log. See `crowdlab`.
+
+    Attributes
+    ----------
+    examples : LazyFrame
+        `example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`, and
+        for further consensus methods the first three with the method as suffix. One row per example,
+        sorted by example.
+    annotations : LazyFrame
+        `example, annotator, label, label_quality_score`, then the log's other columns (an earlier
+        score gives way). One row per annotation, sorted by the first three.
+    annotators : DataFrame
+        `annotator, annotator_quality, agreement_with_consensus, worst_class, num_examples_labeled,
+        annotator_weight`, the worst annotator first.
+    model_weight : float, list of float, or None
+        w_m; a list for an ensemble; None for `quality_method="agreement"`.
+    temperature : float, list of float, or None
+        The temperature of the calibrated pred_probs; a list for an ensemble; None if not calibrated.
+    """
+
+    def __init__(
+        self,
+        rounds: Rounds,
+        found: dict[ConsensusMethod, Consensus],
+        options: Options,
+        temperatures: tuple[float, ...] | None,
+        tolerance: float = 0.0,
+    ) -> None:
+        self._rounds = rounds
+        self._found = found
+        self._main = next(iter(found.values()))
+        self._options = options
+        self._temperatures = temperatures
+        self._tolerance = tolerance
+
+    def save(self) -> None:
+        """Write the tables into the directory of results."""
+        self._rounds.save("annotators", self.annotators)
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        return self._tables["examples"]
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        return self._tables["annotations"]
+
+    @cached_property
+    def _tables(self) -> Tables:
+        plans: dict[str, TablePlan] = {"examples": example_table, "annotations": annotation_table}
+        return self._rounds.tables(
+            plans,
+            self._found,
+            self._scoring,
+            summary=count_quality,
+            made_with=self._made_with,
+            tolerance=self._tolerance,
+        )
+
+    @property
+    def _made_with(self) -> MadeWith:
+        """The parameters of the tables."""
+        found = self._found.values()
+        posteriors = [c.choice.best_under for c in found if c.choice.best_under is not None]
+        weights = [w for p in (*(c.posterior for c in found), *posteriors) if (w := p.weights)]
+        shared = [w.shared for w in weights] + list(self._scoring.of_consensus)
+        own = self._scoring.of_annotators
+        return MadeWith(
+            kind=(self._options, self._temperatures, self._main.choice.ties),
+            shared=np.concatenate(shared) if shared else np.zeros(0),
+            by_annotator=(*(w.annotators for w in weights), *(own.T if own is not None else ())),
+        )
+
+    @cached_property
+    def _scoring(self) -> Scoring:
+        """With thresholds, where the posterior is adjusted: a round each for examples and annotators."""
+        method = self._options.label_quality_method
+        if not self._options.adjust_pred_probs:
+            return Scoring(method)
+        rounds, book = self._rounds, self._rounds.book
+        K, M = rounds.n_classes, len(book.annotators)
+        return Scoring(
+            method,
+            tuple(
+                merged_thresholds(rounds.run(sum_for_examples, consensus), (K,))
+                for consensus in self._found.values()
+            ),
+            merged_thresholds(rounds.run(sum_for_annotators, self._main), (M, K)),
+        )
+
+    @cached_property
+    def annotators(self) -> pl.DataFrame:
+        counts = self._tables.summary[("annotator", "label")]
+        return self._named(worst_first(annotator_table(counts, self._model_share)))
+
+    def _named(self, table: pl.DataFrame) -> pl.DataFrame:
+        """The annotators with their names and weights."""
+        book, weights = self._rounds.book, self._main.weights
+        weight = pl.lit(None, pl.Float64)
+        if weights is not None:
+            weight = pl.lit(pl.Series(weights.annotators)).gather("annotator")
+        return table.with_columns(
+            annotator_weight=weight,
+            annotator=pl.lit(book.annotators).gather("annotator"),
+            worst_class=pl.lit(book.classes).gather("worst_class"),
+        )
+
+    @property
+    def _model_share(self) -> float | None:
+        weights = self._main.weights
+        if weights is None:
+            return None
+        return model_share(weights.models, weights.annotators, self._size[1] / self._size[0])
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        """How many examples and annotations there are."""
+        counts = self._main.counts
+        return int(counts["examples"].sum()), int(counts["annotations"].sum())
+
+    @property
+    def model_weight(self) -> float | list[float] | None:
+        weights = self._main.weights
+        return self._of_models(None if weights is None else weights.models.tolist())
+
+    @property
+    def temperature(self) -> float | list[float] | None:
+        return self._of_models(None if self._temperatures is None else list(self._temperatures))
+
+    def _of_models(self, values: list[float] | None) -> float | list[float] | None:
+        return values if values is None or self._rounds.is_ensemble else values[0]
+
+    def posterior(self) -> pl.LazyFrame:
+        """q[e,k]: `example` and one column per class, the rows of which sum to 1.
+
+        Raises
+        ------
+        AnnotationError
+            A class is named `example`, like the column of the ids.
+        """
+        if "example" in self._rounds.book.names:
+            raise AnnotationError(
+                "a class is named 'example', like the column of the examples' ids. Rename the class."
+            )
+        return self._rounds.tables({"posterior": posterior_table}, self._main)["posterior"]
+
+    def __repr__(self) -> str:
+        n_examples, n_annotations = self._size
+        book = self._rounds.book
+        methods = ", ".join(self._found)
+        header = (
+            f"CROWDLAB ({methods}; quality by {self._options.quality_method}): "
+            f"{counted(n_examples, 'example')}, {counted(len(book.annotators), 'annotator')}, "
+            f"{counted(n_annotations, 'annotation')}, {counted(len(book.classes), 'class')}; "
+            f"model weight {_text(self.model_weight)}, temperature {_text(self.temperature)}"
+        )
+        heads = (
+            f"{name}\n{frame}"
+            for name, frame in (
+                ("examples", self.examples.head().collect()),
+                ("annotations", self.annotations.head().collect()),
+                ("annotators, worst first", self.annotators.head()),
+            )
+        )
+        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
+            return "\n\n".join((header, *heads))
+
+
+def _text(value: float | list[float] | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.4g}" if isinstance(value, float) else ", ".join(f"{v:.4g}" for v in value)
+
+
+# --- the local plans of the tables -----------------------------------------------------------------
+
+
+def example_table(part: Partition, found: Found, scoring: Scoring) -> pl.DataFrame:
+    """The examples of a partition."""
+    columns: list[pl.Series] = []
+    for i, (method, consensus) in enumerate(found.items()):
+        suffix = f"_{method}" if i else ""
+        label = consensus.choice.labels(part)
+        quality = consensus_quality(part, consensus, scoring, i)
+        agreement = consensus.choice.agreement(part)
+        values = (part.runs.book.classes.gather(label), quality, agreement)
+        names = (name + suffix for name in EXAMPLE_COLUMNS)
+        columns += [v.alias(name) for v, name in zip(values, names, strict=True)]
+    columns.insert(len(EXAMPLE_COLUMNS), part.runs.examples["num_annotations"])
+    return part.runs.examples.select("example").hstack(columns)
+
+
+def consensus_quality(
+    part: Partition, consensus: Consensus, scoring: Scoring, method: int
+) -> pl.Series:
+    """The quality of each consensus label; its share of votes under the agreement method."""
+    if consensus.weights is None:
+        return consensus.choice.agreement(part)
+
+    def score() -> pl.Series:
+        label = consensus.choice.labels(part)
+        return score_consensus(label, consensus.posterior.of(part), scoring, method)
+
+    return part.once(f"consensus_quality_{method}", score, consensus, scoring)
+
+
+def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.LazyFrame:
+    """The annotations of a partition, with the log's other columns but an earlier score of theirs."""
+    run = part.runs
+    named = run.rows.lazy().select(
+        example=pl.lit(run.of_votes(run.examples["example"])).gather("vote"),
+        annotator=pl.lit(run.book.annotators).gather("annotator"),
+        label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
+        label_quality_score=_row_quality(part, main(found), scoring),
+    )
+    others = run.extra.drop("label_quality_score", strict=False)
+    if not others.collect_schema():
+        return named
+    return pl.concat([named, others], how="horizontal")
+
+
+def _row_quality(part: Partition, consensus: Consensus, scoring: Scoring) -> pl.Expr:
+    def score() -> pl.Expr:
+        return score_rows(part.runs, consensus.posterior.of(part), scoring)
+
+    return part.once("row_quality", score, consensus, scoring)
+
+
+def count_quality(part: Partition, found: Found, scoring: Scoring) -> Summary:
+    """Summary of the annotators' labels: see `count_annotations`."""
+    consensus = main(found)
+    return count_annotations(
+        part.runs,
+        consensus.choice.labels(part),
+        consensus_quality(part, consensus, scoring, 0),
+        _row_quality(part, consensus, scoring),
+    )
+
+
+def posterior_table(part: Partition, consensus: Consensus) -> pl.DataFrame:
+    q = pl.DataFrame(consensus.posterior.of(part).dense(), schema=list(part.runs.book.names))
+    return q.select(part.runs.examples["example"], pl.all())
+
+
+def sum_for_examples(part: Partition, consensus: Consensus) -> Summary:
+    label = consensus.choice.labels(part)
+    return sum_consensus_thresholds(label, consensus.posterior.of(part))
+
+
+def sum_for_annotators(part: Partition, consensus: Consensus) -> Summary:
+    return sum_annotator_thresholds(part.runs, consensus.posterior.of(part))
+
+
+def main(found: Found) -> Consensus:
+    """The method that gives the main columns."""
+    return next(iter(found.values()))

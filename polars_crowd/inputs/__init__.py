@@ -1,0 +1,1 @@
+"""The door: any frame, file or dataset becomes a checked lazy log."""

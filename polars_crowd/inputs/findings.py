@@ -1,0 +1,220 @@
+"""What is wrong with a log, and what is legal but worth knowing, as a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import SHOWN
+from polars_crowd.inputs.checks import no_annotations, single_annotations
+from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, open_rows
+from polars_crowd.inputs.pred_probs import class_names
+
+FINDINGS: dict[str, pl.DataType] = {
+    "finding": pl.String(),
+    "severity": pl.String(),
+    "column": pl.String(),
+    "count": pl.Int64(),
+    "shown": pl.List(pl.String),
+    "advice": pl.String(),
+}
+
+
+def check_annotations(log: Any, *, classes: Sequence[Any] | None = None) -> pl.DataFrame:
+    """What is wrong with a log, and what is legal but worth knowing, one row per finding.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`; or
+        an `AnnotationStore`.
+    classes
+        The classes that a label may have, if they are known; an Enum label brings its own.
+
+    Returns
+    -------
+    DataFrame
+        `finding`; `severity`, `"error"` for what consensus methods refuse and `"note"` for the rest;
+        `column`; `count` of offending rows, examples, annotators or classes; `shown`, up to five of
+        them; `advice`. Errors come first; an impeccable log gives no rows.
+
+        Errors: no annotations, null examples, null annotators, duplicate annotations, labels outside
+        the classes, every example annotated once. Notes: rows without a label, examples with one
+        annotation, annotators who share no example with anyone, annotators who always give one label,
+        classes never chosen, only one class chosen.
+
+    Raises
+    ------
+    AnnotationError
+        A column is missing.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 1, 2, 2, 3],
+    ...     "annotator": ["a", "b", "a", "b", "c"],
+    ...     "label": ["x", "y", "y", "y", "x"],
+    ... })
+    >>> check_annotations(log).select("finding", "severity", "count", "shown")
+    shape: (3, 4)
+    ┌───────────────────────────────┬──────────┬───────┬───────────┐
+    │ finding                       ┆ severity ┆ count ┆ shown     │
+    │ ---                           ┆ ---      ┆ ---   ┆ ---       │
+    │ str                           ┆ str      ┆ i64   ┆ list[str] │
+    ╞═══════════════════════════════╪══════════╪═══════╪═══════════╡
+    │ examples with one annotation  ┆ note     ┆ 1     ┆ ["3"]     │
+    │ annotators without overlap    ┆ note     ┆ 1     ┆ ["c"]     │
+    │ annotators who give one label ┆ note     ┆ 1     ┆ ["b"]     │
+    └───────────────────────────────┴──────────┴───────┴───────────┘
+    """
+    given = open_rows(log).select(LOG_COLUMNS)
+    labelled = is_labelled(given.collect_schema()["label"])
+    unlabelled = _unlabelled(given.filter(~labelled))
+    rows = given.filter(labelled)
+    if not rows.head(1).collect().height:
+        return _findings([_no_rows(), unlabelled])
+    found = [*_id_findings(rows), *_label_findings(rows, classes), *_overlap_findings(rows)]
+    return _findings([*found, unlabelled])
+
+
+def _findings(found: list[dict[str, Any]]) -> pl.DataFrame:
+    rows = [f for f in found if f["count"]]
+    rows.sort(key=lambda f: f["severity"] != "error")
+    return pl.DataFrame(rows, schema=FINDINGS)
+
+
+def _finding(
+    finding: str, severity: str, column: str, count: int, values: list[Any], advice: str
+) -> dict[str, Any]:
+    return {
+        "finding": finding,
+        "severity": severity,
+        "column": column,
+        "count": count,
+        "shown": [str(v) for v in values[:SHOWN]],
+        "advice": advice,
+    }
+
+
+def _no_rows() -> dict[str, Any]:
+    return _finding("no annotations", "error", "label", 1, [], str(no_annotations()))
+
+
+def _unlabelled(rows: pl.LazyFrame) -> dict[str, Any]:
+    count = int(rows.select(pl.len()).collect().item())
+    first = [str(row) for row in rows.head(SHOWN).collect().rows()]
+    advice = "They are not annotations and are left out."
+    return _finding("rows without a label", "note", "label", count, first, advice)
+
+
+def _listed(
+    finding: str, severity: str, column: str, frame: pl.LazyFrame, advice: str
+) -> dict[str, Any]:
+    """A finding about the distinct values of a frame's first column."""
+    values = frame.select(pl.nth(0).unique().sort()).collect().to_series()
+    return _finding(finding, severity, column, len(values), values.head(SHOWN).to_list(), advice)
+
+
+def _id_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
+    found = []
+    for column in ("example", "annotator"):
+        null = rows.filter(pl.col(column).is_null()).collect()
+        seen = [str(tuple(row)) for row in null.head(SHOWN).rows()]
+        advice = f"Drop them: log.drop_nulls({column!r}), or fill in the {column}s."
+        found.append(_finding(f"null {column}s", "error", column, null.height, seen, advice))
+    pairs = rows.drop_nulls().group_by("example", "annotator").len().filter(pl.col("len") > 1)
+    twice = pairs.sort("example", "annotator").collect()
+    seen = [f"{e}, {a}: {n} rows" for e, a, n in twice.head(SHOWN).rows()]
+    advice = "Say which to use: duplicates='first', 'last' or 'all'."
+    found.append(
+        _finding("duplicate annotations", "error", "example, annotator", twice.height, seen, advice)
+    )
+    return found
+
+
+def _label_findings(rows: pl.LazyFrame, classes: Sequence[Any] | None) -> list[dict[str, Any]]:
+    dtype = rows.collect_schema()["label"]
+    chosen = rows.select(pl.col("label").unique().sort()).collect()["label"]
+    if classes is None and isinstance(dtype, pl.Enum):
+        classes = dtype.categories.to_list()
+    names = class_names(chosen)
+    known = class_names(classes) if classes is not None else names
+    outside = [name for name in names if name not in known]
+    never = [name for name in known if name not in names]
+    lone = len(chosen) == 1
+    return [
+        _finding(
+            "labels outside the classes",
+            "error",
+            "label",
+            len(outside),
+            outside,
+            "Add them to the classes, or filter their rows out.",
+        ),
+        _finding(
+            "classes never chosen",
+            "note",
+            "label",
+            len(never),
+            never,
+            "They can still be a consensus label if pred_probs favour them.",
+        ),
+        _finding(
+            "only one class is chosen",
+            "note",
+            "label",
+            int(lone),
+            chosen.to_list(),
+            "Nobody ever disagrees; there is nothing to resolve.",
+        ),
+    ]
+
+
+def _overlap_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
+    shared = rows.with_columns(alone=pl.len().over("example") == 1)
+    by_annotator = shared.group_by("annotator").agg(
+        pl.col("alone").all(), labels=pl.col("label").n_unique(), annotations=pl.len()
+    )
+    by_annotator = by_annotator.collect().lazy()
+    single = _listed(
+        "examples with one annotation",
+        "note",
+        "example",
+        shared.filter("alone"),
+        "Their labels are not checked by a second annotator.",
+    )
+    n_examples = int(rows.select(pl.col("example").n_unique()).collect().item())
+    if single["count"] == n_examples:
+        text = str(single_annotations(n_examples))
+        text = text[0].upper() + text[1:]
+        return [
+            _finding(
+                "every example has one annotation",
+                "error",
+                "example",
+                n_examples,
+                single["shown"],
+                text,
+            )
+        ]
+    one_label = (pl.col("labels") == 1) & (pl.col("annotations") > 1)
+    return [
+        single,
+        _listed(
+            "annotators without overlap",
+            "note",
+            "annotator",
+            by_annotator.filter("alone"),
+            "They share no example with anyone, so that their skill is a guess.",
+        ),
+        _listed(
+            "annotators who give one label",
+            "note",
+            "annotator",
+            by_annotator.filter(one_label),
+            "They gave the same label to all of their two or more examples; they may not be looking.",
+        ),
+    ]

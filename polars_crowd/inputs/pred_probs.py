@@ -1,0 +1,415 @@
+"""The door for a model's probabilities: from any source to a lazy frame, and to checked numbers.
+
+**pred_probs** are a model's class probabilities, one row per example. `scan_pred_probs` reads no more than
+a schema; `read_probabilities` reads the rows of given examples and checks that they are probabilities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.arrays import Probabilities
+from polars_crowd.errors import AnnotationError, counted, missing_column, shown
+from polars_crowd.inputs import probability_checks
+from polars_crowd.inputs.sources import is_text, open_frame
+
+Values = Sequence[Any] | pl.Series | NDArray[Any]
+Classes = Values | Mapping[str, Any]
+
+Unlabelled = tuple[pl.Series, tuple[Probabilities, ...]]
+"""The ids of examples without annotations, and each model's probabilities of them."""
+
+PROBABILITIES = "pred_probs"
+"""The name of a single column that holds all of an example's probabilities."""
+
+
+@dataclass(frozen=True)
+class PredProbs:
+    """pred_probs before they are read: a lazy frame and what its columns mean.
+
+    `frame` has `example` and either one column per class, in the order of `names`, or one Array
+    column `pred_probs` whose entries are in that order.
+    """
+
+    frame: pl.LazyFrame
+    names: tuple[str, ...]
+    is_array: bool = False
+    independent: bool = False
+    """Whether each class has a probability of its own, so that they need not sum to 1."""
+
+
+def scan_pred_probs(
+    source: Any,
+    *,
+    example: str | Values = "example",
+    classes: Classes | None = None,
+) -> pl.LazyFrame | list[pl.LazyFrame]:
+    """A model's predicted class probabilities as a lazy frame: `example` and one column per class.
+
+    Parameters
+    ----------
+    source
+        Anything `scan_annotations` takes, holding the probabilities in one of four forms:
+
+        * one column per class, named like the class (`"cat"`, `"3"`, `"true"`);
+        * one Array or List column with the probabilities of all classes in the order of `classes`;
+        * a long frame with the columns `label` and `probability` beside the example (an absent pair
+          counts as probability 0);
+        * a numpy matrix of shape (examples, classes), with the examples' ids as `example`.
+
+        A list of these is an ensemble, one entry per model.
+    example
+        The name of the example column; for a numpy matrix, the sequence of the examples' ids.
+    classes
+        The classes. For one column per class: which columns to use, in which order, or a mapping
+        from column to class (`{"p_cat": "cat"}`). For an Array column or a matrix: what the entries
+        mean; without it they mean the integers 0 .. K-1. For a long frame: the classes, if they are
+        not to be read from the data.
+
+    Returns
+    -------
+    LazyFrame, or a list of them for an ensemble
+        `example` and K columns of probabilities in [0, 1]. A row's probabilities must sum to 1; that
+        is checked where they are used.
+
+    Raises
+    ------
+    AnnotationError
+        A column is missing, or a column that is no probability is in the way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scan_pred_probs(np.array([[0.9, 0.1]]), example=["e1"], classes=["cat", "dog"]).collect()
+    shape: (1, 3)
+    ┌─────────┬─────┬─────┐
+    │ example ┆ cat ┆ dog │
+    │ ---     ┆ --- ┆ --- │
+    │ str     ┆ f64 ┆ f64 │
+    ╞═════════╪═════╪═════╡
+    │ e1      ┆ 0.9 ┆ 0.1 │
+    └─────────┴─────┴─────┘
+    """
+    if isinstance(source, (list, tuple)):
+        return [_wide(open_pred_probs(model, example=example, classes=classes)) for model in source]
+    return _wide(open_pred_probs(source, example=example, classes=classes))
+
+
+def _wide(probs: PredProbs) -> pl.LazyFrame:
+    if not probs.is_array:
+        return probs.frame
+    entries = [pl.col(PROBABILITIES).arr.get(k).alias(name) for k, name in enumerate(probs.names)]
+    return probs.frame.select("example", *entries)
+
+
+def open_pred_probs(
+    source: Any,
+    *,
+    example: str | Values = "example",
+    classes: Classes | None = None,
+) -> PredProbs:
+    """One model's probabilities from any source, still unread."""
+    if isinstance(source, PredProbs):
+        return source
+    if isinstance(source, np.ndarray):
+        return _from_matrix(source, example, classes)
+    if not isinstance(example, str):
+        raise TypeError(
+            "example must be a column's name; ids beside the probabilities go with a numpy matrix only."
+        )
+    frame = open_frame(source, "pred_probs")
+    schema = frame.collect_schema()
+    if example not in schema:
+        advice = "Say which column it is: pc.scan_pred_probs(probs, example=...)."
+        raise missing_column("pred_probs", example, list(schema), advice)
+    frame = frame.rename({example: "example"})
+    others = [c for c in schema if c != example]
+    nested = [c for c in others if isinstance(schema[c], (pl.Array, pl.List))]
+    if {"label", "probability"} <= set(others):
+        return _from_long(frame, classes)
+    if nested:
+        return _from_array(frame, nested, schema, classes)
+    return _from_columns(frame, others, schema, classes)
+
+
+def declared_classes(classes: Classes) -> list[str]:
+    """The names of declared classes; of a mapping from columns, those mapped to."""
+    return class_names(list(classes.values() if isinstance(classes, Mapping) else classes))
+
+
+def open_models(pred_probs: Any, classes: Classes | None) -> list[PredProbs]:
+    """The pred_probs of one model, or of each model of a list, still unread."""
+    given = pred_probs if isinstance(pred_probs, (list, tuple)) else [pred_probs]
+    if not given:
+        raise AnnotationError(
+            "pred_probs is an empty list; give the probabilities of at least one model."
+        )
+    return [open_pred_probs(model, classes=classes) for model in given]
+
+
+def _from_columns(
+    frame: pl.LazyFrame,
+    others: list[str],
+    schema: pl.Schema,
+    classes: Classes | None,
+) -> PredProbs:
+    names = declared_classes(classes) if classes is not None else others
+    columns = list(classes) if isinstance(classes, Mapping) else names
+    for column in columns:
+        if column not in others:
+            advice = "Name the columns by class, or map them: classes={'column': class}."
+            raise missing_column("pred_probs", column, others, advice)
+    no_numbers = [c for c in columns if not schema[c].is_numeric()]
+    if no_numbers:
+        raise AnnotationError(
+            f"pred_probs: the columns {shown(no_numbers)} hold no numbers. Drop them, or say which "
+            "columns are classes: pc.scan_pred_probs(probs, classes=[...])."
+        )
+    renamed = [pl.col(c).alias(n) for c, n in zip(columns, names, strict=True)]
+    return PredProbs(frame.select("example", *renamed), tuple(names))
+
+
+def _from_array(
+    frame: pl.LazyFrame,
+    nested: list[str],
+    schema: pl.Schema,
+    classes: Classes | None,
+) -> PredProbs:
+    if len(nested) > 1:
+        raise AnnotationError(
+            f"pred_probs has several Array or List columns ({shown(nested)}). Keep one."
+        )
+    dtype = schema[nested[0]]
+    names = declared_classes(classes) if classes is not None else None
+    if isinstance(dtype, pl.Array):
+        size = dtype.size
+    else:
+        size = len(names) if names else _longest_list(frame, nested[0])
+    names = names or [str(k) for k in range(size)]
+    if len(names) != size:
+        raise AnnotationError(
+            f"pred_probs: column {nested[0]!r} has {size} entries a row, but classes has {len(names)}."
+        )
+    arrays = frame.select("example", pl.col(nested[0]).alias(PROBABILITIES))
+    if isinstance(dtype, pl.List):
+        arrays = _arrays(arrays, nested[0], pl.Array(dtype.inner, size))
+    return PredProbs(arrays, tuple(names), True)
+
+
+def _longest_list(frame: pl.LazyFrame, column: str) -> int:
+    size = frame.select(pl.col(column).list.len().max()).collect().item()
+    return int(size or 0)
+
+
+def _arrays(frame: pl.LazyFrame, column: str, dtype: pl.Array) -> pl.LazyFrame:
+    """Lists as arrays; an error when they are collected if they are not all of one length."""
+
+    def convert(lists: pl.DataFrame) -> pl.DataFrame:
+        other = lists.filter(pl.col(PROBABILITIES).list.len() != dtype.size)
+        if other.height:
+            raise AnnotationError(
+                f"pred_probs: column {column!r} has not {dtype.size} entries, one per class, in "
+                f"{counted(other.height, 'row')}, for the examples "
+                f"{shown(other['example'].to_list())}. Give each row all classes."
+            )
+        return lists.with_columns(pl.col(PROBABILITIES).list.to_array(dtype.size))
+
+    schema = {"example": frame.collect_schema()["example"], PROBABILITIES: dtype}
+    return frame.map_batches(convert, schema=schema)
+
+
+def _from_long(frame: pl.LazyFrame, classes: Classes | None) -> PredProbs:
+    names = declared_classes(classes) if classes is not None else _labels_in(frame)
+    label = pl.col("label").cast(pl.String)
+    probability = pl.col("probability")
+    columns = [
+        pl.when(label.count().gt(label.n_unique()))
+        .then(None)
+        .otherwise(probability.filter(label == name).sum())
+        .alias(name)
+        for name in names
+    ]
+    return PredProbs(frame.group_by("example").agg(columns), tuple(names))
+
+
+def _labels_in(frame: pl.LazyFrame) -> list[str]:
+    labels = frame.select(pl.col("label").unique().sort().cast(pl.String)).collect()
+    return labels["label"].drop_nulls().to_list()
+
+
+def _from_matrix(
+    matrix: np.ndarray,
+    example: str | Values,
+    classes: Classes | None,
+) -> PredProbs:
+    if isinstance(example, str):
+        raise AnnotationError(
+            "a numpy matrix of pred_probs needs the ids of its rows: "
+            "pc.scan_pred_probs(matrix, example=ids, classes=[...])."
+        )
+    if matrix.ndim != 2 or len(matrix) != len(example):
+        raise AnnotationError(
+            f"pred_probs of shape {matrix.shape} do not fit {len(example)} example ids; "
+            "the matrix must be (examples, classes)."
+        )
+    names = declared_classes(classes if classes is not None else range(matrix.shape[1]))
+    if len(names) != matrix.shape[1]:
+        raise AnnotationError(
+            f"pred_probs has {matrix.shape[1]} columns, but classes has {len(names)}."
+        )
+    frame = pl.DataFrame(
+        {"example": pl.Series(example), PROBABILITIES: np.ascontiguousarray(matrix)}
+    )
+    return PredProbs(frame.lazy(), tuple(names), True)
+
+
+def class_names(classes: Values) -> list[str]:
+    """Classes as column names: the text of each class, as Polars writes it.
+
+    >>> class_names([3, True, "cat"])
+    ['3', 'true', 'cat']
+    """
+    return [str(c).lower() if isinstance(c, (bool, np.bool_)) else str(c) for c in classes]
+
+
+# --- reading and checking --------------------------------------------------------------------------
+
+
+def read_unlabelled(
+    models: Sequence[PredProbs], annotated: pl.Series, names: tuple[str, ...], check: bool = True
+) -> Unlabelled:
+    """The examples that are not among the annotated ones, sorted, and each model's probabilities."""
+    ids = pl.concat([_ids_like(probs, annotated.dtype) for probs in models]).unique()
+    known = annotated.alias("example").to_frame().lazy()
+    ids = ids.lazy().join(known, on="example", how="anti").sort("example").collect()
+    examples = ids["example"].drop_nulls()
+    kind = "unlabelled example"
+    return examples, tuple(read_probabilities(p, examples, names, check, kind) for p in models)
+
+
+def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
+    """The ids of a model's examples, in the type of the log's."""
+    held = with_ids_like(probs, dtype).select("example").collect()
+    if probs.frame.collect_schema()["example"] == dtype:
+        return held
+    given = probs.frame.select("example").collect()
+    if held.height < given.height:
+        lost = given.filter(pl.col("example").cast(dtype, strict=False).is_null())["example"]
+        raise AnnotationError(
+            f"column 'example' of pred_probs: {counted(len(lost), 'id')} of examples without annotations "
+            f"cannot be {dtype}, the type of the log's: {shown(lost.drop_nulls().to_list())}. "
+            f"Cast the log's column: log.with_columns(pl.col('example').cast(pl.{given['example'].dtype}))."
+        )
+    return held
+
+
+def read_probabilities(
+    probs: PredProbs,
+    examples: pl.Series,
+    names: tuple[str, ...],
+    check: bool = True,
+    kind: str = "annotated example",
+) -> Probabilities:
+    """The probabilities of these examples as an array of shape (N, K), in the order of `names`."""
+    if set(probs.names) != set(names):
+        raise AnnotationError(
+            f"the pred_probs of an ensemble must have the same classes: {shown(list(names), 20)} in one, "
+            f"{shown(list(probs.names), 20)} in another."
+        )
+    columns = [PROBABILITIES] if probs.is_array else list(names)
+    frame = with_ids_like(probs, examples.dtype).select("example", *columns).collect()
+    if frame["example"].null_count():
+        raise probability_checks.null_ids(frame)
+    frame = _aligned(frame, examples, kind)
+    if check:
+        probability_checks.check_nulls(frame, columns)
+    matrix = _matrix(frame, probs, names)
+    if check and len(matrix):
+        probability_checks.check_range(matrix, names, examples)
+        if not probs.independent:
+            probability_checks.check_sums(matrix, names, examples)
+    return matrix
+
+
+def lookup(
+    probs: PredProbs, dtype: pl.DataType, names: tuple[str, ...], prefix: str
+) -> pl.LazyFrame:
+    """`example` and a column per class, named by its number: for joins."""
+    entry = pl.col(PROBABILITIES).arr.get
+    columns = {
+        f"{prefix}{k}": entry(probs.names.index(name)) if probs.is_array else pl.col(name)
+        for k, name in enumerate(names)
+    }
+    return with_ids_like(probs, dtype).select("example", **columns)
+
+
+def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
+    """The candidates, if every one has a probability; else an error when they are collected."""
+
+    def check(candidates: pl.DataFrame) -> pl.DataFrame:
+        probability = candidates["probability"]
+        lacking = candidates.filter(probability.is_null() | probability.is_nan())[
+            "example"
+        ].unique()
+        if len(lacking):
+            raise probability_checks.missing_examples(
+                lacking.sort(), candidates["example"].n_unique(), "tied example"
+            )
+        return candidates
+
+    return judged.map_batches(check)
+
+
+def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
+    """The frame with its example ids in the type of the log's, if they are of the same kind.
+
+    Rows whose id that type cannot hold are left out: they are of no example of the log.
+    """
+    given = probs.frame.collect_schema()["example"]
+    if given == dtype:
+        return probs.frame
+    same_kind = (
+        (given.is_integer() and dtype.is_integer())
+        or (is_text(given) and is_text(dtype))
+        or (given.is_temporal() and dtype.is_temporal())
+    )
+    if not same_kind:
+        raise AnnotationError(
+            f"column 'example' is {dtype} in the log but {given} in pred_probs. "
+            "Cast one of them, so that the same example has the same id in both."
+        )
+    example = pl.col("example").cast(dtype, strict=False)
+    held = example.is_not_null() | pl.col("example").is_null()
+    return probs.frame.filter(held).with_columns(example)
+
+
+def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str) -> pl.DataFrame:
+    """The rows of pred_probs for the given examples, in their order."""
+    given = frame["example"]
+    if given.len() == examples.len() and bool((given == examples).all()):
+        return frame
+    if given.n_unique() < given.len():
+        raise probability_checks.repeated_examples(frame)
+    wanted = examples.alias("example").to_frame().lazy()
+    rows = given.to_frame().lazy().with_row_index("row")
+    at = wanted.join(rows, on="example", how="left", maintain_order="left").collect()["row"]
+    if at.null_count():
+        lacking = examples.filter(at.is_null())
+        raise probability_checks.missing_examples(lacking, examples.len(), kind)
+    return frame[at]
+
+
+def _matrix(frame: pl.DataFrame, probs: PredProbs, names: tuple[str, ...]) -> Probabilities:
+    if not probs.is_array:
+        matrix = frame.select(names).to_numpy()
+    else:
+        matrix = frame[PROBABILITIES].to_numpy()
+        if names != probs.names:
+            matrix = matrix[:, [probs.names.index(name) for name in names]]
+    return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)

@@ -1,0 +1,1 @@
+"""Arrays: mixing probabilities of (examples x classes), and special functions."""

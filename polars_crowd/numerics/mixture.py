@@ -1,0 +1,251 @@
+"""The only numpy in the core: mixing probabilities over (examples x classes).
+
+A `Mixture` is the posterior of every example as a weighted mean of what the models and the annotators
+say about it,
+
+    q[e,k] = ( sum_m w_m p_m[e,k] + base * W[e] + gain * W[e,k] ) / ( sum_m w_m + W[e] ),
+
+with W[e,k] the summed weight of the annotators who chose k on e (nonzero only where there are votes),
+W[e] = sum_k W[e,k], base = the likelihood of a label that is not the consensus, base + gain that of the
+consensus. It is evaluated where it is asked for: at the votes, at one class per example, or densely in
+blocks of examples, never in one matrix unless the caller wants it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from polars_crowd.arrays import Codes, Flags, Floats, Probabilities
+
+BLOCK_CELLS = 1 << 16
+"""How many (example, class) cells are mixed at once: they stay in the processor's cache."""
+TIE = 1e-12
+"""Posteriors closer than this are a tie: the order of a sum must not decide a label."""
+SMALLEST_LOG = 1e-30
+CLIP = 1e-6
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The posterior of N examples over K classes. See the module's formula.
+
+    `models` are (N, K) arrays, in any memory order. `example` and `label` are the positions and codes of
+    the votes, sorted by example, and `weight` is W[e,k] there. Every example has a vote.
+    """
+
+    models: tuple[Probabilities, ...]
+    model_weights: Floats
+    base: float
+    gain: float
+    example: Codes
+    label: Codes
+    weight: Floats
+    n_classes: int
+
+    @cached_property
+    def total(self) -> Floats:
+        """W[e], shape (N,)."""
+        return np.bincount(self.example, self.weight).astype(np.float64, copy=False)
+
+    @cached_property
+    def normaliser(self) -> Floats:
+        """sum_m w_m + W[e], shape (N,)."""
+        normaliser: Floats = self.total + self.model_weights.sum()
+        return normaliser
+
+    def at_votes(self) -> Floats:
+        """q at the classes that were chosen, one value per vote."""
+        return self._at(self.example, self.label, self.weight)
+
+    def at(self, label: Codes) -> Floats:
+        """q[e, label[e]], one value per example."""
+        chosen = np.flatnonzero(self.label == label[self.example])
+        weight = np.zeros(len(label))
+        weight[self.example[chosen]] = self.weight[chosen]
+        return self._at(np.arange(len(label), dtype=np.uint32), label, weight)
+
+    def _at(self, example: Codes, label: Codes, weight: Floats) -> Floats:
+        """q[example, label] where W[example, label] = weight."""
+        q = np.empty(len(label))
+        for block in example_blocks(len(label), 1):
+            e, k = example[block], label[block]
+            mixed = self.base * self.total[e] + self.gain * weight[block]
+            for w, p in zip(self.model_weights, self.models, strict=True):
+                mixed += w * p[e, k]
+            q[block] = mixed / self.normaliser[e]
+        return q
+
+    def blocks(self) -> Iterator[tuple[slice, Floats]]:
+        """q in blocks of examples: the slice, and an array of shape (K, block)."""
+        for block, q in self._numerators():
+            q += self.base * self.total[block]
+            q /= self.normaliser[block]
+            yield block, q
+
+    def _numerators(self) -> Iterator[tuple[slice, Floats]]:
+        """sum_m w_m p_m + gain * W[e,k]: the part of q that differs between an example's classes."""
+        for block in example_blocks(len(self.total), self.n_classes):
+            q = np.zeros((self.n_classes, block.stop - block.start))
+            for w, p in zip(self.model_weights, self.models, strict=True):
+                q += w * p[block].T
+            votes = votes_of(self.example, block)
+            q[self.label[votes], self.example[votes] - np.uint32(block.start)] += (
+                self.gain * self.weight[votes]
+            )
+            yield block, q
+
+    def best(self) -> tuple[Codes, Flags]:
+        """The first class of largest q per example, and whether another one ties with it."""
+        n = len(self.total)
+        label, tied = np.empty(n, dtype=np.uint32), np.empty(n, dtype=bool)
+        for block, q in self._numerators():
+            largest = q >= q.max(axis=0) - TIE * self.normaliser[block]
+            label[block] = first_true(largest)
+            tied[block] = np.count_nonzero(largest, axis=0) > 1
+        return label, tied
+
+    def dense(self) -> Floats:
+        """q as one array of shape (N, K)."""
+        q = np.empty((len(self.total), self.n_classes))
+        for block, values in self.blocks():
+            q[block] = values.T
+        return q
+
+    def row_sums(self) -> Floats:
+        """sum_k q[e,k]: 1, unless the models' probabilities did not sum to 1."""
+        sums = self.base * self.total * self.n_classes
+        sums += self.gain * np.bincount(self.example, self.weight, minlength=len(sums))
+        for w, p in zip(self.model_weights, self.models, strict=True):
+            sums += w * p.sum(axis=1, dtype=np.float64)
+        return sums / self.normaliser
+
+    def entropy(self) -> Floats:
+        """-sum_k q log q / log K per example, in [0, 1]."""
+        entropy = np.empty(len(self.total))
+        for block, q in self.blocks():
+            logs = np.log(q, where=q > 0, out=np.zeros_like(q))
+            entropy[block] = -(q * logs).sum(axis=0) / np.log(self.n_classes)
+        return entropy
+
+    def top_two(self, threshold: Floats | None = None) -> tuple[Codes, Floats, Floats]:
+        """The first class of largest q[e,k] - threshold[k], that largest value, and the second one."""
+        n = len(self.total)
+        label, largest, second = np.empty(n, dtype=np.uint32), np.empty(n), np.empty(n)
+        for block, q in self.blocks():
+            if threshold is not None:
+                q -= threshold[:, None]
+            largest[block] = q.max(axis=0)
+            label[block] = first_true(q == largest[block])
+            q[label[block], np.arange(q.shape[1])] = -np.inf
+            second[block] = q.max(axis=0)
+        return label, largest, second
+
+    def runner_up(
+        self, example: Codes, label: Codes, thresholds: Floats, annotator: Codes
+    ) -> Floats:
+        """max_{k != label} q[e,k] - thresholds[annotator,k], one value per annotation.
+
+        `example` ascends; `thresholds` is (M, K).
+        """
+        largest = np.empty(len(label))
+        for block in example_blocks(len(label), self.n_classes):
+            q = self._rows(example[block]).dense() - thresholds[annotator[block]]
+            q[np.arange(len(q)), label[block]] = -np.inf
+            largest[block] = q.max(axis=1)
+        return largest
+
+    def _rows(self, example: Codes) -> Mixture:
+        """The mixture of these examples, in this ascending order, each as often as it is there."""
+        start = np.searchsorted(self.example, example)
+        count = np.searchsorted(self.example, example, side="right") - start
+        at = np.repeat(start - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        return replace(
+            self,
+            models=tuple(p[example] for p in self.models),
+            example=np.repeat(np.arange(len(example), dtype=np.uint32), count),
+            label=self.label[at],
+            weight=self.weight[at],
+        )
+
+
+def example_blocks(n_examples: int, n_classes: int) -> Iterator[slice]:
+    """Slices that cover the examples, each of about BLOCK_CELLS cells."""
+    size = max(BLOCK_CELLS // n_classes, 1)
+    for start in range(0, n_examples, size):
+        yield slice(start, min(start + size, n_examples))
+
+
+def votes_of(example: Codes, block: slice) -> slice:
+    """Where the votes of a block of examples are; `example` ascends."""
+    bounds = np.array((block.start, block.stop), dtype=example.dtype)
+    start, stop = np.searchsorted(example, bounds)
+    return slice(int(start), int(stop))
+
+
+def first_true(flags: Flags) -> Codes:
+    """The first true row of each column."""
+    first = np.zeros(flags.shape[1], dtype=np.uint32)
+    for k in range(len(flags) - 1, -1, -1):
+        np.copyto(first, np.uint32(k), where=flags[k])
+    return first
+
+
+def top_class(probs: Probabilities) -> Codes:
+    """argmax_k p[e,k], the first maximum of each row."""
+    top = np.empty(len(probs), dtype=np.uint32)
+    for block in example_blocks(*probs.shape):
+        p = probs[block].T
+        top[block] = first_true(p == p.max(axis=0))
+    return top
+
+
+def at_votes(models: tuple[Probabilities, ...], example: Codes, label: Codes) -> Floats:
+    """The models' mean probability of each vote."""
+    total = np.zeros(len(label))
+    for p in models:
+        total += p[example, label]
+    return total / len(models)
+
+
+def temper(probs: Probabilities, temperature: float) -> Floats:
+    """p_t = softmax(log p / t), with zeros clipped."""
+    tempered = np.empty(probs.shape)
+    for block in example_blocks(*probs.shape):
+        p = np.maximum(probs[block].astype(np.float64), SMALLEST_LOG)
+        p /= p.sum(axis=1, keepdims=True)
+        tempered[block] = np.exp(log_softmax(p, temperature))
+    return tempered
+
+
+def cross_entropy(
+    probs: Probabilities, temperature: float, example: Codes, label: Codes, share: Floats
+) -> float:
+    """sum_e -sum_k (c[e,k] / n[e]) log p_t[e,k] / log K, over the votes, whose shares are c / n."""
+    loss = 0.0
+    for block in example_blocks(*probs.shape):
+        votes = votes_of(example, block)
+        e, k = example[votes] - np.uint32(block.start), label[votes]
+        log_p = log_softmax(probs[block], temperature)[e, k]
+        loss -= float((share[votes] * np.maximum(log_p, np.log(SMALLEST_LOG))).sum())
+    return loss / float(np.log(probs.shape[1]))
+
+
+def log_softmax(probs: Probabilities, temperature: float) -> Floats:
+    """log softmax(log p / t) of each row."""
+    with np.errstate(divide="ignore"):
+        log_p = np.log(probs.astype(np.float64)) / temperature
+    log_p -= log_p.max(axis=1, keepdims=True)
+    log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    return log_p
+
+
+DECIMALS = 12
+"""Means that agree to this many decimals are tied: the order of a sum must not decide a rank."""
+
+
+EXACT = 1e-12
+"""Means of agreement closer than this are tied: the order of a sum must not decide a vote."""

@@ -1,0 +1,528 @@
+"""The public functions: `agreement`, and one function for each coefficient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import polars as pl
+
+from polars_crowd.errors import shown
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.reliability.estimates import estimates
+from polars_crowd.reliability.evidence import gather
+from polars_crowd.reliability.report import report
+from polars_crowd.reliability.request import (
+    ALL,
+    DEFAULT,
+    ICC_FORMS,
+    Interval,
+    Level,
+    Options,
+    Request,
+    check_order,
+    open_groups,
+)
+
+
+def agreement(
+    log: Any,
+    *,
+    coefficients: str | Sequence[str] | None = None,
+    weights: Any = "identity",
+    level: Level = "nominal",
+    classes: Sequence[Any] | None = None,
+    by: Any = None,
+    confidence: float = 0.95,
+    interval: Interval = "analytic",
+    n_boot: int = 2000,
+    seed: int = 0,
+    duplicates: Duplicates = "error",
+    executor: Any = None,
+    progress: bool = False,
+) -> pl.DataFrame:
+    """How far annotators agree beyond chance, by any coefficient, with its interval.
+
+    With p_a the observed agreement of pairs of annotators on the same example and p_e that expected by
+    chance, a coefficient is (p_a - p_e) / (1 - p_e): 1 for perfect agreement, 0 for none beyond chance.
+    The coefficients differ in p_e; each has a function of its own name, which says what it is. Any
+    number of annotators, and any number of them on each example, may take part.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
+    coefficients
+        Names of coefficients, or `"all"`: `percent_agreement, cohen_kappa, scott_pi, fleiss_kappa,
+        conger_kappa, light_kappa, brennan_prediger, gwet_ac1, gwet_ac2, krippendorff_alpha, icc` (or one
+        of the six forms of `icc`). By default percent agreement, Fleiss, Conger, Brennan-Prediger, AC1
+        and alpha.
+    weights
+        How much two labels agree, for all coefficients but `gwet_ac1` and `krippendorff_alpha`:
+        `"identity"`, `"linear"`, `"quadratic"`, `"ordinal"`, `"radical"`, `"ratio"`, `"circular"`,
+        `"bipolar"`, or a symmetric (K, K) matrix in class order, 1 on its diagonal.
+    level
+        The level of measurement of alpha's distance: `"nominal"`, `"ordinal"`, `"interval"`, `"ratio"`.
+    classes
+        The classes in order, also those that nobody used: they count in Brennan-Prediger, AC1, AC2 and
+        in the weights. By default the Enum's if the label is one, else the labels there are, sorted.
+    by
+        Groups: names of other columns of the log, a frame with a column `example` or `annotator` and
+        the group columns, or a list of these. All groups are computed in the same pass.
+    confidence
+        Of the intervals, between 0 and 1.
+    interval
+        `"analytic"`: Student's t with a linearised standard error (Gwet 2014; Fleiss, Cohen and Everitt
+        1969 for Cohen's kappa); where many examples have one annotation only, it is on the wide side.
+        `"bootstrap"`: BCa over examples drawn anew (Efron 1987).
+    n_boot, seed
+        The number of bootstrap replicates, and where their random numbers start.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    executor, progress
+        For a store: an executor that works on its partitions, and whether to show progress.
+
+    Returns
+    -------
+    DataFrame
+        One row per group and coefficient: the group columns; `coefficient`; `value`; `standard_error`,
+        `ci_low`, `ci_high`, `p_value` (two-sided, of no agreement beyond chance); `n_examples`,
+        `n_annotators`, `n_annotations`, `n_pairable` (annotations of examples that have two or more);
+        `reason` why a value or its interval is null; `warning` where Fleiss' kappa and AC1 part by more
+        than 0.2 (one class prevails), or an interval could not be drawn.
+
+    Raises
+    ------
+    AnnotationError
+        The log cannot be used: no annotations, null ids, duplicates, labels outside of `classes`, or
+        one annotator only.
+    ValueError
+        An option has an unknown value, or weights or a level go by an order that the classes have not.
+
+    Agrees with
+    -----------
+    irrCAC 0.4.4 (values and standard errors, given the classes), krippendorff 0.9, statsmodels 0.15,
+    scikit-learn 1.9 and pingouin 0.7, to 1e-9.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 1, 1, 2, 2, 3, 3, 3, 4, 4],
+    ...     "annotator": ["a", "b", "c", "a", "b", "a", "b", "c", "b", "c"],
+    ...     "label": ["x", "x", "x", "y", "y", "x", "y", "x", "y", "y"],
+    ... })
+    >>> found = pc.agreement(log, coefficients=["fleiss_kappa", "krippendorff_alpha"])
+    >>> found.select("coefficient", "value", "ci_low", "ci_high", "n_examples")
+    shape: (2, 5)
+    ┌────────────────────┬──────────┬───────────┬─────────┬────────────┐
+    │ coefficient        ┆ value    ┆ ci_low    ┆ ci_high ┆ n_examples │
+    │ ---                ┆ ---      ┆ ---       ┆ ---     ┆ ---        │
+    │ str                ┆ f64      ┆ f64       ┆ f64     ┆ i64        │
+    ╞════════════════════╪══════════╪═══════════╪═════════╪════════════╡
+    │ fleiss_kappa       ┆ 0.657143 ┆ -0.386637 ┆ 1.0     ┆ 4          │
+    │ krippendorff_alpha ┆ 0.64     ┆ -0.561465 ┆ 1.0     ┆ 4          │
+    └────────────────────┴──────────┴───────────┴─────────┴────────────┘
+    """
+    request = Request(_chosen(coefficients), weights, level, confidence, interval, n_boot, seed)
+    check_order(log, classes, weights, level)
+    rounds, grouping = open_groups(
+        log, by, classes=classes, duplicates=duplicates, executor=executor, progress=progress
+    )
+    evidence = gather(rounds, grouping, request)
+    return report(evidence, estimates(evidence, request))
+
+
+def _chosen(coefficients: str | Sequence[str] | None) -> tuple[str, ...]:
+    if coefficients is None:
+        return DEFAULT
+    if coefficients == "all":
+        return ALL
+    return (coefficients,) if isinstance(coefficients, str) else tuple(coefficients)
+
+
+# --- one function for each coefficient -------------------------------------------------------------
+
+
+def percent_agreement(
+    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
+) -> pl.DataFrame:
+    """The share of pairs of annotations of the same example that agree, averaged over examples.
+
+    p_a = mean_i sum_k n_ik (sum_l w_kl n_il - 1) / (n_i (n_i - 1)) over examples with two annotations or
+    more. Not corrected for chance: where one class prevails it is high without any skill.
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> round(pc.percent_agreement(pc.datasets.tutorial().log)["value"][0], 4)
+    0.6163
+    """
+    return agreement(log, coefficients="percent_agreement", weights=weights, **options)
+
+
+def cohen_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Options]) -> pl.DataFrame:
+    """Cohen's kappa of two annotators, on the examples that both labelled.
+
+    kappa = (p_o - p_e) / (1 - p_e), where p_o = sum_kl w_kl p_kl and p_e = sum_kl w_kl a_k b_l of the two
+    annotators' own label shares (Cohen 1960, 1968). Its standard error is that of Fleiss, Cohen and
+    Everitt (1969). Of more than two annotators see `conger_kappa`, `light_kappa`, `pairwise_agreement`.
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`. A log (or group) must have exactly two annotators; the value is null
+        otherwise, and `reason` says so.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Agrees with
+    -----------
+    scikit-learn 1.9 (`cohen_kappa_score`) and statsmodels 0.15 (`cohens_kappa`, its standard error too),
+    to 1e-9.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 2, 3, 4] * 2, "annotator": ["a"] * 4 + ["b"] * 4, "label": list("xxyyxxyx")
+    ... })
+    >>> pc.cohen_kappa(log)["value"][0]
+    0.5
+    """
+    return agreement(log, coefficients="cohen_kappa", weights=weights, **options)
+
+
+def scott_pi(log: Any, *, weights: Any = "identity", **options: Unpack[Options]) -> pl.DataFrame:
+    """Scott's pi of two annotators, on the examples that both labelled.
+
+    pi = (p_o - p_e) / (1 - p_e), where p_e = sum_kl w_kl p_k p_l of the label shares of both together
+    (Scott 1955). Of more annotators see `fleiss_kappa`, which it is for two without gaps.
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`. A log (or group) must have exactly two annotators; the value is null
+        otherwise, and `reason` says so.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 2, 3, 4] * 2, "annotator": ["a"] * 4 + ["b"] * 4, "label": list("xxyyxxyx")
+    ... })
+    >>> round(pc.scott_pi(log)["value"][0], 4)
+    0.4667
+    """
+    return agreement(log, coefficients="scott_pi", weights=weights, **options)
+
+
+def fleiss_kappa(
+    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
+) -> pl.DataFrame:
+    """Fleiss' kappa: chance is two labels drawn from the shares of all labels.
+
+    kappa = (p_a - p_e) / (1 - p_e), p_e = sum_kl w_kl p_k p_l, p_k = mean_i n_ik / n_i (Fleiss 1971; for any
+    number of annotations per example Gwet 2014).
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Agrees with
+    -----------
+    statsmodels 0.15 (`fleiss_kappa`) and irrCAC 0.4.4, to 1e-9.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> round(pc.fleiss_kappa(pc.datasets.tutorial().log)["value"][0], 4)
+    0.418
+    """
+    return agreement(log, coefficients="fleiss_kappa", weights=weights, **options)
+
+
+def conger_kappa(
+    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
+) -> pl.DataFrame:
+    """Conger's kappa: chance is a label from each of two different annotators' own shares.
+
+    p_e = mean over pairs of annotators of P_j' W P_j', with P_j the label shares of annotator j (Conger
+    1980): Cohen's kappa for many annotators. Its standard error takes a second look at the log.
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`. Bootstrap intervals draw all annotations anew; where the log is too large for
+        that, the interval is the analytic one and `warning` says so.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Agrees with
+    -----------
+    irrCAC 0.4.4, to 1e-9.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> round(pc.conger_kappa(pc.datasets.tutorial().log)["value"][0], 4)
+    0.4197
+    """
+    return agreement(log, coefficients="conger_kappa", weights=weights, **options)
+
+
+def light_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Options]) -> pl.DataFrame:
+    """Light's kappa: the mean of Cohen's kappa over all pairs of annotators who share examples.
+
+    Pairs for which Cohen's kappa is undefined are left out (Light 1971). Meant for a few annotators
+    with many examples in common; crowds are better served by `conger_kappa`.
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`. The value is null, and `reason` says so, beyond 5 million annotations or 20
+        million pairs of annotations of the same example.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 2, 3] * 3,
+    ...     "annotator": ["a"] * 3 + ["b"] * 3 + ["c"] * 3,
+    ...     "label": list("xxyxxyxyy"),
+    ... })
+    >>> round(pc.light_kappa(log)["value"][0], 4)
+    0.6
+    """
+    return agreement(log, coefficients="light_kappa", weights=weights, **options)
+
+
+def brennan_prediger(
+    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
+) -> pl.DataFrame:
+    """Brennan and Prediger's coefficient: chance is every class equally likely.
+
+    p_e = sum w / K^2, which is 1 / K without weights (Brennan and Prediger 1981); also known as Bennett's S,
+    Randolph's free-marginal kappa, and PABAK for two classes. Declare `classes` if some went unused.
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Agrees with
+    -----------
+    irrCAC 0.4.4 and statsmodels 0.15 (`fleiss_kappa(method="randolph")`), to 1e-9.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> round(pc.brennan_prediger(pc.datasets.tutorial().log)["value"][0], 4)
+    0.4244
+    """
+    return agreement(log, coefficients="brennan_prediger", weights=weights, **options)
+
+
+def gwet_ac1(log: Any, **options: Unpack[Options]) -> pl.DataFrame:
+    """Gwet's AC1: chance is a random label, which happens on examples that are hard to label.
+
+    p_e = sum_k p_k (1 - p_k) / (K - 1), p_k = mean_i n_ik / n_i (Gwet 2008). It stays high where almost all
+    labels are of one class, where kappa falls. Declare `classes` if some went unused.
+
+    Parameters
+    ----------
+    log, **options
+        As for `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Agrees with
+    -----------
+    irrCAC 0.4.4, to 1e-9.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> round(pc.gwet_ac1(pc.datasets.tutorial().log)["value"][0], 4)
+    0.4276
+    """
+    return agreement(log, coefficients="gwet_ac1", **options)
+
+
+def gwet_ac2(log: Any, *, weights: Any = "quadratic", **options: Unpack[Options]) -> pl.DataFrame:
+    """Gwet's AC2: AC1 with weights, for labels some of which are closer than others.
+
+    p_e = sum w / (K (K - 1)) sum_k p_k (1 - p_k) (Gwet 2014).
+
+    Parameters
+    ----------
+    log, weights, **options
+        As for `agreement`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Agrees with
+    -----------
+    irrCAC 0.4.4, to 1e-9.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> round(pc.gwet_ac2(pc.datasets.tutorial().log, weights="linear")["value"][0], 4)
+    0.3279
+    """
+    return agreement(log, coefficients="gwet_ac2", weights=weights, **options)
+
+
+def krippendorff_alpha(
+    log: Any, *, level: Level = "nominal", **options: Unpack[Options]
+) -> pl.DataFrame:
+    """Krippendorff's alpha, at any level of measurement.
+
+    alpha = 1 - D_o / D_e: D_o is the mean distance of pairs of annotations of the same example (an example
+    with n_i >= 2 annotations counts n_i times), D_e that of all pairs of these annotations (Krippendorff
+    2011). The distances of labels k and l, with values c_k and c_l and n_k annotations of each, are
+
+        nominal    1[k != l]
+        ordinal    (n_k / 2 + n_(k+1) + ... + n_(l-1) + n_l / 2)^2
+        interval   (c_k - c_l)^2
+        ratio      ((c_k - c_l) / (c_k + c_l))^2
+
+    Parameters
+    ----------
+    log
+        As for `agreement`. The interval and ordinal levels take any number of different numbers.
+    level
+        `"nominal"`, `"ordinal"`, `"interval"` or `"ratio"`. Labels that are no numbers have the values
+        1, 2, ... in the order of `classes`.
+    **options
+        As for `agreement`. The standard error takes the ordinal distance as given.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; one row, or one per group of `by`.
+
+    Agrees with
+    -----------
+    krippendorff 0.9 at its four levels, irrCAC 0.4.4 (standard errors too), to 1e-9.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 1, 2, 2, 3, 3, 4],
+    ...     "annotator": ["a", "b", "a", "b", "a", "b", "a"],
+    ...     "label": [1.0, 1.5, 3.0, 3.0, 2.0, 2.5, 4.0],
+    ... })
+    >>> round(pc.krippendorff_alpha(log, level="interval")["value"][0], 4)
+    0.875
+    """
+    return agreement(log, coefficients="krippendorff_alpha", level=level, **options)
+
+
+def icc(
+    log: Any, *, form: str | Sequence[str] = "icc(1)", **options: Unpack[Options]
+) -> pl.DataFrame:
+    """Intraclass correlation of numeric labels: the share of their variance that is between examples.
+
+    The six forms of Shrout and Fleiss (1979), in the notation of McGraw and Wong (1996): one-way
+    `icc(1)`, two-way with annotators as a random sample `icc(A,1)` (absolute agreement), or up to their
+    means `icc(C,1)` (consistency); and `icc(k)`, `icc(A,k)`, `icc(C,k)` for the mean of an example's
+    annotations. The formulas stand in `polars_crowd.agreement.icc`.
+
+    Parameters
+    ----------
+    log
+        As for `agreement`, with numeric labels. Two-way forms need every annotator on every example;
+        the one-way forms do not.
+    form
+        One form or several.
+    **options
+        As for `agreement`. The analytic interval comes from F and has no standard error; a bootstrap of
+        two-way forms is not made (`warning` says so).
+
+    Returns
+    -------
+    DataFrame
+        The columns of `agreement`; a row for each form, and group of `by`.
+
+    Agrees with
+    -----------
+    pingouin 0.7 (`intraclass_corr`), to 1e-9.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 2, 3, 4] * 2,
+    ...     "annotator": ["a"] * 4 + ["b"] * 4,
+    ...     "label": [1, 3, 5, 8, 2, 4, 5, 9],
+    ... })
+    >>> pc.icc(log, form=["icc(1)", "icc(A,1)", "icc(C,1)"]).select("coefficient", "value")
+    shape: (3, 2)
+    ┌─────────────┬──────────┐
+    │ coefficient ┆ value    │
+    │ ---         ┆ ---      │
+    │ str         ┆ f64      │
+    ╞═════════════╪══════════╡
+    │ icc(1)      ┆ 0.957944 │
+    │ icc(A,1)    ┆ 0.958525 │
+    │ icc(C,1)    ┆ 0.985782 │
+    └─────────────┴──────────┘
+    """
+    forms = [form] if isinstance(form, str) else list(form)
+    unknown = [f for f in forms if f not in ICC_FORMS]
+    if unknown or not forms:
+        raise ValueError(f"form={form!r}; it must be among {shown(list(ICC_FORMS), 20)}.")
+    return agreement(log, coefficients=forms, **options)

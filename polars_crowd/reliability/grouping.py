@@ -1,0 +1,156 @@
+"""`by=`: the groups for which agreement is computed, all in the same pass.
+
+A group is a combination of values of columns of the log, or of frames keyed by example or by annotator.
+Where the annotations of an example lie in several groups (the language of their annotators, say) the
+example counts in each of them, with the annotations there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import AnnotationError, counted, missing_column, shown
+from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.runs.classes import Runs
+
+OWN_COLUMNS = (*LOG_COLUMNS, "group", "pattern", "examples", "annotations", "first", "second")
+"""Names that a column of `by` cannot have: those of the log's ids and of the tables of counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """What the annotations are grouped by: nothing, by default."""
+
+    columns: tuple[str, ...] = ()
+    """Columns of the log."""
+    examples: pl.DataFrame | None = None
+    """`example` and its group columns."""
+    annotators: pl.DataFrame | None = None
+    """`annotator` and its group columns."""
+    numbers: Floats | None = None
+    """The different labels, sorted, of a store whose labels are numbers without classes."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of all group columns."""
+        return (*self.columns, *_others(self.examples), *_others(self.annotators))
+
+
+def _others(frame: pl.DataFrame | None) -> list[str]:
+    return frame.columns[1:] if frame is not None else []
+
+
+def parse_grouping(by: Any, columns: Iterable[str]) -> Grouping:
+    """`by` as names of columns of the log (which has these `columns`), frames, or a list of both."""
+    if by is None:
+        return Grouping()
+    given = list(by) if isinstance(by, (list, tuple)) else [by]
+    names = tuple(g for g in given if isinstance(g, str))
+    frames = [g.lazy().collect() for g in given if isinstance(g, (pl.DataFrame, pl.LazyFrame))]
+    if len(names) + len(frames) < len(given):
+        raise TypeError("by= takes names of columns of the log, Polars frames, or a list of these.")
+    by_id = {kind: [f for f in frames if kind in f.columns] for kind in ("example", "annotator")}
+    _check_frames(frames, by_id)
+    keyed = {kind: _keyed(found, kind) for kind, found in by_id.items()}
+    grouping = Grouping(names, keyed["example"], keyed["annotator"])
+    _check_names(grouping, list(columns))
+    return grouping
+
+
+def _keyed(frames: Sequence[pl.DataFrame], kind: str) -> pl.DataFrame | None:
+    if not frames:
+        return None
+    frame = frames[0].select(kind, pl.exclude(kind))
+    twice = frame.filter(pl.col(kind).is_duplicated())
+    if twice.height:
+        raise AnnotationError(
+            f"by=: column {kind!r} of the frame repeats {counted(twice[kind].n_unique(), kind)}: "
+            f"{shown(twice[kind].unique().sort().to_list())}. Keep one row for each {kind}."
+        )
+    return frame
+
+
+def _check_frames(frames: Sequence[pl.DataFrame], by_id: dict[str, list[pl.DataFrame]]) -> None:
+    keyed = sum(len(found) for found in by_id.values())
+    if keyed != len(frames) or any(len(found) > 1 for found in by_id.values()):
+        raise ValueError(
+            "by=: a frame of groups has a column 'example' or a column 'annotator', and there is at "
+            f"most one of each; the columns given are {shown([f.columns for f in frames])}."
+        )
+
+
+def _check_names(grouping: Grouping, columns: list[str]) -> None:
+    for name in grouping.columns:
+        if name not in columns:
+            raise missing_column(
+                "the log",
+                name,
+                columns,
+                "by= takes one of these, or a frame keyed by example or annotator.",
+            )
+    keys = grouping.keys
+    wrong = [key for key in keys if key in OWN_COLUMNS or keys.count(key) > 1]
+    if wrong:
+        raise ValueError(
+            f"by=: {shown(sorted(set(wrong)))} cannot name a group column (it is taken, or given twice). "
+            "Rename it."
+        )
+
+
+# --- the groups of a partition ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The groups that occur in a partition."""
+
+    frame: pl.DataFrame
+    """`group` (code 0 .. G-1) and the group's columns."""
+    of_examples: Ints
+    """(N,) each example's group; unused where `of_rows` is given."""
+    of_rows: Ints | None = None
+    """(R,) each annotation's group, where those of an example differ."""
+
+
+def groups_of(runs: Runs, grouping: Grouping) -> Groups:
+    """The groups of a partition's examples or annotations."""
+    if not grouping.keys:
+        one = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32})
+        return Groups(one, np.zeros(runs.examples.height, np.int64))
+    of_examples = _look_up(runs.examples["example"], grouping.examples)
+    if not grouping.columns and grouping.annotators is None:
+        return Groups(*_coded(of_examples))
+    example = runs.votes["example"].gather(runs.rows["vote"])
+    of_annotators = _look_up(runs.book.annotators.alias("annotator"), grouping.annotators)
+    rows = [runs.extra.select(grouping.columns).collect()] if grouping.columns else []
+    rows += [of_examples.select(pl.all().gather(example))] if of_examples.width else []
+    annotator = runs.rows["annotator"]
+    rows += [of_annotators.select(pl.all().gather(annotator))] if of_annotators.width else []
+    frame, codes = _coded(pl.concat(rows, how="horizontal").select(grouping.keys))
+    at_example = example.to_numpy()
+    first = np.searchsorted(at_example, np.arange(runs.examples.height))
+    of_first = codes[first]
+    alike = bool((codes == of_first[at_example]).all())
+    return Groups(frame, of_first, None if alike else codes)
+
+
+def _look_up(ids: pl.Series, frame: pl.DataFrame | None) -> pl.DataFrame:
+    """The group columns of each id: null for one that the frame does not have."""
+    if frame is None:
+        return pl.DataFrame()
+    known = frame.with_columns(pl.col(ids.name).cast(ids.dtype))
+    return ids.to_frame().join(known, on=ids.name, how="left", maintain_order="left").drop(ids.name)
+
+
+def _coded(rows: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
+    """The distinct rows with their codes, and the code of each row."""
+    frame = rows.unique().with_row_index("group")
+    keys = rows.columns
+    codes = rows.join(frame, on=keys, how="left", nulls_equal=True, maintain_order="left")["group"]
+    return frame, codes.to_numpy()

@@ -1,0 +1,196 @@
+"""Analytic intervals: Student's t around the value, with the linearised standard error.
+
+se = sqrt(sum_i d_i^2 / (n (n - 1))),   d_i the deviations of the influence values
+ci = value -+ t_{n-1, (1 + confidence)/2} se, at most 1,    p = P(|t_{n-1}| >= |value| / se)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polars_crowd.arrays import Array, Floats
+from polars_crowd.numerics.special import normal, t_quantile, t_tails
+from polars_crowd.reliability.patterns import Units
+
+HIGHEST = 1.0
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """(G,) each; NaN where there is none."""
+
+    standard_error: Floats
+    ci_low: Floats
+    ci_high: Floats
+    p_value: Floats
+
+    def replaced(self, group: int, other: Uncertainty) -> Uncertainty:
+        """The same with those of one group (of `other`, which has one) in their place."""
+        columns = {c: getattr(self, c).copy() for c in self.__dataclass_fields__}
+        for name, values in columns.items():
+            values[group] = getattr(other, name)[0]
+        return Uncertainty(**columns)
+
+
+def analytic(
+    value: Floats, error: Floats, n: Floats, confidence: float, highest: float = HIGHEST
+) -> Uncertainty:
+    """The interval and the p-value of a t statistic."""
+    quantile = np.array([_quantile(confidence, float(df)) for df in n - 1])
+    tails = [_tails(v, se, float(df)) for v, se, df in zip(value, error, n - 1, strict=True)]
+    return Uncertainty(
+        standard_error=error,
+        ci_low=value - quantile * error,
+        ci_high=np.minimum(value + quantile * error, highest),
+        p_value=np.array(tails),
+    )
+
+
+def _quantile(confidence: float, df: float) -> float:
+    return t_quantile((1 + confidence) / 2, df) if df > 0 else np.nan
+
+
+def _tails(value: float, error: float, df: float) -> float:
+    if not (np.isfinite(value) and np.isfinite(error)) or df <= 0:
+        return np.nan
+    if error == 0:
+        return float(value == 0)
+    return t_tails(value / error, df)
+
+
+"""Bootstrap intervals: examples drawn anew, as draws of patterns.
+
+Drawing N examples with replacement is one multinomial draw of how often each pattern comes, so that B
+replicates cost B x patterns, and never another look at the log. Intervals are bias-corrected and
+accelerated (BCa; Efron 1987): with z0 = Phi^-1(share of replicates below the value), a the acceleration from
+the influence of the examples, and z the normal quantile of either end,
+
+    ends = the replicates' quantiles at Phi(z0 + (z0 + z) / (1 - a (z0 + z)))
+"""
+
+
+CELLS = 1 << 24
+"""Replicates times entries that are worked on at once."""
+MAX_DRAWS = 1 << 31
+"""Replicates times patterns up to which they are drawn at all."""
+
+ValueOf = Callable[[Units], Floats]
+"""A coefficient of units: its value in each group."""
+
+
+@dataclass(frozen=True)
+class Resampled(Units):
+    """Replicates of one group's units: what is a group elsewhere is a replicate here."""
+
+    draws: Floats
+    """(B, U) how often each unit was drawn."""
+
+    def of_group(self, values: Floats) -> Floats:
+        return values[:, None]
+
+    def over_units(self, values: NDArray[Any]) -> Floats:
+        """(U,) or (B, U) -> (B,)."""
+        sums: Floats = (
+            self.draws @ values if values.ndim == 1 else (self.draws * values).sum(axis=1)
+        )
+        return sums
+
+    def by_label(self, values: Floats) -> Floats:
+        """(U,) -> (B, K)."""
+        order = np.argsort(self.label, kind="stable")
+        label, start = np.unique(self.label[order], return_index=True)
+        weight = (values[self.unit] * self.votes)[order]
+        found = np.zeros((len(self.draws), self.n_classes))
+        found[:, label] = np.add.reduceat(self.draws[:, self.unit[order]] * weight, start, axis=1)
+        return found
+
+    def at_labels(self, values: Floats) -> Floats:
+        """(K,) -> (E,), or (B, K) -> (B, E)."""
+        return values[..., self.label]
+
+
+def too_many_draws(units: Units, n_boot: int) -> bool:
+    return len(units.n) * n_boot > MAX_DRAWS
+
+
+def draws_of(times: Array, width: int, n_boot: int, rng: np.random.Generator) -> Iterator[Floats]:
+    """(b, U) blocks of `n_boot` draws in all of patterns that come `times` (U,) in the log.
+
+    `width` is the number of values that are worked on for each draw: it sets the size of the blocks.
+    """
+    n_examples = int(times.sum())
+    step = max(CELLS // max(width, 1), 1)
+    for at in range(0, n_boot, step):
+        size = min(step, n_boot - at)
+        drawn = rng.multinomial(n_examples, times / n_examples, size=size)
+        yield drawn.astype(np.float64)
+
+
+def resample(units: Units, draws: Floats) -> Resampled:
+    return Resampled(
+        units.group,
+        units.times,
+        units.lengths,
+        units.label,
+        units.votes,
+        len(draws),
+        units.n_classes,
+        draws,
+    )
+
+
+def replicates(
+    units: Units, values: Mapping[str, ValueOf], n_boot: int, rng: np.random.Generator
+) -> dict[str, Floats]:
+    """(n_boot,) values of each coefficient on the same draws."""
+    found: dict[str, list[Floats]] = {name: [] for name in values}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for draws in draws_of(units.times, len(units.label), n_boot, rng):
+            sample = resample(units, draws)
+            for name, value_of in values.items():
+                found[name].append(value_of(sample))
+    return {name: np.concatenate(blocks) for name, blocks in found.items()}
+
+
+def bca(
+    value: float,
+    sample: Floats,
+    acceleration: float,
+    confidence: float,
+    highest: float = HIGHEST,
+) -> Uncertainty:
+    """The interval, standard error and p-value of one value from its replicates.
+
+    Replicates in which the coefficient is undefined are left out; there is no interval if most are.
+    """
+    defined = np.sort(sample[np.isfinite(sample)])
+    B = len(defined)
+    if not np.isfinite(value) or len(sample) > 2 * B or B < 2:
+        return Uncertainty(*(np.array([np.nan]) for _ in range(4)))
+    ends = [_end(value, defined, acceleration, (1 + side * confidence) / 2) for side in (-1, 1)]
+    beyond = min((defined <= 0).sum(), (defined >= 0).sum())
+    return Uncertainty(
+        standard_error=np.array([defined.std(ddof=1)]),
+        ci_low=np.array([ends[0]]),
+        ci_high=np.array([min(ends[1], highest)]),
+        p_value=np.array([min(2 * (beyond + 1) / (B + 1), 1.0)]),
+    )
+
+
+def _end(value: float, defined: Floats, acceleration: float, p: float) -> float:
+    B = len(defined)
+    below = (defined < value).sum() + (defined == value).sum() / 2
+    z0 = normal.inv_cdf(min(max(below / B, 0.5 / B), 1 - 0.5 / B))
+    z = z0 + normal.inv_cdf(p)
+    return float(np.quantile(defined, normal.cdf(z0 + z / (1 - acceleration * z))))
+
+
+def stacked(parts: Sequence[Uncertainty]) -> Uncertainty:
+    """One after another."""
+    columns = ("standard_error", "ci_low", "ci_high", "p_value")
+    return Uncertainty(*(np.concatenate([getattr(part, c) for part in parts]) for c in columns))

@@ -1,0 +1,443 @@
+"""Coefficients that ask who voted: Cohen's, Scott's, Conger's and Light's kappa.
+
+Conger (1980), with P_j the label shares of annotator j, m_j their annotations, M annotators, S = sum_j P_j:
+
+    p_e = (S' W S - sum_j P_j' W P_j) / (M (M - 1)),        V_j = W (S - P_j)
+    e_i = p_e + sum over annotations (j, k) of i of u_jk
+    u_jk = (N / m_j) (V_jk - P_j' V_j) / (M (M - 1))
+
+and p_a, kappa and the influence as in `coefficients.py` (Gwet 2014). The e_i need a second look at the log.
+
+Cohen (1960) and Scott (1955) compare two annotators on the n examples both labelled; p_kl is the share that
+got k from the first and l from the second, a_k and b_l are its margins:
+
+    p_o = sum w_kl p_kl        kappa = (p_o - p_e) / (1 - p_e)
+    Cohen   p_e = a' W b       f_kl = (W b)_k + (W a)_l
+    Scott   p_e = p' W p       f_kl = (W p)_k + (W p)_l,     p = (a + b) / 2
+    d_kl = w_kl - (1 - kappa) f_kl
+    var kappa = (sum p_kl d_kl^2 - (sum p_kl d_kl)^2) / (n (1 - p_e)^2)
+
+(Fleiss, Cohen and Everitt 1969). Light's kappa (1971) is the mean of Cohen's over all pairs of annotators who
+share examples, where it is defined; the influence of an example on it is the mean of those on the pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Array, Flags, Floats, Ints
+from polars_crowd.reliability.chance import (
+    Estimate,
+    Sums,
+    acceleration,
+    corrected,
+    estimate,
+    expected_factor,
+    kappa_value,
+    observed_part,
+    ratio,
+    room,
+    single_part,
+    sums,
+)
+from polars_crowd.reliability.grouping import Grouping
+from polars_crowd.reliability.intervals import draws_of
+from polars_crowd.reliability.patterns import (
+    LocalUnits,
+    Units,
+    decode,
+    encode,
+    group_codes,
+    local_units,
+    run_lengths,
+    summed,
+    sums_at,
+)
+from polars_crowd.reliability.weights import Weights
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.summaries import Summary
+
+MAX_WORK = 1 << 28
+"""Replicates times annotations up to which annotators are drawn at all: seconds."""
+DENSE = 1 << 24
+"""Up to this many cells a table by annotator and label is written out."""
+
+
+# --- Conger ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The labels of each annotator of each group."""
+
+    units: Units
+    """A unit is an annotator of a group: n = m_j."""
+    frame: pl.DataFrame
+    """The entries: group columns, `annotator`, `label`, `annotations`."""
+
+    @classmethod
+    def of(cls, counts: pl.DataFrame, grouping: Grouping, n_classes: int) -> Profiles:
+        """From the merged annotations by group, annotator and label, sorted by these."""
+        group, n_groups = group_codes(counts, grouping)
+        annotator = counts["annotator"].to_numpy()
+        lengths = run_lengths(group * (int(annotator.max()) + 1) + annotator)
+        first = np.cumsum(lengths) - lengths
+        units = Units(
+            group[first],
+            np.ones(len(lengths), np.int64),
+            lengths,
+            counts["label"].to_numpy().astype(np.int64),
+            counts["annotations"].to_numpy(),
+            n_groups,
+            n_classes,
+        )
+        return cls(units, counts)
+
+    @property
+    def n_annotators(self) -> Floats:
+        """(G,) annotators."""
+        return self.units.over_units(np.ones(len(self.units.n)))
+
+    def of_groups(self, first: int, last: int) -> Profiles:
+        return Profiles(
+            self.units.of_groups(first, last), self.frame[self.units.entries(first, last)]
+        )
+
+
+@dataclass(frozen=True)
+class CongerChance:
+    """p_e of each group, and u_jk of each entry of the profiles less its factor N."""
+
+    p_e: Floats
+    spread: Floats
+
+
+def conger_chance(profiles: Units, weights: Weights) -> CongerChance:
+    """p_e, and u_jk / N."""
+    M = profiles.over_units(np.ones(len(profiles.n)))
+    pairs = M * (M - 1)
+    S = profiles.by_label(1 / profiles.n)
+    WS = weights.times(S)
+    own = weights.pairs(profiles) / profiles.n**2
+    p_e = ratio((S * WS).sum(axis=-1) - profiles.over_units(own), pairs)
+    m = profiles.n[profiles.unit]
+    V = profiles.at_labels(WS) - weights.at_entries(profiles) / m
+    expected = profiles.over_entries(profiles.votes * V) / profiles.n
+    by_pairs = profiles.of_group(ratio(np.ones(len(M)), pairs))
+    return CongerChance(p_e, (by_pairs[profiles.unit] * (V - expected[profiles.unit])) / m)
+
+
+def count_spread(part: Partition, grouping: Grouping, spread: pl.DataFrame) -> Summary:
+    """The sums of e_i - p_e, of its square and its cube over the examples of each pattern."""
+    local = local_units(part, grouping)
+    units = local.units
+    e = sums_at(local.row_unit, _of_rows(local, grouping, spread), len(units.lengths))
+    pattern = encode(units.label, units.votes, units.lengths)
+    columns = {"group": units.group, "pattern": pattern, "e1": e, "e2": e**2, "e3": e**3}
+    keys = (*grouping.keys, "pattern")
+    return {keys: summed(pl.DataFrame(columns), ["pattern"], local, grouping)}
+
+
+def _of_rows(local: LocalUnits, grouping: Grouping, spread: pl.DataFrame) -> Floats:
+    """u_jk of each annotation, from a frame of group columns, `annotator`, `label`, `u`."""
+    if grouping.keys:
+        spread = spread.join(local.groups, on=grouping.keys, nulls_equal=True)
+    else:
+        spread = spread.with_columns(group=pl.lit(0))
+    columns = (spread[c].to_numpy().astype(np.int64) for c in ("group", "annotator", "label"))
+    known = local.cells_of(*columns)
+    if local.n_cells <= DENSE:
+        table = np.zeros(local.n_cells)
+        table[known] = spread["u"].to_numpy()
+        return np.asarray(table[local.cell])
+    order = np.argsort(known)
+    place = order[np.searchsorted(known, local.cell, sorter=order)]
+    return np.asarray(spread["u"].to_numpy()[place])
+
+
+def conger(
+    units: Units, found: Sums, weights: Weights, chance: CongerChance, spread: Floats
+) -> Estimate:
+    """Conger's kappa; `spread` (3, U): the sums of the powers of e_i - p_e over each pattern."""
+    value = kappa_value(found, chance.p_e)
+    A = observed_part(units, found, weights, value, chance.p_e)
+    B = units.of_group(expected_factor(value, chance.p_e))
+    squares, _ = _moments(units, A, B, spread)
+    exact = _moments(units, A + single_part(units, found, value), B, spread)
+    return Estimate(value, found.N, squares, acceleration(*exact))
+
+
+def _moments(units: Units, A: Floats, B: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """(G,) sums of (A - B (e_i - p_e))^2 and ^3 over the examples."""
+    e1, e2, e3 = spread
+    squares = units.times * A**2 - 2 * A * B * e1 + B**2 * e2
+    cubes = units.times * A**3 - 3 * A**2 * B * e1 + 3 * A * B**2 * e2 - B**3 * e3
+    once = replace(units, times=np.ones_like(units.times))
+    return once.over_units(squares), once.over_units(cubes)
+
+
+# --- who labelled an example with what -------------------------------------------------------------
+
+
+def count_signed_patterns(
+    part: Partition, grouping: Grouping, wanted: pl.DataFrame | None
+) -> Summary:
+    """The examples of each set of (annotator, label), in the wanted groups."""
+    local = local_units(part, grouping)
+    pattern = encode_signed(local)
+    frame = pl.DataFrame(
+        {"group": local.units.group, "pattern": pattern, "examples": local.units.times}
+    )
+    if wanted is not None and grouping.keys:
+        kept = local.groups.join(wanted, on=grouping.keys, how="semi", nulls_equal=True)
+        frame = frame.filter(pl.col("group").is_in(kept["group"].implode()))
+    return {(*grouping.keys, "pattern"): summed(frame, ["pattern"], local, grouping)}
+
+
+def encode_signed(local: LocalUnits) -> pl.Series:
+    """The pattern of each unit: its annotators, in order, and their labels."""
+    order = np.lexsort((local.row_annotator, local.row_unit))
+    columns = (local.row_unit, local.row_annotator, local.row_label)
+    unit, annotator, label = (rows[order] for rows in columns)
+    return encode(annotator, label, run_lengths(unit))
+
+
+@dataclass(frozen=True)
+class Signed:
+    """The merged patterns of (annotator, label)."""
+
+    units: Units
+    """A unit is a set of (annotator, label); its entries are sorted by annotator."""
+    annotator: Ints
+    """(E,) of each entry."""
+
+    @classmethod
+    def of(
+        cls, patterns: pl.DataFrame, grouping: Grouping, groups: pl.DataFrame, like: Units
+    ) -> Signed:
+        """The groups that have patterns may be some only of the `groups` of the units `like`."""
+        annotator, label, lengths = decode(patterns["pattern"])
+        group = _codes_in(patterns, grouping, groups)
+        times, votes = patterns["examples"].to_numpy(), np.ones(len(label), np.int64)
+        units = Units(group, times, lengths, label, votes, like.n_groups, like.n_classes)
+        return cls(units, annotator)
+
+    def of_groups(self, first: int, last: int) -> Signed:
+        entries = self.units.entries(first, last)
+        return Signed(self.units.of_groups(first, last), self.annotator[entries])
+
+    def drawn(self, times: Array) -> Signed:
+        """The same with other multiplicities."""
+        return replace(self, units=replace(self.units, times=times))
+
+    def too_many_draws(self, n_boot: int) -> bool:
+        return len(self.units.label) * n_boot > MAX_WORK
+
+    @cached_property
+    def votes(self) -> Units:
+        """The count vectors of the same units."""
+        units = self.units
+        cell, votes = np.unique(units.unit * units.n_classes + units.label, return_counts=True)
+        lengths = run_lengths(cell // units.n_classes)
+        return replace(units, lengths=lengths, label=cell % units.n_classes, votes=votes)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        return pairs_of(self)
+
+
+def _codes_in(frame: pl.DataFrame, grouping: Grouping, groups: pl.DataFrame) -> Ints:
+    """The group of each row as its position in `groups`."""
+    if not grouping.keys:
+        return np.zeros(frame.height, np.int64)
+    known = groups.with_row_index("group")
+    keys = frame.select(grouping.keys)
+    codes = keys.join(known, on=grouping.keys, how="left", nulls_equal=True, maintain_order="left")
+    return codes["group"].to_numpy().astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of annotations of the same example, those of the smaller annotator first."""
+
+    unit: Ints
+    """(Q,) the unit of each pair of annotations."""
+    group: Ints
+    """(Q,) its group: a pair of annotators."""
+    times: Array
+    first: Ints
+    """(Q,) the label of the first annotator."""
+    second: Ints
+    owner: Ints
+    """(number of pairs of annotators,) the group of units each belongs to."""
+    n_classes: int
+
+    def of_label(self, label: Ints) -> Units:
+        """Units with one entry each: the labels of one side."""
+        ones = np.ones(len(label), np.int64)
+        return Units(self.group, self.times, ones, label, ones, len(self.owner), self.n_classes)
+
+
+def pairs_of(signed: Signed) -> Pairs:
+    """All pairs of annotations within units."""
+    first, second = entry_pairs(signed.units.lengths)
+    unit = signed.units.unit[first]
+    key = np.stack([signed.units.group[unit], signed.annotator[first], signed.annotator[second]])
+    distinct, group = np.unique(key, axis=1, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    label = signed.units.label
+    return Pairs(
+        unit[order],
+        group[order],
+        signed.units.times[unit][order],
+        label[first][order],
+        label[second][order],
+        distinct[0],
+        signed.units.n_classes,
+    )
+
+
+def entry_pairs(lengths: Ints) -> tuple[Ints, Ints]:
+    """The positions (i, j), i < j, of all pairs within runs of these lengths.
+
+    >>> [positions.tolist() for positions in entry_pairs(np.array([2, 1, 3]))]
+    [[0, 3, 3, 4], [1, 4, 5, 5]]
+    """
+    end = np.cumsum(lengths)
+    position = np.arange(lengths.sum())
+    left = np.repeat(end, lengths) - position - 1
+    first = np.repeat(position, left)
+    before = np.cumsum(left) - left
+    return first, first + 1 + np.arange(len(first)) - np.repeat(before, left)
+
+
+# --- Cohen, Scott, Light ---------------------------------------------------------------------------
+
+PairExpected = Callable[[Floats, Floats, Weights], tuple[Floats, Floats, Floats]]
+"""From the margins a and b: p_e, and the two parts of f_kl by k and by l."""
+
+
+def cohen(a: Floats, b: Floats, weights: Weights) -> tuple[Floats, Floats, Floats]:
+    """Cohen: the margins of either annotator."""
+    Wb = weights.times(b)
+    return (a * Wb).sum(axis=-1), Wb, weights.times(a)
+
+
+def scott(a: Floats, b: Floats, weights: Weights) -> tuple[Floats, Floats, Floats]:
+    """Scott: the mean of both margins."""
+    p = (a + b) / 2
+    Wp = weights.times(p)
+    return (p * Wp).sum(axis=-1), Wp, Wp
+
+
+def pair_kappa(pairs: Pairs, weights: Weights, expected: PairExpected) -> Estimate:
+    """Cohen's or Scott's kappa of each pair of annotators; `influence` by pair of annotations."""
+    first, second = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
+    n = first.over_units(np.ones(len(pairs.first)))
+    a, b = (side.by_label(np.ones(len(side.n))) / n[:, None] for side in (first, second))
+    w = weights.between(pairs.first, pairs.second)
+    p_e, by_first, by_second = expected(a, b, weights)
+    value = corrected(first.over_units(w) / n, p_e)
+    f = first.at_labels(by_first) + second.at_labels(by_second)
+    d = w - first.of_group(1 - value) * f
+    deviation = (d - first.of_group(first.over_units(d) / n)) / first.of_group(room(p_e))
+    return estimate(first, value, n, deviation)
+
+
+def of_two(signed: Signed, is_two: Flags, weights: Weights, expected: PairExpected) -> Estimate:
+    """Cohen's or Scott's kappa by group, NaN for the groups that have not two annotators."""
+    pairs = signed.pairs
+    found = pair_kappa(pairs, weights, expected)
+    alone = is_two[pairs.owner]
+
+    def by_group(values: Floats, default: float = np.nan) -> Floats:
+        placed = np.full(len(is_two), default)
+        placed[pairs.owner[alone]] = values[alone]
+        return placed
+
+    # its variance divides by n^2, where `Estimate.standard_error` divides by n (n - 1)
+    squares = found.squares * (found.n - 1) / found.n
+    n = by_group(found.n, 0)
+    return Estimate(by_group(found.value), n, by_group(squares), by_group(found.acceleration))
+
+
+def light(signed: Signed, weights: Weights) -> Estimate:
+    """Light's kappa: the mean over the pairs of annotators of Cohen's, where it is defined."""
+    pairs, units = signed.pairs, signed.units
+    found = pair_kappa(pairs, weights, cohen)
+    n_pairs, value = _mean_of_pairs(pairs, found.value, units.n_groups)
+    N = units.over_units(np.ones(len(units.n)))
+    assert found.influence is not None
+    share = units.of_group(ratio(N, n_pairs))[pairs.unit] / found.n[pairs.group]
+    parts = np.where(np.isfinite(found.value)[pairs.group], found.influence * share, 0)
+    influence = sums_at(pairs.unit, parts, len(units.n))
+    return estimate(units, value, N, influence)
+
+
+def _mean_of_pairs(pairs: Pairs, values: Floats, n_groups: int) -> tuple[Floats, Floats]:
+    defined = np.isfinite(values)
+    n_pairs = sums_at(pairs.owner, defined, n_groups)
+    total = sums_at(pairs.owner, np.where(defined, values, 0), n_groups)
+    return n_pairs, ratio(total, n_pairs)
+
+
+# --- bootstrap -------------------------------------------------------------------------------------
+
+
+def replicates(
+    signed: Signed,
+    coefficients: Sequence[str],
+    weights: Weights,
+    n_boot: int,
+    rng: np.random.Generator,
+) -> dict[str, Floats]:
+    """(n_boot,) values of each coefficient of one group, on the same draws."""
+    found: dict[str, list[float]] = {c: [] for c in coefficients}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for draws in draws_of(signed.units.times, len(signed.units.label), n_boot, rng):
+            for times in draws:
+                for c in coefficients:
+                    found[c].append(VALUES[c](signed, times, weights))
+    return {c: np.array(values) for c, values in found.items()}
+
+
+def _pair_value(expected: PairExpected, signed: Signed, times: Floats, weights: Weights) -> float:
+    pairs = replace(signed.pairs, times=times[signed.pairs.unit])
+    return float(pair_kappa(pairs, weights, expected).value[0])
+
+
+def _light_value(signed: Signed, times: Floats, weights: Weights) -> float:
+    pairs = replace(signed.pairs, times=times[signed.pairs.unit])
+    return float(_mean_of_pairs(pairs, pair_kappa(pairs, weights, cohen).value, 1)[1][0])
+
+
+def _conger_value(signed: Signed, times: Floats, weights: Weights) -> float:
+    votes = replace(signed.votes, times=times)
+    profiles = _drawn_profiles(signed, times)
+    p_e = conger_chance(profiles, weights).p_e
+    return float(kappa_value(sums(votes, weights), p_e)[0])
+
+
+def _drawn_profiles(signed: Signed, times: Floats) -> Units:
+    """The labels of the annotators who were drawn."""
+    units = signed.units
+    key = signed.annotator * units.n_classes + units.label
+    counts = np.bincount(key, times[units.unit])
+    cell = np.flatnonzero(counts)
+    lengths = run_lengths(cell // units.n_classes)
+    zeros, ones = np.zeros(len(lengths), np.int64), np.ones(len(lengths), np.int64)
+    label = cell % units.n_classes
+    return Units(zeros, ones, lengths, label, counts[cell], 1, units.n_classes)
+
+
+VALUES: dict[str, Callable[[Signed, Floats, Weights], float]] = {
+    "cohen_kappa": partial(_pair_value, cohen),
+    "scott_pi": partial(_pair_value, scott),
+    "light_kappa": _light_value,
+    "conger_kappa": _conger_value,
+}

@@ -1,0 +1,171 @@
+"""How a log becomes rounds: a store with its partitions, anything else as one partition in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError
+from polars_crowd.inputs import checks
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.label_sets import (
+    LabelSets,
+    check_known,
+    check_names,
+    open_independent,
+    scan_label_sets,
+)
+from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.inputs.pred_probs import PredProbs, Unlabelled, open_models, read_unlabelled
+from polars_crowd.rounds.directory import ResultDirectory, WorkDirectory
+from polars_crowd.rounds.partitions import InMemory, Partitioned
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.runs.classes import Runs, sort_runs
+from polars_crowd.runs.codes import Codebook, named_classes, resolve_classes
+from polars_crowd.runs.numbers import sort_values
+
+
+def open_label_sets(
+    log: Any,
+    pred_probs: Any,
+    *,
+    classes: Sequence[Any] | None,
+    duplicates: checks.Duplicates,
+    into: str | Path | None,
+    **options: Any,
+) -> tuple[Rounds, pl.Series]:
+    """The rounds of a multi-label log, and its K classes."""
+    if isinstance(log, Partitioned):
+        given = {"classes": classes, "duplicates": duplicates, "into": into, **options}
+        values = stored_classes(log)
+        return open_rounds(log, pred_probs, multi_label=True, **given), values
+    if options["executor"] is not None:
+        raise ValueError("executor= needs a log in partitions: an AnnotationStore.")
+    sets, models, book = read_book(log, pred_probs, classes)
+    runs = sort_runs(sets.log, models, duplicates=duplicates, book=book)
+    rounds = rounds_of(
+        runs,
+        lambda: read_unlabelled(models, runs.examples["example"], book.names),
+        is_ensemble=isinstance(pred_probs, (list, tuple)),
+        progress=options["progress"],
+        into=ResultDirectory.open(into) if into is not None else None,
+    )
+    return rounds, named_classes(book.names, sets.dtype)
+
+
+def stored_classes(store: Partitioned) -> pl.Series:
+    """The classes of a store of label sets."""
+    classes = store.set_classes
+    if classes is None:
+        raise AnnotationError(
+            "the store holds single labels. Make one of label sets: "
+            "pc.AnnotationStore.create(path, log, pred_probs, multi_label=True)."
+        )
+    return classes
+
+
+def read_book(
+    log: Any, pred_probs: Any, classes: Sequence[Any] | None
+) -> tuple[LabelSets, list[PredProbs], Codebook]:
+    """The log, its models, and what the codes of sets and annotators mean."""
+    sets = scan_label_sets(log)
+    models = open_independent(pred_probs, classes)
+    _, names = resolve_classes(sets.dtype, models[0].names, classes)
+    check_names(names)
+    labels, annotators = pl.collect_all(
+        [sets.log.select(pl.col(c).unique().sort()) for c in ("label", "annotator")]
+    )
+    if labels.is_empty():
+        raise checks.no_annotations()
+    check_known(sets.log, labels["label"], names)
+    return sets, models, Codebook(labels["label"], names, annotators["annotator"])
+
+
+def open_rounds(
+    log: Any,
+    pred_probs: Any = None,
+    *,
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+    numeric: bool = False,
+    multi_label: bool = False,
+) -> Rounds:
+    """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
+
+    Raises
+    ------
+    ValueError
+        `executor` for a log that is one partition; pred_probs, classes or duplicates for a store, which
+        has its own.
+    FileExistsError
+        `into` holds something else than results.
+    """
+    directory = ResultDirectory.open(into) if into is not None else None
+    if isinstance(log, Partitioned):
+        _refuse_what_a_store_has(pred_probs, classes, duplicates)
+        if log.set_classes is not None and not multi_label:
+            raise AnnotationError(
+                "the store holds label sets, which are for pc.crowdlab and pc.activelab with "
+                "multi_label=True, pc.multilabel_agreement and pc.agreement_by_class."
+            )
+        work = WorkDirectory() if directory is None else directory
+        return Rounds(
+            handles=log.handles(work.work),
+            book=log.book(numeric),
+            n_models=log.n_models,
+            is_ensemble=log.is_ensemble,
+            executor=executor,
+            progress=progress,
+            into=directory,
+            idle=log.idle_handles(work.work),
+            work=work,
+        )
+    if executor is not None:
+        raise ValueError(
+            "executor= needs a log in partitions: make a store with pc.AnnotationStore.create(path, log) "
+            "and give that. A log in memory is worked on by all threads of this process."
+        )
+    if numeric:
+        values = sort_values(scan_annotations(log), duplicates=duplicates)
+        book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
+        return Rounds([InMemory(None, lambda: values)], book, 0, False, None, progress, directory)
+    models_ = open_models(pred_probs, classes) if pred_probs is not None else []
+    runs = sort_runs(scan_annotations(log), models_, classes=classes, duplicates=duplicates)
+    is_ensemble = isinstance(pred_probs, (list, tuple))
+    return rounds_of(
+        runs,
+        lambda: read_unlabelled(models_, runs.examples["example"], runs.book.names),
+        is_ensemble=is_ensemble,
+        progress=progress,
+        into=directory,
+    )
+
+
+def rounds_of(
+    runs: Runs, read_unlabelled: Callable[[], Unlabelled] | None = None, **options: Any
+) -> Rounds:
+    """The rounds of runs in memory, and of the examples without annotations beside them."""
+    handle = InMemory(lambda: runs, read_unlabelled=read_unlabelled)
+    return Rounds([handle], runs.book, len(runs.models), **options)
+
+
+def _refuse_what_a_store_has(
+    pred_probs: Any, classes: Sequence[Any] | None, duplicates: Duplicates
+) -> None:
+    given = {
+        "pred_probs": pred_probs is not None,
+        "classes": classes is not None,
+        "duplicates": duplicates != "error",
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise ValueError(
+                f"{name}= is given with a store, which has its own. Give it to "
+                "pc.AnnotationStore.create(path, log, ...) instead."
+            )

@@ -1,0 +1,188 @@
+"""Rounds: how every method runs.
+
+A method is a short script of **rounds**: run a local plan on every partition, merge the summaries, turn them
+into the parameters of the next round.
+
+Plans are functions of modules, parameters and summaries are small: they are all that travels when an
+executor runs the partitions in other processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, TypeVar
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from polars_crowd.rounds import executors
+from polars_crowd.rounds.directory import ResultDirectory
+from polars_crowd.rounds.partitions import Handle, Partition, Transformed
+from polars_crowd.rounds.progress import tracked
+from polars_crowd.rounds.summaries import Frame, Merged, Summary, collected, merge
+from polars_crowd.rounds.tolerance import MadeWith
+from polars_crowd.runs.classes import Runs
+from polars_crowd.runs.codes import Codebook
+
+Plan = Callable[..., Summary]
+TablePlan = Callable[..., Frame]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The partitions of a log, and how plans run on them."""
+
+    handles: Sequence[Handle]
+    book: Codebook
+    n_models: int = 0
+    is_ensemble: bool = False
+    executor: Any = None
+    progress: bool = False
+    into: ResultDirectory | None = None
+    idle: Sequence[Handle] = ()
+    """Partitions of a store in which no example is annotated."""
+    work: object = None
+    """Where a store's frames are kept between rounds: goes with the rounds."""
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.book.classes)
+
+    def run(self, plan: Plan, *params: Any, remember: bool = False) -> Merged:
+        """One round: the plan's summaries of all partitions, merged.
+
+        With `remember`, and a directory for results, the summaries are kept there, and a later run makes
+        only those of partitions that have changed. Not for rounds that are repeated with other
+        parameters many times.
+        """
+        if self.into is None or not remember:
+            return merge(self._each(plan.__name__, summarise, plan, params))
+        memory = self.into.remembered(plan, params)
+
+        def run() -> Merged:
+            return merge(self._each(plan.__name__, recall_summary, plan, params, memory))
+
+        return memory.recall_all([handle.fingerprint for handle in self.handles], run)
+
+    def tables(
+        self,
+        plans: Mapping[str, TablePlan],
+        *params: Any,
+        summary: Plan | None = None,
+        made_with: MadeWith | None = None,
+        tolerance: float = 0.0,
+    ) -> Tables:
+        """Tables of results, a plan each: computed when they are asked for, or now if they go into a
+        directory, together with a last summary.
+
+        With a `tolerance`, results of partitions that did not change stay where they are if what they
+        were made with differs by at most that from `made_with`.
+        """
+        if self.into is None:
+            return Tables(self, dict(plans), params, summary)
+        writer = self.into.writer(plans, params, summary, made_with or MadeWith(), tolerance)
+        done = merge(self._each("write", write_tables, plans, params, summary, writer))
+        self.into.finish(list(plans), self.handles)
+        return Tables(self, dict(plans), params, summary, done)
+
+    def transformed(self, transform: Callable[..., Runs], *args: Any) -> Rounds:
+        """The same rounds on runs that are changed by `transform(runs, *args)` when they are read."""
+        changed = [Transformed(handle, transform, args) for handle in self.handles]
+        return replace(self, handles=changed)
+
+    def save(self, name: str, frame: pl.DataFrame) -> None:
+        """Write a table of the annotators' size into the directory of results, if there is one."""
+        if self.into is not None:
+            self.into.save(name, frame)
+
+    def _each(self, title: str, task: Callable[..., T], *args: Any) -> Iterator[T]:
+        results = executors.in_order(self.executor, task, self.handles, args)
+        return tracked(results, title, len(self.handles), self.progress)
+
+
+def summarise(handle: Handle, plan: Plan, params: Sequence[Any]) -> Merged:
+    """What a worker does in a round."""
+    return collected(plan(Partition(handle), *params))
+
+
+def recall_summary(handle: Handle, plan: Plan, params: Sequence[Any], remembered: Any) -> Merged:
+    """... where summaries are kept in a directory of results: those there are not made again."""
+    found: Merged = remembered.recall(handle, lambda: summarise(handle, plan, params))
+    return found
+
+
+def write_tables(
+    handle: Handle,
+    plans: Mapping[str, TablePlan],
+    params: Sequence[Any],
+    summary: Plan | None,
+    writer: Any,
+) -> Merged:
+    """... for the tables of results."""
+    good_enough: Merged | None = writer.good_enough(handle)
+    if good_enough is not None:
+        return good_enough
+    part = Partition(handle)
+    for name, plan in plans.items():
+        writer.write(handle, name, partial(plan, part, *params))
+    if summary is None:
+        return {}
+    found: Merged = writer.recall(handle, lambda: collected(summary(part, *params)))
+    return found
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Result tables by name, as LazyFrames over all partitions."""
+
+    rounds: Rounds
+    plans: Mapping[str, TablePlan]
+    params: tuple[Any, ...]
+    summary_plan: Plan | None
+    written_summary: Merged | None = None
+
+    def __getitem__(self, name: str) -> pl.LazyFrame:
+        if self.rounds.into is not None:
+            return self.rounds.into.scan(name)
+        if len(self.rounds.handles) == 1:
+            return self._of(self.rounds.handles[0], name)
+        schema = self._of(self.rounds.handles[0], name).collect_schema()
+        return register_io_source(self._source(name), schema=schema, is_pure=True)
+
+    @cached_property
+    def summary(self) -> Merged:
+        """The merged last summary."""
+        if self.written_summary is not None:
+            return self.written_summary
+        assert self.summary_plan is not None
+        return self.rounds.run(self.summary_plan, *self.params)
+
+    def _of(self, handle: Handle, name: str) -> pl.LazyFrame:
+        return self.plans[name](Partition(handle), *self.params).lazy()
+
+    def _source(self, name: str) -> Callable[..., Iterator[pl.DataFrame]]:
+        """A scan that computes one partition after another."""
+
+        def source(
+            columns: list[str] | None,
+            predicate: pl.Expr | None,
+            n_rows: int | None,
+            batch_size: int | None,
+        ) -> Iterator[pl.DataFrame]:
+            for handle in self.rounds.handles:
+                frame = self._of(handle, name)
+                if predicate is not None:
+                    frame = frame.filter(predicate)
+                if columns is not None:
+                    frame = frame.select(columns)
+                part = (frame if n_rows is None else frame.head(n_rows)).collect()
+                yield part
+                if n_rows is not None:
+                    n_rows -= part.height
+                    if n_rows <= 0:
+                        return
+
+        return source

@@ -1,0 +1,1 @@
+"""A partition sorted once: rows, votes, examples, as runs of integer codes."""

@@ -1,0 +1,255 @@
+"""Ids and labels as dense integer codes, and back.
+
+Everything between the door and the results works on codes: labels 0 .. K-1 in class order, annotators
+0 .. M-1, and for examples any integer that sorts like the id. Encoding string ids is the largest
+single cost on real logs. For the many examples it goes by a 64-bit hash, which is sorted in place of
+the strings; that no two ids share a hash is then proven by reading every id back from its code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.inputs.pred_probs import declared_classes
+
+WORD = 8
+"""Bytes of a 64-bit integer."""
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """What the codes of labels and annotators mean."""
+
+    classes: pl.Series
+    """The K classes, in class order."""
+    names: tuple[str, ...]
+    """The columns of pred_probs that hold them."""
+    annotators: pl.Series
+    """The M annotators."""
+
+
+def resolve_classes(
+    dtype: pl.DataType, names: tuple[str, ...], declared: Any = None
+) -> tuple[pl.Series, tuple[str, ...]]:
+    """The classes, as values of the log's label type, and the columns of pred_probs, both in order.
+
+    The order is that of `declared`, else the Enum's if the label is one, else that of the columns.
+    """
+    if declared is not None:
+        declared_names = declared_classes(declared)
+        _check_declared(declared_names, names)
+        names = tuple(declared_names)
+    elif isinstance(dtype, pl.Enum):
+        position = {c: k for k, c in enumerate(dtype.categories.to_list())}
+        names = tuple(sorted(names, key=lambda name: position.get(name, len(position))))
+    if len(names) < 2:
+        raise AnnotationError(
+            f"pred_probs has {counted(len(names), 'class')} ({shown(list(names))}); at least 2 are "
+            "needed. For two classes give a column each."
+        )
+    if len(set(names)) < len(names):
+        raise AnnotationError(f"pred_probs names a class twice: {shown(list(names), 20)}.")
+    return named_classes(names, dtype), names
+
+
+def _check_declared(declared: list[str], names: tuple[str, ...]) -> None:
+    if set(declared) != set(names):
+        raise AnnotationError(
+            f"classes= declares {shown(declared, 20)}, but pred_probs has the classes "
+            f"{shown(list(names), 20)}. They must be the same, in any order."
+        )
+
+
+def named_classes(names: tuple[str, ...], dtype: pl.DataType) -> pl.Series:
+    """The classes with these names, as values of the log's label type."""
+    text = pl.Series("label", names, dtype=pl.String)
+    if dtype == pl.Boolean:
+        values = text.str.to_lowercase().replace_strict(
+            BOOLEANS, default=None, return_dtype=pl.Boolean
+        )
+    elif dtype.is_integer() and text.str.contains(r"^-?\d+\.0$").all():
+        values = text.str.replace(r"\.0$", "").cast(dtype, strict=False)
+    else:
+        values = _parsed(text, dtype)
+    lost = [name for name, value in zip(names, values, strict=True) if value is None]
+    if lost:
+        raise AnnotationError(
+            f"pred_probs: the columns {shown(lost)} do not name classes of the log, whose labels are "
+            f"{dtype}. Rename them, or map them: pc.scan_pred_probs(probs, classes={{'column': class}})."
+        )
+    return values
+
+
+def _parsed(text: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Texts as values of a type; null where they are none."""
+    if dtype == pl.Date:
+        return text.str.to_date(strict=False)
+    if isinstance(dtype, pl.Datetime):
+        return text.str.to_datetime(
+            time_unit=dtype.time_unit, time_zone=dtype.time_zone, strict=False
+        )
+    return text if dtype == pl.Null else text.cast(dtype, strict=False)
+
+
+def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:
+    """The column `label` as codes 0 .. K-1; null where the label is not among the classes."""
+    label = pl.col("label")
+    if dtype == pl.Null:
+        return label.cast(pl.UInt32)
+    if dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum):
+        known = pl.Enum(classes.cast(pl.String))
+        text = label if dtype == pl.String else label.cast(pl.String)
+        return text.cast(known, strict=False).to_physical().cast(pl.UInt32)
+    first = classes[0]
+    if dtype.is_integer() and classes.to_list() == list(range(first, first + len(classes))):
+        inside = label.is_between(first, first + len(classes) - 1)
+        return pl.when(inside).then(label - first).cast(pl.UInt32, strict=False)
+    codes = pl.Series(range(len(classes)), dtype=pl.UInt32)
+    return label.replace_strict(classes, codes, default=None, return_dtype=pl.UInt32)
+
+
+def id_as_read(column: str, dtype: pl.DataType) -> pl.Expr:
+    """A column of ids in the form in which it is read into memory.
+
+    Annotators are few: their strings become categories while they are read. Dates and booleans become
+    the integers behind them.
+    """
+    ids = pl.col(column)
+    if dtype == pl.String and column == "annotator":
+        return ids.cast(pl.Categorical(pl.Categories.random()))
+    if dtype == pl.Categorical or isinstance(dtype, pl.Enum):
+        return ids if column == "annotator" else ids.cast(pl.String)
+    if dtype == pl.Boolean:
+        return ids.cast(pl.UInt8)
+    return ids.to_physical() if dtype.is_temporal() else ids
+
+
+def annotator_codes(
+    annotator: pl.Series, known: pl.Series | None = None
+) -> tuple[pl.Series, pl.Series]:
+    """Annotators as codes 0 .. M-1, and the M ids, sorted; or as the codes of the known ids."""
+    codes, ids = _own_codes(annotator)
+    if known is None:
+        return codes, ids
+    place = ids.cast(known.dtype).replace_strict(
+        known, _numbers(len(known)), return_dtype=pl.UInt32
+    )
+    return place.gather(codes), known
+
+
+def _own_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
+    if isinstance(annotator.dtype, (pl.Categorical, pl.Enum)):
+        return _category_codes(annotator)
+    ids = _distinct(annotator).sort()
+    if ids.dtype.is_integer() and ids[-1] - ids[0] == len(ids) - 1:
+        return (annotator - ids[0]).cast(pl.UInt32), ids
+    return annotator.replace_strict(ids, _numbers(len(ids)), return_dtype=pl.UInt32), ids
+
+
+def _category_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
+    used = _distinct(annotator)
+    names = used.cast(pl.String)
+    by_name = names.arg_sort()
+    place = used.to_physical().cast(pl.UInt32).gather(by_name)
+    code_of = pl.zeros(largest(place) + 1, pl.UInt32, eager=True)
+    code_of.scatter(place, _numbers(len(place)))
+    return code_of.gather(annotator.to_physical()), names.gather(by_name)
+
+
+def _distinct(ids: pl.Series) -> pl.Series:
+    return ids.alias("id").to_frame().lazy().unique().collect()["id"]
+
+
+def smallest(integers: pl.Series) -> int:
+    return int(integers.to_frame().min().item())
+
+
+def largest(integers: pl.Series) -> int:
+    return int(integers.to_frame().max().item())
+
+
+def _numbers(n: int) -> pl.Series:
+    return pl.Series(range(n), dtype=pl.UInt32)
+
+
+@dataclass(frozen=True)
+class ExampleCodes:
+    """Examples as integers that sort like their ids: `values - first`."""
+
+    values: pl.Series
+    first: int
+    ids: pl.Series | None
+    """The id of each code, unless the ids are integers themselves."""
+
+    def decode(self, codes: pl.Series) -> pl.Series:
+        """The ids behind codes, as UInt64."""
+        if self.ids is not None:
+            return self.ids.gather(codes)
+        wide = pl.UInt64 if self.values.dtype == pl.UInt64 else pl.Int64
+        return (codes.cast(wide) + self.first).cast(self.values.dtype)
+
+
+def example_codes(example: pl.Series, bits: int) -> ExampleCodes:
+    """Examples as integers of at most `bits` bits that sort like the ids."""
+    if example.dtype.is_integer():
+        first, last = smallest(example), largest(example)
+        if last - first < 1 << bits:
+            return ExampleCodes(example, first, None)
+    codes, ids = dense_codes(example)
+    return ExampleCodes(codes, 0, ids)
+
+
+def dense_codes(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Codes 0 .. N-1 in the order of the ids, and the N ids, sorted.
+
+    Sorts 64-bit hashes instead of the ids: ids that share a hash would become one code, so every id
+    is read back from its code and compared. Should one differ, the ids themselves are ranked.
+    """
+    ids = ids.rechunk()
+    rows = pl.DataFrame({"key": _hash(ids)}).with_row_index("row").lazy().sort("key").collect()
+    run = rows["key"].rle_id()
+    names = ids.gather(rows["row"].filter(run.ne_missing(run.shift(1))))
+    by_name = sorted_order(names)
+    rank = by_name.arg_sort().cast(pl.UInt32)
+    codes = pl.zeros(len(ids), pl.UInt32, eager=True)
+    codes.scatter(rows["row"], rank.gather(run))
+    names = names.gather(by_name)
+    if _reads_back(codes, names, ids):
+        return codes.cast(pl.UInt64), names
+    return ids.rank("dense").cast(pl.UInt64) - 1, ids.unique().sort()
+
+
+def sorted_order(names: pl.Series) -> pl.Series:
+    """`names.arg_sort()` of distinct ids. Strings that differ in the 8 bytes after their common beginning
+    are sorted by these, as integers.
+
+    >>> sorted_order(pl.Series(["e10", "e2", "e1"])).to_list()
+    [2, 0, 1]
+    """
+    if names.dtype != pl.String or names.is_empty():
+        return names.arg_sort()
+    first, last = (str(end).encode() for end in (names.min(), names.max()))
+    shared = next(
+        (i for i, (x, y) in enumerate(zip(first, last, strict=False)) if x != y), len(first)
+    )
+    padded = pl.concat_str(pl.col("name"), pl.lit("\0" * WORD)).cast(pl.Binary)
+    word = padded.bin.slice(shared, WORD).bin.reinterpret(dtype=pl.UInt64, endianness="big")
+    keys = names.alias("name").to_frame().lazy().select(word.alias("key")).with_row_index("at")
+    in_order = keys.sort("key").collect()
+    if (in_order["key"] == in_order["key"].shift(1)).any():
+        return names.arg_sort()
+    return in_order["at"]
+
+
+def _hash(ids: pl.Series) -> pl.Series:
+    return ids.hash()
+
+
+def _reads_back(codes: pl.Series, names: pl.Series, ids: pl.Series) -> bool:
+    rows = pl.DataFrame({"code": codes, "id": ids}).lazy()
+    return bool(rows.select((pl.lit(names).gather("code") == pl.col("id")).all()).collect().item())

@@ -1,0 +1,189 @@
+"""A partition of a store, as methods see it: read from its two files, as sorted runs or sorted values.
+
+The annotations of a partition lie sorted by (example, label, annotator), with the columns POSITION (of the
+example among the partition's examples), `annotator` (code), `label`, then the log's others. Its examples lie
+sorted by id, those with annotations first: `example`, `num_annotations`, then the models' probabilities,
+`model_0_0`, `model_0_1`, ... So there is nothing left to sort, and no id to look up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Probabilities
+from polars_crowd.errors import AnnotationError, StoreError
+from polars_crowd.rounds.cache import write_whole
+from polars_crowd.rounds.directory import PLACES
+from polars_crowd.rounds.partitions import Handle
+from polars_crowd.runs.classes import Runs, pack_votes
+from polars_crowd.runs.codes import Codebook, label_code
+from polars_crowd.runs.numbers import Values, check_numeric
+
+POSITION = "polars_crowd_position"
+ID = "polars_crowd_id"
+
+
+def model_column(model: int, label: int) -> str:
+    """The column of a model's probability of a class.
+
+    >>> model_column(0, 2)
+    'model_0_2'
+    """
+    return f"model_{model}_{label}"
+
+
+@dataclass(frozen=True)
+class StoredPartition(Handle):
+    """Where a partition's files are. Small: it travels to the workers."""
+
+    name: str
+    fingerprint: str
+    folder: str
+    annotations: str
+    examples: str
+    annotated: int
+    annotators: str
+    label: pl.DataType
+    classes: pl.Series | None
+    class_names: tuple[str, ...]
+    n_models: int
+    work: str
+
+    def runs(self) -> Runs:
+        if self.classes is None:
+            raise AnnotationError(
+                "column 'label' of the store holds numbers, not classes. Use a method for numbers, or make "
+                "the store with classes=[...]."
+            )
+        code = label_code(self.label, self.classes).alias("label")
+        rows = self._rows(POSITION, "annotator", code)
+        vote, votes = pack_votes(rows[POSITION], rows["label"])
+        examples = self._examples()
+        return Runs(
+            rows=pl.DataFrame({"vote": vote, "annotator": rows["annotator"]}),
+            extra=self._extra(),
+            votes=votes,
+            examples=examples.select("example", "num_annotations"),
+            models=self._models(examples),
+            book=self.book(),
+        )
+
+    def values(self) -> Values:
+        check_numeric(self.label)
+        value = pl.col("label").cast(pl.Float64).alias("value")
+        rows = self._rows(pl.col(POSITION).alias("example"), "annotator", value)
+        return Values(
+            rows=rows.sort("example", "annotator", "value"),
+            examples=self._examples().select("example", "num_annotations"),
+            annotators=read_annotators(self._path(self.annotators)),
+        )
+
+    def unlabelled(self) -> tuple[pl.Series, tuple[Probabilities, ...]]:
+        """The examples without annotations, and the models' probabilities of them."""
+        with self._reading(self.examples):
+            rest = self._scan(self.examples).slice(self.annotated).collect()
+        return rest["example"], self._models(rest)
+
+    def book(self) -> Codebook:
+        assert self.classes is not None, "runs are of classes"
+        annotators = read_annotators(self._path(self.annotators))
+        return Codebook(self.classes, self.class_names, annotators)
+
+    def place(self, name: str) -> Path | None:
+        return Path(self.work) / PLACES / f"{self.fingerprint}-{name}"
+
+    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        place = Path(self.work) / "kept" / f"{self.fingerprint}-{name}.arrow"
+        if place.exists():
+            with suppress(OSError, pl.exceptions.PolarsError):
+                os.utime(place)
+                return pl.read_ipc(place)
+        frame = make()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, frame.write_ipc)
+        return frame
+
+    # --- reading ---
+
+    def scan(self, names: list[str]) -> pl.LazyFrame:
+        """The annotations with these other columns, as they were given."""
+        ids = self._scan(self.examples).select(
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias(POSITION), "example"
+        )
+        annotators = pl.scan_parquet(self._path(self.annotators)).select(
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias("annotator"),
+            pl.col("annotator").alias(ID),
+        )
+        return (
+            self._scan(self.annotations)
+            .join(ids, on=POSITION, how="left", maintain_order="left")
+            .join(annotators, on="annotator", how="left", maintain_order="left")
+            .select("example", pl.col(ID).alias("annotator"), "label", *names)
+        )
+
+    def scan_probs(self) -> pl.LazyFrame:
+        """`example` and the models' columns, of all examples."""
+        return self._scan(self.examples).drop("num_annotations")
+
+    def _rows(self, *columns: str | pl.Expr) -> pl.DataFrame:
+        with self._reading(self.annotations):
+            return self._scan(self.annotations).select(*columns).collect()
+
+    def _examples(self) -> pl.DataFrame:
+        with self._reading(self.examples):
+            return self._scan(self.examples).head(self.annotated).collect()
+
+    def _extra(self) -> pl.LazyFrame:
+        return self._scan(self.annotations).drop(POSITION, "annotator", "label")
+
+    def _models(self, examples: pl.DataFrame) -> tuple[Probabilities, ...]:
+        K = len(self.class_names)
+        columns = ([model_column(m, k) for k in range(K)] for m in range(self.n_models))
+        with self._reading(self.examples):
+            return tuple(_floats(examples.select(names)) for names in columns)
+
+    def _scan(self, file: str) -> pl.LazyFrame:
+        return pl.scan_parquet(self._path(file), glob=False)
+
+    def _path(self, file: str) -> str:
+        return str(Path(self.folder) / file)
+
+    def _reading(self, file: str) -> reading:
+        return reading(self._path(file))
+
+
+def _floats(probabilities: pl.DataFrame) -> Probabilities:
+    matrix = probabilities.to_numpy()
+    return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
+
+
+class reading:  # noqa: N801
+    """Names the file in errors about it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        if isinstance(error, (OSError, pl.exceptions.PolarsError)):
+            raise StoreError(
+                f"{self.path} cannot be read: {str(error).splitlines()[0]}\n"
+                "It is missing, cut off or of another schema. Restore it from a backup, or make the store "
+                "anew from the log; pc.AnnotationStore.open(path, check=False).verify() looks at every file."
+            ) from error
+
+
+@lru_cache(maxsize=8)
+def read_annotators(path: str) -> pl.Series:
+    """The annotators' ids by code."""
+    with reading(path):
+        return pl.read_parquet(path, glob=False)["annotator"]

@@ -1,0 +1,484 @@
+"""An annotation log on disk, in partitions of whole examples: for logs larger than memory.
+
+    DIR/manifest.json     what the store is: schema, classes, rule, the files with their checksums
+    DIR/files/            two Parquet files per partition, and the annotators by code
+
+The manifest is replaced as a whole, last: a writer that dies leaves the store as it was. Data files are
+never changed; those of the generation before stay until the next write, for who still reads them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError, StoreError, counted
+from polars_crowd.inputs.checks import Duplicates, check_duplicates
+from polars_crowd.inputs.label_sets import as_lists, check_known, scan_label_sets
+from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
+from polars_crowd.inputs.pred_probs import PredProbs, open_models
+from polars_crowd.rounds.partitions import Handle, Partitioned
+from polars_crowd.runs.codes import Codebook
+from polars_crowd.store.blame import streaming
+from polars_crowd.store.build import Builder
+from polars_crowd.store.fitting import (
+    check_labels,
+    check_models,
+    check_partitions,
+    check_rows,
+    empty,
+    empty_of_sets,
+    in_columns_of,
+)
+from polars_crowd.store.manifest import (
+    FILES,
+    MANIFEST,
+    File,
+    Manifest,
+    Part,
+    check_files,
+    checksum,
+    read_manifest,
+    remove_abandoned,
+    remove_strays,
+    write_manifest,
+    writing,
+)
+from polars_crowd.store.partition import StoredPartition, model_column, read_annotators, reading
+from polars_crowd.store.rule import RULE, RULE_VERSION, partition_of
+
+
+class AnnotationStore(Partitioned):
+    """A log with its pred_probs on disk, in partitions. Made by `create` or `open`.
+
+    A store goes wherever a log goes. Methods work on one partition after another, or on several at once
+    with an `executor`, so that memory is bounded by the largest partition, not by the log.
+
+    Attributes
+    ----------
+    path : Path
+        Its directory.
+    classes : Series or None
+        The classes in order; None if the labels are numbers only.
+    annotators : Series
+        The annotators, in the order in which the store came to know them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import polars_crowd as pc
+    >>> data = pc.datasets.tutorial()
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> store = pc.AnnotationStore.create(
+    ...     f"{folder.name}/store", data.log, data.pred_probs, partitions=4
+    ... )
+    >>> store
+    AnnotationStore: 296 examples, 50 annotators, 1,456 annotations, 3 classes, 1 model, 4 partitions
+    >>> fit = pc.crowdlab(store)
+    >>> fit.annotators["annotator"][0]
+    'A0050'
+    >>> del fit
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self._manifest = manifest
+
+    # --- making and opening ---
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        log: Any,
+        pred_probs: Any = None,
+        *,
+        partitions: int | None = None,
+        classes: Sequence[Any] | None = None,
+        duplicates: Duplicates = "error",
+        progress: bool = False,
+        multi_label: bool = False,
+    ) -> AnnotationStore:
+        """Stream a log, and pred_probs, into a new store.
+
+        Parameters
+        ----------
+        path
+            The directory to make. It must not exist, or be empty.
+        log
+            The annotations: whatever `scan_annotations` takes. Other columns are kept.
+        pred_probs
+            A model's probabilities (whatever `scan_pred_probs` takes), or a list of several models'.
+            Examples without annotations are kept too.
+        partitions
+            How many; by default one for every 4 million rows. More of them need less memory at a time.
+        classes
+            The classes in order, as for `crowdlab`. By default those of pred_probs, else those of an Enum,
+            else the labels there are; labels that are floats are numbers without classes.
+        duplicates
+            What to do where an annotator labelled an example more than once: `"error"`, or keep the
+            `"first"` or `"last"` row, or count `"all"`.
+        progress
+            Whether to show partitions done on stderr (needs the extra `cli`).
+        multi_label
+            Whether labels are sets of classes, as for `crowdlab`. Needs pred_probs.
+
+        Returns
+        -------
+        AnnotationStore
+
+        Raises
+        ------
+        FileExistsError
+            There is something at `path`.
+        AnnotationError
+            The log or the pred_probs cannot be used; see `crowdlab`.
+        StoreError
+            It could not be written. What was begun is removed.
+        """
+        target = Path(path)
+        _refuse_what_is_there(target)
+        check_duplicates(duplicates)
+        check_partitions(partitions)
+        with streaming(target, log, pred_probs):
+            is_ensemble = isinstance(pred_probs, (list, tuple))
+            if multi_label:
+                rows, models, manifest = empty_of_sets(
+                    log, pred_probs, partitions, classes, is_ensemble
+                )
+            else:
+                rows = scan_annotations(log)
+                models = open_models(pred_probs, classes) if pred_probs is not None else []
+                manifest = empty(rows, models, partitions, classes, is_ensemble)
+            none = pl.Series("annotator", [], manifest.schema["annotator"])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(target)
+            unfinished = target.with_name(f".{target.name}.{token_hex(4)}")
+            try:
+                unfinished.mkdir()
+                with writing(unfinished):
+                    builder = Builder(unfinished, manifest, none, duplicates, {}, progress)
+                    write_manifest(unfinished, builder.build(rows, models))
+                _refuse_what_is_there(target)
+                unfinished.replace(target)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+        return cls.open(target)
+
+    @classmethod
+    def open(cls, path: str | Path, *, check: bool = True) -> AnnotationStore:
+        """The store in a directory.
+
+        Parameters
+        ----------
+        path
+            The directory.
+        check
+            Whether all files must be there, and of their size. Without it a damaged store can be opened,
+            to `verify` it.
+
+        Returns
+        -------
+        AnnotationStore
+
+        Raises
+        ------
+        StoreError
+            There is none, its manifest is damaged, a newer version made it, or a file is missing or cut
+            off. The message names the file.
+        """
+        folder = Path(path)
+        manifest = _known(read_manifest(folder), folder)
+        if check:
+            check_files(folder, manifest)
+        return cls(folder, manifest)
+
+    def append(
+        self,
+        log: Any = None,
+        pred_probs: Any = None,
+        *,
+        duplicates: Duplicates = "error",
+        progress: bool = False,
+    ) -> None:
+        """Add annotations, and pred_probs for new examples or instead of those there are.
+
+        Only the partitions of the examples in question are written anew, and the store changes all at
+        once: a writer that dies leaves it as it was.
+
+        Parameters
+        ----------
+        log
+            Annotations with the columns of the store's log (others that are missing become null).
+        pred_probs
+            As many models as the store has. Needed for examples that the store does not know.
+        duplicates
+            What to do where an (example, annotator) comes again: `"error"`, keep the `"first"` (the
+            store's) or the `"last"`, or count `"all"`.
+        progress
+            As for `create`.
+
+        Raises
+        ------
+        AnnotationError
+            The log does not fit the store: other types, unknown classes, columns it does not have.
+        StoreError
+            Another process is writing, or it could not be written.
+        """
+        if log is None and pred_probs is None:
+            raise ValueError("append needs a log, pred_probs or both.")
+        check_duplicates(duplicates)
+        with writing(self.path), streaming(self.path, log, pred_probs):
+            self._read_again()
+            rows = None if log is None else self._fitting(self._coming(log))
+            models = self._fitting_models(pred_probs)
+            remove_strays(self.path, self._manifest)
+            builder = Builder(
+                self.path,
+                self._manifest,
+                self.annotators,
+                duplicates,
+                self._handles(""),
+                progress,
+            )
+            write_manifest(self.path, builder.build(rows, models))
+            self._read_again()
+
+    def _read_again(self) -> None:
+        """The store as it is now, whoever wrote it."""
+        self._manifest = _known(read_manifest(self.path), self.path)
+        check_files(self.path, self._manifest)
+        self.__dict__.pop("annotators", None)
+
+    def _coming(self, log: Any) -> pl.LazyFrame:
+        """A log that comes in; the sets it is the first to have come after those there are."""
+        manifest = self._manifest
+        if manifest.sets is None:
+            return scan_annotations(log)
+        rows = scan_label_sets(log).log
+        found = rows.select(pl.col("label").unique().sort()).collect()["label"]
+        check_known(rows, found, manifest.classes or ())
+        new = found.filter(~found.is_in(list(manifest.sets)))
+        self._manifest = replace(manifest, sets=(*manifest.sets, *new))
+        return rows
+
+    def _fitting(self, log: pl.LazyFrame) -> pl.LazyFrame:
+        """The log in the store's columns and types."""
+        rows = in_columns_of(log, self._manifest.schema)
+        check_rows(rows)
+        if self._manifest.labels is not None:
+            check_labels(rows, self._manifest.labels)
+        return rows
+
+    def _fitting_models(self, pred_probs: Any) -> list[PredProbs]:
+        if pred_probs is None:
+            return []
+        models = open_models(pred_probs, None)
+        if len(models) != self._manifest.models:
+            raise AnnotationError(
+                f"the store has the pred_probs of {counted(self._manifest.models, 'model')}, and "
+                f"{len(models)} are given. Give one for each, in the same order."
+            )
+        check_models(models, self._manifest.schema["example"], self._manifest.classes)
+        return models
+
+    # --- looking ---
+
+    @property
+    def classes(self) -> pl.Series | None:
+        return self._manifest.class_values
+
+    @property
+    def set_classes(self) -> pl.Series | None:
+        return None if self._manifest.sets is None else self.classes
+
+    @cached_property
+    def annotators(self) -> pl.Series:
+        return read_annotators(self._annotators_path)
+
+    def scan_annotations(self) -> pl.LazyFrame:
+        """The log as it was given, as a lazy scan: `example`, `annotator`, `label`, the others."""
+        others = list(self._manifest.schema)[len(LOG_COLUMNS) :]
+        rows = pl.concat([handle.scan(others) for handle in self._handles("").values()])
+        manifest = self._manifest
+        if manifest.sets is None or manifest.labels is None or manifest.class_values is None:
+            return rows
+        lists = as_lists(manifest.labels, manifest.class_values, manifest.classes or ())
+        sets = pl.LazyFrame({"label": manifest.labels, "set": lists})
+        named = rows.join(sets, on="label", how="left", maintain_order="left")
+        return named.select("example", "annotator", pl.col("set").alias("label"), *others)
+
+    def scan_pred_probs(self) -> pl.LazyFrame | list[pl.LazyFrame]:
+        """The pred_probs as a lazy scan, of an ensemble a list of them: `example`, a column per class."""
+        names = self._manifest.classes or ()
+        scans = [
+            pl.concat(
+                [
+                    handle.scan_probs().select(
+                        "example", **{n: model_column(m, k) for k, n in enumerate(names)}
+                    )
+                    for handle in self._handles("").values()
+                ],
+                how="vertical_relaxed",
+            )
+            for m in range(self._manifest.models)
+        ]
+        if not scans:
+            raise AnnotationError("the store has no pred_probs. Give them to create or append.")
+        return scans if self._manifest.is_ensemble else scans[0]
+
+    def describe(self) -> pl.DataFrame:
+        """The partitions: `partition, examples, unlabelled, annotations, bytes`, a row each."""
+        rows = [
+            {
+                "partition": number,
+                "examples": part.annotated,
+                "unlabelled": part.examples.rows - part.annotated,
+                "annotations": part.annotations.rows,
+                "bytes": part.annotations.size + part.examples.size,
+            }
+            for number, part in self._parts.items()
+        ]
+        return pl.DataFrame(
+            rows,
+            schema=dict.fromkeys(
+                ("partition", "examples", "unlabelled", "annotations", "bytes"), pl.Int64
+            ),
+        )
+
+    def verify(self) -> pl.DataFrame:
+        """Read every file and compare it with the manifest: `file, problem`, a row per problem.
+
+        A problem is a file that is missing, has other bytes than were written (by its checksum), cannot
+        be read, has another schema, or holds an example of another partition. Files that the manifest
+        does not name are no problem: they are of an earlier generation, or of a writer that died.
+        """
+        found = [(file.name, self._problem(file)) for file in self._manifest.files]
+        bad = {name for name, problem in found if problem}
+        found += [
+            (part.examples.name, self._stray_examples(number, part))
+            for number, part in self._parts.items()
+            if part.examples.name not in bad
+        ]
+        rows = [{"file": name, "problem": problem} for name, problem in found if problem]
+        return pl.DataFrame(rows, schema={"file": pl.String, "problem": pl.String})
+
+    def _problem(self, file: File) -> str:
+        path = self.path / FILES / file.name
+        if not path.exists():
+            return "missing"
+        if path.stat().st_size != file.size:
+            return f"has {path.stat().st_size:,} bytes, not {file.size:,}"
+        if checksum(path) != file.checksum:
+            return "has other bytes than were written"
+        return ""
+
+    def _stray_examples(self, number: int, part: Part) -> str:
+        path = self.path / FILES / part.examples.name
+        dtype = self._manifest.schema["example"]
+        try:
+            with reading(str(path)):
+                own = partition_of("example", dtype, len(self._manifest.parts)) == number
+                stray = pl.scan_parquet(path, glob=False).select((~own).sum()).collect().item()
+        except StoreError as error:
+            return str(error).splitlines()[0]
+        return f"has {counted(stray, 'example')} of other partitions" if stray else ""
+
+    def __repr__(self) -> str:
+        sizes = self.describe().sum()
+        names = self._manifest.classes
+        return "AnnotationStore: " + ", ".join(
+            (
+                counted(sizes["examples"][0], "example"),
+                *(
+                    [counted(sizes["unlabelled"][0], "unlabelled example")]
+                    if sizes["unlabelled"][0]
+                    else []
+                ),
+                counted(len(self.annotators), "annotator"),
+                counted(sizes["annotations"][0], "annotation"),
+                "numbers" if names is None else counted(len(names), "class"),
+                counted(self._manifest.models, "model"),
+                counted(len(self._manifest.parts), "partition"),
+            )
+        )
+
+    # --- as methods see it ---
+
+    @property
+    def _parts(self) -> dict[int, Part]:
+        return {i: part for i, part in enumerate(self._manifest.parts) if part is not None}
+
+    @property
+    def _annotators_path(self) -> str:
+        assert self._manifest.annotators is not None
+        return str(self.path / FILES / self._manifest.annotators.name)
+
+    def _handles(self, work: str) -> dict[int, StoredPartition]:
+        manifest = self._manifest
+        assert manifest.annotators is not None
+        return {
+            number: StoredPartition(
+                name=f"part-{number:04d}",
+                fingerprint=part.fingerprint,
+                folder=str(self.path.absolute() / FILES),
+                annotations=part.annotations.name,
+                examples=part.examples.name,
+                annotated=part.annotated,
+                annotators=manifest.annotators.name,
+                label=manifest.schema["label"],
+                classes=manifest.labels,
+                class_names=manifest.classes or (),
+                n_models=manifest.models,
+                work=work,
+            )
+            for number, part in self._parts.items()
+        }
+
+    def handles(self, work: Path) -> list[Handle]:
+        return [handle for handle in self._handles(str(work)).values() if handle.annotated]
+
+    def idle_handles(self, work: Path) -> list[Handle]:
+        return [handle for handle in self._handles(str(work)).values() if not handle.annotated]
+
+    def book(self, numeric: bool) -> Codebook:
+        classes = self._manifest.labels
+        if classes is None:
+            classes = pl.Series("label", [], self._manifest.schema["label"])
+        return Codebook(classes, self._manifest.classes or (), self.annotators)
+
+    @property
+    def n_models(self) -> int:
+        return self._manifest.models
+
+    @property
+    def is_ensemble(self) -> bool:
+        return self._manifest.is_ensemble
+
+
+def _refuse_what_is_there(path: Path) -> None:
+    if (path / MANIFEST).exists():
+        raise FileExistsError(
+            f"{path} is a store already. Open it with pc.AnnotationStore.open and append to it, or choose "
+            "another directory."
+        )
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{path} is there already. Choose a directory that is new or empty.")
+
+
+def _known(manifest: Manifest, path: Path) -> Manifest:
+    """The manifest, if its rule is the one that this version knows."""
+    if (manifest.rule, manifest.rule_version) != (RULE, RULE_VERSION):
+        raise StoreError(
+            f"{path} is partitioned by the rule {manifest.rule!r}, version {manifest.rule_version}, "
+            "which this version does not know. Update polars_crowd."
+        )
+    return manifest

@@ -1,0 +1,1 @@
+"""Truth inference for classes: one module per method."""

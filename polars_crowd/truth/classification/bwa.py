@@ -1,0 +1,285 @@
+r"""BWA: Bayesian weighted average, each class against the rest, annotators by the precision of their labels.
+
+Letters: example i, annotator j with m[j] annotations, label y, K classes, M annotators. For a class k put
+x = 1 for the labels y = k and x = 0 for all others. The labels are taken for normal about a truth z[i] that
+annotator j sees with precision v[j] (one v per class):
+
+    x ~ N(z[i], 1 / v[j]),        z[i] ~ N(mu, 1 / lambda),        v[j] ~ Gamma(a / 2, b / 2)
+
+The posterior is climbed in turns (Li, Rubinstein and Cohn 2019, section 4). Given the precisions:
+
+    z[i] = (lambda mu + sum over the labels of i: v[j] x) / (lambda + sum over the labels of i: v[j])
+
+and given the truths:
+
+    mu   = mean_i z[i]
+    v[j] = (a + m[j]) / (b + sum over the labels of j: (x - z[i])^2)
+
+It begins at z[i] = mean x, the share of votes, and b is what makes the precision that of the votes
+themselves: b = a 4 (1 - 1/K) mean over all labels: z[i] (1 - z[i]). The truth is the class of the largest
+z, and
+
+    T[i,k] = z[i,k] / sum_k z[i,k]
+
+which for two classes is z itself. z is a mean of numbers in [0, 1], so it lies there too.
+
+**Objective**, the log posterior density up to a constant, which no turn lowers, summed over the classes:
+
+    1/2 sum_j ((a + m[j]) log v[j] - b v[j]) - 1/2 sum over all labels: v[j] (x - z[i])^2
+        - lambda / 2 sum_i (z[i] - mu)^2
+
+Past answers of an annotator (`prior=`) add to m[j], and 2 / K to the squares of each class per wrong one: a
+wrong answer is wrong for two of the K classes. A known label holds z[i] at 1 for its class and 0 for the
+others.
+
+References
+----------
+Y. Li, B. I. P. Rubinstein, T. Cohn. Truth inference at scale: a Bayesian model for adjudicating highly
+redundant crowd annotations. WWW 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.weighted_votes import past_counts, with_sum
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
+from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.result import TruthInference
+from polars_crowd.truth.sums import on_grid
+
+LEAST_SPREAD = 1e-6
+"""z (1 - z) is at least this on average, so that votes without a dispute have a precision."""
+
+
+@dataclass(frozen=True)
+class Precisions:
+    """What is estimated, class by class."""
+
+    v: Floats
+    """Shape (K, M)."""
+    mu: Floats
+    """Shape (K,)."""
+    b: Floats
+    """Shape (K,)."""
+    annotations: Floats
+    """m, shape (M,)."""
+    square: Floats
+    """sum over the labels of j: (x - z[i])^2, shape (K, M)."""
+
+
+@dataclass(frozen=True)
+class Bwa(Model):
+    """Annotators by the precision of their labels."""
+
+    a: float
+    prior_precision: float
+    """lambda."""
+    past: Floats
+    """Correct and incorrect answers before the log, shape (2, M)."""
+
+    name: ClassVar[str] = "BWA"
+    sums: ClassVar[Mapping[str, Key]] = {
+        "annotations": ("annotator",),
+        "square": ("annotator",),
+        "own": ("annotator", "label"),
+        "mass": (),
+        "spread": (),
+        "n": (),
+    }
+    class_pseudo_count = np.inf
+
+    def weights(self, skills: Precisions) -> tuple[Floats, Floats]:
+        """v and mu."""
+        return skills.v, skills.mu
+
+    def e_step(self, block: Block, weights: Any, log_classes: Floats) -> Posterior:
+        """z over their sum; the examples' part of the objective."""
+        v, mu = weights
+        V, X = precisions(block, v)
+        z = self.truth(block, V, X, mu)
+        squares = X - 2 * z * X + z**2 * V + self.prior_precision * (z - mu[:, None]) ** 2
+        return Posterior(z / z.sum(axis=0), -squares.sum(axis=0) / 2)
+
+    def truth(self, block: Block, V: Floats, X: Floats, mu: Floats) -> Floats:
+        """z, shape (K, n)."""
+        z = (self.prior_precision * mu[:, None] + X) / (self.prior_precision + V)
+        return known_posterior(block, z)
+
+    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """Squares of z over all labels of j, and 1 - 2 z over those of each class: (x - z)^2 in two parts."""
+        z = T
+        if weights is not None:
+            v, mu = weights
+            z = on_grid(self.truth(block, *precisions(block, v), mu))
+        return {
+            "annotations": block.annotations_per_annotator,
+            "square": np.stack([block.per_annotator(block.at_rows(of_k**2)) for of_k in z]),
+            "own": block.per_cell(1 - 2 * block.of_labels(z)),
+            "mass": z.sum(axis=1),
+            "spread": (z * (1 - z) * block.count).sum(axis=1),
+            "n": np.array([float(block.n_examples)]),
+        }
+
+    def maximise(self, sums: Sums, skills: Precisions | None, log: LogSize) -> Precisions:
+        m, n = sums["annotations"][0], sums["n"][0]
+        b = self.first_b(sums, log) if skills is None else skills.b
+        own = sums["own"].reshape(log.n_annotators, log.n_classes).T
+        found = Precisions(np.ones(1), sums["mass"] / n, b, m, sums["square"] + own)
+        return replace(found, v=self.size(found) / self.cost(found))
+
+    def first_b(self, sums: Sums, log: LogSize) -> Floats:
+        """b = a 4 (1 - 1/K) mean z (1 - z)."""
+        spread = np.maximum(sums["spread"] / sums["annotations"].sum(), LEAST_SPREAD)
+        b: Floats = self.a * 4 * (1 - 1 / max(log.n_classes, 2)) * spread
+        return b
+
+    def size(self, skills: Precisions) -> Floats:
+        """a + m, shape (M,)."""
+        size: Floats = self.a + skills.annotations + self.past.sum(axis=0)
+        return size
+
+    def cost(self, skills: Precisions) -> Floats:
+        """b + the squares, shape (K, M)."""
+        of_past = 2 / len(skills.mu) * self.past[1]
+        cost: Floats = skills.b[:, None] + skills.square + of_past
+        return cost
+
+    def log_prior(self, skills: Precisions) -> float:
+        """The part of the objective that is not the examples'."""
+        size, cost = self.size(skills), self.cost(skills)
+        v = skills.v
+        return float((size * np.log(v) - (cost - skills.square) * v).sum() / 2)
+
+    def moved(self, skills: Precisions, place: Ints) -> Precisions:
+        """The precisions of known annotators; unknown ones get that of all together."""
+        size = self.a + skills.annotations
+        pooled = size.sum() / (size / skills.v).sum(axis=1, keepdims=True)
+        return replace(
+            skills,
+            v=np.append(skills.v, pooled, axis=1)[:, place],
+            annotations=np.append(skills.annotations, skills.annotations.sum())[place],
+            square=with_sum(skills.square)[:, place],
+        )
+
+    def annotator_columns(self, skills: Precisions) -> dict[str, Any]:
+        """`precision`, the mean of v over the classes, and the numbers of right and wrong answers."""
+        incorrect = skills.square.sum(axis=0) / 2
+        return {
+            "precision": skills.v.mean(axis=0),
+            "correct": skills.annotations - incorrect,
+            "incorrect": incorrect,
+        }
+
+
+def precisions(block: Block, v: Floats) -> tuple[Floats, Floats]:
+    """The sums of v over all labels of i, and over its labels k, both of shape (K, n)."""
+    V = np.stack([block.per_example(of_k.take(block.annotator)) for of_k in v])
+    return V, block.per_class(np.ascontiguousarray(v.T).ravel().take(block.cell))
+
+
+def bwa(
+    log: Any,
+    *,
+    pseudo_count: float = 15.0,
+    prior_precision: float = 1.0,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 1e-6,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by BWA: a mean of votes, annotators weighed by their precision.
+
+    See the formulas at the head of the module (`polars_crowd/truth/bwa.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    pseudo_count
+        a > 0: how many annotations the prior of an annotator's precision is worth.
+    prior_precision
+        lambda > 0: the weight of the mean over examples in each truth, in units of an annotator's
+        precision.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    prior
+        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
+        to theirs, or an earlier fit.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `precision` = the mean of v over the classes and the
+        counts `correct` and `incorrect`, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold or prior cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
+        than 5 annotations.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = bwa(pc.datasets.tutorial().log)
+    >>> fit.annotators.head(2).select("annotator", "precision", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬───────────┬──────────────────────┐
+    │ annotator ┆ precision ┆ num_examples_labeled │
+    │ ---       ┆ ---       ┆ ---                  │
+    │ str       ┆ f64       ┆ i64                  │
+    ╞═══════════╪═══════════╪══════════════════════╡
+    │ A0050     ┆ 3.468244  ┆ 24                   │
+    │ A0047     ┆ 3.556942  ┆ 34                   │
+    └───────────┴───────────┴──────────────────────┘
+    """
+    check_number("pseudo_count", pseudo_count, 0.0, above=True)
+    check_number("prior_precision", prior_precision, 0.0, above=True)
+    options = Options(
+        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    return fit(
+        log, lambda rounds: Bwa(pseudo_count, prior_precision, past_counts(prior, rounds)), options
+    )

@@ -1,0 +1,253 @@
+r"""Dawid-Skene: annotators by their confusion matrices, fitted by EM to the mode of the posterior.
+
+Letters: example i, annotator j, classes k (the truth) and l (a label) of K; T[i,k] = P(truth of i is k | its
+labels); pi[k] the share of class k; theta[j,k,l] the probability that j says l where the truth is k. Each row
+theta[j,k,:] and pi have a Dirichlet(1 + b) prior: b pseudo-counts per label, `smoothing`.
+
+**E-step** (Dawid and Skene 1979, eq. 2.5), in logs with the peak shifted out:
+
+    log T[i,k] = log pi[k] + sum over the labels y of i by j: log theta[j,k,y]   + const(i)
+
+**M-step** (eqs. 2.3 and 2.4, with pseudo-counts):
+
+    C[j,k,l]     = b[j,k,l] + sum over the labels l of j: T[i,k]
+    theta[j,k,l] = C[j,k,l] / sum_l C[j,k,l]
+    pi[k]        ∝ b + sum_i T[i,k]
+
+**Objective**, which no iteration lowers:
+
+    sum_i log sum_k pi[k] prod theta[j,k,y]  +  sum_jkl b[j,k,l] log theta[j,k,l]  +  b sum_k log pi[k]
+
+Counts from the past (`prior=`) are added to b[j,k,l]. A known label holds T[i] at one class. With pred_probs
+the prior of example i is a mixture of pi and the models' probabilities (`truth.class_prior`).
+
+**Which class is which.** Renaming the classes inside theta and pi leaves the objective as it is. What names
+them is where the fit begins, and known labels, past counts or a model. A fit that has nothing but the
+majority vote to go by looks at the end whether two classes have exchanged their names on the way, so that
+both agree better with the labels of all annotators under the other name; then they get them back.
+
+References
+----------
+A. P. Dawid, A. M. Skene. Maximum likelihood estimation of observer error-rates using the EM algorithm.
+Applied Statistics 28, 1979. V. C. Raykar et al. Learning from crowds. JMLR 11, 2010 (the prior).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import Key, LogSize, Model, Sums
+from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.past import past_confusion
+from polars_crowd.truth.result import TruthInference
+
+
+@dataclass(frozen=True)
+class Confusions(Model):
+    """Annotators by their confusion matrices. Skills are the counts C, shape (K, M, K) by k, j, l."""
+
+    pseudo_counts: Floats
+    """b[k,j,l], in a shape that broadcasts to (K, M, K)."""
+    class_pseudo_count: float
+
+    sums: ClassVar[Mapping[str, Key]] = {"confusion": ("annotator", "label")}
+    rule: ClassVar[Dirichlet] = MODE
+
+    def weights(self, skills: Floats) -> Floats:
+        """log theta, shape (K, M * K)."""
+        return self.rule.log_mean(skills).reshape(len(skills), -1)
+
+    def log_likelihood(self, block: Block, weights: Floats) -> Floats:
+        """sum over the labels of i: log theta[j,k,y]."""
+        return np.stack([block.per_example(of_class.take(block.cell)) for of_class in weights])
+
+    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """sum over the labels l of j: T[i,k], shape (K, M * K)."""
+        return {"confusion": np.stack([block.per_cell(block.at_rows(of_class)) for of_class in T])}
+
+    def maximise(self, sums: Sums, skills: Floats | None, log: LogSize) -> Floats:
+        """C = b + the sums."""
+        shape = (log.n_classes, log.n_annotators, log.n_classes)
+        return self.pseudo_counts + sums["confusion"].reshape(shape)
+
+    def log_prior(self, skills: Floats) -> float:
+        """sum b log theta, once per row of theta."""
+        return self.rule.log_prior(skills, self.pseudo_counts)
+
+    def moved(self, skills: Floats, place: Ints) -> Floats:
+        """The counts of known annotators; unknown ones get those of all together."""
+        pooled = skills.sum(axis=1, keepdims=True)
+        return np.concatenate([skills, pooled], axis=1)[:, place]
+
+    def annotator_columns(self, skills: Floats) -> dict[str, Any]:
+        """`balanced_accuracy`: the mean over classes of theta[j,k,k]."""
+        return {"balanced_accuracy": np.einsum("kjk->j", theta(skills)) / len(skills)}
+
+    def confusion(self, skills: Floats, log: LogSize) -> Floats:
+        return theta(skills)
+
+    def confusion_counts(self, skills: Floats, log: LogSize) -> Floats:
+        return skills - self.pseudo_counts
+
+
+def theta(counts: Floats) -> Floats:
+    """P(label l | truth k, annotator j)."""
+    shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
+    return shares
+
+
+class DawidSkene(Confusions):
+    """The mode of the posterior."""
+
+    name = "Dawid-Skene"
+
+    def class_order(self, skills: Floats) -> Ints | None:
+        """The names under which classes agree best with the labels of all annotators."""
+        if self.pseudo_counts.size > 1:
+            return None
+        return agreeing_order((skills - self.pseudo_counts).sum(axis=1))
+
+    def exchanged(self, skills: Floats, order: Ints) -> Floats:
+        return skills[order]
+
+
+def agreeing_order(by_label: Floats) -> Ints:
+    """Exchange pairs of classes as long as that raises the trace of (truth x label) counts, by one
+    annotation at least: what next to no example is may be called anything."""
+    order = np.arange(len(by_label))
+    while True:
+        now = by_label[order]
+        own = np.diag(now)
+        gain = now + now.T - own[:, None] - own
+        k, m = np.unravel_index(np.argmax(gain), gain.shape)
+        if gain[k, m] < 1:
+            return order
+        order[[k, m]] = order[[m, k]]
+
+
+def dawid_skene(
+    log: Any,
+    pred_probs: Any = None,
+    *,
+    smoothing: float = 0.1,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 1e-6,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
+
+    See the formulas at the head of the module (`polars_crowd/truth/dawid_skene.py`). An iteration takes
+    time in proportion to annotations x classes; the confusion matrices take 8 M K^2 bytes a few times over,
+    so that for hundreds of classes `one_coin_dawid_skene` is the method.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    pred_probs
+        Models' probabilities as each example's class prior: whatever `scan_pred_probs` takes, a list for
+        several models; `True` for those that a store holds. Their weight and temperature are fitted.
+    smoothing
+        b > 0, pseudo-counts per label of each annotator and true class, and per class: 0.1 by default.
+        1e-10 is the method as published.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    prior
+        What is known of annotators from the past, added to their pseudo-counts: a frame
+        `annotator, true_label, label, count`, or `annotator, correct, incorrect`, or an earlier fit.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit, which saves iterations when a log has grown a little.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else the order of the
+        columns of pred_probs, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `balanced_accuracy` = mean_k theta[j,k,k],
+        `.confusion`, `.class_prior`, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold, prior or pred_probs cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of next to no example; annotators with
+        fewer than 5 annotations; no example with more than one annotation.
+
+    Agrees with
+    -----------
+    crowd-kit 1.4.2 `DawidSkene(n_iter=n, tol=-1e9)`: with `smoothing=1e-10`, `max_iter=n`, `tol=0` the
+    posteriors are the same to 1e-6 on logs whose annotators have used every class. (It takes labels that an
+    annotator never gave for impossible; without smoothing that decides what else is.)
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = dawid_skene(pc.datasets.tutorial().log)
+    >>> fit.converged, fit.n_iter
+    (True, 14)
+    >>> fit.annotators.head(2).select("annotator", "expected_accuracy", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬───────────────────┬──────────────────────┐
+    │ annotator ┆ expected_accuracy ┆ num_examples_labeled │
+    │ ---       ┆ ---               ┆ ---                  │
+    │ str       ┆ f64               ┆ i64                  │
+    ╞═══════════╪═══════════════════╪══════════════════════╡
+    │ A0050     ┆ 0.137532          ┆ 24                   │
+    │ A0047     ┆ 0.267652          ┆ 34                   │
+    └───────────┴───────────────────┴──────────────────────┘
+    """
+    check_number("smoothing", smoothing, 0.0, above=True)
+    options = Options(
+        pred_probs, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+
+    def model(rounds: Rounds) -> DawidSkene:
+        return DawidSkene(pseudo_counts(smoothing, prior, rounds), smoothing)
+
+    return fit(log, model, options)
+
+
+def pseudo_counts(own: Floats | float, prior: Any, rounds: Rounds) -> Floats:
+    """b[k,j,l]: the method's own, and what is known from the past."""
+    own = np.asarray(own, dtype=np.float64)
+    return own if prior is None else own + past_confusion(prior, rounds.book)

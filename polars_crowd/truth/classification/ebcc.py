@@ -1,0 +1,328 @@
+r"""EBCC: enhanced Bayesian classifier combination, classes with sub-types on which annotators err alike.
+
+Letters as in `truth.ibcc`: example i, annotator j, label l, K classes. Each class k has G sub-types g, easy
+and hard examples of it say; the truth of an example is a pair (k, g), and what annotators say depends on
+both:
+
+    tau ~ Dirichlet(1)                            class k has probability tau[k]
+    eta[k,:] ~ Dirichlet(a / G)                   its sub-type g has probability eta[k,g]
+    theta[j,k,g,:] ~ Dirichlet(b[k,:])            label l has probability theta[j,k,g,l]
+
+with b[k,l] = 4 if k = l else 1, and a / G for each of the G sub-types.
+Given (k, g) annotators are independent; given k alone they are not (Li, Rubinstein and Cohn 2019).
+
+**E-step** (mean field, psi the digamma function; C, N and P are counts with their priors in them):
+
+    log T[i,k,g] = E[log tau[k]] + E[log eta[k,g]]
+                   + sum over the labels y of i by j: E[log theta[j,k,g,y]]   + const(i)
+    E[log theta[j,k,g,l]] = psi(C[j,k,g,l]) - psi(sum_l C[j,k,g,l]),   so for tau (P) and eta (N)
+
+**M-step**:
+
+    C[j,k,g,l] = b[k,l] + sum over the labels l of j: T[i,k,g]
+    N[k,g] = a / G + sum_i T[i,k,g],        P[k] = 1 + sum_i sum_g T[i,k,g]
+
+**Objective**, the evidence lower bound, which no iteration lowers:
+
+    sum_i log sum_kg exp(the right side of the E-step) - KL of theta, eta and tau from their priors
+
+**Where it begins.** At the shares of votes, the part of each class dealt at random to its sub-types, in
+Dirichlet(1) parts. Of several beginnings the one with the best bound at the end is kept. The parts are
+drawn by `seed` from what the annotators of an example said and how often they say what, not from names or
+places: renaming or partitioning a log does not change them.
+
+References
+----------
+Y. Li, B. I. P. Rubinstein, T. Cohn. Exploiting worker correlation for label aggregation in crowdsourcing.
+ICML 2019.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Floats, Ints, Packed
+from polars_crowd.errors import AnnotationWarning
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Summary
+from polars_crowd.truth.block import Block, blocks
+from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts, theta
+from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
+from polars_crowd.truth.em import fit_rounds
+from polars_crowd.truth.model import Key, LogSize
+from polars_crowd.truth.options import Options, check_count, check_number
+from polars_crowd.truth.result import TruthInference
+from polars_crowd.truth.sums import add, as_summary, as_sums
+
+OWN, OTHER, CLASS = 4.0, 1.0, 1.0
+"""Pseudo-counts of the right label, of each other one, and of each class."""
+LABELS: Mapping[str, Key] = {"labels": ("annotator", "label")}
+
+
+# --- classes with sub-types ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Nested(Dirichlet):
+    """Shares of states: those of the classes times those of the sub-types in each. Counts are N, flat."""
+
+    n_subtypes: int
+    """G."""
+    subtype_count: float
+    """a."""
+
+    def nested(self, counts: Floats) -> tuple[Floats, Floats]:
+        """N, shape (K, G), and P, shape (K,)."""
+        N = counts.reshape(-1, self.n_subtypes)
+        return N, N.sum(axis=1) - self.subtype_count + CLASS
+
+    def log_mean(self, counts: Floats, axis: int = -1) -> Floats:
+        """E[log tau] + E[log eta]."""
+        N, P = self.nested(counts)
+        by_state: Floats = super().log_mean(N) + super().log_mean(P)[:, None]
+        return by_state.ravel()
+
+    def log_prior(self, counts: Floats, prior: Floats | float, axis: int = -1) -> float:
+        """-KL of eta and of tau."""
+        N, P = self.nested(counts)
+        return VARIATIONAL.log_prior(N, prior) + VARIATIONAL.log_prior(P, CLASS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ebcc(Confusions):
+    """The variational posterior over classes and sub-types. Skills are the counts C, shape (K G, M, K)."""
+
+    keys: Packed
+    """What the beginning is drawn from, a number per annotator; shape (M,)."""
+    class_rule: Nested  # type: ignore[misc]
+
+    name: ClassVar[str] = "EBCC"
+    rule: ClassVar[Dirichlet] = VARIATIONAL
+
+    def class_of_state(self, n_classes: int) -> Ints:
+        return np.repeat(np.arange(n_classes), self.class_rule.n_subtypes)
+
+    def in_states(self, block: Block, T: Floats) -> Floats:
+        """The part of each class, dealt to its sub-types."""
+        parts = drawn_parts(example_keys(block, self.keys), self.class_rule.n_subtypes)
+        states: Floats = (T[:, None, :] * parts).reshape(-1, block.n_examples)
+        return states
+
+    def maximise(self, sums: Any, skills: Floats | None, log: LogSize) -> Floats:
+        """C = b + the sums."""
+        shape = (-1, log.n_annotators, log.n_classes)
+        counts: Floats = self.pseudo_counts + sums["confusion"].reshape(shape)
+        return counts
+
+    def annotator_columns(self, skills: Floats) -> dict[str, Any]:
+        """`balanced_accuracy`: the mean over classes of P(label k | class k, j)."""
+        by_class = self.by_class(skills)
+        return {"balanced_accuracy": np.einsum("kjk->j", theta(by_class)) / len(by_class)}
+
+    def confusion(self, skills: Floats, log: LogSize) -> Floats:
+        return theta(self.by_class(skills))
+
+    def confusion_counts(self, skills: Floats, log: LogSize) -> Floats:
+        return self.by_class(skills) - self.own_counts(skills)
+
+    def by_class(self, skills: Floats) -> Floats:
+        """Counts over the sub-types of each class together, with the pseudo-counts once: (K, M, K)."""
+        seen = skills - self.pseudo_counts
+        summed = seen.reshape(-1, self.class_rule.n_subtypes, *seen.shape[1:]).sum(axis=1)
+        counts: Floats = summed + self.own_counts(skills)
+        return counts
+
+    def own_counts(self, skills: Floats) -> Floats:
+        """The pseudo-counts of a class."""
+        return self.pseudo_counts[:: self.class_rule.n_subtypes]
+
+
+# --- a beginning that has no names -----------------------------------------------------------------
+
+
+def mixed(numbers: Packed) -> Packed:
+    """Numbers scattered over 64 bits: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    z = numbers + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def annotator_keys(labels: Floats, seed: int) -> Packed:
+    """A number of each annotator's label counts, (M, K), in whatever order the classes are."""
+    keys = np.full(len(labels), seed, dtype=np.uint64)
+    for column in np.sort(labels, axis=1).T.astype(np.uint64):
+        keys = mixed(keys ^ mixed(column))
+    return keys
+
+
+def example_keys(block: Block, keys: Packed) -> Packed:
+    """A number of who agreed with how many on each example: the sum over its labels, modulo 2^64."""
+    votes = np.repeat(block.votes, block.votes).astype(np.uint64)
+    of_examples: Packed = np.add.reduceat(
+        mixed(keys.take(block.annotator) ^ mixed(votes)), block.start
+    )
+    return of_examples
+
+
+def drawn_parts(keys: Packed, n_parts: int) -> Floats:
+    """Dirichlet(1) parts of each number, shape (n_parts, n): exponentials over their sum."""
+    number = np.arange(1, n_parts + 1, dtype=np.uint64)[:, None]
+    uniform = ((mixed(keys ^ mixed(number)) >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+    exponential = -np.log(uniform)
+    parts: Floats = exponential / exponential.sum(axis=0)
+    return parts
+
+
+def count_labels(part: Partition) -> Summary:
+    """How often each annotator says what."""
+    totals: dict[str, Floats] = {}
+    for block in blocks(part):
+        add(totals, {"labels": block.per_cell(np.ones(len(block.annotator)))})
+    return as_summary(totals, LABELS, part)
+
+
+# --- the fit ---------------------------------------------------------------------------------------
+
+
+def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthInference:
+    """The fit with the best bound, with the warnings that it gave."""
+    best: TruthInference | None = None
+    said: list[warnings.WarningMessage] = []
+    for model in models:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", AnnotationWarning)
+            found = fit_rounds(replace(rounds, into=None), model, options)
+        if best is None or found.trace[-1] > best.trace[-1]:
+            best, said = found, caught
+    assert best is not None
+    for warning in said:
+        warnings.warn(str(warning.message), warning.category, stacklevel=3)
+    return TruthInference(replace(best._fitted, rounds=rounds), best._iterations)
+
+
+def models_of(
+    rounds: Rounds, n_subtypes: int, subtype_count: float, prior: Any, seeds: Sequence[int]
+) -> list[Ebcc]:
+    """The model from each of several beginnings."""
+    size = LogSize.of(rounds.book)
+    labels = as_sums(rounds.run(count_labels), LABELS, size)["labels"]
+    labels = labels.reshape(size.n_annotators, size.n_classes)
+    own = OTHER + (OWN - OTHER) * np.eye(size.n_classes)[:, None, :]
+    b = np.repeat(pseudo_counts(own, prior, rounds), n_subtypes, axis=0)
+    nested = Nested("variational", n_subtypes, subtype_count)
+    share = subtype_count / n_subtypes
+    return [Ebcc(b, share, keys=annotator_keys(labels, seed), class_rule=nested) for seed in seeds]
+
+
+def ebcc(
+    log: Any,
+    *,
+    n_subtypes: int = 10,
+    subtype_count: float = 0.1,
+    restarts: int = 3,
+    seed: int = 0,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 500,
+    tol: float = 1e-6,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by EBCC: classes have sub-types, so that annotators may err alike.
+
+    See the formulas at the head of the module (`polars_crowd/truth/ebcc.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    n_subtypes
+        G, at least 1. Time and memory grow with it.
+    subtype_count
+        a > 0: pseudo-counts of the sub-types of a class, together. Small: few sub-types are used.
+    restarts
+        How many beginnings there are, at least 1.
+    seed
+        What the beginnings are drawn from, 0 or more.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    prior
+        What is known of annotators from the past: a frame `annotator, true_label, label, count`, added to
+        their pseudo-counts, or an earlier fit.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `balanced_accuracy`, `.confusion` over all sub-types
+        of a class, `.class_prior`, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold or prior cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
+        than 5 annotations.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = ebcc(pc.datasets.tutorial().log)
+    >>> fit.annotators.head(2).select("annotator", "balanced_accuracy", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬───────────────────┬──────────────────────┐
+    │ annotator ┆ balanced_accuracy ┆ num_examples_labeled │
+    │ ---       ┆ ---               ┆ ---                  │
+    │ str       ┆ f64               ┆ i64                  │
+    ╞═══════════╪═══════════════════╪══════════════════════╡
+    │ A0050     ┆ 0.413702          ┆ 24                   │
+    │ A0047     ┆ 0.418223          ┆ 34                   │
+    └───────────┴───────────────────┴──────────────────────┘
+    """
+    check_count("n_subtypes", n_subtypes, 1)
+    check_number("subtype_count", subtype_count, 0.0, above=True)
+    check_count("restarts", restarts, 1)
+    check_count("seed", seed, 0)
+    options = Options(
+        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    rounds = options.open(log, init.classes if isinstance(init, TruthInference) else None)
+    seeds = range(seed * restarts, (seed + 1) * restarts)
+    return best_of(rounds, models_of(rounds, n_subtypes, subtype_count, prior, seeds), options)

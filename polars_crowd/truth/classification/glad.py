@@ -1,0 +1,452 @@
+r"""GLAD: annotators have a skill, examples a difficulty, and both bend the chance of a right label.
+
+Letters: example i with b[i], the log of how easy it is, and u[i] = exp b[i]; annotator j with skill
+alpha[j], negative for an adversary; label y, K classes; s(x) = 1 / (1 + exp(-x)). Difficulty is exp(-b[i]).
+
+    P(j says y | truth k) = s(alpha[j] u[i]) if y = k, else (1 - s(alpha[j] u[i])) / (K - 1)
+    alpha[j] ~ N(1, 1),        b[i] ~ N(1, 1)
+
+All classes are equally likely beforehand. What is sought is the mode over alpha and b (Whitehill et al.
+2009).
+
+**E-step.** Because log s(x) - log s(-x) = x, the sums over an example's labels are linear in u but for one
+term that is the same for all classes. With A[i,k] the sum of alpha[j] over the labels k of i, and n[i,k]
+their number,
+
+    log P(labels of i | k) = u A[i,k] + n[i,k] log (K - 1) - sum over the labels of i: softplus(alpha[j] u)
+                             - n[i] log (K - 1)
+    T[i,k] ∝ (1/K) P(labels of i | k)
+
+**Difficulty.** For given skills an example's b depends on its own labels alone: it is where
+
+    l(b) = log sum_k (1/K) P(labels of i | k) - (b - 1)^2 / 2
+    l'(b) = u (sum_k T[k] A[k] - sum over the labels: alpha[j] s(alpha[j] u)) - (b - 1)
+
+has its maximum, found by Newton's method, held between a point where l' > 0 and one where l' < 0. With
+adversaries among the annotators l may have two maxima: then it is looked at on a grid before. So
+difficulties are a function of the skills, and no round needs to keep them.
+
+**M-step.** With g = T[i,y] the chance that a label is right, the skills maximise
+
+    Q = sum over all labels: g log s(alpha[j] u) + (1 - g) log s(-alpha[j] u)  -  sum_j (alpha[j] - 1)^2 / 2
+    dQ/dalpha[j] = sum over the labels of j: (g - s(alpha[j] u)) u  -  (alpha[j] - 1)
+
+log s is bounded from below by a parabola that touches it at the present x (Jaakkola and Jordan 2000), with
+curvature w(x) = (s(x) - 1/2) / x. The parabola's maximum is
+
+    alpha'[j] = (1 + sum over the labels of j: (g - 1/2) u) / (1 + sum over the labels of j: w u^2)
+
+and every point up to twice as far as that from the present one is no worse than the present one: the step
+taken is alpha[j] + 1.9 (alpha'[j] - alpha[j]), or alpha'[j] itself where that would cross zero on the way.
+
+**Objective**, which no iteration lowers:
+
+    sum_i l(b[i])  -  sum_j (alpha[j] - 1)^2 / 2
+
+Right and wrong answers from the past (`prior=`) move and narrow the prior of a skill, as so many labels on
+examples of b = 1 would: N(1, 1) becomes the normal distribution of 1 + I times the precision about the mean
+of 1 and logit(q) / e with weights 1 and I, where q is the share of right answers and I is e^2 q (1 - q)
+times the number of answers.
+
+References
+----------
+J. Whitehill, P. Ruvolo, T. Wu, J. Bergsma, J. Movellan. Whose vote should count more: optimal integration
+of labels from labelers of unknown expertise. NIPS 2009. T. Jaakkola, M. Jordan. Bayesian parameter
+estimation via variational methods. Statistics and Computing 10, 2000 (the bound).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.weighted_votes import COUNTS, past_counts, with_sum
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, softmax, with_known
+from polars_crowd.truth.options import Options
+from polars_crowd.truth.result import TruthInference
+
+MEAN = 1.0
+"""Of the priors of alpha and b; their variance is 1."""
+STEP = 1.9
+"""How far along the way to the parabola's maximum; below 2."""
+EASIEST = 20.0
+"""The largest b."""
+STEEPEST = 0.279
+"""x s(-x) is below this."""
+GRID = np.linspace(-4.0, 8.0, 25)
+"""Where l is looked at before, if it may have several maxima."""
+UNSKILLED = 0.2
+"""A smaller skill is nearly none."""
+NEAR = 1e-10
+"""b is found when it moves by less."""
+MOST_STEPS = 100
+LOWEST = -700.0
+"""exp(-x) is finite from here on."""
+
+
+def logistic(x: Floats) -> Floats:
+    """s(x)."""
+    s: Floats = 1 / (1 + np.exp(-np.maximum(x, LOWEST)))
+    return s
+
+
+def softplus(x: Floats) -> Floats:
+    """log (1 + exp x) = -log s(-x)."""
+    positive: Floats = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return positive
+
+
+def curvature(x: Floats, s: Floats) -> Floats:
+    """w(x) = (s(x) - 1/2) / x, 1/4 at 0."""
+    w: Floats = np.divide(s - 0.5, x, where=np.abs(x) > 1e-6, out=np.full_like(x, 0.25))
+    return w
+
+
+# --- the examples of a block -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What l(b) needs of n examples."""
+
+    alpha: Floats
+    """Of the annotator of each label, shape (R,)."""
+    count: Ints
+    """n[i], shape (n,)."""
+    A: Floats
+    """Shape (K, n)."""
+    constant: Floats
+    """log 1/K + n[i,k] log (K - 1), less n[i] log (K - 1); -inf where the truth is known. Shape (K, n)."""
+
+    @classmethod
+    def of(cls, block: Block, alpha: Floats, log_classes: Floats) -> Labels:
+        of_rows = alpha.take(block.annotator)
+        wrong = np.log(max(block.n_classes - 1, 1))
+        constant = (
+            log_classes + (block.spread(block.votes.astype(np.float64)) - block.count) * wrong
+        )
+        ruled = with_known(constant, block, np.arange(block.n_classes))
+        return cls(of_rows, block.count, block.per_class(of_rows), ruled)
+
+    @property
+    def start(self) -> Ints:
+        return np.cumsum(self.count) - self.count
+
+    def posterior(self, u: Floats) -> Posterior:
+        """T, and log sum_k (1/K) P(labels | k) without the softplus terms."""
+        return softmax(u * self.A + self.constant)
+
+    def value(self, b: Floats) -> Floats:
+        """l(b)."""
+        return self.value_at(b, self.posterior(np.exp(b)))
+
+    def value_at(self, b: Floats, found: Posterior) -> Floats:
+        """l(b), from the posterior there."""
+        same = softplus(self.alpha * np.repeat(np.exp(b), self.count))
+        return found.log_evidence - np.add.reduceat(same, self.start) - (b - MEAN) ** 2 / 2
+
+    def may_have_several_maxima(self) -> Flags:
+        """Whether an annotator of the example is an adversary, or all are nearly without skill.
+
+        (Else l was never seen to have more than one.)
+        """
+        least = np.minimum.reduceat(self.alpha, self.start)
+        most = np.maximum.reduceat(self.alpha, self.start)
+        return (self.count > 1) & ((least < 0) | (most < UNSKILLED))
+
+    def slope(self, b: Floats) -> tuple[Floats, Floats]:
+        """l'(b) and l''(b)."""
+        u = np.exp(b)
+        T = self.posterior(u).T
+        s = logistic(self.alpha * np.repeat(u, self.count))
+        as_ = self.alpha * s
+        mean = (T * self.A).sum(axis=0)
+        variance = (T * (self.A - mean) ** 2).sum(axis=0)
+        pull = mean - np.add.reduceat(as_, self.start)
+        bend = variance - np.add.reduceat(as_ * (self.alpha - as_), self.start)
+        return u * pull - (b - MEAN), u * pull + u**2 * bend - 1
+
+    def some(self, chosen: Flags) -> Labels:
+        """Those of some of the examples."""
+        rows = np.repeat(chosen, self.count)
+        return Labels(
+            self.alpha[rows], self.count[chosen], self.A[:, chosen], self.constant[:, chosen]
+        )
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """Where b is looked for, n values each."""
+
+    low: Floats
+    """l' > 0 here."""
+    at: Floats
+    high: Floats
+    """l' < 0 here."""
+
+    @classmethod
+    def around(cls, labels: Labels) -> Brackets:
+        """From MEAN, between bounds on l'; from the best of GRID where there may be several maxima."""
+        low = -np.log1p(np.add.reduceat(np.abs(labels.alpha), labels.start))
+        high = np.minimum(MEAN + STEEPEST * labels.count + NEAR, EASIEST)
+        found = cls(low, np.full(len(low), MEAN), high)
+        several = labels.may_have_several_maxima()
+        if not several.any():
+            return found
+        scanned = found.some(several).scanned(labels.some(several))
+        for values, new in zip((low, found.at, high), scanned, strict=True):
+            values[several] = new
+        return found
+
+    def scanned(self, labels: Labels) -> tuple[Floats, Floats, Floats]:
+        """The same about the best point of GRID."""
+        best = np.argmax([labels.value(np.full_like(self.at, b)) for b in GRID], axis=0)
+        left, right = GRID[np.maximum(best - 1, 0)], GRID[np.minimum(best + 1, len(GRID) - 1)]
+        low = np.where(best > 0, np.maximum(left, self.low), self.low)
+        high = np.where(best < len(GRID) - 1, np.minimum(right, self.high), self.high)
+        return low, np.clip(GRID[best], low, high), high
+
+    def some(self, chosen: Flags) -> Brackets:
+        return Brackets(self.low[chosen], self.at[chosen], self.high[chosen])
+
+
+def easiness(labels: Labels) -> Floats:
+    """b of each example: where l' crosses zero from above, by Newton's method between bounds."""
+    bracket = Brackets.around(labels)
+    low, b, high = bracket.low, bracket.at, bracket.high
+    found, place, step = b.copy(), np.arange(len(b)), np.full(len(b), np.inf)
+    for _ in range(MOST_STEPS):
+        slope, bend = labels.slope(b)
+        low, high = np.where(slope > 0, b, low), np.where(slope > 0, high, b)
+        new = b - slope / np.where(bend < 0, bend, -np.inf)
+        inside = (bend < 0) & (new > low) & (new < high) & (np.abs(new - b) < step / 2)
+        new = np.where(inside, new, (low + high) / 2)
+        step = np.abs(new - b)
+        found[place], b = new, new
+        moving = step > NEAR
+        if not moving.any():
+            break
+        if np.count_nonzero(moving) < len(moving) / 2:
+            labels = labels.some(moving)
+            place = place[moving]
+            b, low, high, step = b[moving], low[moving], high[moving], step[moving]
+    return found
+
+
+@dataclass(frozen=True)
+class EasyPosterior(Posterior):
+    """T, and b."""
+
+    b: Floats
+    """Shape (n,)."""
+
+
+# --- the model -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Skills:
+    """What is estimated of annotators, M values each."""
+
+    alpha: Floats
+    counts: Floats
+    """Expected right and wrong answers, shape (2, M)."""
+
+
+@dataclass(frozen=True)
+class Glad(Model):
+    """Annotators by their skill, examples by their difficulty."""
+
+    mean: Floats
+    """Of the prior of alpha, shape (M,)."""
+    precision: Floats
+    """Shape (M,)."""
+
+    name: ClassVar[str] = "GLAD"
+    sums: ClassVar[Mapping[str, Key]] = {
+        "pull": ("annotator",),
+        "curvature": ("annotator",),
+        "correct": ("annotator",),
+        "annotations": ("annotator",),
+    }
+    class_pseudo_count = np.inf
+
+    def weights(self, skills: Skills) -> Floats:
+        """alpha."""
+        return skills.alpha
+
+    def e_step(self, block: Block, weights: Floats, log_classes: Floats) -> EasyPosterior:
+        labels = Labels.of(block, weights, log_classes)
+        b = easiness(labels)
+        found = labels.posterior(np.exp(b))
+        return EasyPosterior(found.T, labels.value_at(b, found), b)
+
+    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """The sums at alpha = 1 and b = 1, to begin with."""
+        b = np.full(block.n_examples, MEAN)
+        return self.count_at(block, T, np.full(block.n_annotators, MEAN), b)
+
+    def count_found(
+        self, block: Block, found: Posterior, T: Floats, weights: Any
+    ) -> dict[str, Floats]:
+        assert isinstance(found, EasyPosterior)
+        return self.count_at(block, T, weights, found.b)
+
+    def count_at(self, block: Block, T: Floats, alpha: Floats, b: Floats) -> dict[str, Floats]:
+        """sum (g - 1/2) u, sum w u^2 and sum g over the labels of j, and m[j]."""
+        u = block.at_rows(np.exp(b))
+        x = alpha.take(block.annotator) * u
+        g = block.of_labels(T)
+        return {
+            "pull": block.per_annotator((g - 0.5) * u),
+            "curvature": block.per_annotator(curvature(x, logistic(x)) * u**2),
+            "correct": block.per_annotator(g),
+            "annotations": block.annotations_per_annotator,
+        }
+
+    def maximise(self, sums: Sums, skills: Skills | None, log: LogSize) -> Skills:
+        """alpha + 1.9 (alpha' - alpha)."""
+        now = np.full(log.n_annotators, MEAN) if skills is None else skills.alpha
+        best = (self.precision * self.mean + sums["pull"][0]) / (
+            self.precision + sums["curvature"][0]
+        )
+        correct = sums["correct"][0]
+        counts = np.stack([correct, sums["annotations"][0] - correct])
+        return Skills(stepped(now, best) if skills is not None else best, counts)
+
+    def log_prior(self, skills: Skills) -> float:
+        """-(alpha - 1)^2 / 2."""
+        return -float((self.precision * (skills.alpha - self.mean) ** 2).sum() / 2)
+
+    def moved(self, skills: Skills, place: Ints) -> Skills:
+        """The skills of known annotators; unknown ones get the mean over all labels."""
+        mean = np.average(skills.alpha, weights=skills.counts.sum(axis=0))
+        alpha = np.append(skills.alpha, mean)[place]
+        return replace(skills, alpha=alpha, counts=with_sum(skills.counts)[:, place])
+
+    def annotator_columns(self, skills: Skills) -> dict[str, Any]:
+        """`alpha`, and the expected numbers of `correct` and `incorrect` answers."""
+        return {"alpha": skills.alpha, **dict(zip(COUNTS, skills.counts, strict=True))}
+
+    def example_columns(self, block: Block, weights: Floats, found: Posterior) -> dict[str, Floats]:
+        """`difficulty` = exp(-b)."""
+        assert isinstance(found, EasyPosterior)
+        return {"difficulty": np.exp(-found.b)}
+
+
+def stepped(now: Floats, best: Floats) -> Floats:
+    """alpha + 1.9 (alpha' - alpha), or alpha' itself where that would take it across zero."""
+    far = now + STEP * (best - now)
+    return np.where(far * best > 0, far, best)
+
+
+def prior_of(past: Floats) -> Glad:
+    """The model with the prior that past answers leave of each skill."""
+    correct, size = past[0], past.sum(axis=0)
+    q = (correct + 0.5) / (size + 1)
+    information = size * np.exp(2 * MEAN) * q * (1 - q)
+    seen = np.log(q / (1 - q)) / np.exp(MEAN)
+    return Glad((MEAN + information * seen) / (1 + information), 1 + information)
+
+
+def glad(
+    log: Any,
+    *,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 1e-4,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by GLAD: skilled annotators and difficult examples.
+
+    See the formulas at the head of the module (`polars_crowd/truth/glad.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    prior
+        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, which
+        move and narrow the prior of their skills, or an earlier fit.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size. Where annotators are poor the
+        mode itself is a worse answer than the way there, so that the default stops early; 1e-8 goes to the
+        mode.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `alpha` and the counts `correct` and `incorrect`,
+        `.difficulty` with `difficulty` = exp(-b) > 0, `.trace`, `.converged`, `.n_iter` and
+        `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold or prior cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
+        than 5 annotations.
+
+    Agrees with
+    -----------
+    crowd-kit 1.4.2 `GLAD`: the same model. At the mode alpha and b are the same to 0.02 where that has gone
+    on to it (`n_iter=200, tol=1e-9`), and the objective is no lower.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = glad(pc.datasets.tutorial().log)
+    >>> fit.annotators.head(2).select("annotator", "alpha", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬───────────┬──────────────────────┐
+    │ annotator ┆ alpha     ┆ num_examples_labeled │
+    │ ---       ┆ ---       ┆ ---                  │
+    │ str       ┆ f64       ┆ i64                  │
+    ╞═══════════╪═══════════╪══════════════════════╡
+    │ A0050     ┆ -0.609969 ┆ 24                   │
+    │ A0047     ┆ -0.35555  ┆ 34                   │
+    └───────────┴───────────┴──────────────────────┘
+    """
+    options = Options(
+        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    return fit(log, lambda rounds: prior_of(past_counts(prior, rounds)), options)

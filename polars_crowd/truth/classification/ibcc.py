@@ -1,0 +1,125 @@
+r"""IBCC: independent Bayesian classifier combination, by variational inference.
+
+The model of `truth.dawid_skene`, with its letters, where the annotators' confusion matrices and the class
+shares are not points but have posteriors of their own: theta[j,k,:] ~ Dirichlet(b[k,:]), with more weight on
+the right label than on each other one, and pi ~ Dirichlet(a).
+
+**E-step** (Kim and Ghahramani 2012; mean field), with psi the digamma function:
+
+    log T[i,k] = E[log pi[k]] + sum over the labels y of i by j: E[log theta[j,k,y]]   + const(i)
+    E[log theta[j,k,l]] = psi(C[j,k,l]) - psi(sum_l C[j,k,l]),     E[log pi[k]] = psi(P[k]) - psi(sum_k P[k])
+
+**M-step**:
+
+    C[j,k,l] = b[k,l] + sum over the labels l of j: T[i,k],        P[k] = a + sum_i T[i,k]
+
+**Objective**, the evidence lower bound, which no iteration lowers:
+
+    sum_i log sum_k exp(E[log pi[k]] + sum E[log theta[j,k,y]])
+        - sum_jk KL(Dirichlet(C[j,k,:]) || Dirichlet(b[k,:]))  -  KL(Dirichlet(P) || Dirichlet(a))
+
+References
+----------
+H.-C. Kim, Z. Ghahramani. Bayesian classifier combination. AISTATS 2012. E. Simpson, S. Roberts, I. Psorakis,
+A. Smith. Dynamic Bayesian combination of multiple imperfect classifiers. 2013 (the variational form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
+from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.result import TruthInference
+
+
+class Ibcc(Confusions):
+    """The variational posterior."""
+
+    name = "IBCC"
+    rule: ClassVar[Dirichlet] = VARIATIONAL
+    class_rule: ClassVar[Dirichlet] = VARIATIONAL
+
+
+def ibcc(
+    log: Any,
+    pred_probs: Any = None,
+    *,
+    pseudo_count: float = 1.0,
+    right_pseudo_count: float = 3.0,
+    class_pseudo_count: float = 1.0,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 1e-6,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by IBCC: confusion matrices with posteriors, by variational inference.
+
+    See the formulas at the head of the module (`polars_crowd/truth/ibcc.py`). It costs what `dawid_skene`
+    does and is safer where annotators have few labels.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
+    pred_probs
+        Models' probabilities as each example's class prior, as for `dawid_skene`.
+    pseudo_count, right_pseudo_count
+        b[k,l] = `pseudo_count` (above 0), and as much as `right_pseudo_count` (0 or more) on top where l = k.
+    class_pseudo_count
+        a > 0, the Dirichlet parameter of the class shares.
+    prior
+        What is known of annotators from the past, added to b, as for `dawid_skene`.
+    gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+        As for `dawid_skene`.
+
+    Returns
+    -------
+    TruthInference
+        `.confusion` and `balanced_accuracy` in `.annotators` are means of the posterior.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold, prior or pred_probs cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        As for `dawid_skene`.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = ibcc(pc.datasets.tutorial().log)
+    >>> fit.converged, round(fit.trace[-1], 2)
+    (True, -1288.02)
+    """
+    check_number("pseudo_count", pseudo_count, 0.0, above=True)
+    check_number("right_pseudo_count", right_pseudo_count, 0.0)
+    check_number("class_pseudo_count", class_pseudo_count, 0.0, above=True)
+    options = Options(
+        pred_probs, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+
+    def model(rounds: Rounds) -> Ibcc:
+        right = right_pseudo_count * np.eye(rounds.n_classes)[:, None, :]
+        return Ibcc(pseudo_counts(pseudo_count + right, prior, rounds), class_pseudo_count)
+
+    return fit(log, model, options)

@@ -1,0 +1,159 @@
+r"""IWMV: iterative weighted majority voting, weights that are linear in how often an annotator is right.
+
+With the letters of `truth.weighted_votes`, from v[j] = 1, for t = 1, 2, ...
+
+    z[i] = argmax_k sum over the labels k of i: v[j]
+    a[j] = mean over the labels y of j: [y = z[i]]
+    v[j] = K a[j] - 1
+
+until z is what it was (Li and Yu 2014, algorithm 1). Who is right less often than chance has a negative
+weight: his vote speaks against a class. The weights are the log-odds of one coin per annotator to first
+order about chance, log ((K - 1) a / (1 - a)) ~ K / (K - 1) (K a - 1), and so is the posterior:
+
+    T[i,k] ∝ exp( K / (K - 1) sum over the labels k of i: v[j] )
+
+**Objective**, which no iteration lowers:
+
+    G = sum_j m[j] (K a[j] - 1)^2 / (2 K)
+
+It is convex in the numbers of right answers m[j] a[j], with v[j] its derivatives; z[i] takes what is
+largest of its linear part, so that G, which lies above that, is at least as large after it.
+
+References
+----------
+H. Li, B. Yu. Error rate bounds and iterative weighted majority voting for crowdsourcing. arXiv:1411.4086,
+2014.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Floats
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes, past_counts
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import LogSize, Posterior, softmax
+from polars_crowd.truth.options import Options
+from polars_crowd.truth.result import TruthInference
+
+
+@dataclass(frozen=True)
+class Iwmv(WeightedVotes):
+    """The weights are v = K a - 1."""
+
+    n_classes: int
+    """K."""
+
+    name: ClassVar[str] = "IWMV"
+    has_objective: ClassVar[bool] = True
+
+    def weight(self, a: Floats, skills: Votes | None, log: LogSize) -> Floats:
+        """v."""
+        return self.n_classes * a - 1
+
+    def e_step(self, block: Block, weights: Floats, log_classes: Floats) -> Posterior:
+        found = super().e_step(block, weights, log_classes)
+        return Posterior(found.T, np.zeros(block.n_examples))
+
+    def posterior(self, W: Floats, block: Block) -> Floats:
+        """T[i,k] ∝ exp( K / (K - 1) W[i,k] )."""
+        return softmax(self.n_classes / max(self.n_classes - 1, 1) * W).T
+
+    def log_prior(self, skills: Votes) -> float:
+        """G."""
+        size = (skills.counts + skills.past).sum(axis=0)
+        return float((size * skills.weight**2).sum() / (2 * self.n_classes))
+
+
+def iwmv(
+    log: Any,
+    *,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 0.0,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by IWMV: votes weighed by K a - 1, which may be negative.
+
+    See the formulas at the head of the module (`polars_crowd/truth/iwmv.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    prior
+        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
+        to theirs, or an earlier fit.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size. At 0, when no winner changes.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `skill` = a and the counts `correct` and
+        `incorrect` behind it, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold or prior cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
+        than 5 annotations.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = iwmv(pc.datasets.tutorial().log)
+    >>> fit.annotators.head(2).select("annotator", "skill", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬──────────┬──────────────────────┐
+    │ annotator ┆ skill    ┆ num_examples_labeled │
+    │ ---       ┆ ---      ┆ ---                  │
+    │ str       ┆ f64      ┆ i64                  │
+    ╞═══════════╪══════════╪══════════════════════╡
+    │ A0050     ┆ 0.208333 ┆ 24                   │
+    │ A0047     ┆ 0.264706 ┆ 34                   │
+    └───────────┴──────────┴──────────────────────┘
+    """
+    options = Options(
+        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    return fit(log, lambda rounds: Iwmv(past_counts(prior, rounds), rounds.n_classes), options)

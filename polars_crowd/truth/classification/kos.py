@@ -1,0 +1,256 @@
+r"""KOS: belief propagation between examples and annotators, for two classes. Experimental.
+
+Letters: example i, annotator j; A = +1 for a label of the second class and -1 for one of the first. Every
+annotation (i, j) carries a message each way (Karger, Oh and Shah 2011, section 2.1):
+
+    x[i->j] = sum over the other labels of i, by j': A[i,j'] y[j'->i]     the truth of i, as others see it
+    y[j->i] = sum over the other labels of j, on i': A[i',j] x[i'->j]     the skill of j, by other examples
+    z[i]    = sum over all labels of i: A[i,j] y[j->i]
+
+from y = 1, the mean of the normal distribution that the paper draws from, so that no seed is needed and
+names do not matter. The truth of i is the second class where z[i] > 0; the posterior is
+
+    T[i, second] = (1 + z[i] / sum over all labels of i: |y[j->i]|) / 2
+
+a share of a weighted vote, not a calibrated probability. Both sums are group sums less the own term, so
+that all messages follow from the group sums of the annotators in the rounds before,
+
+    Y[j] = sum over all labels of j: A x[i->j],        y[j->i] = (Y[j] - A x[i->j]) / max_j |Y[j]|
+
+which is all that a round leaves: a partition finds its messages anew from them. A known label sends, as
+x[i->j], its sign times the number of labels of its example.
+
+There is no objective. The trace is the sum over examples of |2 T[i, second] - 1|. The paper stops after ten
+rounds (`max_iter=10`); here it goes on until Y / max |Y| moves by no more than `tol`.
+
+**Why experimental.** The derivation has random regular assignments in mind. On real logs, where a few
+annotators do most of the work, it may be no better than guessing: compare with `pc.majority_vote`.
+
+References
+----------
+D. R. Karger, S. Oh, D. Shah. Iterative learning for reliable crowdsourcing systems. NIPS 2011;
+Budget-optimal task allocation for reliable crowdsourcing systems. Operations Research 62(1), 2014.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.truth.block import UNKNOWN, Block
+from polars_crowd.truth.classification.weighted_votes import with_sum
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
+from polars_crowd.truth.options import Options
+from polars_crowd.truth.result import TruthInference
+
+NOTHING = 1e-12
+"""What is left of messages, at most about 1, that cancel but for rounding."""
+
+
+@dataclass(frozen=True)
+class Messages:
+    """The group sums of the rounds so far."""
+
+    Y: Floats
+    """A row per round, each over its largest size; shape (t, M)."""
+    scales: Floats
+    """max_j |Y[j]| of each round, shape (t,)."""
+    counts: Floats
+    """The votes for and against the truth that the annotators cast, shape (2, M)."""
+
+
+@dataclass(frozen=True)
+class Kos(Model):
+    """Annotators by the sum of what they are told."""
+
+    name: ClassVar[str] = "KOS"
+    sums: ClassVar[Mapping[str, Key]] = {
+        "told": ("annotator",),
+        "correct": ("annotator",),
+        "annotations": ("annotator",),
+    }
+    has_objective: ClassVar[bool] = False
+    class_pseudo_count = np.inf
+
+    def weights(self, skills: Messages) -> tuple[Floats, Floats]:
+        """Y and the scales."""
+        return skills.Y, skills.scales
+
+    def e_step(self, block: Block, weights: Any, log_classes: Floats) -> Posterior:
+        A, y = signs(block), messages(block, weights)
+        z = block.per_example(A * y)
+        size = block.per_example(np.abs(y))
+        lean = np.divide(z, size, where=size > 0, out=np.zeros_like(z))
+        if block.n_classes == 1:
+            return Posterior(np.ones((1, block.n_examples)), np.abs(lean))
+        T = known_posterior(block, np.stack([1 - lean, 1 + lean]) / 2)
+        return Posterior(T, np.abs(lean))
+
+    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """sum over all labels of j: A x[i->j]; the expected right answers, and m[j]."""
+        A = signs(block)
+        y = np.ones_like(A) if weights is None else messages(block, weights)
+        return {
+            "told": block.per_annotator(A * truths(block, A, y)),
+            "correct": block.per_annotator(block.of_labels(T)),
+            "annotations": block.annotations_per_annotator,
+        }
+
+    def maximise(self, sums: Sums, skills: Messages | None, log: LogSize) -> Messages:
+        """One round more."""
+        Y, correct = sums["told"], sums["correct"][0]
+        scale = np.array([np.abs(Y).max()])
+        scale[scale == 0] = 1.0
+        counts = np.stack([correct, sums["annotations"][0] - correct])
+        if skills is None:
+            return Messages(Y / scale, scale, counts)
+        return Messages(
+            np.concatenate([skills.Y, Y / scale]), np.append(skills.scales, scale), counts
+        )
+
+    def change(self, old: Messages, new: Messages) -> float | None:
+        return float(np.abs(new.Y[-1] - old.Y[-1]).max())
+
+    def moved(self, skills: Messages, place: Ints) -> Messages:
+        """The sums of known annotators; unknown ones get the mean."""
+        mean = skills.Y.mean(axis=1, keepdims=True)
+        Y = np.append(skills.Y, mean, axis=1)[:, place]
+        return replace(skills, Y=Y, counts=with_sum(skills.counts)[:, place])
+
+    def annotator_columns(self, skills: Messages) -> dict[str, Any]:
+        """`reliability` = Y / max |Y|, from -1 for an adversary to 1."""
+        return {"reliability": skills.Y[-1]}
+
+
+def signs(block: Block) -> Floats:
+    """A: -1 for the first class, 1 for the second, shape (R,)."""
+    A: Floats = (2 * block.label - 1).astype(np.float64)
+    return A
+
+
+def truths(block: Block, A: Floats, y: Floats) -> Floats:
+    """x[i->j]: the group sum of each example, less the own term."""
+    x: Floats = block.at_rows(block.per_example(A * y)) - A * y
+    if block.known is None:
+        return x
+    sure = np.where(block.known == UNKNOWN, np.nan, (2.0 * block.known - 1) * block.count)
+    known: Floats = block.at_rows(sure)
+    return np.where(np.isnan(known), x, known)
+
+
+def messages(block: Block, weights: tuple[Floats, Floats]) -> Floats:
+    """y[j->i] after the rounds whose group sums are given."""
+    A = signs(block)
+    y = np.ones_like(A)
+    for Y, scale in zip(*weights, strict=True):
+        y = Y.take(block.annotator) - A * truths(block, A, y) / scale
+        y[np.abs(y) < NOTHING] = 0.0
+    return y
+
+
+def of_two_classes(rounds: Rounds) -> Kos:
+    """The model, for a log that it is for."""
+    if rounds.n_classes > 2:
+        raise AnnotationError(
+            f"column 'label' of the log has {counted(rounds.n_classes, 'class')} "
+            f"({shown(rounds.book.classes.to_list())}); KOS is for two. Ask one class against the rest, or "
+            "use a method for any number of classes, pc.dawid_skene say."
+        )
+    return Kos()
+
+
+def kos(
+    log: Any,
+    *,
+    gold: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 1e-6,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example of two classes by KOS. Experimental: see the module.
+
+    See the formulas at the head of the module (`polars_crowd/truth/kos.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop before `max_iter`: when no annotator's reliability moves by more than this.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `reliability` = Y / max |Y| in [-1, 1], `.trace`,
+        `.converged`, `.n_iter` and `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold or prior cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
+        than 5 annotations.
+
+    Agrees with
+    -----------
+    crowd-kit 1.4.2 `KOS(n_iter=10)`: with `max_iter=10` the same labels, up to its random beginning.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> fit = kos(pc.datasets.tutorial().log.filter(pl.col("label") < 2))
+    >>> fit.annotators.head(2).select("annotator", "reliability", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬─────────────┬──────────────────────┐
+    │ annotator ┆ reliability ┆ num_examples_labeled │
+    │ ---       ┆ ---         ┆ ---                  │
+    │ str       ┆ f64         ┆ i64                  │
+    ╞═══════════╪═════════════╪══════════════════════╡
+    │ A0050     ┆ -0.031453   ┆ 13                   │
+    │ A0046     ┆ -0.008723   ┆ 18                   │
+    └───────────┴─────────────┴──────────────────────┘
+    """
+    options = Options(
+        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    return fit(log, of_two_classes, options)

@@ -1,0 +1,288 @@
+r"""MACE: multi-annotator competence estimation. An annotator knows, or spams.
+
+Letters: example i, annotator j with m[j] annotations, label y, K classes. On each example annotator j knows
+the truth with probability tau[j], and says it; otherwise he draws a label from a distribution xi[j,:] of
+his own:
+
+    P(j says y | truth k) = tau[j] [y = k] + a[j,y],        a[j,y] = (1 - tau[j]) xi[j,y]
+
+All classes are equally likely beforehand.
+
+**E-step** (Hovy et al. 2013):
+
+    log T[i,k] = sum over all labels of i: log a[j,y]
+               + sum over the labels k of i: log (tau[j] + a[j,k]) - log a[j,k]   + const(i)
+    know[j,l]  = sum over the labels l of j: T[i,l] tau[j] / (tau[j] + a[j,l])
+    spam[j,l]  = (number of the labels l of j) - know[j,l]
+
+**M-step**, with the pseudo-counts (s, s) of knowing and spamming, and r of each label of a spammer:
+
+    tau[j] = (s + sum_l know[j,l]) / (2 s + m[j])
+    xi[j,l] = (r + spam[j,l]) / (K r + sum_l spam[j,l])
+
+**Objective** of `method="em"`, which no iteration lowers:
+
+    sum_i log 1/K sum_k prod P(y | k, j) + sum_j s (log tau[j] + log (1 - tau[j])) + r sum_l log xi[j,l]
+
+`method="vb"` has posteriors for tau and xi in place of points: s and r are the parameters of their Beta and
+Dirichlet priors, tau, 1 - tau and xi above are exp E[log tau] and so on (psi is the digamma function),
+
+    log tau[j] = psi(s + know[j]) - psi(2 s + m[j]),    ...
+
+and the objective is the evidence lower bound, with -KL(posterior || prior) for the terms of the priors.
+
+References
+----------
+D. Hovy, T. Berg-Kirkpatrick, A. Vaswani, E. Hovy. Learning whom to trust with MACE. NAACL-HLT 2013.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.dirichlet import MODE, VARIATIONAL, Dirichlet
+from polars_crowd.truth.classification.one_coin import check_pair
+from polars_crowd.truth.classification.weighted_votes import past_counts, with_sum
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums
+from polars_crowd.truth.options import Options
+from polars_crowd.truth.result import TruthInference
+
+Method = Literal["em", "vb"]
+
+COUNTS = ("knowing", "spamming")
+DEFAULTS: dict[str, tuple[float, float]] = {"em": (0.1, 0.1), "vb": (0.5, 10.0)}
+
+
+@dataclass(frozen=True)
+class Competence:
+    """Counts with the priors' pseudo-counts in them."""
+
+    know: Floats
+    """Of knowing and spamming, shape (2, M)."""
+    spam: Floats
+    """Of each label of a spammer, shape (M, K)."""
+    annotations: Floats
+    """m, without pseudo-counts, shape (M,)."""
+
+
+@dataclass(frozen=True)
+class CellLogs:
+    """log a and log (tau + a) - log a of each annotator and label, shape (M * K,) each."""
+
+    error: Floats
+    gain: Floats
+
+
+@dataclass(frozen=True)
+class Mace(Model):
+    """Annotators by how often they know and what they say when they do not."""
+
+    rule: Dirichlet
+    know_pseudo_count: Floats
+    """s, shape (2, 1), or (2, M) with the past."""
+    spam_pseudo_count: float
+    """r."""
+
+    name: ClassVar[str] = "MACE"
+    sums: ClassVar[Mapping[str, Key]] = {
+        "right": ("annotator", "label"),
+        "labels": ("annotator", "label"),
+    }
+    class_pseudo_count = np.inf
+
+    def logs(self, skills: Competence) -> tuple[Floats, Floats]:
+        """log tau, shape (M, 1), and log a, shape (M, K)."""
+        log_tau, log_not = self.rule.log_mean(skills.know, axis=0)
+        return log_tau[:, None], log_not[:, None] + self.rule.log_mean(skills.spam)
+
+    def weights(self, skills: Competence) -> CellLogs:
+        log_tau, log_a = self.logs(skills)
+        return CellLogs(log_a.ravel(), (np.logaddexp(log_tau, log_a) - log_a).ravel())
+
+    def log_likelihood(self, block: Block, weights: CellLogs) -> Floats:
+        """sum over all labels: log a; over the labels k: log (tau + a) - log a."""
+        errors = block.per_example(weights.error.take(block.cell))
+        return errors + block.per_class(weights.gain.take(block.cell))
+
+    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """sum over the labels l of j: T[i,l], and their number."""
+        return {
+            "right": block.per_cell(block.of_labels(T)),
+            "labels": block.per_cell(np.ones(len(block.annotator))),
+        }
+
+    def knowing(self, skills: Competence | None, log: LogSize) -> Floats:
+        """tau / (tau + a), shape (M, K): how likely a right answer was known."""
+        if skills is None:
+            return np.full((log.n_annotators, log.n_classes), log.n_classes / (log.n_classes + 1))
+        log_tau, log_a = self.logs(skills)
+        return np.exp(log_tau - np.logaddexp(log_tau, log_a))
+
+    def maximise(self, sums: Sums, skills: Competence | None, log: LogSize) -> Competence:
+        shape = (log.n_annotators, log.n_classes)
+        labels = sums["labels"].reshape(shape)
+        know = sums["right"].reshape(shape) * self.knowing(skills, log)
+        spam = labels - know
+        return Competence(
+            self.know_pseudo_count + np.stack([know.sum(axis=1), spam.sum(axis=1)]),
+            self.spam_pseudo_count + spam,
+            labels.sum(axis=1),
+        )
+
+    def log_prior(self, skills: Competence) -> float:
+        prior = self.rule.log_prior(skills.know, self.know_pseudo_count, axis=0)
+        return prior + self.rule.log_prior(skills.spam, self.spam_pseudo_count)
+
+    def moved(self, skills: Competence, place: Ints) -> Competence:
+        """The counts of known annotators; unknown ones get those of all together."""
+        know, spam = with_sum(skills.know)[:, place], with_sum(skills.spam.T)[:, place].T
+        m = np.append(skills.annotations, skills.annotations.sum())
+        return Competence(know, spam, m[place])
+
+    def annotator_columns(self, skills: Competence) -> dict[str, Any]:
+        """`competence` = tau, and the expected numbers of annotations with `knowing` and `spamming`."""
+        spamming = skills.spam.sum(axis=1) - skills.spam.shape[1] * self.spam_pseudo_count
+        return {
+            "competence": competence(skills),
+            "knowing": skills.annotations - spamming,
+            "spamming": spamming,
+        }
+
+    def confusion(self, skills: Competence, log: LogSize) -> Floats:
+        """tau [l = k] + (1 - tau) xi[l]."""
+        tau = competence(skills)[:, None]
+        xi = skills.spam / skills.spam.sum(axis=1, keepdims=True)
+        own = np.eye(log.n_classes)[:, None, :]
+        shares: Floats = own * tau + (1 - tau) * xi
+        return shares
+
+    def example_columns(
+        self, block: Block, weights: CellLogs, found: Posterior
+    ) -> dict[str, Floats]:
+        """`entropy` of T[i,:], in nats."""
+        logs = np.log(np.where(found.T > 0, found.T, 1.0))
+        return {"entropy": -(found.T * logs).sum(axis=0)}
+
+
+def competence(skills: Competence) -> Floats:
+    """tau, its mean under the counts."""
+    tau: Floats = skills.know[0] / skills.know.sum(axis=0)
+    return tau
+
+
+def mace(
+    log: Any,
+    *,
+    method: Method = "em",
+    pseudo_counts: tuple[float, float] | None = None,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 200,
+    tol: float = 1e-6,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by MACE: annotators know, or spam.
+
+    See the formulas at the head of the module (`polars_crowd/truth/mace.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    method
+        `"em"` for the mode of the posterior, `"vb"` for the variational posterior.
+    pseudo_counts
+        (s, r), above 0: of knowing and of spamming each, and of each label of a spammer. By default
+        (0.1, 0.1) for `"em"` and (0.5, 10) for `"vb"`.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    prior
+        What is known of annotators from the past: a frame `annotator, knowing, spamming` of counts, added
+        to their pseudo-counts, or an earlier fit.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `competence` = tau and the expected numbers `knowing`
+        and `spamming`, `.confusion`, `.difficulty` with the `entropy` of each example's posterior,
+        `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold or prior cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
+        than 5 annotations.
+
+    Agrees with
+    -----------
+    crowd-kit 1.4.2 `MACE`, where ids appear in the log in sorted order (else it mixes up annotators, and
+    answers otherwise when they are renamed): the same model. It begins at random, and the mode that it ends
+    at may be another one.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = mace(pc.datasets.tutorial().log)
+    >>> fit.annotators.head(2).select("annotator", "competence", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬────────────┬──────────────────────┐
+    │ annotator ┆ competence ┆ num_examples_labeled │
+    │ ---       ┆ ---        ┆ ---                  │
+    │ str       ┆ f64        ┆ i64                  │
+    ╞═══════════╪════════════╪══════════════════════╡
+    │ A0050     ┆ 0.022474   ┆ 24                   │
+    │ A0047     ┆ 0.024187   ┆ 34                   │
+    └───────────┴────────────┴──────────────────────┘
+    """
+    rule = {"em": MODE, "vb": VARIATIONAL}.get(method)
+    if rule is None:
+        raise ValueError(f"method={method!r}; it must be 'em' or 'vb'.")
+    s, r = check_pair(DEFAULTS[method] if pseudo_counts is None else pseudo_counts).ravel()
+    options = Options(
+        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    return fit(
+        log,
+        lambda rounds: Mace(rule, s + past_counts(prior, rounds, COUNTS), float(r)),
+        options,
+    )

@@ -1,0 +1,222 @@
+r"""One-coin Dawid-Skene: an annotator is right with one probability, whatever the truth, and errs evenly.
+
+Letters as in `truth.dawid_skene`, with q[j] the probability that annotator j is right:
+
+    P(j says y | truth k) = q[j] if y = k, else (1 - q[j]) / (K - 1)
+
+and the prior of q[j] is Beta(1 + a, 1 + b): a right and b wrong answers before the first.
+
+**E-step**, without a sum over classes per annotation:
+
+    log T[i,k] = log pi[k] + sum over all labels of i: log ((1 - q[j]) / (K - 1))
+                           + sum over the labels k of i: log q[j] - log ((1 - q[j]) / (K - 1))   + const(i)
+
+**M-step**, with m[j] the number of j's annotations:
+
+    q[j] = (a + sum over the labels y of j: T[i,y]) / (a + b + m[j]),      pi[k] ∝ s + sum_i T[i,k]
+
+**Objective**, which no iteration lowers:
+
+    sum_i log sum_k pi[k] prod P(y | k, j)  +  sum_j a log q[j] + b log (1 - q[j])  +  s sum_k log pi[k]
+
+With estimated class shares the method may merge classes: a class that is rare becomes rarer when what
+speaks for it is taken for errors. There is a warning when a class is lost; `zencrowd`, with equal shares, and
+`dawid_skene` are safer.
+
+References
+----------
+Y. Zhang, X. Chen, D. Zhou, M. I. Jordan. Spectral methods meet EM. JMLR 17, 2016 (the one-coin model).
+G. Demartini, D. E. Difallah, P. Cudré-Mauroux. ZenCrowd. WWW 2012 (with equal class shares).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.dirichlet import MODE
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import Key, LogSize, Model, Sums
+from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.past import past_skills
+from polars_crowd.truth.result import TruthInference
+
+
+@dataclass(frozen=True)
+class Coins(Model):
+    """Annotators by one probability. Skills are counts, shape (2, M): right and wrong, with the prior's."""
+
+    pseudo_counts: Floats
+    """(a, b), shape (2, 1) or (2, M)."""
+    class_pseudo_count: float
+    """s; infinite for equal shares."""
+    name: str = "One-coin Dawid-Skene"  # type: ignore[misc]
+
+    sums: ClassVar[Mapping[str, Key]] = {"right": ("annotator",)}
+
+    def weights(self, skills: Floats) -> Floats:
+        """log q and log (1 - q), shape (2, M)."""
+        log_q: Floats = MODE.log_mean(skills, axis=0)
+        return log_q
+
+    def log_likelihood(self, block: Block, weights: Floats) -> Floats:
+        """sum over the labels k: log of being right instead of making this error."""
+        gain = weights[0] - log_error(weights, block.n_classes)
+        return block.per_class(gain.take(block.annotator))
+
+    def log_constant(self, skills: Floats, log: LogSize) -> float:
+        """sum over all labels: log of an error."""
+        return float((log.annotations * log_error(self.weights(skills), log.n_classes)).sum())
+
+    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """sum over the labels y of j: T[i,y]."""
+        return {"right": block.per_annotator(block.of_labels(T))}
+
+    def maximise(self, sums: Sums, skills: Floats | None, log: LogSize) -> Floats:
+        """The prior's counts and the sums."""
+        right = sums["right"][0]
+        counts: Floats = self.pseudo_counts + np.stack([right, log.annotations - right])
+        return counts
+
+    def log_prior(self, skills: Floats) -> float:
+        """sum a log q + b log (1 - q)."""
+        return MODE.log_prior(skills, self.pseudo_counts, axis=0)
+
+    def moved(self, skills: Floats, place: Ints) -> Floats:
+        """The counts of known annotators; unknown ones get those of all together."""
+        pooled = skills.sum(axis=1, keepdims=True)
+        return np.concatenate([skills, pooled], axis=1)[:, place]
+
+    def annotator_columns(self, skills: Floats) -> dict[str, Any]:
+        """`accuracy` = q, and the expected numbers of annotations that are `correct` and `incorrect`."""
+        correct, incorrect = skills - self.pseudo_counts
+        return {"accuracy": accuracy(skills), "correct": correct, "incorrect": incorrect}
+
+    def confusion(self, skills: Floats, log: LogSize) -> Floats:
+        q = accuracy(skills)[:, None]
+        truth, label = np.indices((log.n_classes, log.n_classes))[:, :, None, :]
+        shares: Floats = np.where(truth == label, q, (1 - q) / max(log.n_classes - 1, 1))
+        return shares
+
+
+def log_error(weights: Floats, n_classes: int) -> Floats:
+    """log ((1 - q) / (K - 1))."""
+    error: Floats = weights[1] - np.log(max(n_classes - 1, 1))
+    return error
+
+
+def accuracy(counts: Floats) -> Floats:
+    """q[j]."""
+    q: Floats = counts[0] / counts.sum(axis=0)
+    return q
+
+
+def one_coin_dawid_skene(
+    log: Any,
+    pred_probs: Any = None,
+    *,
+    pseudo_counts: tuple[float, float] = (1.0, 0.5),
+    smoothing: float = 0.1,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 1e-6,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by one-coin Dawid-Skene: an annotator is right with one probability.
+
+    See the formulas at the head of the module (`polars_crowd/truth/one_coin.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
+    pred_probs
+        Models' probabilities as each example's class prior, as for `dawid_skene`.
+    pseudo_counts
+        (a, b), right and wrong answers of each annotator before the first, both above 0.
+    smoothing
+        s > 0, pseudo-counts per class of the class shares.
+    prior
+        What is known of annotators from the past, added to their pseudo-counts: a frame of counts
+        `annotator, correct, incorrect`, or `annotator, true_label, label, count`, or an earlier fit.
+    gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+        As for `dawid_skene`.
+
+    Returns
+    -------
+    TruthInference
+        `.annotators` has `accuracy` = q[j], and the expected numbers of `correct` and `incorrect`
+        annotations.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold, prior or pred_probs cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        As for `dawid_skene`.
+
+    Agrees with
+    -----------
+    crowd-kit 1.4.2 `OneCoinDawidSkene(n_iter=n, tol=-1e9)`, which has no prior: with
+    `pseudo_counts=(1e-9, 1e-9)`, `smoothing=1e-9`, `max_iter=n`, `tol=0` the posteriors are the same to 1e-6.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = one_coin_dawid_skene(pc.datasets.tutorial().log)
+    >>> fit.annotators.head(1).select("annotator", "accuracy", "num_examples_labeled")
+    shape: (1, 3)
+    ┌───────────┬──────────┬──────────────────────┐
+    │ annotator ┆ accuracy ┆ num_examples_labeled │
+    │ ---       ┆ ---      ┆ ---                  │
+    │ str       ┆ f64      ┆ i64                  │
+    ╞═══════════╪══════════╪══════════════════════╡
+    │ A0050     ┆ 0.223064 ┆ 24                   │
+    └───────────┴──────────┴──────────────────────┘
+    """
+    check_number("smoothing", smoothing, 0.0, above=True)
+    options = Options(
+        pred_probs, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    own = check_pair(pseudo_counts)
+    return fit(log, lambda rounds: Coins(with_past(own, prior, rounds), smoothing), options)
+
+
+def check_pair(pseudo_counts: Any) -> Floats:
+    """(a, b) as an array of shape (2, 1)."""
+    try:
+        a, b = pseudo_counts
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"pseudo_counts={pseudo_counts!r}; it must be two numbers, of right and wrong answers."
+        ) from None
+    for value in (a, b):
+        check_number("pseudo_counts", value, 0.0, above=True)
+    return np.array([[a], [b]], dtype=np.float64)
+
+
+def with_past(own: Floats, prior: Any, rounds: Rounds) -> Floats:
+    """The method's own pseudo-counts, and what is known from the past."""
+    if prior is None:
+        return own
+    past = past_skills(prior, ("correct", "incorrect"), rounds.book)
+    return own + np.stack([past["correct"], past["incorrect"]])

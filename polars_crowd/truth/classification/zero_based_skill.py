@@ -1,0 +1,152 @@
+r"""Zero-based skill: annotators begin with no skill beyond chance and are moved towards what they agree to.
+
+With the letters of `truth.weighted_votes`, the weights are skills s[j], all equal to begin with, so that
+the first vote is the majority vote. Then, for t = 0, 1, ...
+
+    z[i] = argmax_k sum over the labels k of i: s[j]
+    a[j] = mean over the labels y of j: [y = z[i]]
+    s[j] <- s[j] + eta[t] (a[j] - s[j]),         eta[t] = 1, halved after every 20 iterations
+
+until no skill moves by more than `tol`, and T[i,k] ∝ sum over the labels k of i: s[j].
+
+No objective is known for it once eta is below 1: the trace is the sum over examples of the winner's share
+T.
+
+References
+----------
+D. Ustalov, N. Pavlichenko, B. Tseitlin. Learning from crowds with Crowd-Kit. Journal of Open Source
+Software 9(96), 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from polars_crowd.arrays import Floats
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes, past_counts
+from polars_crowd.truth.em import fit
+from polars_crowd.truth.model import LogSize
+from polars_crowd.truth.options import Options
+from polars_crowd.truth.result import TruthInference
+
+HALVED_EVERY = 20
+"""Iterations."""
+
+
+@dataclass(frozen=True)
+class ZeroBasedSkill(WeightedVotes):
+    """The weights are skills that learn."""
+
+    name: ClassVar[str] = "Zero-based skill"
+
+    def weight(self, a: Floats, skills: Votes | None, log: LogSize) -> Floats:
+        """s + eta (a - s)."""
+        if skills is None:
+            return a
+        eta = 0.5 ** ((skills.step + 1) // HALVED_EVERY)
+        return skills.weight + eta * (a - skills.weight)
+
+    def change(self, old: Votes, new: Votes) -> float | None:
+        return float(np.abs(new.weight - old.weight).max())
+
+    def annotator_columns(self, skills: Votes) -> dict[str, Any]:
+        """`skill` = s, and the `correct` and `incorrect` answers of the last round."""
+        return {**super().annotator_columns(skills), "skill": skills.weight}
+
+
+def zero_based_skill(
+    log: Any,
+    *,
+    gold: Any = None,
+    prior: Any = None,
+    init: Any = "majority_vote",
+    classes: Sequence[Any] | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 100,
+    tol: float = 1e-5,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> TruthInference:
+    """The truth of each example by zero-based skill: weighted votes whose weights learn.
+
+    See the formulas at the head of the module (`polars_crowd/truth/zero_based_skill.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    prior
+        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
+        to theirs, or an earlier fit.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit.
+    classes
+        The classes in order. By default the Enum's order if the label is one, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: when no skill moves by more than this.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far each round is.
+
+    Returns
+    -------
+    TruthInference
+        `.examples`, `.posterior`, `.annotators` with `skill` = s and the counts `correct` and
+        `incorrect` behind it, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
+
+    Raises
+    ------
+    AnnotationError
+        The log, gold or prior cannot be used as they are.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
+        than 5 annotations.
+
+    Agrees with
+    -----------
+    crowd-kit 1.4.2 `ZeroBasedSkill`: the same skills to 1e-4 and the same labels where no vote is tied.
+    There it takes the tied label that comes first in the log, here the first in class order.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = zero_based_skill(pc.datasets.tutorial().log)
+    >>> fit.annotators.head(2).select("annotator", "skill", "num_examples_labeled")
+    shape: (2, 3)
+    ┌───────────┬──────────┬──────────────────────┐
+    │ annotator ┆ skill    ┆ num_examples_labeled │
+    │ ---       ┆ ---      ┆ ---                  │
+    │ str       ┆ f64      ┆ i64                  │
+    ╞═══════════╪══════════╪══════════════════════╡
+    │ A0050     ┆ 0.25     ┆ 24                   │
+    │ A0047     ┆ 0.294118 ┆ 34                   │
+    └───────────┴──────────┴──────────────────────┘
+    """
+    options = Options(
+        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
+    )
+    return fit(log, lambda rounds: ZeroBasedSkill(past_counts(prior, rounds)), options)

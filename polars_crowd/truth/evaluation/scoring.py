@@ -1,0 +1,96 @@
+"""How good a posterior is: against known labels, and at predicting annotations that it has not seen.
+
+T[i,k] is the probability that the truth of example i is class k, shape (n, K).
+
+    accuracy           mean over i of  1[g in ties] / |ties|,   ties = the classes with the largest T[i,.]
+    log loss           mean of  -log T[i,g]
+    Brier score        mean of  sum_k (T[i,k] - 1[k = g])^2
+    calibration error  sum over ten bins of the largest T:  |share right - mean of the largest T|, weighted
+
+with g the known class of i. A label outside the classes is never right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from polars_crowd.arrays import Flags, Floats, Ints
+
+TIE = 1e-9
+"""Probabilities closer than this are tied."""
+LEAST = 1e-12
+"""Smaller probabilities count as this in log losses."""
+BINS = 10
+SHRINKAGE = 5.0
+"""How many annotations of the pooled annotator are added to each one's own."""
+
+
+# --- against known labels --------------------------------------------------------------------------
+
+
+def right(T: Floats, known: Ints) -> Floats:
+    """How right each example is: 1, 0, or a share where classes tie."""
+    tied = T.max(axis=1, keepdims=True) - T <= TIE
+    hit: Floats = tied[np.arange(len(T)), known] / tied.sum(axis=1)
+    return hit
+
+
+def log_loss(probability: Floats) -> float:
+    """The mean of -log of what was given to what happened."""
+    return float(-np.log(np.maximum(probability, LEAST)).mean())
+
+
+def brier(T: Floats, known: Ints) -> float:
+    one_hot = np.arange(T.shape[1]) == known[:, None]
+    return float(((T - one_hot) ** 2).sum(axis=1).mean())
+
+
+def calibration_error(confidence: Floats, hit: Floats) -> float:
+    """The expected calibration error, over bins of equal width."""
+    place = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    gap = np.bincount(place, hit - confidence, BINS)
+    return float(np.abs(gap).sum() / len(hit))
+
+
+# --- at predicting annotations ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Annotations as positions of examples and codes of annotators and labels, shape (R,)."""
+
+    example: Ints
+    annotator: Ints
+    label: Ints
+
+    def only(self, chosen: Flags) -> Rows:
+        return Rows(self.example[chosen], self.annotator[chosen], self.label[chosen])
+
+
+def predicted_labels(T: Floats, seen: Rows, asked: Rows, n_annotators: int) -> Floats:
+    """P(label l | example, annotator) of rows that were held out, shape (R, K).
+
+    sum_k T[i,k] theta[j,k,l], where theta is counted from the posterior and the rows that were seen, and
+    shrunk to that of all annotators together: the same for every method, so that it is their posteriors that
+    are compared. Annotators without any row seen are the pooled one.
+    """
+    K = T.shape[1]
+    predicted = np.zeros((len(asked.example), K))
+    for k in range(K):
+        theta = _confusion_row(T[seen.example, k], seen, n_annotators, K, k)
+        predicted += T[asked.example, k, None] * theta[asked.annotator]
+    return predicted
+
+
+def _confusion_row(weight: Floats, seen: Rows, n_annotators: int, K: int, k: int) -> Floats:
+    """theta[., k, .], shape (M, K)."""
+    cell = seen.annotator * K + seen.label
+    counts = np.bincount(cell, weight, n_annotators * K).reshape(n_annotators, K)
+    pooled = counts.sum(axis=0) + 1 / K
+    pooled[k] += 1
+    pooled /= pooled.sum()
+    shrunk = counts + SHRINKAGE * pooled
+    theta: Floats = shrunk / shrunk.sum(axis=1, keepdims=True)
+    return theta

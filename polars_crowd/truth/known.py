@@ -1,0 +1,145 @@
+"""What is known of examples before a fit: gold labels, gold numbers, and labels to begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.inputs.sources import open_frame
+from polars_crowd.rounds.cache import digest
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.runs.codes import Codebook, label_code
+from polars_crowd.truth.block import UNKNOWN
+
+
+@dataclass(frozen=True)
+class KnownValues:
+    """The known truth of some examples."""
+
+    frame: pl.DataFrame
+    """`example`, `known`."""
+
+    @classmethod
+    def of(cls, source: Any, what: str = "gold") -> KnownValues:
+        """From a frame `example, label`; `what` names it in errors."""
+        frame = open_frame(source, what)
+        schema = frame.collect_schema()
+        for column in ("example", "label"):
+            if column not in schema:
+                advice = f"{what} has a row per example: `example`, `label`."
+                raise missing_column(what, column, list(schema), advice)
+        given = frame.select("example", known=pl.col("label").cast(pl.Float64)).drop_nulls()
+        rows = given.collect()
+        _check_known(rows, what)
+        return cls(rows)
+
+    def of_examples(self, examples: pl.Series) -> Floats:
+        """The truth of these examples, NaN where it is not given."""
+        ids = self.frame.with_columns(pl.col("example").cast(examples.dtype))
+        found = examples.to_frame().join(ids, on="example", how="left", maintain_order="left")
+        return found["known"].fill_null(float("nan")).to_numpy()
+
+    def of_part(self, part: Partition) -> Floats:
+        """The truth of a partition's examples."""
+
+        def look_up() -> pl.DataFrame:
+            return pl.DataFrame({"known": self.of_examples(part.values.examples["example"])})
+
+        return part.keep(f"gold_{digest(self.frame)}", look_up)["known"].to_numpy()
+
+
+def _check_known(rows: pl.DataFrame, what: str) -> None:
+    infinite = rows.filter(~pl.col("known").is_finite())
+    if infinite.height:
+        raise AnnotationError(
+            f"column 'label' of {what} is not a finite number in {counted(infinite.height, 'row')}:\n"
+            f"{rows_shown(infinite.rename({'known': 'label'}))}\nLeave these rows out."
+        )
+    check_unique(rows.rename({"known": "label"}), what)
+
+
+@dataclass(frozen=True)
+class ExampleLabels:
+    """A label code of some examples."""
+
+    frame: pl.DataFrame
+    """`example`, `known`."""
+
+    @classmethod
+    def of(cls, source: Any, what: str, book: Codebook, dtype: pl.DataType) -> ExampleLabels:
+        """From a frame `example, label`; `what` names it in errors, `dtype` is that of the log's ids."""
+        frame = open_frame(source, what)
+        schema = frame.collect_schema()
+        advice = f"{what} has a row per example: `example`, `label`."
+        for column in ("example", "label"):
+            if column not in schema:
+                raise missing_column(what, column, list(schema), advice)
+        given = frame.select("example", "label").filter(pl.col("label").is_not_null()).collect()
+        code = label_code(schema["label"], book.classes.cast(schema["label"], strict=False))
+        coded = given.with_columns(known=code.cast(pl.Int32))
+        _check_labels(coded.filter(pl.col("known").is_null()), what, book)
+        check_unique(given, what)
+        ids = coded["example"].cast(dtype, strict=False)
+        return cls(pl.DataFrame({"example": ids, "known": coded["known"]}).drop_nulls())
+
+    def of_part(self, part: Partition) -> Ints:
+        """The codes of a partition's examples, UNKNOWN where there is none."""
+
+        def look_up() -> pl.DataFrame:
+            examples = part.runs.examples.select("example")
+            found = examples.join(self.frame, on="example", how="left", maintain_order="left")
+            return found.select(pl.col("known").fill_null(UNKNOWN))
+
+        found = part.keep(f"labels_{digest(self.frame)}", look_up)
+        return found["known"].to_numpy().astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Labels that are given for some examples: the truth, and those to begin with."""
+
+    gold: ExampleLabels | None = None
+    init: ExampleLabels | None = None
+
+    @classmethod
+    def of(cls, rounds: Rounds, gold: Any = None, init: Any = None) -> Known:
+        """From the frames that the caller gave, if any."""
+        return cls(_coded(gold, "gold", rounds), _coded(init, "init", rounds))
+
+    def of_part(self, part: Partition) -> Ints | None:
+        """The known truth of a partition's examples."""
+        gold = self.gold
+        return None if gold is None else part.once("gold", lambda: gold.of_part(part), gold)
+
+
+def _coded(source: Any, what: str, rounds: Rounds) -> ExampleLabels | None:
+    if source is None:
+        return None
+    ids = rounds.handles[0].runs().examples.schema["example"]
+    return ExampleLabels.of(source, what, rounds.book, ids)
+
+
+def _check_labels(unknown: pl.DataFrame, what: str, book: Codebook) -> None:
+    if unknown.height:
+        raise AnnotationError(
+            f"column 'label' of {what} has {counted(unknown.height, 'row')} with labels that are not among "
+            f"the classes {shown(book.classes.to_list(), 20)}:\n"
+            f"{rows_shown(unknown.select('example', 'label'))}\n"
+            "Say what the classes are, all of them in order: classes=[...]."
+        )
+
+
+def check_unique(given: pl.DataFrame, what: str) -> None:
+    """One row per example."""
+    twice = given.filter(pl.col("example").is_duplicated()).sort("example")
+    if twice.height:
+        raise AnnotationError(
+            f"column 'example' of {what}: {counted(twice['example'].n_unique(), 'example')} with more than "
+            f"one row:\n{rows_shown(twice)}\nKeep one label per example."
+        )

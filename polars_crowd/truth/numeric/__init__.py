@@ -1,0 +1,1 @@
+"""Truth inference for numbers: one module per method."""

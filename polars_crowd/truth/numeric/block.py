@@ -1,0 +1,153 @@
+"""Numeric labels as arrays: blocks of whole examples, and the weighted mean of each.
+
+    z[i] = sum_j w[j] (x[i,j] - b[j]) / sum_j w[j]        or the known truth of i, where there is one
+
+with a weight w and a bias b per annotator, and what it leaves of each label, r = x - b[j] - z[i].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.truth.known import KnownValues
+
+BLOCK_ROWS = 1 << 16
+"""About how many annotations are worked on at a time, so that their arrays stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How labels are combined: one value per annotator, shape (M,)."""
+
+    weight: Floats
+    """w."""
+    bias: Floats
+    """b."""
+
+    @classmethod
+    def equal(cls, n_annotators: int) -> Weighting:
+        return cls(np.ones(n_annotators), np.zeros(n_annotators))
+
+
+# --- examples as arrays ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """n whole examples with their R labels, sorted by example."""
+
+    value: Floats
+    """x, shape (R,)."""
+    annotator: Ints
+    """Shape (R,)."""
+    count: Ints
+    """How many labels each example has, shape (n,)."""
+    n_annotators: int
+    """M, of the whole log."""
+    known: Floats
+    """The truth of examples where it is given, NaN elsewhere; shape (n,)."""
+
+    @cached_property
+    def start(self) -> Ints:
+        """The first label of each example."""
+        start: Ints = np.cumsum(self.count) - self.count
+        return start
+
+    @cached_property
+    def is_known(self) -> Flags:
+        return ~np.isnan(self.known)
+
+    @cached_property
+    def tells(self) -> Flags:
+        """Whether an example says something about its annotators."""
+        return (self.count > 1) | self.is_known
+
+    def per_example(self, rows: Floats) -> Floats:
+        """The sum over each example's labels, shape (n,)."""
+        return np.add.reduceat(rows, self.start)
+
+    def per_annotator(self, rows: Floats) -> Floats:
+        """The sum over each annotator's labels, shape (M,)."""
+        sums = np.bincount(self.annotator, rows, self.n_annotators)
+        return sums.astype(np.float64, copy=False)
+
+    def at_rows(self, examples: Floats) -> Floats:
+        """A value per example, for each of its labels, shape (R,)."""
+        return np.repeat(examples, self.count)
+
+    def mean(self, values: Floats, weight: Floats) -> Floats:
+        """The weighted mean of each example's values: exact where they are all equal."""
+        first = values[self.start]
+        away = self.per_example(weight * (values - self.at_rows(first)))
+        return first + away / self.per_example(weight)
+
+    def spread(self) -> Floats:
+        """s[i]: the root mean square of its labels about their mean, or about the known truth."""
+        centre = np.where(self.is_known, self.known, self._plain_mean)
+        return np.sqrt(self._square_about(centre) / self.count)
+
+    def standard_deviation(self) -> Floats:
+        """The sample's, of each example's labels; NaN for one label."""
+        square = self._square_about(self._plain_mean)
+        several = self.count > 1
+        freedom = np.where(several, self.count - 1, 1)
+        return np.where(several, np.sqrt(square / freedom), np.nan)
+
+    @cached_property
+    def _plain_mean(self) -> Floats:
+        return self.mean(self.value, np.ones(len(self.value)))
+
+    def _square_about(self, centre: Floats) -> Floats:
+        return self.per_example((self.value - self.at_rows(centre)) ** 2)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The truth of examples, and what their labels leave."""
+
+    truth: Floats
+    """z, shape (n,)."""
+    residual: Floats
+    """r = x - b - z, shape (R,)."""
+    weight: Floats
+    """w of each label, shape (R,)."""
+    precision: Floats
+    """sum_j w[j] of each example; infinite where the truth is known. Shape (n,)."""
+
+
+def find_truth(numbers: Numbers, weighting: Weighting) -> Found:
+    """z and r of every example."""
+    weight = weighting.weight[numbers.annotator]
+    value = numbers.value - weighting.bias[numbers.annotator]
+    truth = np.where(numbers.is_known, numbers.known, numbers.mean(value, weight))
+    precision = np.where(numbers.is_known, np.inf, numbers.per_example(weight))
+    return Found(truth, value - numbers.at_rows(truth), weight, precision)
+
+
+def blocks(part: Partition, known: KnownValues | None) -> Iterator[Numbers]:
+    """The examples of a partition, a block after another."""
+    values = part.values
+    ends = np.cumsum(values.examples["num_annotations"].to_numpy().astype(np.intp))
+    truth = part.once("gold", lambda: known.of_part(part), known) if known else None
+    first = 0
+    while first < len(ends):
+        begin = int(ends[first - 1]) if first else 0
+        last = max(int(np.searchsorted(ends, begin + BLOCK_ROWS, side="right")), first + 1)
+        rows = values.rows[begin : int(ends[last - 1])]
+        yield Numbers(
+            value=rows["value"].to_numpy(),
+            annotator=rows["annotator"].to_numpy().astype(np.intp),
+            count=np.diff(ends[first:last], prepend=begin),
+            n_annotators=len(values.annotators),
+            known=np.full(last - first, np.nan) if truth is None else truth[first:last],
+        )
+        first = last
+
+
+# --- known truths ----------------------------------------------------------------------------------

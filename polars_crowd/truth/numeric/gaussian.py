@@ -1,0 +1,221 @@
+"""Gaussian truth: every annotator has a bias and a variance.
+
+The numeric form of learning from crowds (Raykar et al. 2010, JMLR 11, section 5), with the truths
+integrated out instead of maximised: a likelihood that is maximised over the truths, too, has no maximum (it
+grows without end where the truth follows one annotator and the variance of that one shrinks to nothing).
+
+    x[i,j] = z[i] + b[j] + e,    e ~ Normal(0, v[j]),    z[i] flat
+
+Letters: w[j] = 1 / v[j], W[i] = sum_j w[j] over the annotators of i, m[j] the number of labels of j,
+r = x[i,j] - b[j] - z[i]. Given the parameters, the truth of i is normal with
+
+    mean  z[i] = sum_j w[j] (x[i,j] - b[j]) / W[i]      and variance  1 / W[i]                     (E-step)
+
+    log p(x) = 1/2 sum_j m[j] log w[j] - 1/2 sum_i log W[i] - 1/2 sum w[j] r^2 - D/2 log 2 pi
+
+with D = sum_i (n[i] - 1). An example whose truth is known has variance 0 and adds no log W[i].
+
+**Prior.** With s2 the pooled variance of the labels about their plain means and a = `smoothing`,
+
+    v[j] ~ scaled inverse chi-square with a degrees of freedom and scale s2:   as if a labels had said s2
+    b[j] ~ Normal(0, s2):                                                      as if one label had said 0
+
+`prior=` puts an earlier fit in their place: its bias, variance and number of labels.
+
+**M-step**, the bias first, then the variance, both given z:
+
+    b[j] = ( w[j] sum (x - z) + b0[j] / s2 ) / ( w[j] m[j] + 1 / s2 )
+    v[j] = ( sum (r^2 + 1/W[i]) + a s2 ) / ( m[j] + a )
+
+The likelihood does not change when all biases go up by c and all truths down by c, so the prior decides:
+sum_j b[j] = 0. Biases are centred after each step, unless a known truth or an earlier fit fixes them.
+The objective is log p(x) plus the log prior, for labels in units of s (so that it does not depend on
+theirs); no step lowers it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Floats
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.truth.numeric.block import Found, Numbers, Weighting
+from polars_crowd.truth.numeric.model import NumericMethod, Sums, fit_numbers, past_rows
+from polars_crowd.truth.numeric.result import NumericTruth
+from polars_crowd.truth.options import Options, check_number
+
+PAST_COLUMNS = ("bias", "standard_deviation", "num_examples_labeled")
+LEAST = 1e-12
+"""The smallest variance, in units of the pooled one."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """The prior of the annotators, in units of the pooled variance; shape (M,)."""
+
+    labels: Floats
+    """a."""
+    variance: Floats
+    bias: Floats
+    """b0, in the unit of the labels."""
+    bias_variance: Floats
+
+
+@dataclass(frozen=True)
+class Gaussian(NumericMethod):
+    """The formulas. Weights are in units of 1 / s2."""
+
+    unit: float
+    """s2."""
+    past: Past
+    has_bias: bool
+    name: ClassVar[str] = "Gaussian truth"
+
+    def standard_error(self, numbers: Numbers, found: Found) -> Floats:
+        return np.sqrt(self.unit / found.precision)
+
+    def maximise(self, sums: Sums, weighting: Weighting) -> Weighting:
+        bias = self._bias(sums, weighting) if self.has_bias else weighting.bias
+        moved = bias - weighting.bias
+        square = sums.square - 2 * moved * sums.residual + sums.annotations * moved**2
+        left = np.maximum(square, 0) / self.unit + sums.variance
+        past = self.past
+        freedom = sums.annotations + past.labels
+        variance = np.divide(
+            left + past.labels * past.variance, freedom, where=freedom > 0, out=np.ones_like(left)
+        )
+        return Weighting(1 / np.maximum(variance, LEAST), self._centred(bias, sums))
+
+    def _bias(self, sums: Sums, weighting: Weighting) -> Floats:
+        w, b, past = weighting.weight, weighting.bias, self.past
+        differences = sums.residual + sums.annotations * b
+        precision = w * sums.annotations + 1 / past.bias_variance
+        return (w * differences + past.bias / past.bias_variance) / precision
+
+    def _centred(self, bias: Floats, sums: Sums) -> Floats:
+        """The biases that the prior likes best among those with the same differences."""
+        if sums.known or not self.has_bias:
+            return bias
+        precision = (sums.annotations > 0) / self.past.bias_variance
+        return bias - (sums.annotations > 0) * np.average(bias - self.past.bias, weights=precision)
+
+    def objective(self, sums: Sums, weighting: Weighting) -> float:
+        w = weighting.weight
+        fitted = sums.annotations @ np.log(w) - sums.log_precision - w @ sums.square / self.unit
+        density = (fitted - sums.freedom * np.log(2 * np.pi)) / 2
+        return float(density) + self._log_prior(weighting)
+
+    def _log_prior(self, weighting: Weighting) -> float:
+        w, past = weighting.weight, self.past
+        of_variance = past.labels @ (np.log(w) - w * past.variance)
+        away = (weighting.bias - past.bias) ** 2 / (past.bias_variance * self.unit)
+        return float(of_variance - self.has_bias * away.sum()) / 2
+
+    def of_unknown(self, weighting: Weighting) -> tuple[float, float]:
+        return 1.0, 0.0
+
+    def annotator_columns(self, weighting: Weighting, sums: Sums) -> dict[str, Floats]:
+        spread = {"standard_deviation": np.sqrt(self.unit / weighting.weight)}
+        return {"bias": weighting.bias, **spread} if self.has_bias else spread
+
+
+def gaussian_truth(
+    log: Any,
+    *,
+    bias: bool = True,
+    smoothing: float = 1.0,
+    prior: Any = None,
+    gold: Any = None,
+    init: NumericTruth | None = None,
+    duplicates: Duplicates = "error",
+    max_iter: int = 200,
+    tol: float = 1e-8,
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> NumericTruth:
+    """The truth behind numeric labels where every annotator has a bias and a variance.
+
+    See the formulas at the head of the module (`polars_crowd/truth/gaussian.py`).
+
+    Parameters
+    ----------
+    log
+        The annotations, with numbers as labels: whatever `scan_annotations` takes, or a store.
+    bias
+        Whether annotators may lie above or below the truth on average. Biases are relative: they add up
+        to 0, unless `gold` or `prior` fix them. Between annotators whom no chain of common examples
+        connects they cannot be told from a difference of the examples.
+    smoothing
+        a, the number of labels with the pooled variance that are added to each annotator's; 0 or more. A
+        few keep who gave few labels from being trusted by chance; many make all annotators weigh the same.
+    prior
+        What is known of annotators from before: an earlier fit, or a frame `annotator, bias,
+        standard_deviation, num_examples_labeled`. Those who are not in it get the prior above.
+    gold, init, duplicates, max_iter, tol, into, executor, progress
+        As for `crh`.
+
+    Returns
+    -------
+    NumericTruth
+        `.annotators` has the columns `bias` and `standard_deviation`, in the unit of the labels;
+        `standard_error` in `.examples` is that of the posterior, sqrt(1 / W[i]).
+
+    Raises
+    ------
+    AnnotationError
+        Labels are not finite numbers; null ids; duplicates; gold has no example of the log; prior lacks a
+        column.
+    ValueError
+        `smoothing` is negative.
+
+    Warns
+    -----
+    AnnotationWarning
+        It did not converge; annotators have too few labels to be judged; no label can be compared.
+
+    Agrees with
+    -----------
+    The maximum of the marginal likelihood by scipy's optimiser on small logs, to 1e-6.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> log = pl.DataFrame({
+    ...     "example": [e for e in range(6) for _ in range(3)],
+    ...     "annotator": ["a", "b", "c"] * 6,
+    ...     "label": [e + bias for e in range(6) for bias in (-0.5, 0.0, 0.6)],
+    ... })
+    >>> fit = gaussian_truth(log)
+    >>> fit.annotators.sort("annotator").select("annotator", pl.col("bias").round(2)).rows()
+    [('a', -0.52), ('b', -0.03), ('c', 0.55)]
+    """
+    check_number("smoothing", smoothing, 0.0)
+    options = Options(None, gold, init, None, duplicates, max_iter, tol, into, executor, progress)
+
+    def method(sums: Sums, rounds: Rounds) -> Gaussian:
+        unit = sums.pooled_variance
+        past = past_of(prior, rounds.book.annotators, unit, smoothing)
+        return Gaussian(unit, past, bias)
+
+    return NumericTruth(fit_numbers(log, method, options))
+
+
+def past_of(prior: Any, annotators: pl.Series, unit: float, smoothing: float) -> Past:
+    """The prior, with what is known of annotators from before in its place."""
+    M = len(annotators)
+    labels, variance = np.full(M, float(smoothing)), np.ones(M)
+    bias, bias_variance = np.zeros(M), np.ones(M)
+    if prior is not None and unit > 0:
+        place, past = past_rows(prior, PAST_COLUMNS, annotators)
+        labels[place] = past["num_examples_labeled"]
+        variance[place] = np.maximum(past["standard_deviation"] ** 2 / unit, LEAST)
+        bias[place] = past["bias"]
+        bias_variance[place] = variance[place] / np.maximum(labels[place], 1.0)
+    return Past(labels, variance, bias, bias_variance)

@@ -1,0 +1,320 @@
+"""Truth inference for numeric labels: what its methods share.
+
+A method weighs the annotators. An iteration is one round: every partition finds the weighted mean of its
+examples and adds up, by annotator, what that leaves of the labels; from these sums the method finds better
+weights. An example with one label says nothing of its annotator and is left out of the sums, unless its
+truth is known (`gold=`).
+
+A method is a `NumericMethod`: its formulas, and nothing else.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import AnnotationWarning, counted, missing_column, shown
+from polars_crowd.inputs.sources import open_frame
+from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.truth.em import Steps, check_gold, iterate
+from polars_crowd.truth.known import KnownValues
+from polars_crowd.truth.numeric.block import Found, Numbers, Weighting, blocks, find_truth
+from polars_crowd.truth.options import Options
+from polars_crowd.truth.past import places
+from polars_crowd.truth.result import Iterations
+
+FEW = 5
+"""Who has fewer annotations than this can hardly be judged by them."""
+
+
+# --- sums ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is summed over the labels of examples that tell something, shape (M,), and over these examples."""
+
+    labeled: Floats
+    """How many labels each annotator gave in all."""
+    annotations: Floats
+    """m: how many of them tell something."""
+    residual: Floats
+    """sum r."""
+    square: Floats
+    """sum r^2."""
+    loss: Floats
+    """sum r^2 / s[i]^2, with s[i] the spread of the example's labels."""
+    variance: Floats
+    """sum 1 / (sum_j w[j]), the variance of z if the weights are precisions."""
+    log_precision: float
+    """sum_i log sum_j w[j], over examples whose truth is not known."""
+    freedom: float
+    """sum (n - 1), or n where the truth is known: what squares of residuals are divided by."""
+    examples: float
+    """How many examples there are in all."""
+    known: float
+    """How many of them have a known truth."""
+
+    @property
+    def pooled_variance(self) -> float:
+        """The mean square of residuals; NaN where no label can be compared with anything."""
+        return float(self.square.sum()) / self.freedom if self.freedom else float("nan")
+
+
+OF_ANNOTATORS = ("labeled", "annotations", "residual", "square", "loss", "variance")
+OF_LOG = tuple(f.name for f in fields(Sums) if f.name not in OF_ANNOTATORS)
+
+
+def count_residuals(
+    part: Partition, method: NumericMethod, weighting: Weighting, known: KnownValues | None
+) -> Summary:
+    """A round: the sums of a partition under a weighting."""
+    totals: dict[str, Any] = {}
+    for numbers in blocks(part, known):
+        for name, value in sums_of(numbers, method.find(numbers, weighting)).items():
+            totals[name] = totals.get(name, 0.0) + value
+    by_annotator = pl.DataFrame({name: totals[name] for name in OF_ANNOTATORS})
+    return {
+        ("annotator",): by_annotator.with_row_index("annotator").filter(pl.col("labeled") > 0),
+        (): pl.DataFrame({name: [float(totals[name])] for name in OF_LOG}),
+    }
+
+
+def sums_of(numbers: Numbers, found: Found) -> dict[str, Any]:
+    """A block's part of the sums."""
+    tells = numbers.at_rows(numbers.tells.astype(np.float64))
+    free = numbers.tells & ~numbers.is_known
+    square = tells * found.residual**2
+    spread = numbers.spread()
+    return {
+        "labeled": numbers.per_annotator(np.ones_like(tells)),
+        "annotations": numbers.per_annotator(tells),
+        "residual": numbers.per_annotator(tells * found.residual),
+        "square": numbers.per_annotator(square),
+        "loss": numbers.per_annotator(
+            square / numbers.at_rows(np.where(spread > 0, spread, 1.0)) ** 2
+        ),
+        "variance": numbers.per_annotator(tells / numbers.at_rows(found.precision)),
+        "log_precision": np.log(found.precision[free]).sum(),
+        "freedom": numbers.count[numbers.tells].sum() - free.sum(),
+        "examples": len(numbers.count),
+        "known": numbers.is_known.sum(),
+    }
+
+
+def as_sums(merged: Merged, n_annotators: int) -> Sums:
+    """The merged frames as arrays."""
+    by_annotator, of_log = merged[("annotator",)], merged[()].row(0, named=True)
+    code = by_annotator["annotator"].to_numpy().astype(np.intp)
+    arrays: dict[str, Any] = {}
+    for name in OF_ANNOTATORS:
+        arrays[name] = np.zeros(n_annotators)
+        arrays[name][code] = by_annotator[name].to_numpy()
+    return Sums(**arrays, **of_log)
+
+
+# --- a method --------------------------------------------------------------------------------------
+
+
+class NumericMethod:
+    """The formulas of one method."""
+
+    name: ClassVar[str]
+    """As in the report's header."""
+
+    def find(self, numbers: Numbers, weighting: Weighting) -> Found:
+        """The truth of a block's examples under a weighting."""
+        return find_truth(numbers, weighting)
+
+    def standard_error(self, numbers: Numbers, found: Found) -> Floats:
+        """Of the truth of each example; NaN where there is none. Shape (n,).
+
+        That of a weighted mean: the weighted variance of the labels over n' - 1, where
+        n' = (sum w)^2 / sum w^2 is how many labels of equal weight they are worth.
+        """
+        weight = numbers.per_example(found.weight)
+        labels = weight**2 / numbers.per_example(found.weight**2)
+        variance = numbers.per_example(found.weight * found.residual**2) / weight
+        several = labels > 1 + 1e-9
+        error = np.sqrt(
+            np.divide(variance, labels - 1, where=several, out=np.full_like(labels, np.nan))
+        )
+        return np.where(numbers.is_known, 0.0, error)
+
+    def start(self, sums: Sums) -> Weighting:
+        """The first weighting, from what the plain means leave."""
+        return self.maximise(sums, Weighting.equal(len(sums.labeled)))
+
+    def maximise(self, sums: Sums, weighting: Weighting) -> Weighting:
+        """A better weighting, from what the truth under the last one leaves."""
+        raise NotImplementedError
+
+    def objective(self, sums: Sums, weighting: Weighting) -> float:
+        """What no iteration lowers."""
+        raise NotImplementedError
+
+    def of_unknown(self, weighting: Weighting) -> tuple[float, float]:
+        """The weight and bias of an annotator that the method has not seen."""
+        return float(weighting.weight.mean()), 0.0
+
+    def annotator_columns(self, weighting: Weighting, sums: Sums) -> dict[str, Floats]:
+        """Columns of `.annotators` in the method's own terms."""
+        return {"weight": weighting.weight}
+
+    def moved(self, weighting: Weighting, place: Ints) -> Weighting:
+        """The weighting of other annotators: those at `place`, an unknown one at place -1."""
+        weight, bias = self.of_unknown(weighting)
+        return Weighting(
+            np.append(weighting.weight, weight)[place], np.append(weighting.bias, bias)[place]
+        )
+
+
+@dataclass(frozen=True)
+class NumericFit:
+    """A log and what was estimated on it."""
+
+    rounds: Rounds
+    method: NumericMethod
+    weighting: Weighting
+    known: KnownValues | None
+    sums: Sums
+    """Under the weighting."""
+    iterations: Iterations
+
+    def weighting_for(self, rounds: Rounds) -> Weighting:
+        """The weighting for the annotators of another log."""
+        return self.method.moved(
+            self.weighting, places(self.rounds.book.annotators, rounds.book.annotators)
+        )
+
+
+def open_numbers(log: Any, options: Options) -> Rounds:
+    """The rounds of a numeric log."""
+    return open_rounds(
+        log,
+        duplicates=options.duplicates,
+        into=options.into,
+        executor=options.executor,
+        progress=options.progress,
+        numeric=True,
+    )
+
+
+def sums_under(
+    rounds: Rounds, method: NumericMethod, weighting: Weighting, known: KnownValues | None
+) -> Sums:
+    """One round."""
+    return as_sums(rounds.run(count_residuals, method, weighting, known), len(weighting.weight))
+
+
+def fit_numbers(
+    log: Any, make: Callable[[Sums, Rounds], NumericMethod], options: Options
+) -> NumericFit:
+    """Fit a method to a numeric log; `make` gets what the plain means leave."""
+    rounds = open_numbers(log, options)
+    known = None if options.gold is None else KnownValues.of(options.gold)
+    equal = Weighting.equal(len(rounds.book.annotators))
+    sums = sums_under(rounds, NumericMethod(), equal, known)
+    check_gold(options.gold, {"n_known": np.array([sums.known])})
+    method = make(sums, rounds)
+    if not sums.pooled_variance > 0:
+        _warn_of_nothing_to_compare(sums)
+        return NumericFit(rounds, method, equal, known, sums, Iterations((), True))
+
+    def expect(weighting: Weighting) -> tuple[Sums, float]:
+        found = sums_under(rounds, method, weighting, known)
+        return found, method.objective(found, weighting)
+
+    start = first_weighting(options.init, method, rounds, sums)
+    steps = Steps(expect, method.maximise)
+    weighting, sums, iterations = iterate(steps, start, max_iter=options.max_iter, tol=options.tol)
+    _warn_of_annotators(sums, rounds)
+    if not iterations.converged:
+        warn_of_stopping(len(iterations.trace))
+    return NumericFit(rounds, method, weighting, known, sums, iterations)
+
+
+def first_weighting(init: Any, method: NumericMethod, rounds: Rounds, sums: Sums) -> Weighting:
+    """From the plain means, or from an earlier fit."""
+    if init is None:
+        return method.start(sums)
+    fit = getattr(init, "_fit", None)
+    if not isinstance(fit, NumericFit) or type(fit.method) is not type(method):
+        raise ValueError(f"init={init!r}; it must be an earlier fit of {method.name}.")
+    return fit.weighting_for(rounds)
+
+
+def past_rows(
+    prior: Any, columns: Sequence[str], annotators: pl.Series
+) -> tuple[Ints, dict[str, Floats]]:
+    """What is known of annotators from before: where they are among the log's, and the columns' values.
+
+    From a frame with `annotator` and the columns, or from an earlier fit, whose `.annotators` has them.
+    """
+    frame = open_frame(getattr(prior, "annotators", prior), "prior")
+    schema = frame.collect_schema()
+    for column in ("annotator", *columns):
+        if column not in schema:
+            advice = f"Give annotator, {', '.join(columns)}, or an earlier fit of the same method."
+            raise missing_column("prior", column, list(schema), advice)
+    past = frame.select("annotator", *columns).drop_nulls().collect()
+    place = places(annotators, past["annotator"])
+    known = place >= 0
+    return place[known], {c: past[c].to_numpy().astype(np.float64)[known] for c in columns}
+
+
+@dataclass(frozen=True)
+class Past:
+    """Losses of annotators from before, shape (M,)."""
+
+    annotations: Floats
+    loss: Floats
+
+    @classmethod
+    def of(
+        cls, prior: Any, mean: Callable[[Floats], Floats], column: str, annotators: pl.Series
+    ) -> Past:
+        """From their mean losses, which `mean` makes of a column; zero for who has none."""
+        found = cls(np.zeros(len(annotators)), np.zeros(len(annotators)))
+        if prior is not None:
+            place, past = past_rows(prior, (column, "num_examples_labeled"), annotators)
+            np.add.at(found.annotations, place, past["num_examples_labeled"])
+            np.add.at(found.loss, place, past["num_examples_labeled"] * mean(past[column]))
+        return found
+
+
+def _warn_of_nothing_to_compare(sums: Sums) -> None:
+    if not sums.freedom:
+        _warn(
+            f"each of the {counted(int(sums.examples), 'example')} has one annotation only, so annotators "
+            "cannot be compared; each label is its own consensus. Collect second annotations for some."
+        )
+
+
+def _warn_of_annotators(sums: Sums, rounds: Rounds) -> None:
+    few = np.flatnonzero(sums.annotations < FEW)
+    if len(few):
+        names = rounds.book.annotators.gather(few).to_list()
+        _warn(
+            f"{counted(len(few), 'annotator')} with fewer than {FEW} annotations of examples that others "
+            f"annotated too: {shown(names)}. Their parameters say little."
+        )
+
+
+def warn_of_stopping(n_iter: int) -> None:
+    _warn(
+        f"not converged after {counted(n_iter, 'iteration')}; give a larger max_iter, or a larger tol."
+    )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, AnnotationWarning, stacklevel=5)

@@ -1,0 +1,1 @@
+"""Rankings from comparisons of two."""

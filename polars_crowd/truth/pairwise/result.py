@@ -1,0 +1,298 @@
+"""What the methods for pairwise preferences return: scores with intervals, ranks, and the annotators."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Floats
+from polars_crowd.errors import AnnotationWarning, counted
+from polars_crowd.inputs.sources import open_frame
+from polars_crowd.truth.numeric.model import warn_of_stopping
+from polars_crowd.truth.pairwise.comparisons import Comparisons
+from polars_crowd.truth.past import places
+from polars_crowd.truth.result import WIDTH, Iterations
+
+DENSE = 3_000
+"""Up to this many examples the information is inverted."""
+PROBES = 64
+SAME = 9
+"""Scores that are equal to so many digits share a rank."""
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """What a method estimated."""
+
+    name: str
+    x: Floats
+    """The strength of each example, shape (N,)."""
+    smoothing: float
+    """c."""
+    reliability: Floats | None
+    """eta of each annotator, shape (M,), if the method has it."""
+
+    @property
+    def score(self) -> Floats:
+        """log x, with mean 0."""
+        score = np.log(self.x)
+        centred: Floats = score - score.mean()
+        return centred
+
+
+class Preferences:
+    """What a method for pairwise preferences found out.
+
+    Attributes
+    ----------
+    examples : LazyFrame
+        `example, score` (log strength, with mean 0), `standard_error, lower, upper` (its interval), `rank`
+        (1 is best; equal scores share one), `wins` (a tie is half a win), `num_comparisons`, `component`
+        (comparisons connect the examples of one component, and no two components). The best first.
+    annotators : DataFrame
+        `annotator`, `reliability` where the method has it, `agreement` (the share of the annotator's
+        comparisons that went to the example with the higher score; ties are half), `num_comparisons`. The
+        least in agreement first.
+    trace : Series
+        The objective of each iteration; no iteration lowers it.
+    converged : bool
+    n_iter : int
+    """
+
+    def __init__(
+        self,
+        comparisons: Comparisons,
+        strengths: Strengths,
+        iterations: Iterations,
+        level: float,
+        seed: int,
+    ) -> None:
+        self._comparisons = comparisons
+        self._strengths = strengths
+        self._iterations = iterations
+        self._level = level
+        self._seed = seed
+
+    @property
+    def name(self) -> str:
+        """The method's."""
+        return self._strengths.name
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        return self._examples.lazy()
+
+    @cached_property
+    def _examples(self) -> pl.DataFrame:
+        comparisons, score = self._comparisons, self._strengths.score
+        error = standard_errors(comparisons, self._strengths, self._seed)
+        reach = NormalDist().inv_cdf((1 + self._level) / 2) * error
+        count, none = comparisons.count, np.zeros(len(comparisons.count))
+        table = pl.DataFrame(
+            {
+                "example": comparisons.examples,
+                "score": score,
+                "standard_error": error,
+                "lower": score - reach,
+                "upper": score + reach,
+                "rank": pl.Series(-score.round(SAME)).rank("min").cast(pl.Int64),
+                "wins": comparisons.per_example(count, none),
+                "num_comparisons": pl.Series(
+                    comparisons.per_example(count, count).round(), dtype=pl.Int64
+                ),
+                "component": pl.Series(comparisons.components, dtype=pl.Int64),
+            }
+        )
+        return table.sort("rank", "example")
+
+    @cached_property
+    def annotators(self) -> pl.DataFrame:
+        comparisons, score = self._comparisons, self._strengths.score.round(SAME)
+        better = np.sign(score[comparisons.winner] - score[comparisons.loser]) / 2 + 0.5
+        n = comparisons.per_annotator(comparisons.count)
+        eta = self._strengths.reliability
+        table = pl.DataFrame(
+            {
+                "annotator": comparisons.annotators,
+                **({} if eta is None else {"reliability": eta}),
+                "agreement": comparisons.per_annotator(better * comparisons.count) / n,
+                "num_comparisons": pl.Series(n.round(), dtype=pl.Int64),
+            }
+        )
+        return table.sort("agreement", "annotator")
+
+    @property
+    def trace(self) -> pl.Series:
+        return pl.Series("objective", self._iterations.trace, dtype=pl.Float64)
+
+    @property
+    def converged(self) -> bool:
+        return self._iterations.converged
+
+    @property
+    def n_iter(self) -> int:
+        return len(self._iterations.trace)
+
+    def predict(self, log: Any) -> pl.LazyFrame:
+        """How probable it is that a fair annotator prefers the left example of other comparisons.
+
+        Parameters
+        ----------
+        log
+            A frame with `left, right`, whatever else.
+
+        Returns
+        -------
+        LazyFrame
+            The log with `probability` = x[left] / (x[left] + x[right]), null where the fit does not know
+            one of the two.
+        """
+        known = self._comparisons.examples
+        score = pl.Series(self._strengths.score)
+        difference = _looked_up("left", known, score) - _looked_up("right", known, score)
+        return open_frame(log, "the comparisons").with_columns(
+            probability=1 / (1 + (-difference).exp())
+        )
+
+    def strengths_of(self, examples: pl.Series) -> Floats:
+        """x of these examples, 1 where the fit does not know them; to begin another fit with."""
+        place = places(self._comparisons.examples, examples)
+        return np.append(self._strengths.x, 1.0)[place]
+
+    def reliabilities_of(self, annotators: pl.Series, otherwise: float) -> Floats:
+        """eta of these annotators."""
+        place = places(self._comparisons.annotators, annotators)
+        known = self._strengths.reliability
+        return np.append([] if known is None else known, otherwise)[place]
+
+    def __repr__(self) -> str:
+        comparisons = self._comparisons
+        header = (
+            f"{self._strengths.name}: {counted(len(comparisons.examples), 'example')}, "
+            f"{counted(len(comparisons.annotators), 'annotator')}, "
+            f"{counted(round(comparisons.count.sum()), 'comparison')}; "
+            f"{counted(self.n_iter, 'iteration')}, {'' if self.converged else 'not '}converged, "
+            f"objective {self.trace[-1]:.6g}"
+        )
+        frames = {
+            "examples, best first": self._examples.head(),
+            "annotators, least in agreement first": self.annotators.head(),
+        }
+        heads = (f"{name}\n{frame}" for name, frame in frames.items())
+        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
+            return "\n\n".join((header, *heads))
+
+
+def _looked_up(column: str, known: pl.Series, values: pl.Series) -> pl.Expr:
+    return pl.col(column).replace_strict(known, values, default=None, return_dtype=pl.Float64)
+
+
+def warn_of_comparisons(comparisons: Comparisons, iterations: Iterations) -> None:
+    """Of groups that nothing connects, and of stopping early."""
+    groups = int(comparisons.components.max()) + 1
+    if groups > 1:
+        warnings.warn(
+            f"no comparison connects {counted(groups, 'group')} of examples (see the column 'component'): "
+            "only the prior relates their scores. Compare examples of different groups.",
+            AnnotationWarning,
+            stacklevel=3,
+        )
+    if not iterations.converged:
+        warn_of_stopping(len(iterations.trace))
+
+
+# --- standard errors -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Information:
+    """H: a weighted graph's Laplacian plus a diagonal."""
+
+    comparisons: Comparisons
+    weight: Floats
+    """I of each count."""
+    own: Floats
+    """2c x / (1 + x)^2, of the prior."""
+
+    def times(self, v: Floats) -> Floats:
+        """H v."""
+        c = self.comparisons
+        flow = self.weight * (v[c.winner] - v[c.loser])
+        product: Floats = self.own * v + c.per_example(flow, -flow)
+        return product
+
+    @cached_property
+    def diagonal(self) -> Floats:
+        return self.own + self.comparisons.per_example(self.weight, self.weight)
+
+    def dense(self) -> Floats:
+        H = np.diag(self.diagonal)
+        c = self.comparisons
+        np.add.at(H, (c.winner, c.loser), -self.weight)
+        np.add.at(H, (c.loser, c.winner), -self.weight)
+        return H
+
+    def solve(self, right: Floats) -> Floats:
+        """H^-1 right, by conjugate gradients."""
+        x, r = np.zeros_like(right), right.copy()
+        z = r / self.diagonal
+        p, rz = z.copy(), float(r @ z)
+        smallest = 1e-16 * rz
+        for _ in range(10 * len(right)):
+            if rz <= smallest:
+                break
+            Hp = self.times(p)
+            alpha = rz / float(p @ Hp)
+            x += alpha * p
+            r -= alpha * Hp
+            z = r / self.diagonal
+            rz, before = float(r @ z), rz
+            p = z + rz / before * p
+        return x
+
+
+def information(comparisons: Comparisons, strengths: Strengths) -> Information:
+    """The expected information of the scores, reliabilities given.
+
+    With p = P(preferred) and q = eta p + (1 - eta)(1 - p), a comparison has
+    (2 eta - 1)^2 (p (1 - p))^2 / (q (1 - q)), which is p (1 - p) for eta = 1.
+    """
+    x, c = strengths.x, comparisons
+    p = x[c.winner] / (x[c.winner] + x[c.loser])
+    eta = np.ones_like(p) if strengths.reliability is None else strengths.reliability[c.annotator]
+    q = eta * p + (1 - eta) * (1 - p)
+    weight = c.count * (2 * eta - 1) ** 2 * (p * (1 - p)) ** 2 / (q * (1 - q))
+    return Information(c, weight, 2 * strengths.smoothing * x / (1 + x) ** 2)
+
+
+def standard_errors(comparisons: Comparisons, strengths: Strengths, seed: int) -> Floats:
+    """Of the centred scores."""
+    H = information(comparisons, strengths)
+    exact = len(comparisons.examples) <= DENSE
+    variance = centred_variances(H) if exact else estimated_variances(H, seed)
+    return np.sqrt(np.maximum(variance, 0))
+
+
+def centred_variances(H: Information) -> Floats:
+    """The diagonal of P H^-1 P, where P takes the mean out."""
+    inverse = np.linalg.inv(H.dense())
+    mean = inverse.mean(axis=0)
+    variances: Floats = np.diag(inverse) - 2 * mean + mean.mean()
+    return variances
+
+
+def estimated_variances(H: Information, seed: int) -> Floats:
+    """The same, as the mean of v * P H^-1 P v over vectors v of random signs."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros(len(H.own))
+    for _ in range(PROBES):
+        sign = rng.choice([-1.0, 1.0], len(total))
+        found = H.solve(sign - sign.mean())
+        total += sign * (found - found.mean())
+    return total / PROBES

@@ -1,0 +1,191 @@
+"""The commands of truth inference give what the library gives."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+import polars_crowd as pc
+from polars_crowd.cli.truth import BY_CLASS, tables_of
+from polars_crowd.truth.classification.methods import method_named
+from polars_crowd.truth.evaluation.numeric import NUMERIC
+
+from .test_cli import files_in, refused, run, succeeded
+
+
+@pytest.fixture(scope="module")
+def binary() -> Any:
+    return pc.simulate.simulate_annotations(n_examples=60, n_classes=2, n_annotators=8)
+
+
+@pytest.fixture
+def log(binary: Any, tmp_path: Path) -> Path:
+    binary.log.write_parquet(tmp_path / "log.parquet")
+    binary.truth.write_csv(tmp_path / "truth.csv")
+    return tmp_path / "log.parquet"
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "example": np.repeat(np.arange(30), 4),
+            "annotator": np.tile(np.arange(4), 30),
+            "label": np.repeat(rng.normal(size=30), 4) + rng.normal(size=120) * 0.3,
+        }
+    )
+    frame.write_parquet(tmp_path / "numbers.parquet")
+    return tmp_path / "numbers.parquet"
+
+
+def tables(into: Path) -> dict[str, pl.DataFrame]:
+    return {path.stem: pl.read_parquet(path) for path in into.glob("*.parquet")}
+
+
+# --- consensus --method ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BY_CLASS)
+def test_every_method_for_classes(name: str, log: Path, tmp_path: Path) -> None:
+    result = run("consensus", log, "--method", name, "--into", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pc.AnnotationWarning)
+        expected = method_named(name)(pl.read_parquet(log))
+        found = tables(tmp_path / "out")
+        assert set(found) == set(tables_of(name))
+        assert ("confusion" in found) == (expected.confusion is not None)
+        assert ("difficulty" in found) == (expected.difficulty is not None)
+        assert_frame_equal(found["examples"], expected.examples.collect())
+        assert_frame_equal(found["annotators"], expected.annotators)
+    assert "60 examples, 8 annotators" in result.stdout
+
+
+@pytest.mark.parametrize("name", NUMERIC)
+def test_every_method_for_numbers(name: str, numbers: Path, tmp_path: Path) -> None:
+    text = succeeded("consensus", numbers, "-m", name, "--into", tmp_path / "out")
+    expected = NUMERIC[name](pl.read_parquet(numbers))
+    found = tables(tmp_path / "out")
+    assert_frame_equal(found["examples"], expected.examples.collect())
+    assert_frame_equal(found["annotations"], expected.annotations.collect())
+    assert_frame_equal(found["annotators"], expected.annotators)
+    assert "root_mean_" in text
+
+
+def test_options_reach_the_method(log: Path, binary: Any, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.csv"
+    binary.truth.head(20).write_csv(gold)
+    arguments = ("--gold", gold, "--max-iter", "500", "--tol", "0.001", "--into", tmp_path / "out")
+    succeeded("consensus", log, "-m", "dawid-skene", *arguments)
+    expected = pc.dawid_skene(binary.log, gold=binary.truth.head(20), max_iter=500, tol=0.001)
+    assert_frame_equal(tables(tmp_path / "out")["posterior"], expected.posterior.collect())
+
+
+def test_csv_and_models(log: Path, binary: Any, tmp_path: Path) -> None:
+    probs = tmp_path / "probs.parquet"
+    binary.pred_probs.write_parquet(probs)
+    out = tmp_path / "out"
+    succeeded("consensus", log, "-p", probs, "-m", "ibcc", "--format", "csv", "--into", out)
+    expected = pc.ibcc(binary.log, binary.pred_probs).examples.collect()
+    assert_frame_equal(
+        pl.read_csv(out / "examples.csv"), expected, check_dtypes=False, rel_tol=1e-9
+    )
+
+
+def test_a_store(log: Path, binary: Any, tmp_path: Path) -> None:
+    pc.AnnotationStore.create(tmp_path / "store", binary.log, partitions=3)
+    succeeded("consensus", tmp_path / "store", "-m", "dawid-skene", "--into", tmp_path / "out")
+    found = tables(tmp_path / "out")["examples"].sort("example")
+    assert_frame_equal(found, pc.dawid_skene(binary.log).examples.collect())
+
+
+def test_what_is_refused(log: Path, numbers: Path, tmp_path: Path) -> None:
+    into = ("--into", tmp_path / "out")
+    wrong = run("consensus", log, "-m", "dawid", *into)
+    assert wrong.exit_code == 2
+    assert "'dawid-skene'" in wrong.stderr
+    other = run("consensus", numbers, "-m", "mean", "--gold", log, *into)
+    assert other.exit_code == 2
+    assert "--gold: not with --method mean" in other.stderr
+    assert run("consensus", log, "--gold", log, *into).exit_code == 2
+    assert run("consensus", log, "-m", "ibcc", "--calibrate", *into).exit_code == 2
+    words = tmp_path / "words.csv"
+    pl.read_parquet(log).with_columns(label=pl.format("class {}", "label")).write_csv(words)
+    said = refused("consensus", words, "-m", "crh", *into)
+    assert "column 'label' of the log is String; this method needs numbers. Use a method" in said
+    assert not (tmp_path / "out").exists()
+
+
+# --- compare ---------------------------------------------------------------------------------------
+
+
+def test_compare(log: Path, binary: Any, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.csv"
+    names = ("-m", "majority-vote", "-m", "dawid-skene")
+    text = succeeded("compare", log, "--truth", truth, *names, "--into", tmp_path / "out")
+    expected = pc.compare(binary.log, ["majority_vote", "dawid_skene"], binary.truth)
+    found = tables(tmp_path / "out")
+    assert_frame_equal(
+        found["methods"].drop("warnings", "seconds"), expected.methods.drop("warnings", "seconds")
+    )
+    assert_frame_equal(found["disagreements"], expected.disagreements)
+    assert text.startswith("2 methods on 60 examples; ")
+    assert f"{expected.methods['accuracy'][0]:.4f}" in text
+
+
+def test_compare_without_truth_or_files(log: Path) -> None:
+    text = succeeded("compare", log, "-m", "majority-vote", "-m", "zencrowd", "--folds", "2")
+    assert "accuracy" not in text
+    assert "Written" not in text
+    assert "method 'nobody'; it must be one of" in refused("compare", log, "-m", "nobody")
+
+
+def test_compare_numbers(numbers: Path, tmp_path: Path) -> None:
+    text = succeeded("compare", numbers, "-m", "mean", "-m", "crh", "--into", tmp_path / "out")
+    expected = pc.compare(pl.read_parquet(numbers), ["mean", "crh"])
+    found = tables(tmp_path / "out")
+    assert_frame_equal(found["disagreements"], expected.disagreements)
+    assert f"{expected.methods['held_out_log_loss'][0]:.4f}" in text
+    assert "2 methods on 30 examples; 30 examples on which they disagree" in text
+
+
+# --- rank ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bradley-terry", "crowd-bradley-terry"])
+def test_rank(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = np.array([rng.choice(6, 2, replace=False) for _ in range(200)])
+    said = np.where(rng.random(200) < 0.1, "tie", np.where(pairs[:, 0] > pairs[:, 1], "A", "B"))
+    frame = pl.DataFrame(
+        {"a": pairs[:, 0], "b": pairs[:, 1], "who": rng.integers(0, 3, 200), "won": said}
+    )
+    frame.write_csv(tmp_path / "log.csv")
+    columns = ("--left", "a", "--right", "b", "--annotator", "who", "--winner", "won")
+    meaning = ("--sides", "A,B", "--tie", "tie")
+    text = succeeded(
+        "rank",
+        tmp_path / "log.csv",
+        *columns,
+        *meaning,
+        "--method",
+        name,
+        "--into",
+        tmp_path / "out",
+    )
+    comparisons = pc.scan_comparisons(
+        frame, left="a", right="b", annotator="who", winner="won", sides=("A", "B"), ties=["tie"]
+    )
+    fit = getattr(pc, name.replace("-", "_"))(comparisons)
+    assert_frame_equal(tables(tmp_path / "out")["examples"], fit.examples.collect())
+    assert files_in(tmp_path / "out") == ["annotators.parquet", "examples.parquet"]
+    assert "6 examples, 3 annotators, 200 comparisons" in text
+    wrong = refused("rank", tmp_path / "log.csv", *columns, "--into", tmp_path / "other")
+    assert "column 'winner' of the log of comparisons" in wrong

@@ -1,0 +1,276 @@
+"""Majority vote: one lazy plan, every tie-break by an example, and an exact reference on random logs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import cleanlab.multiannotator as theirs
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import polars_crowd as pc
+from tests.cases import Case, cases
+from tests.compat.test_cleanlab import ROUNDING, first_for_random, tie_break_key
+
+Rows = Sequence[tuple[Any, Any, Any]]
+
+
+def log_of(rows: Rows) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=["example", "annotator", "label"], orient="row")
+
+
+def vote(rows: Rows, probs: Any = None, **options: Any) -> dict[Any, Any]:
+    table = pc.majority_vote(log_of(rows), probs, **options).collect()
+    return dict(table.select("example", "consensus_label").iter_rows())
+
+
+# --- the plan --------------------------------------------------------------------------------------
+
+CLEAR = [("e1", "a", "x"), ("e1", "b", "x"), ("e1", "c", "y"), ("e2", "a", "y")]
+
+
+def test_the_table() -> None:
+    table = pc.majority_vote(log_of(CLEAR)).collect()
+    expected = pl.DataFrame(
+        {
+            "example": ["e1", "e2"],
+            "consensus_label": ["x", "y"],
+            "annotator_agreement": [2 / 3, 1.0],
+            "num_annotations": pl.Series([3, 1], dtype=pl.UInt32),
+        }
+    )
+    assert_frame_equal(table, expected)
+
+
+def test_nothing_is_computed_before_it_is_collected() -> None:
+    read = []
+
+    def count(frame: pl.DataFrame) -> pl.DataFrame:
+        read.append(frame.height)
+        return frame
+
+    log = log_of(CLEAR)
+    plan = pc.majority_vote(log.lazy().map_batches(count, schema=log.schema))
+    assert isinstance(plan, pl.LazyFrame)
+    assert plan.collect_schema().names()[1] == "consensus_label"
+    assert read == []
+    first = plan.filter(pl.col("example") == "e1").select("consensus_label").collect()
+    assert first.item() == "x"
+    assert set(read) == {len(CLEAR)}
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (log_of(CLEAR).clear(), "the log has no annotations"),
+        (log_of([*CLEAR, CLEAR[0]]), "1 pair with more than one annotation"),
+        (log_of([*CLEAR, (None, "a", "x")]), "column 'example' of the log is null in 1 row"),
+    ],
+)
+def test_errors_come_when_it_is_collected(log: pl.DataFrame, message: str) -> None:
+    plan = pc.majority_vote(log)
+    with pytest.raises(pc.AnnotationError, match=message):
+        plan.collect()
+    with pytest.raises(pc.AnnotationError, match=message):
+        plan.head(1).collect()
+
+
+def test_the_type_of_labels_is_kept() -> None:
+    for dtype in (pl.Categorical, pl.Enum(["y", "x", "z"])):
+        log = log_of(CLEAR).with_columns(pl.col("label").cast(dtype))
+        table = pc.majority_vote(log).collect()
+        assert table.schema["consensus_label"] == dtype
+        assert table["consensus_label"].to_list() == ["x", "y"]
+
+
+# --- ties, step by step ----------------------------------------------------------------------------
+#
+# TIE is undecided between x and y. The other examples settle it by one step each.
+
+TIE = [(0, "a", "x"), (0, "b", "y")]
+
+
+def probs_of(**columns: Any) -> pl.DataFrame:
+    return pl.DataFrame({"example": [0, 1, 2, 3]}).with_columns(**columns)
+
+
+def test_step_1_the_model_decides_among_the_tied() -> None:
+    probs = probs_of(x=pl.lit(0.2), y=pl.lit(0.3), z=pl.lit(0.5))
+    assert vote(TIE, probs) == {0: "y"}
+    assert vote(TIE, probs_of(x=pl.lit(0.3), y=pl.lit(0.2), z=pl.lit(0.5))) == {0: "x"}
+    more_votes = [*TIE, (0, "c", "x")]
+    assert vote(more_votes, probs) == {0: "x"}, "votes come first"
+
+
+def test_step_1_of_an_ensemble_is_the_mean_of_its_models() -> None:
+    slight = probs_of(x=pl.lit(0.6), y=pl.lit(0.4))
+    strong = probs_of(x=pl.lit(0.1), y=pl.lit(0.9))
+    assert vote(TIE, slight) == {0: "x"}
+    assert vote(TIE, [slight, strong]) == {0: "y"}
+    assert vote(TIE, [slight, slight, strong]) == {0: "y"}
+    assert vote(TIE, [slight, slight, slight, slight, strong]) == {0: "x"}
+
+
+def test_step_1_looks_up_tied_examples_only() -> None:
+    clear = [(9, "a", "x"), (9, "b", "x")]
+    assert vote([*TIE, *clear], probs_of(x=pl.lit(0.2), y=pl.lit(0.8))) == {0: "y", 9: "x"}
+
+
+RARE = [(1, "c", "x"), (1, "d", "x")]
+"""x has three annotations in all, y one."""
+
+
+def test_step_2_the_rarer_class_of_the_whole_log_wins() -> None:
+    assert vote([*TIE, *RARE]) == {0: "y", 1: "x"}
+    flat = probs_of(x=pl.lit(0.5), y=pl.lit(0.5))
+    assert vote([*TIE, *RARE], flat) == {0: "y", 1: "x"}, "where the model ties, too"
+    certain = probs_of(x=pl.lit(0.9), y=pl.lit(0.1))
+    assert vote([*TIE, *RARE], certain) == {0: "x", 1: "x"}, "the model comes first"
+
+
+def balanced(rows: Rows) -> Rows:
+    """With as many x as y, by examples that one more annotator labelled alone."""
+    counts = Counter(label for *_, label in rows)
+    rarer = min("xy", key=lambda label: counts[label])
+    missing = abs(counts["x"] - counts["y"])
+    return [*rows, *((100 + i, "pad", rarer) for i in range(missing))]
+
+
+SKILLED = [(1, "b", "y"), (1, "c", "y"), (1, "a", "x"), (2, "b", "x"), (2, "c", "x")]
+"""b agrees with the majority of examples 1 and 2, a with none."""
+
+
+def test_step_3_the_annotators_who_agree_with_other_votes_win() -> None:
+    assert vote(balanced([*TIE, *SKILLED]))[0] == "y"
+    swapped = [(e, {"a": "b", "b": "a"}.get(a, a), label) for e, a, label in SKILLED]
+    assert vote(balanced([*TIE, *swapped]))[0] == "x"
+    more_y = [(3, "d", "y"), (3, "e", "y")]
+    assert vote([*balanced([*TIE, *SKILLED]), *more_y])[0] == "x", "rarity comes first"
+
+
+def test_step_3_counts_votes_that_were_clear_before_any_tie_break() -> None:
+    """The ties of examples 4 to 9 are broken in favour of a's labels, which is no proof of a's skill."""
+    broken = [(e, a, label) for e in range(4, 10) for a, label in (("a", "y"), ("b", "x"))]
+    probs = pl.DataFrame({"example": [0, *range(4, 10)], "x": [0.5, *[0.1] * 6]})
+    probs = probs.with_columns(y=1 - pl.col("x"))
+    found = vote(balanced([*TIE, *SKILLED, *broken]), probs)
+    assert {found[e] for e in range(4, 10)} == {"y"}
+    assert found[0] == "y"
+
+
+def test_step_3_who_has_no_clear_vote_gets_the_mean_of_the_others() -> None:
+    """a agrees in 2 of 3 cases, c and d and pad always: the newcomer gets 11/12."""
+    rows = [
+        *((1, "a", "x"), (1, "c", "x"), (1, "d", "x")),
+        *((2, "a", "x"), (2, "c", "y"), (2, "d", "y")),
+        *((3, "a", "y"), (3, "c", "y"), (3, "d", "y")),
+    ]
+    assert vote(balanced([*rows, (0, "new", "y"), (0, "a", "x")]))[0] == "y", "11/12 beat 2/3"
+    assert vote(balanced([*rows, (0, "new", "x"), (0, "c", "y")]))[0] == "y", "1 beats 11/12"
+
+
+def test_step_3_is_a_mean_over_the_annotators_of_the_class() -> None:
+    tie = [(0, "a", "y"), (0, "b", "y"), (0, "c", "x"), (0, "d", "x")]
+    clear = []
+    for e, right in enumerate(("abc", "abc", "c", "abc"), start=1):
+        truth, wrong = ("x", "y") if e % 2 else ("y", "x")
+        clear += [(e, one, truth if one in right else wrong) for one in "abcd"]
+        clear += [(e, f"sure {i}", truth) for i in range(4)]
+    assert vote(balanced([*tie, *clear]))[0] == "y", "3/4 and 3/4 beat 1 and 0"
+
+
+def test_step_3_ties_are_exact_whatever_the_rounding() -> None:
+    """Here 0.1 + 0.2 + 0.3 against 0.3 + 0.2 + 0.1, which is less in floating point."""
+    tie = [(0, "a", "y"), (0, "b", "y"), (0, "c", "y"), (0, "d", "x"), (0, "e", "x"), (0, "f", "x")]
+    clear = []
+    for e in range(1, 11):
+        truth, wrong = ("x", "y") if e % 2 else ("y", "x")
+        right = {"a": e <= 1, "b": e <= 2, "c": e <= 3, "d": e <= 3, "e": e <= 2, "f": e <= 1}
+        clear += [(e, one, truth if is_right else wrong) for one, is_right in right.items()]
+        clear += [(e, f"sure {i}", truth) for i in range(7)]
+    assert vote(balanced([*tie, *clear]))[0] == "x"
+
+
+@pytest.mark.parametrize("classes", [["x", "y"], ["y", "x"]])
+def test_step_4_the_first_class_in_order(classes: list[str]) -> None:
+    assert vote(TIE) == {0: "x"}
+    assert vote(TIE, classes=classes) == {0: classes[0]}
+    flat = probs_of(**{c: pl.lit(0.5) for c in classes})
+    assert vote(TIE, flat) == {0: classes[0]}
+
+
+def test_a_log_of_ties_only() -> None:
+    rows = [(e, a, label) for e in range(3) for a, label in (("a", "x"), ("b", "y"))]
+    assert vote(rows) == dict.fromkeys(range(3), "x")
+
+
+# --- references ------------------------------------------------------------------------------------
+
+
+def exact_vote(case: Case, with_model: bool) -> list[int]:
+    """The majority vote as CROWDLAB's paper and steps have it, in exact numbers."""
+    labels = case.labels
+    votes = [Counter(row[row >= 0].tolist()) for row in labels]
+    leaders = [{k for k, n in vote.items() if n == max(vote.values())} for vote in votes]
+    in_all = Counter(labels[labels >= 0].tolist())
+    clear = {e: next(iter(ks)) for e, ks in enumerate(leaders) if len(ks) == 1}
+    shares: dict[int, Fraction] = {}
+    for a in range(labels.shape[1]):
+        judged = [labels[e, a] == k for e, k in clear.items() if labels[e, a] >= 0]
+        if judged:
+            shares[a] = Fraction(sum(map(int, judged)), len(judged))
+    others = sum(shares.values(), Fraction(0)) / max(len(shares), 1)
+
+    def agreement(e: int, k: int) -> Fraction:
+        of_class = [shares.get(a, others) for a in np.flatnonzero(labels[e] == k).tolist()]
+        return sum(of_class, Fraction(0)) / len(of_class)
+
+    probability = np.mean(case.models, axis=0) if with_model else np.zeros(case.models[0].shape)
+
+    def merit(e: int, k: int) -> tuple[Any, ...]:
+        return probability[e, k], -in_all[k], agreement(e, k), -k
+
+    return [max(ks, key=lambda k: merit(e, k)) for e, ks in enumerate(leaders)]
+
+
+@given(cases(max_models=2, ties=True), st.booleans())
+def test_majority_vote_is_the_exact_reference(case: Case, with_model: bool) -> None:
+    probs = case.pred_probs if with_model else None
+    table = pc.majority_vote(case.log, probs).collect()
+    expected = exact_vote(case, with_model)
+    assert table["consensus_label"].to_list() == expected
+    votes = [int((row == k).sum()) for row, k in zip(case.labels, expected, strict=True)]
+    counts = (case.labels >= 0).sum(axis=1)
+    assert table["num_annotations"].to_list() == counts.tolist()
+    assert table["annotator_agreement"].to_list() == pytest.approx(np.array(votes) / counts)
+
+
+@given(cases(max_models=2, ties=True))
+@pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
+def test_the_plan_and_the_rounds_of_crowdlab_vote_alike(case: Case) -> None:
+    fit = pc.crowdlab(case.log, case.pred_probs, consensus_method="majority_vote")
+    plan = pc.majority_vote(case.log, case.pred_probs).collect()
+    assert_frame_equal(fit.examples.select(plan.columns).collect(), plan)
+
+
+@given(cases(ties=True), st.booleans())
+def test_majority_vote_is_that_of_cleanlab(case: Case, with_model: bool) -> None:
+    """Up to its random last step, and what rounding decides of its means."""
+    probs = case.models[0] if with_model else None
+    assume(case.has_clear_vote)
+    with first_for_random():
+        expected = theirs.get_majority_vote_label(case.wide, probs, verbose=False)
+    frames = case.pred_probs[0] if with_model else None
+    found = pc.majority_vote(case.log, frames).collect()["consensus_label"].to_numpy()
+    for example in np.flatnonzero(found != expected).tolist():
+        keys = [tie_break_key(case.wide, example, y[example]) for y in (expected, found)]
+        assert keys[0][:2] == keys[1][:2]
+        assert keys[0][2] == pytest.approx(keys[1][2], abs=ROUNDING)
+        assert found[example] < expected[example]

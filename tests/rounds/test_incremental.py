@@ -1,0 +1,181 @@
+"""After an append only what changed is computed again, and the answer is that of a run from scratch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import polars_crowd as pc
+from polars_crowd.consensus.majority_vote import TieBreaks
+from polars_crowd.consensus.model import Choice, Posterior, Weights, count_consensus, vote_shares
+from polars_crowd.consensus.model import recount_consensus as recount
+from polars_crowd.consensus.steady import REACH
+from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.partitions import InMemory, Partition
+from polars_crowd.rounds.summaries import collected
+from tests.cases import Case, assert_same, cases
+
+DATA = pc.datasets.tutorial()
+BY_ROW = ["example", "annotator"]
+
+
+def split(examples: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The log without, and with only, the annotations of one annotator on the first examples."""
+    late = (pl.col("annotator") == "A0014") & (pl.col("example") < f"{examples:03d}")
+    return DATA.log.filter(~late), DATA.log.filter(late)
+
+
+def files(folder: Path, table: str) -> dict[str, int]:
+    """When each file of a table was written."""
+    return {file.name: file.stat().st_mtime_ns for file in (folder / table).glob("*.parquet")}
+
+
+def assert_same_fit(found: pc.Crowdlab, expected: pc.Crowdlab, tolerance: float = 1e-9) -> None:
+    examples = found.examples.collect().sort("example")
+    assert_same(examples, expected.examples.collect(), tolerance)
+    annotations = found.annotations.collect().sort(BY_ROW)
+    assert_same(annotations, expected.annotations.collect().sort(BY_ROW), tolerance)
+    annotators = found.annotators.sort("annotator")
+    assert_same(annotators, expected.annotators.sort("annotator"), tolerance)
+
+
+def test_a_run_after_an_append_is_one_from_scratch(tmp_path: Path) -> None:
+    before, late = split(40)
+    store = pc.AnnotationStore.create(tmp_path / "store", before, DATA.pred_probs, partitions=7)
+    pc.crowdlab(store, into=tmp_path / "results")
+    store.append(late)
+    fit = pc.crowdlab(store, into=tmp_path / "results")
+    assert_same_fit(fit, pc.crowdlab(DATA.log, DATA.pred_probs))
+
+
+def test_summaries_of_partitions_that_did_not_change_are_kept(tmp_path: Path) -> None:
+    before, late = split(3)
+    store = pc.AnnotationStore.create(tmp_path / "store", before, DATA.pred_probs, partitions=7)
+    pc.crowdlab(store, into=tmp_path / "results")
+    summaries = tmp_path / "results" / ".work" / "summaries"
+    first = {file: file.stat().st_mtime_ns for file in summaries.glob("*/*.arrow")}
+    store.append(late)
+    pc.crowdlab(store, into=tmp_path / "results")
+    kept = [
+        file
+        for file, written in first.items()
+        if file.exists() and file.stat().st_mtime_ns == written
+    ]
+    # the first round and that of the majority vote, in the partitions without the late annotations
+    touched = late["example"].n_unique()
+    assert len({file.parent for file in kept}) >= 2 * (7 - touched)
+    places = [place.name for place in (tmp_path / "results" / ".work" / "places").iterdir()]
+    for handle in store.handles(tmp_path):
+        assert any(name.startswith(handle.fingerprint) for name in places)
+
+
+def test_a_second_run_writes_nothing(tmp_path: Path) -> None:
+    store = pc.AnnotationStore.create(tmp_path / "store", DATA.log, DATA.pred_probs, partitions=3)
+    first = pc.crowdlab(store, into=tmp_path / "results", calibrate=True)
+    written = files(tmp_path / "results", "annotations")
+    second = pc.crowdlab(store, into=tmp_path / "results", calibrate=True)
+    assert files(tmp_path / "results", "annotations") == written
+    assert_same_fit(second, pc.crowdlab(DATA.log, DATA.pred_probs, calibrate=True))
+    assert second.model_weight == first.model_weight
+
+
+def test_other_options_are_other_results(tmp_path: Path) -> None:
+    store = pc.AnnotationStore.create(tmp_path / "store", DATA.log, DATA.pred_probs, partitions=3)
+    pc.crowdlab(store, into=tmp_path / "results", tolerance=1.0)
+    other = {"label_quality_method": "normalized_margin"}
+    fit = pc.crowdlab(store, into=tmp_path / "results", tolerance=1.0, **other)  # type: ignore[arg-type]
+    assert_same_fit(fit, pc.crowdlab(DATA.log, DATA.pred_probs, **other))  # type: ignore[arg-type]
+
+
+def test_within_the_tolerance_only_changed_partitions_are_written(tmp_path: Path) -> None:
+    before, late = split(3)
+    results = tmp_path / "results"
+    store = pc.AnnotationStore.create(tmp_path / "store", before, DATA.pred_probs, partitions=7)
+    pc.crowdlab(store, into=results)
+    written = files(results, "annotations")
+    store.append(late)
+    fit = pc.crowdlab(store, into=results, tolerance=0.5)
+    changed = [
+        name for name, time in files(results, "annotations").items() if time != written[name]
+    ]
+    assert 1 <= len(changed) <= late["example"].n_unique()
+    exact = pc.crowdlab(DATA.log, DATA.pred_probs)
+    assert fit.model_weight == pytest.approx(exact.model_weight, abs=1e-9)
+    new = fit.examples.collect().join(late.select("example").unique(), on="example", how="semi")
+    expected = exact.examples.collect().join(new.select("example"), on="example", how="semi")
+    assert_same(new.sort("example"), expected)
+    assert_same_fit_loosely(fit, exact)
+
+
+def assert_same_fit_loosely(found: pc.Crowdlab, expected: pc.Crowdlab) -> None:
+    difference = (
+        found.examples.collect()
+        .join(expected.examples.collect(), on="example")
+        .select(
+            (pl.col("consensus_quality_score") - pl.col("consensus_quality_score_right"))
+            .abs()
+            .max()
+        )
+        .item()
+    )
+    assert difference < 0.05
+
+
+def test_beyond_the_tolerance_everything_is_written(tmp_path: Path) -> None:
+    before, late = split(296)
+    results = tmp_path / "results"
+    store = pc.AnnotationStore.create(tmp_path / "store", before, DATA.pred_probs, partitions=7)
+    pc.crowdlab(store, into=results)
+    store.append(late)
+    fit = pc.crowdlab(store, into=results, tolerance=1e-12)
+    assert_same_fit(fit, pc.crowdlab(DATA.log, DATA.pred_probs))
+
+
+# --- steady examples -------------------------------------------------------------------------------
+
+
+class Somewhere(InMemory):
+    """A partition in memory with a place on disk."""
+
+    folder: Path
+
+    def place(self, name: str) -> Path:
+        return self.folder / name
+
+
+@settings(max_examples=40)
+@given(case=cases(max_examples=20, max_models=2), data=st.data())
+def test_counts_of_steady_examples_are_those_of_all(
+    tmp_path_factory: pytest.TempPathFactory, case: Case, data: st.DataObject
+) -> None:
+    rounds = open_rounds(case.log, case.pred_probs)
+    handle = Somewhere(rounds.handles[0].runs)
+    object.__setattr__(handle, "folder", tmp_path_factory.mktemp("places"))
+    M = len(rounds.book.annotators)
+    floats = st.floats(1e-6, 2.0)
+    first = Weights(
+        consensus_likelihood=data.draw(st.floats(0.0, 1.0)),
+        other_likelihood=data.draw(st.floats(0.0, 1.0)),
+        annotators=np.array(data.draw(st.lists(floats, min_size=M, max_size=M))),
+        models=np.array([data.draw(floats) for _ in case.models]),
+    )
+    size = data.draw(st.sampled_from([0.0, REACH / 4, REACH, 1.0]))
+    shift = st.floats(-size, size)
+    moved = replace(
+        first,
+        annotators=np.maximum(first.annotators + [data.draw(shift) for _ in range(M)], 1e-6),
+        models=np.maximum(first.models + [data.draw(shift) for _ in case.models], 1e-6),
+    )
+    for weights in (first, moved):
+        choice = Choice(TieBreaks(), Posterior(weights, vote_shares))
+        found = collected(recount(Partition(handle), choice))
+        expected = collected(count_consensus(Partition(rounds.handles[0]), choice))
+        for keys, frame in expected.items():
+            counts = found[keys].filter(pl.col("examples") > 0)
+            assert_same(counts.sort(keys), frame.sort(keys))

@@ -1,0 +1,251 @@
+"""Dawid-Skene: formulas against brute force, published counts, crowd-kit, simulated parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import polars_crowd as pc
+from polars_crowd.runs.codes import Codebook
+from polars_crowd.truth.classification.dawid_skene import agreeing_order, dawid_skene
+from polars_crowd.truth.classification.ibcc import ibcc
+from polars_crowd.truth.classification.one_coin import one_coin_dawid_skene
+from polars_crowd.truth.em import with_classes_in_place
+from polars_crowd.truth.past import past_confusion
+from polars_crowd.truth.result import Parameters
+from tests import DATA, GOLDEN
+from tests.cases import Case, assert_same, cases
+from tests.truth.truth_cases import (
+    accuracy,
+    assert_never_lower,
+    brute_force,
+    confusions,
+    matrix,
+    quiet,
+)
+
+GOLDEN = GOLDEN / "crowd-kit-1.4.2"
+
+
+def simulated(**options: Any) -> pc.simulate.Simulation:
+    given: dict[str, Any] = {"n_examples": 4000, "n_annotators": 20, "n_classes": 3, "seed": 2}
+    return pc.simulate.simulate_annotations(**{**given, **options})
+
+
+# --- the formulas ----------------------------------------------------------------------------------
+
+
+@given(cases(), st.sampled_from([0.01, 0.1, 1.0]))
+def test_posterior_and_objective_are_those_of_products(case: Case, smoothing: float) -> None:
+    """The E-step against products of probabilities, the objective against its definition."""
+    fit = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=7, tol=0.0)
+    evidence, posterior = brute_force(fit, case.log)
+    T = matrix(fit)
+    for example, row in zip(sorted(posterior), T, strict=True):
+        np.testing.assert_allclose(row, posterior[example], atol=1e-9)
+    theta, pi = confusions(fit), fit.class_prior["probability"].to_numpy()
+    prior = smoothing * (sum(np.log(t).sum() for t in theta.values()) + np.log(pi).sum())
+    assert fit.trace[-1] == pytest.approx(evidence + prior, rel=1e-9)
+
+
+@settings(max_examples=20)
+@given(cases(), st.sampled_from([0.1, 1.0]))
+def test_the_fixed_point_is_that_of_the_m_step(case: Case, smoothing: float) -> None:
+    """theta and pi are the shares of what the posterior counts, plus the pseudo-counts."""
+    fit = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=20000, tol=0.0)
+    assert fit.converged
+    K = len(fit.classes)
+    T = dict(zip(sorted(case.log["example"].unique()), matrix(fit), strict=True))
+    for annotator, theta in confusions(fit).items():
+        counts = np.full((K, K), smoothing)
+        for example, label in (
+            case.log.filter(pl.col("annotator") == annotator).select("example", "label").iter_rows()
+        ):
+            counts[:, fit.classes.index(label)] += T[example]
+        expected = counts / counts.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(theta, expected, atol=2e-3)
+
+
+def test_one_annotator_is_taken_at_his_word() -> None:
+    log = pl.DataFrame({"example": range(10), "annotator": "a", "label": [0, 1] * 5})
+    fit = quiet(dawid_skene, log)
+    assert fit.examples.collect()["consensus_label"].to_list() == [0, 1] * 5
+
+
+def test_the_counts_of_the_confusion_add_up_to_the_annotations() -> None:
+    data = pc.datasets.tutorial()
+    fit = dawid_skene(data.log)
+    assert fit.confusion is not None
+    counts = fit.confusion.group_by("annotator", "label").agg(pl.col("count").sum())
+    given = data.log.group_by("annotator", "label").agg(given=pl.len())
+    both = counts.join(given, on=["annotator", "label"], how="left").fill_null(0)
+    np.testing.assert_allclose(both["count"], both["given"], atol=1e-8)
+
+
+# --- against others --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 20])
+def test_equals_crowd_kit_after_as_many_iterations(n: int) -> None:
+    log = pl.read_parquet(DATA / "digits_sim" / "annotations.parquet")
+    fit = quiet(dawid_skene, log, smoothing=1e-10, max_iter=n, tol=0.0)
+    assert fit.n_iter == n
+    expected = pl.read_parquet(GOLDEN / f"digits_sim-dawid_skene-{n}.parquet")
+    assert_same(fit.posterior.collect(), expected, tolerance=1e-6)
+
+
+# --- recovery --------------------------------------------------------------------------------------
+
+
+def test_simulated_parameters_are_recovered() -> None:
+    """Each row of a confusion has about 330 annotations: a standard error of 0.027 at most."""
+    prior = [0.5, 0.3, 0.2]
+    data = simulated(class_prior=prior, accuracy=(0.5, 0.9))
+    fit = dawid_skene(data.log)
+    assert fit.confusion is not None
+    both = fit.confusion.join(data.confusion, on=["annotator", "true_label", "label"])
+    error = both["probability"] - both["probability_right"]
+    assert error.abs().max() < 4 * 0.027  # type: ignore[operator]
+    assert error.pow(2).mean() ** 0.5 < 0.027  # type: ignore[operator]
+    np.testing.assert_allclose(fit.class_prior["probability"], prior, atol=4 * 0.008)
+
+
+def test_it_beats_the_majority_where_annotators_differ() -> None:
+    data = simulated(accuracy=(0.4, 0.9), spammers=4)
+    majority = pc.majority_vote(data.log).collect().join(data.truth, on="example")
+    share = (majority["consensus_label"] == majority["label"]).mean()
+    assert accuracy(dawid_skene(data.log), data.truth) > share + 0.02  # type: ignore[operator]
+
+
+def test_adversaries_are_turned_round() -> None:
+    data = simulated(n_classes=2, accuracy=0.8, adversaries=6)
+    assert accuracy(dawid_skene(data.log), data.truth) > 0.93
+
+
+@pytest.mark.parametrize(("name", "least"), [("digits_sim", 0.94), ("labelme", 0.785)])
+def test_accuracy_on_real_and_simulated_logs(name: str, least: float) -> None:
+    path = DATA / name
+    truth = pl.read_parquet(path / "truth.parquet")
+    fit = quiet(dawid_skene, pl.read_parquet(path / "annotations.parquet"))
+    assert accuracy(fit, truth) >= least
+
+
+# --- what is known from the past -------------------------------------------------------------------
+
+
+@given(cases())
+def test_past_counts_do_not_let_the_objective_fall(case: Case) -> None:
+    past = quiet(dawid_skene, case.log)
+    fit = quiet(dawid_skene, case.log, prior=past, max_iter=30, tol=0.0)
+    assert_never_lower(fit)
+
+
+def test_past_counts_are_pseudo_counts() -> None:
+    """One annotation says little; a hundred earlier ones of the same annotator say much."""
+    log = pl.DataFrame({"example": [1, 1], "annotator": ["good", "bad"], "label": ["x", "y"]})
+    past = pl.DataFrame(
+        {
+            "annotator": ["good"] * 2 + ["bad"] * 4 + ["gone"],
+            "true_label": ["x", "y", "x", "x", "y", "y", "x"],
+            "label": ["x", "y", "x", "y", "x", "y", "x"],
+            "count": [50, 50, 25, 25, 25, 25, 9],
+        }
+    )
+    fit = quiet(dawid_skene, log, prior=past)
+    assert fit.examples.collect()["consensus_label"].to_list() == ["x"]
+    theta = confusions(fit)["good"]
+    assert theta[0, 0] == pytest.approx((50 + 0.1 + 1) / (50 + 0.2 + 1), abs=0.01)
+
+
+def test_a_fit_is_a_prior() -> None:
+    data = simulated(n_examples=400)
+    examples = data.truth["example"]
+    old, new = (
+        data.log.filter(pl.col("example").is_in(part.implode()))
+        for part in (examples.head(350), examples.tail(50))
+    )
+    with_past = dawid_skene(new, prior=dawid_skene(old))
+    assert accuracy(with_past, data.truth) >= accuracy(dawid_skene(new), data.truth)
+    assert with_past.confusion is not None
+    assert with_past.confusion["count"].sum() == pytest.approx(new.height, abs=1e-6)
+
+
+def test_past_skills_and_past_confusions_serve_all_methods() -> None:
+    data = simulated(n_examples=300)
+    confusion, skills = dawid_skene(data.log), one_coin_dawid_skene(data.log)
+    log = data.log.tail(100)
+    for past in (confusion, confusion.confusion, skills, skills.annotators):
+        for method in (dawid_skene, one_coin_dawid_skene, ibcc):
+            fit = quiet(method, log, prior=past)
+            assert accuracy(fit, data.truth) >= accuracy(quiet(method, log), data.truth)
+    past = pl.DataFrame({"annotator": ["a"], "correct": [6], "incorrect": [3]})
+    pair = pl.DataFrame({"example": [1, 1], "annotator": ["a", "b"], "label": [0, 1]})
+    even = past_confusion(past, Codebook(pl.Series([0, 1, 2]), (), pl.Series(["a", "b"])))
+    np.testing.assert_allclose(even[:, 0], np.full((3, 3), 0.5) + 1.5 * np.eye(3))
+    np.testing.assert_allclose(even[:, 1], 0)
+    assert quiet(dawid_skene, pair, prior=past).examples.collect()["consensus_label"][0] == 0
+
+
+def test_prior_errors() -> None:
+    log = pc.datasets.tutorial().log
+    columns = {"annotator": ["A0001"], "true_label": [0], "label": [1], "count": [1]}
+    good = pl.DataFrame(columns)
+    with pytest.raises(pc.AnnotationError, match=r"prior has no column 'count'.*an earlier fit"):
+        dawid_skene(log, prior=good.drop("count"))
+    with pytest.raises(pc.AnnotationError, match="1 row with a count that is negative or null"):
+        dawid_skene(log, prior=good.with_columns(count=-1))
+    with pytest.raises(pc.AnnotationError, match="prior has 1 row with labels that are not among"):
+        dawid_skene(log, prior=good.with_columns(label=7))
+
+
+@pytest.mark.parametrize("smoothing", [0, -1, float("inf"), float("nan"), "much", True])
+def test_smoothing_is_a_number_above_zero(smoothing: Any) -> None:
+    with pytest.raises(ValueError, match=r"smoothing=.*; it must be a number above 0"):
+        dawid_skene(pc.datasets.tutorial().log, smoothing=smoothing)
+
+
+# --- which class is which --------------------------------------------------------------------------
+
+
+def test_exchanged_classes_are_put_back() -> None:
+    by_label = np.array([[1.0, 9, 0], [8, 2, 1], [0, 1, 7]])
+    np.testing.assert_array_equal(agreeing_order(by_label), [1, 0, 2])
+    cycle = np.array([[0.0, 9, 0], [0, 0, 9], [9, 0, 0]])
+    np.testing.assert_array_equal(np.diag(cycle[agreeing_order(cycle)]), [9, 9, 9])
+    np.testing.assert_array_equal(agreeing_order(np.ones((4, 4))), range(4))
+
+
+def test_classes_that_were_exchanged_inside_the_parameters_are_put_back() -> None:
+    """The same objective and the same posterior, under the names that the labels have."""
+    data = simulated(n_examples=300)
+    fit = dawid_skene(data.log)
+    fitted = fit._fitted
+    order = np.array([1, 0, 2])
+    exchanged = Parameters(
+        fitted.model.exchanged(fitted.params.skills, order), fitted.params.classes.in_order(order)
+    )
+    for params in (fitted.params, exchanged):
+        back = with_classes_in_place(fitted.model, params)
+        np.testing.assert_array_equal(back.skills, fitted.params.skills)
+        np.testing.assert_array_equal(back.classes.classes, fitted.params.classes.classes)
+    assert fitted.model.log_prior(exchanged.skills) == pytest.approx(
+        fitted.model.log_prior(fitted.params.skills)
+    )
+
+
+def test_labels_to_begin_with_name_the_classes() -> None:
+    data = simulated(n_examples=300)
+    wrong = data.truth.with_columns((pl.col("label").rank("dense").cast(pl.Int64)) % 3)
+    names = sorted(data.truth["label"].unique())
+    shifted = wrong.with_columns(
+        pl.col("label").replace_strict(range(3), names, return_dtype=data.truth.schema["label"])
+    )
+    fit, right = dawid_skene(data.log, init=shifted), dawid_skene(data.log)
+    assert accuracy(fit, shifted) > 0.85
+    np.testing.assert_allclose(matrix(fit), matrix(right)[:, [2, 0, 1]], atol=0.01)
+    assert fit.trace[-1] == pytest.approx(right.trace[-1], rel=1e-4)

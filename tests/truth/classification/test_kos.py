@@ -1,0 +1,84 @@
+"""KOS: its messages by loops, crowd-kit's labels, adversaries, and what it is not for."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from numpy.typing import NDArray
+
+import polars_crowd as pc
+from polars_crowd.truth.classification.kos import kos
+from tests.cases import Case, assert_same, cases
+from tests.truth import crowd_kit
+from tests.truth.truth_cases import accuracy, matrix, quiet
+
+
+def brute_force(A: NDArray[np.int64], rounds: int) -> NDArray[np.float64]:
+    """The share of the second class after so many rounds, a message at a time."""
+    edges = [(i, j) for i, j in np.ndindex(A.shape) if A[i, j]]
+    y = dict.fromkeys(edges, 1.0)
+    for _ in range(rounds):
+        x = {
+            (i, j): sum(A[i, b] * y[a, b] for a, b in edges if a == i and b != j) for i, j in edges
+        }
+        full = [
+            sum((float(A[a, b] * x[a, b]) for a, b in edges if b == j), 0.0)
+            for j in range(A.shape[1])
+        ]
+        scale = float(np.abs(full).max()) or 1.0
+        y = {(i, j): round(float(full[j] - A[i, j] * x[i, j]) / scale, 12) for i, j in edges}
+    z = np.array([sum(A[a, b] * y[a, b] for a, b in edges if a == i) for i in range(len(A))])
+    size = np.array([sum(abs(y[a, b]) for a, b in edges if a == i) for i in range(len(A))])
+    lean: NDArray[np.float64] = np.divide(z, size, where=size > 0, out=np.zeros(len(A)))
+    return (1 + lean) / 2
+
+
+@settings(max_examples=40)
+@given(cases(max_examples=6, max_annotators=4, max_classes=2))
+def test_by_brute_force(case: Case) -> None:
+    A = np.where(case.labels < 0, 0, 2 * case.labels - 1)
+    fit = quiet(kos, case.log, classes=[0, 1], max_iter=4, tol=0.0)
+    np.testing.assert_allclose(matrix(fit)[:, 1], brute_force(A, fit.n_iter), atol=1e-6)
+
+
+def test_the_same_labels_as_crowd_kit() -> None:
+    fit = quiet(kos, crowd_kit.log(), max_iter=10)
+    labels = fit.examples.select("example", label="consensus_label").collect()
+    assert_same(labels, crowd_kit.answer("kos-labels"))
+
+
+def test_adversaries_are_found() -> None:
+    data = pc.simulate.simulate_annotations(
+        n_examples=800,
+        n_annotators=12,
+        n_classes=2,
+        annotations_per_example=8,
+        adversaries=0.25,
+        seed=4,
+    )
+    fit = kos(data.log)
+    both = fit.annotators.join(data.annotators, on="annotator")
+    assert (both.filter(kind="adversary")["reliability"] < 0).all()
+    assert (both.filter(kind="regular")["reliability"] > 0).all()
+    votes = pc.majority_vote(data.log).collect().join(data.truth, on="example")
+    assert accuracy(fit, data.truth) > (votes["consensus_label"] == votes["label"]).mean()  # type: ignore[operator]
+
+
+def test_known_labels_turn_a_crowd_around() -> None:
+    """Three of four say the opposite of the truth on everything."""
+    truth = np.random.default_rng(0).integers(0, 2, 60)
+    frames = [
+        pl.DataFrame({"example": range(60), "annotator": a, "label": np.abs(truth - wrong)})
+        for a, wrong in (("a", 0), ("b", 1), ("c", 1), ("d", 1))
+    ]
+    known = pl.DataFrame({"example": range(60), "label": truth})
+    assert accuracy(quiet(kos, pl.concat(frames)), known) == 0
+    assert accuracy(quiet(kos, pl.concat(frames), gold=known.head(45)), known) == 1
+
+
+def test_it_is_for_two_classes() -> None:
+    log = pl.DataFrame({"example": [1, 1, 1], "annotator": [1, 2, 3], "label": ["x", "y", "z"]})
+    with pytest.raises(pc.AnnotationError, match=r"3 classes \('x', 'y', 'z'\); KOS is for two"):
+        kos(log)

@@ -1,0 +1,322 @@
+"""Methods compared on one log: scores by hand, held-out annotations by brute force, what must not matter."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from polars.testing import assert_frame_equal
+from sklearn.metrics import brier_score_loss, log_loss
+
+import polars_crowd as pc
+from polars_crowd.errors import AnnotationError
+from polars_crowd.runs.numbers import sort_values
+from polars_crowd.simulate import simulate_annotations
+from polars_crowd.truth.classification.dawid_skene import dawid_skene
+from polars_crowd.truth.classification.methods import BY_NAME_ONLY, METHODS, method_named
+from polars_crowd.truth.evaluation import scoring
+from polars_crowd.truth.evaluation.compare import compare
+from polars_crowd.truth.evaluation.numeric import NUMERIC, predicted
+from polars_crowd.truth.evaluation.numeric import Rows as NumberRows
+from polars_crowd.truth.evaluation.scoring import Rows, predicted_labels
+from tests.cases import Case, cases
+
+Floats = NDArray[np.float64]
+FAST = ["majority_vote", "dawid_skene", "zencrowd"]
+
+
+def crowd(n: int = 120, seed: int = 0) -> Any:
+    """A simulated log with good and bad annotators, and its truth."""
+    return simulate_annotations(n_examples=n, n_annotators=12, n_classes=3, spammers=2, seed=seed)
+
+
+# --- scores by hand --------------------------------------------------------------------------------
+
+
+def test_accuracy_counts_ties_as_shares() -> None:
+    T = np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5], [0.4, 0.3, 0.3], [1 / 3, 1 / 3, 1 / 3]])
+    assert scoring.right(T, np.array([1, 2, 1, 0])).tolist() == [0.5, 1.0, 0.0, 1 / 3]
+
+
+@given(st.integers(0, 10**6), st.integers(2, 5), st.integers(2, 30))
+def test_losses_are_sklearns(seed: int, k: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    T, known = rng.dirichlet(np.ones(k), n), rng.integers(0, k, n)
+    expected = log_loss(known, T, labels=range(k))
+    assert scoring.log_loss(T[np.arange(n), known]) == pytest.approx(expected)
+    by_sklearn = brier_score_loss(known, T, labels=range(k), scale_by_half=False)
+    assert scoring.brier(T, known) == pytest.approx(by_sklearn)
+
+
+def test_calibration_error_by_hand() -> None:
+    confidence = np.array([0.95, 0.95, 0.55, 0.55, 1.0])
+    hit = np.array([1.0, 0.0, 1.0, 1.0, 1.0])
+    in_top_bin = abs((1 + 0 + 1) - (0.95 + 0.95 + 1.0))
+    assert scoring.calibration_error(confidence, hit) == pytest.approx((in_top_bin + 0.9) / 5)
+
+
+def test_a_calibrated_forecast_has_little_error() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.5, 1, 100_000)
+    hit = (rng.random(100_000) < confidence).astype(float)
+    assert scoring.calibration_error(confidence, hit) < 0.01
+    assert scoring.calibration_error(confidence, np.ones(100_000)) == pytest.approx(0.25, abs=0.01)
+
+
+@given(st.integers(0, 10**6))
+def test_predicted_labels_by_brute_force(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, M, K, R = 6, 3, 3, 20
+    T = rng.dirichlet(np.ones(K), n)
+    rows = Rows(rng.integers(0, n, R), rng.integers(0, M, R), rng.integers(0, K, R))
+    asked = Rows(np.array([0, 5]), np.array([0, M]), np.array([1, 2]))
+    found = predicted_labels(T, rows, asked, M + 1)
+    for r in range(2):
+        for label in range(K):
+            total = 0.0
+            for k in range(K):
+                own, pooled = np.zeros(K), np.full(K, 1 / K)
+                pooled[k] += 1
+                for i, j, y in zip(rows.example, rows.annotator, rows.label, strict=True):
+                    pooled[y] += T[i, k]
+                    own[y] += T[i, k] * (j == asked.annotator[r])
+                theta = own + scoring.SHRINKAGE * pooled / pooled.sum()
+                total += T[asked.example[r], k] * theta[label] / theta.sum()
+            assert found[r, label] == pytest.approx(total)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+# --- compare ---------------------------------------------------------------------------------------
+
+
+def test_accuracy_is_that_of_the_methods_own_answers() -> None:
+    data = crowd()
+    found = compare(data.log, FAST, data.truth, folds=0).methods
+    examples = dawid_skene(data.log).examples.collect().join(data.truth, on="example")
+    right = (examples["consensus_label"] == examples["label"]).mean()
+    assert found.row(by_predicate=pl.col("method") == "dawid_skene", named=True)[
+        "accuracy"
+    ] == pytest.approx(right)
+    assert found["held_out_log_loss"].null_count() == 3
+
+
+def test_without_truth_there_is_the_held_out_score() -> None:
+    found = compare(crowd().log, FAST).methods
+    assert found["accuracy"].null_count() == 3
+    assert found["held_out_log_loss"].is_sorted()
+    assert found["held_out_log_loss"].is_between(0.1, 1.2).all()
+    assert found["held_out_calibration_error"].is_between(0, 0.3).all()
+    assert found["converged"].all()
+
+
+def test_held_out_score_prefers_the_model_that_made_the_labels() -> None:
+    data = simulate_annotations(
+        n_examples=400,
+        n_classes=4,
+        n_annotators=15,
+        annotations_per_example=6,
+        accuracy=(0.2, 0.95),
+        seed=1,
+    )
+    found = compare(data.log, ["majority_vote", "dawid_skene"], data.truth).methods
+    assert found["method"].to_list() == ["dawid_skene", "majority_vote"]
+    assert found["accuracy"].is_sorted(descending=True)
+
+
+def test_disagreements() -> None:
+    data = crowd()
+    found = compare(data.log, FAST, folds=0)
+    labels = {name: found.labels[name].to_list() for name in FAST}
+    differing = [len(set(row)) for row in zip(*labels.values(), strict=True)]
+    assert found.disagreements.height == sum(n > 1 for n in differing)
+    assert found.disagreements["num_labels"].to_list() == sorted(
+        (n for n in differing if n > 1), reverse=True
+    )
+    same = np.mean([a == b for a, b in zip(labels[FAST[0]], labels[FAST[1]], strict=True)])
+    pair = compare(data.log, FAST[:2], folds=0).methods
+    assert pair["agreement_with_others"].to_list() == pytest.approx([same, same])
+
+
+def test_methods_of_ones_own() -> None:
+    data = crowd()
+    methods: dict[str, Any] = {
+        "smooth": partial(dawid_skene, smoothing=5.0),
+        "DS": "dawid-skene",
+        "votes": "majority_vote",
+    }
+    found = compare(data.log, methods, data.truth, folds=2)
+    assert sorted(found.methods["method"]) == ["DS", "smooth", "votes"]
+    assert found.labels.columns == ["example", "smooth", "DS", "votes"]
+    assert found.methods["held_out_log_loss"].n_unique() == 3
+
+
+@settings(max_examples=20)
+@given(cases(), st.integers(0, 99))
+def test_row_order_does_not_matter(case: Case, seed: int) -> None:
+    log = case.log
+    other = log.sample(fraction=1, shuffle=True, seed=seed)
+    classes = list(range(case.n_classes))
+    a, b = (compare(rows, FAST[:2], classes=classes, folds=2) for rows in (log, other))
+    assert_frame_equal(a.methods.drop("seconds"), b.methods.drop("seconds"))
+    assert_frame_equal(a.labels, b.labels)
+
+
+def test_a_store_and_duplicates(tmp_path: Path) -> None:
+    data = crowd()
+    store = pc.AnnotationStore.create(tmp_path / "store", data.log, partitions=3)
+    found = compare(store, FAST[:2], data.truth, folds=2).methods.drop("seconds")
+    assert_frame_equal(
+        found, compare(data.log, FAST[:2], data.truth, folds=2).methods.drop("seconds")
+    )
+    twice = pl.concat([data.log, data.log.head(3)])
+    with pytest.raises(AnnotationError, match="3 pairs with more than one annotation"):
+        compare(twice, FAST[:1], folds=0)
+    first = compare(twice, FAST[:1], data.truth, folds=0, duplicates="first").methods
+    assert first["accuracy"].item() == pytest.approx(
+        compare(data.log, FAST[:1], data.truth, folds=0).methods["accuracy"].item()
+    )
+
+
+def test_warnings_are_kept() -> None:
+    found = compare(
+        crowd().log, {"short": partial(dawid_skene, max_iter=1), "votes": "majority_vote"}, folds=0
+    ).methods
+    said = dict(found.select("method", "warnings").iter_rows())
+    assert "not converged after 1 iteration" in said["short"][0]
+    assert said["votes"] == []
+    assert not dict(found.select("method", "converged").iter_rows())["short"]
+
+
+def test_every_method_can_be_compared() -> None:
+    data = simulate_annotations(n_examples=60, n_classes=2, n_annotators=8)
+    found = compare(data.log, ["majority_vote", *METHODS], data.truth, folds=2)
+    assert sorted(found.methods["method"]) == sorted(["majority_vote", *METHODS])
+    assert found.methods["accuracy"].is_between(0.3, 1).all()
+    assert found.methods["held_out_log_loss"].is_between(0.1, 2).all()
+
+
+def test_experimental_methods_are_compared_if_asked_for() -> None:
+    found = compare(crowd(40).log, folds=0).methods["method"]
+    assert sorted(found) == sorted(["majority_vote", *(METHODS.keys() - BY_NAME_ONLY)])
+
+
+def test_report() -> None:
+    lines = repr(compare(crowd().log, FAST, folds=0)).splitlines()
+    assert lines[0].startswith("3 methods on 120 examples; ")
+    assert "examples on which they disagree" in lines[0]
+    assert any("held_out" in line for line in lines)
+
+
+# --- numbers -------------------------------------------------------------------------------------
+
+
+def numbers(seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A log of annotators with biases and variances, five labels per example, and its truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(size=200) * 4
+    annotator = rng.permuted(np.tile(np.arange(12), (200, 1)), axis=1)[:, :5]
+    bias, deviation = rng.normal(size=12) * 2, rng.uniform(0.3, 4, 12)
+    label = truth[:, None] + bias[annotator] + rng.normal(size=(200, 5)) * deviation[annotator]
+    log = pl.DataFrame(
+        {
+            "example": np.repeat(np.arange(200), 5),
+            "annotator": annotator.ravel(),
+            "label": label.ravel(),
+        }
+    )
+    return log, pl.DataFrame({"example": np.arange(200), "label": truth - bias.mean()})
+
+
+def test_numbers() -> None:
+    log, truth = numbers()
+    found = compare(log, truth=truth)
+    table = found.methods
+    assert sorted(table["method"]) == sorted(NUMERIC)
+    assert table["method"][0] == "gaussian"
+    by_name = {row["method"]: row for row in table.iter_rows(named=True)}
+    best, plain = by_name["gaussian"], by_name["mean"]
+    assert best["root_mean_square_error"] < plain["root_mean_square_error"]
+    assert best["held_out_error"] < plain["held_out_error"]
+    examples = pc.mean_truth(log).examples.collect()
+    error = (examples["consensus_label"] - truth["label"]).to_numpy()
+    assert plain["mean_absolute_error"] == pytest.approx(np.abs(error).mean())
+    assert plain["root_mean_square_error"] == pytest.approx(np.sqrt((error**2).mean()))
+    inside = np.abs(error) <= 1.96 * examples["standard_error"].to_numpy()
+    assert plain["coverage"] == pytest.approx(inside.mean())
+    names = [c for c in found.labels.columns if c != "example"]
+    width = found.labels.select(pl.max_horizontal(names) - pl.min_horizontal(names)).to_series()
+    assert found.disagreements["range"][0] == pytest.approx(width.max())
+    assert found.disagreements["range"].is_sorted(descending=True)
+    assert "held_out_log_loss" in repr(found)
+
+
+def test_held_out_numbers_by_brute_force() -> None:
+    log, _ = numbers()
+    values = sort_values(log.lazy())
+    example, annotator = (
+        values.rows[c].to_numpy().astype(np.intp) for c in ("example", "annotator")
+    )
+    rows = NumberRows(example, annotator, values.rows["value"].to_numpy())
+    kept = np.arange(log.height) % 7 != 0
+    mean, variance = predicted(pc.mean_truth, values, rows.only(kept), rows.only(~kept))
+    seen = pl.DataFrame({"e": example[kept], "a": annotator[kept], "x": rows.value[kept]})
+    z = dict(seen.group_by("e").agg(pl.col("x").mean()).iter_rows())
+    left = [(a, x - z[e]) for e, a, x in seen.iter_rows()]
+    pooled = np.mean([r**2 for _, r in left])
+    for at, (e, a) in enumerate(zip(example[~kept], annotator[~kept], strict=True)):
+        own = [r for j, r in left if j == a]
+        bias = sum(own) / (len(own) + 5)
+        v = (sum((r - bias) ** 2 for r in own) + 5 * pooled) / (len(own) + 5)
+        assert mean[at] == pytest.approx(z[e] + bias)
+        assert variance[at] == pytest.approx(v)
+
+
+def test_numbers_in_any_order_and_in_a_store(tmp_path: Path) -> None:
+    log, truth = numbers()
+    names = ["mean", "crh"]
+    found = compare(log, names, truth, folds=2).methods.drop("seconds")
+    other = compare(log.sample(fraction=1, shuffle=True, seed=1), names, truth, folds=2)
+    assert_frame_equal(other.methods.drop("seconds"), found)
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    assert_frame_equal(compare(store, names, truth, folds=2).methods.drop("seconds"), found)
+    alone = compare(log, "mean", folds=0).methods
+    assert (
+        alone.select("coverage", "held_out_error", "difference_from_others").row(0) == (None,) * 3
+    )
+
+
+def test_numbers_with_classes_are_classes() -> None:
+    data = crowd(40)
+    log = data.log.with_columns(pl.col("label").cast(pl.Float64))
+    classes = log["label"].unique().sort().to_list()
+    assert "accuracy" in compare(log, FAST[:1], folds=0, classes=classes).methods.columns
+    with pytest.raises(ValueError, match=r"for numbers it must be one of 'mean'"):
+        compare(log, FAST[:1], folds=0)
+
+
+# --- wrong calls -----------------------------------------------------------------------------------
+
+
+def test_wrong_calls() -> None:
+    data = crowd()
+    with pytest.raises(ValueError, match=r"method 'ds'; it must be one of .*'dawid_skene'"):
+        compare(data.log, ["ds"])
+    with pytest.raises(ValueError, match="give one method, or several different ones"):
+        compare(data.log, ["dawid_skene", "dawid_skene"])
+    with pytest.raises(ValueError, match="give one method"):
+        compare(data.log, [])
+    with pytest.raises(ValueError, match="may not be called 'example'"):
+        compare(data.log, {"example": "dawid_skene"})
+    with pytest.raises(ValueError, match=r"folds=1; it must be an integer of at least 2"):
+        compare(data.log, FAST, folds=1)
+    strange = pl.DataFrame({"example": ["nowhere"], "label": [data.log["label"][0]]})
+    with pytest.raises(AnnotationError, match="none of its examples is in the log"):
+        compare(data.log, FAST, strange)
+    assert method_named("dawid-skene") is dawid_skene

@@ -1,0 +1,383 @@
+"""Pairwise preferences: against scipy's optimiser, recovery of what was simulated, what must not matter."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from polars.testing import assert_frame_equal
+from scipy import optimize
+
+from polars_crowd.errors import AnnotationError, AnnotationWarning
+from polars_crowd.truth.pairwise import result
+from polars_crowd.truth.pairwise.bradley_terry import bradley_terry
+from polars_crowd.truth.pairwise.comparisons import count_comparisons, scan_comparisons
+from polars_crowd.truth.pairwise.crowd_bradley_terry import crowd_bradley_terry
+from polars_crowd.truth.pairwise.result import Preferences
+from tests import GOLDEN
+
+Floats = NDArray[np.float64]
+CROWD_KIT = GOLDEN / "crowd-kit-1.4.2"
+METHODS = {"bradley_terry": bradley_terry, "crowd_bradley_terry": crowd_bradley_terry}
+
+
+def log_of(rows: list[tuple[int, int, int, bool]]) -> pl.DataFrame:
+    """From (left, right, annotator, whether left won)."""
+    frame = pl.DataFrame(rows, schema=["left", "right", "annotator", "first"], orient="row")
+    won = pl.when("first").then("left").otherwise("right")
+    return frame.select("left", "right", "annotator", winner=won)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> pl.DataFrame:
+    """A few comparisons of a few examples, connected or not."""
+    pair = st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda p: p[0] != p[1])
+    row = st.tuples(pair, st.integers(0, 3), st.booleans())
+    rows = draw(st.lists(row, min_size=1, max_size=40))
+    return log_of([(a, b, j, first) for (a, b), j, first in rows])
+
+
+def simulated(
+    seed: int, n: int = 30, rows: int = 6000, eta: list[float] | None = None
+) -> tuple[pl.DataFrame, Floats]:
+    """Comparisons by annotators of reliability eta, and the true scores."""
+    rng = np.random.default_rng(seed)
+    score = rng.normal(size=n)
+    score -= score.mean()
+    left = rng.integers(0, n, rows)
+    right = (left + rng.integers(1, n, rows)) % n
+    reliability = np.array(eta or [1.0] * 8)
+    annotator = rng.integers(0, len(reliability), rows)
+    first = rng.random(rows) < 1 / (1 + np.exp(score[right] - score[left]))
+    said = np.where(rng.random(rows) < reliability[annotator], first, ~first)
+    winner = np.where(said, left, right)
+    frame = pl.DataFrame({"left": left, "right": right, "annotator": annotator, "winner": winner})
+    return frame, score
+
+
+def quietly(method: Any, log: Any, **options: Any) -> Preferences:
+    """Small logs make small-log warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AnnotationWarning)
+        found: Preferences = method(log, **options)
+        return found
+
+
+def by_example(fit: Preferences) -> pl.DataFrame:
+    return fit.examples.collect().sort("example")
+
+
+# --- against scipy ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_maximum_and_its_inverse_hessian(seed: int) -> None:
+    log, _ = simulated(seed, n=7, rows=60)
+    c = 0.5
+    won = np.zeros((7, 7))
+    np.add.at(won, (log["winner"], (log["left"] + log["right"] - log["winner"])), 1.0)
+
+    def minus_objective(score: Floats) -> float:
+        difference = score[:, None] - score[None, :]
+        prior = c * (score - 2 * np.logaddexp(0, score)).sum()
+        return float((won * np.logaddexp(0, -difference)).sum() - prior)
+
+    best = optimize.minimize(minus_objective, np.zeros(7), method="BFGS", options={"gtol": 1e-9})
+    fit = bradley_terry(log, smoothing=c, tol=1e-16)
+    found = by_example(fit)
+    np.testing.assert_allclose(found["score"], best.x - best.x.mean(), atol=1e-5)
+    assert fit.trace[-1] == pytest.approx(-best.fun, abs=1e-8)
+    p = 1 / (1 + np.exp(best.x[None, :] - best.x[:, None]))
+    weight = (won + won.T) * p * (1 - p)
+    share = 1 / (1 + np.exp(-best.x))
+    hessian = np.diag(weight.sum(axis=1) + 2 * c * share * (1 - share)) - weight
+    centre = np.eye(7) - 1 / 7
+    expected = np.sqrt(np.diag(centre @ np.linalg.inv(hessian) @ centre))
+    np.testing.assert_allclose(found["standard_error"], expected, rtol=1e-4)
+    assert (found["upper"] - found["score"]).to_numpy() == pytest.approx(
+        1.959964 * expected, rel=1e-4
+    )
+
+
+def test_crowd_is_at_a_stationary_point() -> None:
+    log, _ = simulated(1, n=6, rows=300, eta=[0.95, 0.8, 0.6])
+    fit = crowd_bradley_terry(log, tol=1e-15, smoothing=0.5)
+    eta = fit.annotators.sort("annotator")["reliability"].to_numpy()
+    x = fit._strengths.x
+    rows = log.to_numpy()
+    loser = rows[:, 0] + rows[:, 1] - rows[:, 3]
+
+    def objective(parameters: Floats) -> float:
+        score, logit = parameters[:6], parameters[6:]
+        reliable = 1 / (1 + np.exp(-logit))
+        p = 1 / (1 + np.exp(score[loser] - score[rows[:, 3]]))
+        e = reliable[rows[:, 2]]
+        prior = (4 * np.log(reliable) + np.log(1 - reliable)).sum()
+        prior += 0.5 * (score - 2 * np.logaddexp(0, score)).sum()
+        return float(np.log(e * p + (1 - e) * (1 - p)).sum() + prior)
+
+    found = np.concatenate([np.log(x), np.log(eta / (1 - eta))])
+    assert fit.trace[-1] == pytest.approx(objective(found), abs=1e-8)
+    np.testing.assert_allclose(optimize.approx_fprime(found, objective, 1e-6), 0, atol=1e-3)
+
+
+def test_without_a_prior_it_is_crowd_kits() -> None:
+    fit = bradley_terry(
+        pl.read_parquet(CROWD_KIT / "comparisons-log.parquet"), smoothing=1e-9, tol=0, max_iter=5000
+    )
+    expected = pl.read_parquet(CROWD_KIT / "comparisons-bradley_terry.parquet").sort("example")
+    strength = np.exp(by_example(fit)["score"].to_numpy())
+    np.testing.assert_allclose(strength / strength.sum(), expected["score"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_earlier_fit_to_begin_with(name: str) -> None:
+    log, _ = simulated(2)
+    fit = METHODS[name](log)
+    again = METHODS[name](pl.concat([log, log_of([(0, 99, 0, True)])]), init=fit)
+    assert again.n_iter < fit.n_iter
+    assert METHODS[name](log, init=fit).n_iter <= 3
+    with pytest.raises(ValueError, match=r"init='x'; it must be an earlier fit of"):
+        quietly(METHODS[name], log, init="x")
+
+
+# --- recovery --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_and_intervals(seed: int) -> None:
+    log, score = simulated(seed)
+    found = by_example(bradley_terry(log))
+    np.testing.assert_allclose(found["score"], score, atol=0.4)
+    inside = (found["lower"] <= pl.Series(score)) & (found["upper"] >= pl.Series(score))
+    assert inside.to_numpy().mean() >= 0.8
+    assert 0.05 < found["standard_error"].to_numpy().mean() < 0.2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reliabilities_and_scores_among_spammers(seed: int) -> None:
+    eta = [0.98, 0.95, 0.9, 0.5, 0.5, 0.5, 0.05]
+    log, score = simulated(seed, rows=9000, eta=eta)
+    fit = crowd_bradley_terry(log)
+    np.testing.assert_allclose(fit.annotators.sort("annotator")["reliability"], eta, atol=0.09)
+    found = by_example(fit)["score"].to_numpy()
+    plain = by_example(bradley_terry(log))["score"].to_numpy()
+    assert np.abs(found - score).mean() < 0.5 * np.abs(plain - score).mean()
+    assert fit.annotators["annotator"][0] == 6
+
+
+def test_intervals_cover() -> None:
+    covered: list[float] = []
+    for seed in range(40):
+        log, score = simulated(seed, n=12, rows=600)
+        found = by_example(bradley_terry(log, smoothing=0.05, level=0.9))
+        truth = pl.Series(score)
+        inside = (found["lower"] <= truth) & (found["upper"] >= truth)
+        covered.append(float(inside.to_numpy().mean()))
+    assert 0.86 < np.mean(covered) < 0.94
+
+
+def test_estimated_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, _ = simulated(0, n=60, rows=6000)
+    exact = by_example(bradley_terry(log))["standard_error"].to_numpy()
+    monkeypatch.setattr(result, "DENSE", 10)
+    monkeypatch.setattr(result, "PROBES", 400)
+    estimated = by_example(bradley_terry(log))["standard_error"].to_numpy()
+    np.testing.assert_allclose(estimated, exact, rtol=0.1)
+
+
+# --- invariants ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+@given(log=logs())
+def test_no_iteration_lowers_the_objective(name: str, log: pl.DataFrame) -> None:
+    trace = quietly(METHODS[name], log, tol=0, max_iter=60).trace.to_numpy()
+    assert (np.diff(trace) >= -1e-10 * np.maximum(1, np.abs(trace[1:]))).all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+@given(log=logs(), seed=st.integers(0, 99))
+def test_order_sides_and_names_do_not_matter(name: str, log: pl.DataFrame, seed: int) -> None:
+    fit = quietly(METHODS[name], log, max_iter=30)
+    swapped = log.select("annotator", "winner", left="right", right="left")
+    shuffled = swapped.sample(fraction=1, shuffle=True, seed=seed)
+    assert_frame_equal(
+        by_example(quietly(METHODS[name], shuffled, max_iter=30)), by_example(fit), abs_tol=1e-9
+    )
+    names = {column: pl.format("e{}", column) for column in ("left", "right", "winner")}
+    named = quietly(METHODS[name], log.with_columns(**names), max_iter=30)
+    assert_frame_equal(by_example(named).drop("example"), by_example(fit).drop("example"))
+
+
+@given(logs())
+def test_reversing_all_preferences_reverses_the_scores(log: pl.DataFrame) -> None:
+    other = log.with_columns(winner=pl.col("left") + pl.col("right") - pl.col("winner"))
+    fit, reverse = quietly(bradley_terry, log), quietly(bradley_terry, other)
+    np.testing.assert_allclose(
+        by_example(reverse)["score"], -by_example(fit)["score"].to_numpy(), atol=1e-4
+    )
+
+
+def test_annotators_who_are_all_the_same_change_nothing() -> None:
+    log, _ = simulated(5)
+    fit = crowd_bradley_terry(log, pseudo_counts=(1e9, 1e-3))
+    np.testing.assert_allclose(
+        by_example(fit)["score"], by_example(bradley_terry(log))["score"], atol=1e-3
+    )
+
+
+# --- ties, groups, edges ---------------------------------------------------------------------------
+
+
+def test_a_tie_is_half_a_win_each_way() -> None:
+    raw = pl.DataFrame(
+        {
+            "left": ["a", "a", "b"],
+            "right": ["b", "b", "c"],
+            "annotator": [1, 2, 1],
+            "winner": ["tie", "a", "c"],
+        }
+    )
+    comparisons = count_comparisons(scan_comparisons(raw, ties=["tie"]))
+    names = comparisons.examples.to_list()
+    counted = sorted(
+        (names[w], names[v], int(j), float(c))
+        for w, v, j, c in zip(
+            comparisons.winner,
+            comparisons.loser,
+            comparisons.annotator,
+            comparisons.count,
+            strict=True,
+        )
+    )
+    assert counted == [
+        ("a", "b", 0, 0.5),
+        ("a", "b", 1, 1.0),
+        ("b", "a", 0, 0.5),
+        ("c", "b", 0, 1.0),
+    ]
+    found = by_example(bradley_terry(scan_comparisons(raw, ties=["tie"])))
+    assert found["wins"].to_list() == [1.5, 0.5, 1.0]
+    assert found["num_comparisons"].to_list() == [2, 3, 1]
+
+
+def test_only_ties() -> None:
+    raw = pl.DataFrame({"left": [1, 2], "right": [2, 3], "annotator": [1, 1], "winner": [0, 0]})
+    found = bradley_terry(scan_comparisons(raw, ties=[0])).examples.collect()
+    assert found["rank"].to_list() == [1, 1, 1]
+    np.testing.assert_allclose(found["score"], 0, atol=1e-12)
+
+
+def test_groups_are_reported() -> None:
+    log = log_of([(0, 1, 0, True), (1, 2, 0, True), (7, 8, 0, False), (7, 9, 0, True)])
+    with pytest.warns(AnnotationWarning, match=r"no comparison connects 2 groups of examples"):
+        fit = bradley_terry(log)
+    found = by_example(fit)
+    assert found["component"].to_list() == [0, 0, 0, 1, 1, 1]
+    assert found["score"].is_finite().all()
+
+
+@given(logs())
+def test_groups_are_those_of_a_search(log: pl.DataFrame) -> None:
+    group = {e: {e} for row in log.iter_rows() for e in row[:2]}
+    for left, right, *_ in log.iter_rows():
+        joined = group[left] | group[right]
+        for e in joined:
+            group[e] = joined
+    found = by_example(quietly(bradley_terry, log, max_iter=2))
+    for e, component in found.select("example", "component").iter_rows():
+        same = set(found.filter(pl.col("component") == component)["example"])
+        assert same == group[e]
+
+
+def test_one_comparison() -> None:
+    found = by_example(bradley_terry(log_of([(0, 1, 0, True)])))
+    assert found["score"][0] > 0 > found["score"][1]
+    assert found["rank"].to_list() == [1, 2]
+
+
+def test_not_converged() -> None:
+    log, _ = simulated(0)
+    with pytest.warns(AnnotationWarning, match="not converged after 3 iterations"):
+        fit = bradley_terry(log, max_iter=3)
+    assert not fit.converged
+    assert fit.n_iter == 3
+
+
+# --- the door --------------------------------------------------------------------------------------
+
+
+def test_names_sides_and_no_annotator() -> None:
+    raw = pl.DataFrame({"a": ["x", "y"], "b": ["y", "x"], "said": ["first", "first"]})
+    log = scan_comparisons(
+        raw, left="a", right="b", annotator=None, winner="said", sides=("first", "second")
+    )
+    assert log.collect()["winner"].to_list() == ["x", "y"]
+    assert bradley_terry(log).annotators["annotator"].to_list() == ["everybody"]
+
+
+def test_rows_without_a_winner_are_dropped() -> None:
+    raw = pl.DataFrame({"left": [1, 1], "right": [2, 2], "annotator": [1, 2], "winner": [1, None]})
+    assert scan_comparisons(raw).collect().height == 1
+    again = scan_comparisons(scan_comparisons(raw, ties=[2]))
+    assert again.collect()["tie"].to_list() == [False]
+
+
+def test_wrong_logs() -> None:
+    good = pl.DataFrame({"left": [1], "right": [2], "annotator": [1], "winner": [1]})
+    with pytest.raises(AnnotationError, match=r"no column 'winner'.*pc\.scan_comparisons"):
+        bradley_terry(good.drop("winner"))
+    with pytest.raises(AnnotationError, match=r"'left' and 'right'.* Int64 and String"):
+        bradley_terry(good.with_columns(pl.col("right").cast(pl.String)))
+    with pytest.raises(AnnotationError, match=r"neither .* in 1 row: 3\.\n  left=1, right=2"):
+        bradley_terry(good.with_columns(pl.col("winner") * 3))
+    with pytest.raises(AnnotationError, match=r"1 row compare an example with itself"):
+        bradley_terry(good.with_columns(right="left"))
+    with pytest.raises(
+        AnnotationError, match=r"1 row with a null:\n  left=1, right=2, annotator=None"
+    ):
+        bradley_terry(good.with_columns(annotator=pl.lit(None, pl.Int64)))
+    with pytest.raises(AnnotationError, match="the log of comparisons is empty"):
+        bradley_terry(good.clear())
+    unsaid = good.with_columns(pl.lit("left").alias("winner"))
+    with pytest.raises(AnnotationError, match=r"(?s)column 'winner'.*sides=\(left, right\)"):
+        bradley_terry(unsaid)
+    with pytest.raises(AnnotationError, match=r"(?s)column 'winner'.*sides=\(left, right\)"):
+        bradley_terry(scan_comparisons(unsaid, sides=("Left", "Right")))
+
+
+def test_wrong_options() -> None:
+    log, _ = simulated(0, rows=200)
+    with pytest.raises(ValueError, match=r"smoothing=0; it must be a number above 0"):
+        bradley_terry(log, smoothing=0)
+    with pytest.raises(ValueError, match=r"level=1; it must be below 1"):
+        bradley_terry(log, level=1)
+    with pytest.raises(ValueError, match=r"pseudo_counts"):
+        crowd_bradley_terry(log, pseudo_counts=(1, 0))
+
+
+# --- the result ------------------------------------------------------------------------------------
+
+
+def test_predict_and_report() -> None:
+    log, _ = simulated(3, n=5)
+    fit = bradley_terry(log)
+    score = dict(by_example(fit).select("example", "score").iter_rows())
+    asked = pl.DataFrame({"left": [0, 1, 99], "right": [1, 0, 2]})
+    probability = fit.predict(asked).collect()["probability"].to_list()
+    assert probability[0] == pytest.approx(1 / (1 + np.exp(score[1] - score[0])))
+    assert probability[0] + probability[1] == pytest.approx(1)
+    assert probability[2] is None
+    header = repr(fit).splitlines()[0]
+    assert header.startswith("Bradley-Terry: 5 examples, 8 annotators, 6,000 comparisons; ")
+    assert fit.examples.collect()["rank"].is_sorted()
+    agreement = fit.annotators["agreement"]
+    assert agreement.is_sorted()
+    assert agreement.is_between(0.5, 0.9).all()

@@ -1,0 +1,315 @@
+"""What the methods beside the Dawid-Skene family promise alike: invariances, options, edges."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import polars_crowd as pc
+from polars_crowd.truth.classification.bwa import bwa
+from polars_crowd.truth.classification.ebcc import ebcc
+from polars_crowd.truth.classification.glad import glad
+from polars_crowd.truth.classification.iwmv import iwmv
+from polars_crowd.truth.classification.kos import kos
+from polars_crowd.truth.classification.mace import mace
+from polars_crowd.truth.classification.wawa import wawa
+from polars_crowd.truth.classification.zero_based_skill import zero_based_skill
+from tests.cases import Case, assert_same, cases
+from tests.truth.truth_cases import (
+    Method,
+    accuracy,
+    assert_never_lower,
+    every_pattern,
+    matrix,
+    quiet,
+)
+
+
+def mace_vb(log: Any, **options: Any) -> Any:
+    return mace(log, method="vb", **options)
+
+
+def few_beginnings(log: Any, **options: Any) -> Any:
+    return ebcc(log, n_subtypes=3, restarts=2, **options)
+
+
+METHODS: list[Method] = [
+    wawa,
+    zero_based_skill,
+    iwmv,
+    bwa,
+    few_beginnings,
+    glad,
+    mace,
+    mace_vb,
+    kos,
+]
+BINARY: list[Method] = [kos]
+IN_CLASS_ORDER: list[Method] = [wawa, zero_based_skill, iwmv]
+"""Those that break ties by the order of classes while they iterate."""
+CLIMBING: list[Method] = [iwmv, bwa, few_beginnings, glad, mace, mace_vb]
+"""Those whose trace is an objective."""
+
+
+@st.composite
+def trials(draw: st.DrawFn, methods: list[Method] = METHODS) -> tuple[Method, Case]:
+    """A method and a log that it can be given."""
+    method = draw(st.sampled_from(methods))
+    return method, draw(cases(max_classes=2 if method in BINARY else 4))
+
+
+def simulated(**options: Any) -> pc.simulate.Simulation:
+    given: dict[str, Any] = {"n_examples": 200, "n_annotators": 12, "n_classes": 2, "seed": 1}
+    return pc.simulate.simulate_annotations(**{**given, **options})
+
+
+# --- the objective ---------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(trials(CLIMBING))
+def test_no_iteration_lowers_the_objective(trial: tuple[Method, Case]) -> None:
+    method, case = trial
+    assert_never_lower(quiet(method, case.log, max_iter=30, tol=0.0))
+
+
+@settings(max_examples=40)
+@given(trials(CLIMBING), st.data())
+def test_nor_with_known_labels(trial: tuple[Method, Case], data: st.DataObject) -> None:
+    method, case = trial
+    gold = drawn_gold(case, data)
+    fit = quiet(method, case.log, gold=gold, classes=range(case.n_classes), max_iter=20, tol=0.0)
+    assert_never_lower(fit)
+
+
+def drawn_gold(case: Case, data: st.DataObject) -> pl.DataFrame:
+    ids = case.log["example"].unique().sort().to_list()
+    known = data.draw(st.lists(st.sampled_from(ids), min_size=1, unique=True))
+    labels = st.lists(st.integers(0, case.n_classes - 1), min_size=len(known), max_size=len(known))
+    return pl.DataFrame({"example": known, "label": data.draw(labels)})
+
+
+# --- invariances -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(trials())
+def test_posteriors_are_probabilities(trial: tuple[Method, Case]) -> None:
+    method, case = trial
+    fit = quiet(method, case.log)
+    T = matrix(fit)
+    assert (T >= 0).all()
+    np.testing.assert_allclose(T.sum(axis=1), 1, atol=1e-12)
+    assert fit.trace.is_finite().all()
+    assert fit.annotators["expected_accuracy"].is_between(0, 1 + 1e-12).all()
+
+
+@settings(max_examples=40)
+@given(trials(), st.integers(0, 99))
+def test_the_order_of_rows_does_not_matter(trial: tuple[Method, Case], seed: int) -> None:
+    method, case = trial
+    fit = quiet(method, case.log)
+    shuffled = quiet(method, case.log.sample(fraction=1, shuffle=True, seed=seed))
+    assert_same(fit.examples.collect(), shuffled.examples.collect())
+    assert_same(fit.annotators, shuffled.annotators)
+
+
+@settings(max_examples=40)
+@given(trials(), st.permutations(range(12)), st.permutations(range(6)))
+def test_names_do_not_matter(
+    trial: tuple[Method, Case], examples: list[int], annotators: list[int]
+) -> None:
+    method, case = trial
+    named = case.log.with_columns(
+        pl.col("example").replace_strict(range(12), examples).cast(pl.Int64),
+        pl.format("a{}", pl.col("annotator").replace_strict(range(6), annotators)),
+    )
+    number = pl.col("example").replace_strict(examples, range(12)).cast(pl.Int64)
+    renamed = quiet(method, named, classes=range(case.n_classes)).posterior.collect()
+    back = renamed.with_columns(number.alias("example")).sort("example", "label")
+    expected = quiet(method, case.log, classes=range(case.n_classes)).posterior.collect()
+    assert_same(expected, back, 1e-7)
+
+
+@settings(max_examples=40)
+@given(trials([m for m in METHODS if m not in IN_CLASS_ORDER]))
+def test_the_order_of_classes_does_not_matter(trial: tuple[Method, Case]) -> None:
+    method, case = trial
+    forward = quiet(method, case.log, classes=list(range(case.n_classes)))
+    backward = quiet(method, case.log, classes=list(range(case.n_classes))[::-1])
+    np.testing.assert_allclose(matrix(forward), matrix(backward)[:, ::-1], atol=1e-7)
+
+
+@settings(max_examples=40)
+@given(trials())
+def test_an_example_twice_is_judged_twice_the_same(trial: tuple[Method, Case]) -> None:
+    method, case = trial
+    again = case.log.with_columns(pl.col("example") + 1000)
+    T = matrix(quiet(method, pl.concat([case.log, again]), classes=range(case.n_classes)))
+    np.testing.assert_allclose(T[: len(T) // 2], T[len(T) // 2 :], atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_partitions_do_not_matter(method: Method, tmp_path: Path) -> None:
+    data = simulated()
+    store = pc.AnnotationStore.create(tmp_path / "store", data.log, partitions=5)
+    whole, parts = quiet(method, data.log), quiet(method, store)
+    assert_same(whole.examples.collect(), parts.examples.collect().sort("example"))
+    assert_same(whole.annotators, parts.annotators)
+    np.testing.assert_allclose(whole.trace, parts.trace, rtol=1e-9)
+    assert whole.n_iter == parts.n_iter
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_sent_to_other_processes_can_be(method: Method) -> None:
+    fit = quiet(method, simulated(n_examples=30).log)
+    model, weights, classes, _ = fit._fitted.plan_params
+    again = pickle.loads(pickle.dumps((model, weights, classes)))
+    assert type(again[0]) is type(model)
+
+
+# --- logs at the edge ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_thousands_of_annotators_on_one_example_do_not_underflow(method: Method) -> None:
+    n = 3000
+    crowd = pl.DataFrame({"example": 0, "annotator": range(n), "label": [0, 1, 1] * (n // 3)})
+    pair = pl.DataFrame({"example": [1, 1], "annotator": [0, 1], "label": [0, 1]})
+    fit = quiet(method, pl.concat([crowd, pair], how="vertical_relaxed"))
+    assert fit.trace.is_finite().all()
+    assert np.isfinite(matrix(fit)).all()
+    assert fit.examples.collect()["consensus_label"][0] == 1
+
+
+DEGENERATE = {
+    "one annotator": pl.DataFrame({"example": [1, 2], "annotator": "a", "label": ["x", "y"]}),
+    "one annotation": pl.DataFrame({"example": [1], "annotator": ["a"], "label": ["x"]}),
+    "one class": pl.DataFrame({"example": [1, 1, 2], "annotator": [1, 2, 1], "label": ["x"] * 3}),
+    "all tied": pl.DataFrame(
+        {"example": [1, 1, 2, 2], "annotator": [1, 2, 1, 2], "label": [0, 1, 1, 0]}
+    ),
+    "no overlap": pl.DataFrame({"example": [1, 2, 3], "annotator": [1, 2, 3], "label": [0, 1, 0]}),
+    "every pattern": every_pattern(3, 2),
+}
+WIDE = {
+    "every pattern of three": every_pattern(3, 3),
+    "unused classes": pl.DataFrame(
+        {"example": [1, 1, 2], "annotator": [1, 2, 1], "label": ["x", "y", "x"]},
+        schema_overrides={"label": pl.Enum(["w", "x", "y", "z"])},
+    ),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", [*DEGENERATE, *WIDE])
+def test_degenerate_logs_have_an_answer(method: Method, name: str) -> None:
+    if method in BINARY and name in WIDE:
+        return
+    log = {**DEGENERATE, **WIDE}[name]
+    fit = quiet(method, log)
+    np.testing.assert_allclose(matrix(fit).sum(axis=1), 1)
+    assert fit.examples.collect().height == log["example"].n_unique()
+    assert fit.trace.is_finite().all()
+    assert repr(fit).startswith(fit._fitted.model.name)
+
+
+# --- options ---------------------------------------------------------------------------------------
+
+
+@settings(max_examples=40)
+@given(trials(), st.data())
+def test_gold_is_held_fixed(trial: tuple[Method, Case], data: st.DataObject) -> None:
+    method, case = trial
+    gold = drawn_gold(case, data)
+    ids = case.log["example"].unique().sort()
+    T = matrix(quiet(method, case.log, gold=gold, classes=range(case.n_classes)))
+    for example, label in gold.iter_rows():
+        assert T[ids.index_of(example), label] == pytest.approx(1, abs=1e-12)
+
+
+@settings(max_examples=40)
+@given(trials())
+def test_predicting_the_log_itself_is_its_posterior(trial: tuple[Method, Case]) -> None:
+    method, case = trial
+    fit = quiet(method, case.log)
+    assert_same(fit.examples.collect(), fit.predict(case.log).examples.collect())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_predicting_with_known_and_unknown_annotators(method: Method) -> None:
+    data = simulated(n_examples=600)
+    first = data.truth["example"].head(400).implode()
+    old, new = (
+        data.log.filter(c)
+        for c in (pl.col("example").is_in(first), ~pl.col("example").is_in(first))
+    )
+    fit = quiet(method, old)
+    assert accuracy(fit.predict(new), data.truth) >= accuracy(quiet(method, new), data.truth) - 0.03
+    strangers = new.with_columns(pl.format("new {}", "annotator").alias("annotator"))
+    found = fit.predict(strangers)
+    assert found.n_iter == 0
+    assert found.annotators.height == strangers["annotator"].n_unique()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_earlier_fit_is_where_to_begin(method: Method) -> None:
+    data = simulated()
+    before = quiet(method, data.log)
+    again = quiet(method, data.log, init=before)
+    assert again.n_iter <= before.n_iter
+    assert accuracy(again, data.truth) == pytest.approx(accuracy(before, data.truth), abs=0.02)
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m is not kos])
+def test_an_earlier_fit_is_a_prior(method: Method) -> None:
+    """What was seen before counts: the annotators of a small log are judged by a large one."""
+    data = simulated(n_examples=400)
+    before = quiet(method, data.log)
+    few = data.log.filter(pl.col("example").is_in(data.truth["example"].head(20).implode()))
+    fit = quiet(method, few, prior=before)
+    judged = fit.annotators.join(data.annotators, on="annotator")
+    alone = quiet(method, few).annotators.join(data.annotators, on="annotator")
+    column = fit.annotators.columns[1]  # the method's own
+    with_past = judged.select(pl.corr(column, "accuracy")).item()
+    assert with_past > 0.85
+    assert with_past > alone.select(pl.corr(column, "accuracy")).item()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_wrong_options(method: Method) -> None:
+    log = DEGENERATE["all tied"]
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"max_iter": 0}, "max_iter=0; it must be an integer of at least 1"),
+        ({"tol": -1.0}, "tol=-1.0; it must be a number of at least 0"),
+        ({"init": "random"}, "init='random'; it must be 'majority_vote', an earlier fit"),
+    ]
+    for options, message in wrong if method is not wawa else wrong[2:]:
+        with pytest.raises(ValueError, match=message):
+            method(log, **options)
+
+
+def test_warnings() -> None:
+    few = pl.DataFrame({"example": [1, 1, 2], "annotator": ["a", "b", "a"], "label": [0, 0, 1]})
+    with pytest.warns(pc.AnnotationWarning, match="2 of 2 annotators have fewer than 5"):
+        bwa(few)
+    with pytest.warns(pc.AnnotationWarning, match="not converged after 1 iteration"):
+        mace(simulated().log, max_iter=1)
+
+
+@settings(max_examples=20)
+@given(cases(max_classes=2))
+def test_two_rows_of_one_annotator_count_twice(case: Case) -> None:
+    twice = pl.concat([case.log, case.log])
+    for method in (wawa, zero_based_skill, iwmv):
+        once = quiet(method, case.log).annotators
+        both = quiet(method, twice, duplicates="all").annotators
+        columns = ("annotator", "skill")
+        assert_same(once.select(columns).sort("annotator"), both.select(columns).sort("annotator"))

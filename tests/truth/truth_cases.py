@@ -1,0 +1,87 @@
+"""Logs, runs and oracles for the tests of truth inference."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import polars_crowd as pc
+from polars_crowd.truth.result import TruthInference
+
+Method = Callable[..., TruthInference]
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """What small random logs are warned of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pc.AnnotationWarning)
+        yield
+
+
+def quiet(method: Method, log: Any, *args: Any, **options: Any) -> TruthInference:
+    """A fit without warnings."""
+    with unwarned():
+        return method(log, *args, **options)
+
+
+def assert_never_lower(fit: TruthInference) -> None:
+    """The objective of each iteration is that of the one before, or more."""
+    gains = np.diff(fit.trace.to_numpy())
+    assert (gains >= -1e-8 * np.maximum(1, np.abs(fit.trace.to_numpy()[1:]))).all(), gains.min()
+
+
+def matrix(fit: TruthInference) -> NDArray[np.float64]:
+    """The posterior as (examples x classes)."""
+    posterior = fit.posterior.collect()
+    return posterior["probability"].to_numpy().reshape(-1, len(fit.classes))
+
+
+def accuracy(fit: TruthInference, truth: pl.DataFrame) -> float:
+    """The share of the examples with truth whose label is right."""
+    both = fit.examples.collect().join(truth, on="example")
+    right = both["consensus_label"].cast(pl.String) == both["label"].cast(pl.String)
+    return float(right.mean())  # type: ignore[arg-type]
+
+
+def confusions(fit: TruthInference) -> dict[Any, NDArray[np.float64]]:
+    """theta[k,l] by annotator."""
+    assert fit.confusion is not None
+    K = len(fit.classes)
+    return {
+        annotator: rows["probability"].to_numpy().reshape(K, K)
+        for (annotator,), rows in fit.confusion.group_by(["annotator"], maintain_order=True)
+    }
+
+
+def brute_force(
+    fit: TruthInference, log: pl.DataFrame
+) -> tuple[float, dict[Any, NDArray[np.float64]]]:
+    """sum_i log P(labels of i), and P(truth | labels), by products over annotations, one by one."""
+    theta, pi = confusions(fit), fit.class_prior["probability"].to_numpy()
+    number = {label: k for k, label in enumerate(fit.classes)}
+    evidence, posterior = 0.0, {}
+    for (example,), rows in log.group_by(["example"]):
+        joint = pi.copy()
+        for annotator, label in rows.select("annotator", "label").iter_rows():
+            joint *= theta[annotator][:, number[label]]
+        evidence += np.log(joint.sum())
+        posterior[example] = joint / joint.sum()
+    return evidence, posterior
+
+
+def every_pattern(n_annotators: int, n_classes: int) -> pl.DataFrame:
+    """A log in which every way to label an example occurs once: perfectly balanced."""
+    rows = [
+        (e, a, label)
+        for e, labels in enumerate(product(range(n_classes), repeat=n_annotators))
+        for a, label in enumerate(labels)
+    ]
+    return pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
