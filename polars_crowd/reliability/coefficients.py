@@ -478,7 +478,7 @@ def icc(
     The six forms of Shrout and Fleiss (1979), in the notation of McGraw and Wong (1996): one-way
     `icc(1)`, two-way with annotators as a random sample `icc(A,1)` (absolute agreement), or up to their
     means `icc(C,1)` (consistency); and `icc(k)`, `icc(A,k)`, `icc(C,k)` for the mean of an example's
-    annotations. The formulas stand in `polars_crowd.agreement.icc`.
+    annotations. The formulas stand in `polars_crowd.reliability.icc`.
 
     Parameters
     ----------

@@ -205,7 +205,7 @@ def bwa(
 ) -> TruthInference:
     """The truth of each example by BWA: a mean of votes, annotators weighed by their precision.
 
-    See the formulas at the head of the module (`polars_crowd/truth/bwa.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/bwa.py`).
 
     Parameters
     ----------

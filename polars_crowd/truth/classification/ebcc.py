@@ -1,6 +1,6 @@
 r"""EBCC: enhanced Bayesian classifier combination, classes with sub-types on which annotators err alike.
 
-Letters as in `truth.ibcc`: example i, annotator j, label l, K classes. Each class k has G sub-types g, easy
+Letters as in `truth.classification.ibcc`: example i, annotator j, label l, K classes. Each class k has G sub-types g, easy
 and hard examples of it say; the truth of an example is a pair (k, g), and what annotators say depends on
 both:
 
@@ -243,7 +243,7 @@ def ebcc(
 ) -> TruthInference:
     """The truth of each example by EBCC: classes have sub-types, so that annotators may err alike.
 
-    See the formulas at the head of the module (`polars_crowd/truth/ebcc.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/ebcc.py`).
 
     Parameters
     ----------

@@ -373,7 +373,7 @@ def glad(
 ) -> TruthInference:
     """The truth of each example by GLAD: skilled annotators and difficult examples.
 
-    See the formulas at the head of the module (`polars_crowd/truth/glad.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/glad.py`).
 
     Parameters
     ----------

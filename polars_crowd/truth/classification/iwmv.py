@@ -1,6 +1,6 @@
 r"""IWMV: iterative weighted majority voting, weights that are linear in how often an annotator is right.
 
-With the letters of `truth.weighted_votes`, from v[j] = 1, for t = 1, 2, ...
+With the letters of `truth.classification.weighted_votes`, from v[j] = 1, for t = 1, 2, ...
 
     z[i] = argmax_k sum over the labels k of i: v[j]
     a[j] = mean over the labels y of j: [y = z[i]]
@@ -88,7 +88,7 @@ def iwmv(
 ) -> TruthInference:
     """The truth of each example by IWMV: votes weighed by K a - 1, which may be negative.
 
-    See the formulas at the head of the module (`polars_crowd/truth/iwmv.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/iwmv.py`).
 
     Parameters
     ----------

@@ -183,7 +183,7 @@ def kos(
 ) -> TruthInference:
     """The truth of each example of two classes by KOS. Experimental: see the module.
 
-    See the formulas at the head of the module (`polars_crowd/truth/kos.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/kos.py`).
 
     Parameters
     ----------

@@ -197,7 +197,7 @@ def mace(
 ) -> TruthInference:
     """The truth of each example by MACE: annotators know, or spam.
 
-    See the formulas at the head of the module (`polars_crowd/truth/mace.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/mace.py`).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 r"""One-coin Dawid-Skene: an annotator is right with one probability, whatever the truth, and errs evenly.
 
-Letters as in `truth.dawid_skene`, with q[j] the probability that annotator j is right:
+Letters as in `truth.classification.dawid_skene`, with q[j] the probability that annotator j is right:
 
     P(j says y | truth k) = q[j] if y = k, else (1 - q[j]) / (K - 1)
 
@@ -138,7 +138,7 @@ def one_coin_dawid_skene(
 ) -> TruthInference:
     """The truth of each example by one-coin Dawid-Skene: an annotator is right with one probability.
 
-    See the formulas at the head of the module (`polars_crowd/truth/one_coin.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/one_coin.py`).
 
     Parameters
     ----------

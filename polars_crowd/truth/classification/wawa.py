@@ -1,6 +1,6 @@
 r"""Wawa: worker agreement with aggregate, the majority vote weighed by agreement with the majority vote.
 
-With the letters of `truth.weighted_votes`, once through:
+With the letters of `truth.classification.weighted_votes`, once through:
 
     z[i]   = argmax_k n[i,k]                  the majority vote, n[i,k] = how many said k
     a[j]   = mean over the labels y of j: [y = z[i]]
@@ -70,7 +70,7 @@ def wawa(
 ) -> TruthInference:
     """The truth of each example by Wawa: votes weighed by agreement with the majority vote.
 
-    See the formulas at the head of the module (`polars_crowd/truth/wawa.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/wawa.py`).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """ZenCrowd: an annotator is right with one probability, and all classes are equally likely beforehand.
 
-This is the one-coin model of `truth.one_coin`, with its formulas, where the class shares are not estimated
+This is the one-coin model of `truth.classification.one_coin`, with its formulas, where the class shares are not estimated
 but equal (pi[k] = 1 / K): what the annotators say decides alone, and no class can be lost to its rarity.
 
 References
@@ -41,7 +41,7 @@ def zencrowd(
 ) -> TruthInference:
     """The truth of each example by ZenCrowd: one probability per annotator, equal classes beforehand.
 
-    See the head of the module (`polars_crowd/truth/zencrowd.py`).
+    See the head of the module (`polars_crowd/truth/classification/zencrowd.py`).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 r"""Zero-based skill: annotators begin with no skill beyond chance and are moved towards what they agree to.
 
-With the letters of `truth.weighted_votes`, the weights are skills s[j], all equal to begin with, so that
+With the letters of `truth.classification.weighted_votes`, the weights are skills s[j], all equal to begin with, so that
 the first vote is the majority vote. Then, for t = 0, 1, ...
 
     z[i] = argmax_k sum over the labels k of i: s[j]
@@ -76,7 +76,7 @@ def zero_based_skill(
 ) -> TruthInference:
     """The truth of each example by zero-based skill: weighted votes whose weights learn.
 
-    See the formulas at the head of the module (`polars_crowd/truth/zero_based_skill.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/classification/zero_based_skill.py`).
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 Without known labels, methods are compared by the annotations that they have not seen: these are dealt into
 folds, each fold is left out once, and what the posterior of the rest says of its labels is scored by log loss
-(see `polars_crowd.truth.scoring`).
+(see `truth.evaluation.scoring`).
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def catd(
 ) -> NumericTruth:
     """The truth behind numeric labels by CATD: weights from an upper bound of each annotator's variance.
 
-    See the formulas at the head of the module (`polars_crowd/truth/catd.py`). Made for logs in which
+    See the formulas at the head of the module (`polars_crowd/truth/numeric/catd.py`). Made for logs in which
     most annotators gave few labels.
 
     Parameters

@@ -142,7 +142,7 @@ def gaussian_truth(
 ) -> NumericTruth:
     """The truth behind numeric labels where every annotator has a bias and a variance.
 
-    See the formulas at the head of the module (`polars_crowd/truth/gaussian.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/numeric/gaussian.py`).
 
     Parameters
     ----------

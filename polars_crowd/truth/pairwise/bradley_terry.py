@@ -80,7 +80,7 @@ def bradley_terry(
 ) -> Preferences:
     """Scores of examples from pairwise preferences, where all annotators are equal.
 
-    See the formulas at the head of the module (`polars_crowd/truth/bradley_terry.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/pairwise/bradley_terry.py`).
 
     Parameters
     ----------

@@ -110,7 +110,7 @@ def crowd_bradley_terry(
 ) -> Preferences:
     """Scores of examples from pairwise preferences, with a reliability for each annotator.
 
-    See the formulas at the head of the module (`polars_crowd/truth/crowd_bradley_terry.py`).
+    See the formulas at the head of the module (`polars_crowd/truth/pairwise/crowd_bradley_terry.py`).
 
     Parameters
     ----------
