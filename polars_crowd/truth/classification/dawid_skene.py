@@ -154,9 +154,9 @@ def dawid_skene(
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/dawid_skene.py`). An iteration takes
-    time in proportion to annotations x classes; the confusion matrices take 8 M K^2 bytes a few times over,
-    so that for hundreds of classes `one_coin_dawid_skene` is the method.
+    See the formulas at the head of the module (`polars_crowd/truth/classification/dawid_skene.py`). An
+    iteration takes time in proportion to annotations x classes; the confusion matrices take 8 M K^2 bytes a
+    few times over, so that for hundreds of classes `one_coin_dawid_skene` is the method.
 
     Parameters
     ----------

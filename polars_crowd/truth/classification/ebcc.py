@@ -1,8 +1,8 @@
 r"""EBCC: enhanced Bayesian classifier combination, classes with sub-types on which annotators err alike.
 
-Letters as in `truth.classification.ibcc`: example i, annotator j, label l, K classes. Each class k has G sub-types g, easy
-and hard examples of it say; the truth of an example is a pair (k, g), and what annotators say depends on
-both:
+Letters as in `truth.classification.ibcc`: example i, annotator j, label l, K classes. Each class k has G
+sub-types g, easy and hard examples of it say; the truth of an example is a pair (k, g), and what annotators
+say depends on both:
 
     tau ~ Dirichlet(1)                            class k has probability tau[k]
     eta[k,:] ~ Dirichlet(a / G)                   its sub-type g has probability eta[k,g]

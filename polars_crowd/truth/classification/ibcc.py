@@ -1,8 +1,8 @@
 r"""IBCC: independent Bayesian classifier combination, by variational inference.
 
-The model of `truth.classification.dawid_skene`, with its letters, where the annotators' confusion matrices and the class
-shares are not points but have posteriors of their own: theta[j,k,:] ~ Dirichlet(b[k,:]), with more weight on
-the right label than on each other one, and pi ~ Dirichlet(a).
+The model of `truth.classification.dawid_skene`, with its letters, where the annotators' confusion matrices
+and the class shares are not points but have posteriors of their own: theta[j,k,:] ~ Dirichlet(b[k,:]), with
+more weight on the right label than on each other one, and pi ~ Dirichlet(a).
 
 **E-step** (Kim and Ghahramani 2012; mean field), with psi the digamma function:
 
@@ -69,8 +69,8 @@ def ibcc(
 ) -> TruthInference:
     """The truth of each example by IBCC: confusion matrices with posteriors, by variational inference.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/ibcc.py`). It costs what `dawid_skene`
-    does and is safer where annotators have few labels.
+    See the formulas at the head of the module (`polars_crowd/truth/classification/ibcc.py`). It costs what
+    `dawid_skene` does and is safer where annotators have few labels.
 
     Parameters
     ----------

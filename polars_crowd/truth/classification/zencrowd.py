@@ -1,7 +1,8 @@
 """ZenCrowd: an annotator is right with one probability, and all classes are equally likely beforehand.
 
-This is the one-coin model of `truth.classification.one_coin`, with its formulas, where the class shares are not estimated
-but equal (pi[k] = 1 / K): what the annotators say decides alone, and no class can be lost to its rarity.
+This is the one-coin model of `truth.classification.one_coin`, with its formulas, where the class shares are
+not estimated but equal (pi[k] = 1 / K): what the annotators say decides alone, and no class can be lost to
+its rarity.
 
 References
 ----------

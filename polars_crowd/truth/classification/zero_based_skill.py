@@ -1,7 +1,7 @@
 r"""Zero-based skill: annotators begin with no skill beyond chance and are moved towards what they agree to.
 
-With the letters of `truth.classification.weighted_votes`, the weights are skills s[j], all equal to begin with, so that
-the first vote is the majority vote. Then, for t = 0, 1, ...
+With the letters of `truth.classification.weighted_votes`, the weights are skills s[j], all equal to begin
+with, so that the first vote is the majority vote. Then, for t = 0, 1, ...
 
     z[i] = argmax_k sum over the labels k of i: s[j]
     a[j] = mean over the labels y of j: [y = z[i]]

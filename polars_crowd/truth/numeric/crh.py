@@ -105,8 +105,8 @@ def crh(
 ) -> NumericTruth:
     """The truth behind numeric labels by CRH: weights that fall with the log of an annotator's loss.
 
-    See the formulas at the head of the module (`polars_crowd/truth/numeric/crh.py`). A weight falls slowly with
-    the loss: nobody is shut out, which makes CRH a safe choice where annotators are not very unlike.
+    See the formulas at the head of the module (`polars_crowd/truth/numeric/crh.py`). A weight falls slowly
+    with the loss: nobody is shut out, which makes CRH a safe choice where annotators are not very unlike.
 
     Parameters
     ----------
