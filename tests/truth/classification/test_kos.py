@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import polars as pl
 import pytest
@@ -16,23 +18,32 @@ from tests.truth.truth_cases import accuracy, matrix, quiet
 
 
 def brute_force(A: NDArray[np.int64], rounds: int) -> NDArray[np.float64]:
-    """The share of the second class after so many rounds, a message at a time."""
+    """The share of the second class after so many rounds, a message at a time, in exact fractions."""
     edges = [(i, j) for i, j in np.ndindex(A.shape) if A[i, j]]
-    y = dict.fromkeys(edges, 1.0)
+    sign = {edge: int(A[edge]) for edge in edges}
+    y = dict.fromkeys(edges, Fraction(1))
     for _ in range(rounds):
         x = {
-            (i, j): sum(A[i, b] * y[a, b] for a, b in edges if a == i and b != j) for i, j in edges
+            (i, j): sum((sign[i, b] * y[i, b] for a, b in edges if a == i and b != j), Fraction(0))
+            for i, j in edges
         }
         full = [
-            sum((float(A[a, b] * x[a, b]) for a, b in edges if b == j), 0.0)
+            sum((sign[a, b] * x[a, b] for a, b in edges if b == j), Fraction(0))
             for j in range(A.shape[1])
         ]
-        scale = float(np.abs(full).max()) or 1.0
-        y = {(i, j): round(float(full[j] - A[i, j] * x[i, j]) / scale, 12) for i, j in edges}
-    z = np.array([sum(A[a, b] * y[a, b] for a, b in edges if a == i) for i in range(len(A))])
-    size = np.array([sum(abs(y[a, b]) for a, b in edges if a == i) for i in range(len(A))])
-    lean: NDArray[np.float64] = np.divide(z, size, where=size > 0, out=np.zeros(len(A)))
-    return (1 + lean) / 2
+        scale = max(map(abs, full)) or Fraction(1)
+        y = {(i, j): (full[j] - sign[i, j] * x[i, j]) / scale for i, j in edges}
+    return np.array([share_of_second(i, sign, y) for i in range(len(A))])
+
+
+def share_of_second(
+    i: int, sign: dict[tuple[int, int], int], y: dict[tuple[int, int], Fraction]
+) -> float:
+    """(1 + z / sum |y|) / 2 of one example."""
+    own = [edge for edge in y if edge[0] == i]
+    size = sum((abs(y[edge]) for edge in own), Fraction(0))
+    z = sum((sign[edge] * y[edge] for edge in own), Fraction(0))
+    return float((1 + z / size) / 2) if size else 0.5
 
 
 @settings(max_examples=40)
