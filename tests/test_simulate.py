@@ -20,15 +20,14 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 from polars.testing import assert_frame_equal
 
+from polars_crowd.arrays import Floats
 from polars_crowd.simulate import (
     Simulation,
-    _drawn_from_rows,
     noise_matrix_from_trace,
     noisy_labels,
     simulate_annotations,
 )
-
-Floats = NDArray[np.float64]
+from polars_crowd.simulate.annotations import _drawn_from_rows
 
 CONFUSION = np.array([[0.7, 0.3, 0.0], [0.1, 0.6, 0.3], [0.0, 0.25, 0.75]])
 quick = settings(max_examples=100, deadline=None, derandomize=True, database=None)
