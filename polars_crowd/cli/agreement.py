@@ -17,7 +17,7 @@ from polars_crowd.reliability.weights import WeightName
 
 Output = Literal["table", "json", "csv"]
 
-NUMBERS = ("value", "ci_low", "ci_high", "n_examples", "n_annotators")
+NUMBERS = ("value", "ci_low", "ci_high", "num_examples", "num_annotators")
 """What the table shows of the result; JSON and CSV have all."""
 
 By = Annotated[

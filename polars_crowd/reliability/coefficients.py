@@ -87,8 +87,8 @@ def agreement(
     -------
     DataFrame
         One row per group and coefficient: the group columns; `coefficient`; `value`; `standard_error`,
-        `ci_low`, `ci_high`, `p_value` (two-sided, of no agreement beyond chance); `n_examples`,
-        `n_annotators`, `n_annotations`, `n_pairable` (annotations of examples that have two or more);
+        `ci_low`, `ci_high`, `p_value` (two-sided, of no agreement beyond chance); `num_examples`,
+        `num_annotators`, `num_annotations`, `num_pairable` (annotations of examples that have two or more);
         `reason` why a value or its interval is null; `warning` where Fleiss' kappa and AC1 part by more
         than 0.2 (one class prevails), or an interval could not be drawn.
 
@@ -115,16 +115,16 @@ def agreement(
     ...     "label": ["x", "x", "x", "y", "y", "x", "y", "x", "y", "y"],
     ... })
     >>> found = pc.agreement(log, coefficients=["fleiss_kappa", "krippendorff_alpha"])
-    >>> found.select("coefficient", "value", "ci_low", "ci_high", "n_examples")
+    >>> found.select("coefficient", "value", "ci_low", "ci_high", "num_examples")
     shape: (2, 5)
-    ┌────────────────────┬──────────┬───────────┬─────────┬────────────┐
-    │ coefficient        ┆ value    ┆ ci_low    ┆ ci_high ┆ n_examples │
-    │ ---                ┆ ---      ┆ ---       ┆ ---     ┆ ---        │
-    │ str                ┆ f64      ┆ f64       ┆ f64     ┆ i64        │
-    ╞════════════════════╪══════════╪═══════════╪═════════╪════════════╡
-    │ fleiss_kappa       ┆ 0.657143 ┆ -0.386637 ┆ 1.0     ┆ 4          │
-    │ krippendorff_alpha ┆ 0.64     ┆ -0.561465 ┆ 1.0     ┆ 4          │
-    └────────────────────┴──────────┴───────────┴─────────┴────────────┘
+    ┌────────────────────┬──────────┬───────────┬─────────┬──────────────┐
+    │ coefficient        ┆ value    ┆ ci_low    ┆ ci_high ┆ num_examples │
+    │ ---                ┆ ---      ┆ ---       ┆ ---     ┆ ---          │
+    │ str                ┆ f64      ┆ f64       ┆ f64     ┆ i64          │
+    ╞════════════════════╪══════════╪═══════════╪═════════╪══════════════╡
+    │ fleiss_kappa       ┆ 0.657143 ┆ -0.386637 ┆ 1.0     ┆ 4            │
+    │ krippendorff_alpha ┆ 0.64     ┆ -0.561465 ┆ 1.0     ┆ 4            │
+    └────────────────────┴──────────┴───────────┴─────────┴──────────────┘
     """
     request = Request(_chosen(coefficients), weights, level, confidence, interval, n_boot, seed)
     check_order(log, classes, weights, level)

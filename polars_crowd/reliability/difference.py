@@ -90,8 +90,8 @@ def agreement_difference(
     -------
     DataFrame
         One row: `coefficient`, `other`, `value_a`, `value_b`, `difference` = a - b, `standard_error`,
-        `ci_low`, `ci_high`, `p_value` (two-sided, of no difference), `n_examples_a`, `n_examples_b`,
-        `n_shared` (examples in both), `reason` why the difference is null.
+        `ci_low`, `ci_high`, `p_value` (two-sided, of no difference), `num_examples_a`, `num_examples_b`,
+        `num_shared` (examples in both), `reason` why the difference is null.
 
     Raises
     ------
@@ -108,15 +108,15 @@ def agreement_difference(
     >>> log = pc.datasets.tutorial().log
     >>> number = pl.col("annotator").str.slice(1).cast(pl.Int32)
     >>> found = pc.agreement_difference(log.filter(number <= 25), log.filter(number > 25))
-    >>> found.select("value_a", "value_b", "difference", "ci_low", "ci_high", "n_shared")
+    >>> found.select("value_a", "value_b", "difference", "ci_low", "ci_high", "num_shared")
     shape: (1, 6)
-    ┌──────────┬──────────┬────────────┬──────────┬──────────┬──────────┐
-    │ value_a  ┆ value_b  ┆ difference ┆ ci_low   ┆ ci_high  ┆ n_shared │
-    │ ---      ┆ ---      ┆ ---        ┆ ---      ┆ ---      ┆ ---      │
-    │ f64      ┆ f64      ┆ f64        ┆ f64      ┆ f64      ┆ i64      │
-    ╞══════════╪══════════╪════════════╪══════════╪══════════╪══════════╡
-    │ 0.530224 ┆ 0.308305 ┆ 0.22192    ┆ 0.129965 ┆ 0.315887 ┆ 257      │
-    └──────────┴──────────┴────────────┴──────────┴──────────┴──────────┘
+    ┌──────────┬──────────┬────────────┬──────────┬──────────┬────────────┐
+    │ value_a  ┆ value_b  ┆ difference ┆ ci_low   ┆ ci_high  ┆ num_shared │
+    │ ---      ┆ ---      ┆ ---        ┆ ---      ┆ ---      ┆ ---        │
+    │ f64      ┆ f64      ┆ f64        ┆ f64      ┆ f64      ┆ i64        │
+    ╞══════════╪══════════╪════════════╪══════════╪══════════╪════════════╡
+    │ 0.530224 ┆ 0.308305 ┆ 0.22192    ┆ 0.129965 ┆ 0.315887 ┆ 257        │
+    └──────────┴──────────┴────────────┴──────────┴──────────┴────────────┘
     """
     other = other or coefficient
     request = Request((coefficient,), weights, level, confidence, interval, n_boot, seed)
@@ -360,9 +360,9 @@ def _report(sides: Sides, found: Uncertainty) -> pl.DataFrame:
         "ci_low": found.ci_low[0],
         "ci_high": found.ci_high[0],
         "p_value": found.p_value[0],
-        "n_examples_a": int(sides.a.units.times.sum()),
-        "n_examples_b": int(sides.b.units.times.sum()),
-        "n_shared": sides.n_shared,
+        "num_examples_a": int(sides.a.units.times.sum()),
+        "num_examples_b": int(sides.b.units.times.sum()),
+        "num_shared": sides.n_shared,
         "reason": reason,
     }
     one = pl.DataFrame({name: [value] for name, value in columns.items()})

@@ -93,7 +93,7 @@ def _estimate(coefficient: str, evidence: Evidence) -> Estimate:
     if coefficient in ICC:
         value = icc_value(ICC[coefficient], evidence.mean_squares)
         zero = np.zeros(evidence.n_groups)
-        return Estimate(value, evidence.counts["n_examples"], zero, zero)
+        return Estimate(value, evidence.counts["num_examples"], zero, zero)
     if coefficient in OF_TWO or coefficient == "light_kappa":
         return _signed_estimate(coefficient, evidence)
     if coefficient == "conger_kappa":

@@ -54,10 +54,10 @@ class Evidence:
         """(G,) each: the columns of counts."""
         units = self.units
         return {
-            "n_examples": units.over_units(np.ones(len(units.n))),
-            "n_annotators": self.profiles.n_annotators,
-            "n_annotations": units.over_units(units.n),
-            "n_pairable": units.over_units(units.n * units.pairable),
+            "num_examples": units.over_units(np.ones(len(units.n))),
+            "num_annotators": self.profiles.n_annotators,
+            "num_annotations": units.over_units(units.n),
+            "num_pairable": units.over_units(units.n * units.pairable),
         }
 
     @cached_property
@@ -137,7 +137,7 @@ def _conger_spread(rounds: Rounds, evidence: Evidence) -> Floats:
 
 def _spread(block: Evidence) -> Floats:
     profiles = block.profiles.units
-    N = profiles.of_group(block.counts["n_examples"])
+    N = profiles.of_group(block.counts["num_examples"])
     return np.nan_to_num(N[profiles.unit] * block.chance.spread)
 
 
@@ -154,7 +154,7 @@ def _groups_to_sign(evidence: Evidence, request: Request) -> Flags:
 def few_annotations(evidence: Evidence) -> Flags:
     n = evidence.units.n
     pairs = evidence.units.over_units(n * (n - 1) / 2)
-    return (evidence.counts["n_annotations"] <= MAX_ROWS) & (pairs <= MAX_PAIRS)
+    return (evidence.counts["num_annotations"] <= MAX_ROWS) & (pairs <= MAX_PAIRS)
 
 
 def _signed(rounds: Rounds, evidence: Evidence, wanted: Flags) -> Signed:

@@ -78,8 +78,8 @@ def agreement_by_annotator(
     Returns
     -------
     DataFrame
-        One row per annotator, first those without whom alpha is highest: `annotator`; `n_annotations`;
-        `n_shared`, those on examples that others labelled too; `agreement`, the mean over these of the share
+        One row per annotator, first those without whom alpha is highest: `annotator`; `num_annotations`;
+        `num_shared`, those on examples that others labelled too; `agreement`, the mean over these of the share
         of the others' annotations with the same label, in [0, 1]; `alpha_without`; `alpha_change` =
         `alpha_without` - alpha of the whole log, above 0 where the others agree better among themselves;
         `reason` why these are null.
@@ -381,8 +381,8 @@ def _table(
     )
     table = counts.with_columns(**columns, left=left[at]).select(
         annotators.gather(at).alias("annotator"),
-        n_annotations="annotations",
-        n_shared="shared",
+        num_annotations="annotations",
+        num_shared="shared",
         agreement=pl.col("agreeing") / pl.when(pl.col("shared") > 0).then("shared"),
         alpha_without="alpha_without",
         alpha_change="alpha_change",

@@ -92,7 +92,7 @@ def pairwise_agreement(
     Returns
     -------
     DataFrame
-        One row per pair with shared examples, annotators in order: `annotator_1`, `annotator_2`; `n_shared`;
+        One row per pair with shared examples, annotators in order: `annotator_1`, `annotator_2`; `num_shared`;
         `agreement` in [0, 1]; `kappa`; `standard_error`, null below two shared examples; `reason` why kappa
         is null; `sampled`, the share of the pairs of annotations that was looked at, 1 without sampling.
 
@@ -121,17 +121,17 @@ def pairwise_agreement(
     >>> rows = [(e, a, k) for a, given in labels.items() for e, k in enumerate(given)]
     >>> log = pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
     >>> pairs = pc.pairwise_agreement(log)
-    >>> pairs.select("annotator_1", "annotator_2", "n_shared", "agreement", "kappa")
+    >>> pairs.select("annotator_1", "annotator_2", "num_shared", "agreement", "kappa")
     shape: (3, 5)
-    ┌─────────────┬─────────────┬──────────┬───────────┬───────────┐
-    │ annotator_1 ┆ annotator_2 ┆ n_shared ┆ agreement ┆ kappa     │
-    │ ---         ┆ ---         ┆ ---      ┆ ---       ┆ ---       │
-    │ str         ┆ str         ┆ i64      ┆ f64       ┆ f64       │
-    ╞═════════════╪═════════════╪══════════╪═══════════╪═══════════╡
-    │ ann         ┆ bob         ┆ 5        ┆ 0.8       ┆ 0.615385  │
-    │ ann         ┆ cyd         ┆ 5        ┆ 0.4       ┆ -0.153846 │
-    │ bob         ┆ cyd         ┆ 5        ┆ 0.6       ┆ 0.166667  │
-    └─────────────┴─────────────┴──────────┴───────────┴───────────┘
+    ┌─────────────┬─────────────┬────────────┬───────────┬───────────┐
+    │ annotator_1 ┆ annotator_2 ┆ num_shared ┆ agreement ┆ kappa     │
+    │ ---         ┆ ---         ┆ ---        ┆ ---       ┆ ---       │
+    │ str         ┆ str         ┆ i64        ┆ f64       ┆ f64       │
+    ╞═════════════╪═════════════╪════════════╪═══════════╪═══════════╡
+    │ ann         ┆ bob         ┆ 5          ┆ 0.8       ┆ 0.615385  │
+    │ ann         ┆ cyd         ┆ 5          ┆ 0.4       ┆ -0.153846 │
+    │ bob         ┆ cyd         ┆ 5          ┆ 0.6       ┆ 0.166667  │
+    └─────────────┴─────────────┴────────────┴───────────┴───────────┘
     """
     _check_options(min_shared, max_pairs)
     check_order(log, classes, weights, "nominal")
@@ -227,7 +227,7 @@ class Sample:
         warnings.warn(
             f"the log has {n_pairs:,} pairs of annotations of the same example, more than "
             f"max_pairs={max_pairs:,}: each annotation was kept with probability {share:.3g} (seed={seed}), "
-            "so n_shared counts a sample of the shared examples and standard errors are larger. Give "
+            "so num_shared counts a sample of the shared examples and standard errors are larger. Give "
             "max_pairs=None to look at all.",
             AnnotationWarning,
             stacklevel=3,
@@ -315,7 +315,7 @@ def pair_table(
 
 def _empty() -> pl.DataFrame:
     floats = dict.fromkeys(("agreement", "kappa", "standard_error"), pl.Float64)
-    return pl.DataFrame(schema={"pair": pl.Int64, "n_shared": pl.Int64, **floats})
+    return pl.DataFrame(schema={"pair": pl.Int64, "num_shared": pl.Int64, **floats})
 
 
 def _table_blocks(
@@ -356,7 +356,7 @@ def _block(
         error = np.where(n > 1, np.sqrt(squares) / n, np.nan)
     columns = {"agreement": agreeing / n, "kappa": kappa, "standard_error": error}
     numbers = {name: pl.Series(values).fill_nan(None) for name, values in columns.items()}
-    return pl.DataFrame({"pair": pair[np.cumsum(lengths) - 1], "n_shared": n, **numbers})
+    return pl.DataFrame({"pair": pair[np.cumsum(lengths) - 1], "num_shared": n, **numbers})
 
 
 def nominal_kappa(pairs: Pairs, n: Floats) -> tuple[Floats, Floats]:

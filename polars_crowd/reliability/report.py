@@ -15,7 +15,7 @@ from polars_crowd.reliability.weights import Identity
 
 APART = 0.2
 """How far kappa and AC1 may part before the reader is warned."""
-COUNTS = ("n_examples", "n_annotators", "n_annotations", "n_pairable")
+COUNTS = ("num_examples", "num_annotators", "num_annotations", "num_pairable")
 UNCERTAINTY = ("standard_error", "ci_low", "ci_high", "p_value")
 
 
@@ -75,12 +75,12 @@ def _reason(coefficient: str, g: int, evidence: Evidence, found: Found) -> str |
     if np.isfinite(found.estimate.value[g]):
         undefined = not np.isfinite(found.uncertainty.ci_low[g])
         return "no interval: it takes two examples or more" if undefined else None
-    annotators = int(evidence.counts["n_annotators"][g])
+    annotators = int(evidence.counts["num_annotators"][g])
     if annotators < 2:
         return "one annotator only"
     if coefficient in OF_TWO and annotators != 2:
         return f"compares two annotators, here are {annotators:,}: see conger_kappa"
-    if not evidence.counts["n_pairable"][g]:
+    if not evidence.counts["num_pairable"][g]:
         return "no overlap: no example has two annotations"
     if coefficient in ICC:
         return _reason_of_icc(ICC[coefficient], g, evidence)

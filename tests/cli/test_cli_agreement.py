@@ -44,8 +44,8 @@ def test_table(log: Path) -> None:
         "value",
         "ci_low",
         "ci_high",
-        "n_examples",
-        "n_annotators",
+        "num_examples",
+        "num_annotators",
     ]
     assert lines[-1].split() == ["krippendorff_alpha", "0.7434", "0.4191", "1.0000", "12", "4"]
     assert len(lines) == 3 + 6

@@ -233,7 +233,7 @@ def test_one_class_is_null_and_says_why() -> None:
 def test_no_overlap_is_null_and_says_why() -> None:
     found = pc.agreement(small("a.", ".b", "a."), coefficients="all")
     assert found["value"].is_null().all()
-    assert found["n_pairable"].to_list() == [0] * found.height
+    assert found["num_pairable"].to_list() == [0] * found.height
     assert set(found["reason"]) == {"no overlap: no example has two annotations"}
 
 
@@ -449,7 +449,7 @@ def test_ids_that_a_frame_lacks_are_a_group(
     log, pools, _ = grouped
     found = pc.fleiss_kappa(log, by=pools.filter(pool="x"))
     assert found["pool"].to_list() == [None, "x"]
-    assert found["n_annotators"].sum() == pools.height
+    assert found["num_annotators"].sum() == pools.height
 
 
 @pytest.mark.parametrize("interval", ["analytic", "bootstrap"])
@@ -513,7 +513,7 @@ def test_duplicates_as_asked() -> None:
         pc.agreement(log)
     first = pc.agreement(log, duplicates="first")
     assert_same(first, pc.agreement(small("aa", "ab", "bb")), 0.0)
-    assert pc.fleiss_kappa(log, duplicates="all")["n_annotations"].to_list() == [8]
+    assert pc.fleiss_kappa(log, duplicates="all")["num_annotations"].to_list() == [8]
 
 
 @settings(max_examples=20)

@@ -65,7 +65,7 @@ def test_classes_that_are_numbers_of_any_order_and_unused_ones() -> None:
     assert found["specific_agreement"].to_list() == [None, 1.0, 1.0]
     assert found["value"].to_list() == [None, 1.0, 1.0]
     assert found["reason"][0] == "one class only is used: agreement by chance is certain"
-    assert found["n_annotators"].to_list() == [2, 2, 2]
+    assert found["num_annotators"].to_list() == [2, 2, 2]
 
 
 def test_a_rare_class_is_warned_of() -> None:
@@ -217,8 +217,8 @@ def test_agreement_with_the_others_by_its_definition(case: Case) -> None:
             for label, theirs in zip(own, others, strict=True)
             if label >= 0 and (theirs >= 0).any()
         ]
-        assert row["n_annotations"] == (own >= 0).sum()
-        assert row["n_shared"] == len(shares)
+        assert row["num_annotations"] == (own >= 0).sum()
+        assert row["num_shared"] == len(shares)
         assert row["agreement"] == (pytest.approx(np.mean(shares)) if shares else None)
 
 
@@ -252,7 +252,7 @@ def test_repeated_annotations_leave_together(level: Level) -> None:
         rest = log.filter(pl.col("annotator") != row["annotator"])
         expected = agreement(rest, classes=range(1, 5), **options)["value"].item()
         assert row["alpha_without"] == pytest.approx(expected, abs=1e-9)
-        assert row["n_annotations"] == log.filter(annotator=row["annotator"]).height
+        assert row["num_annotations"] == log.filter(annotator=row["annotator"]).height
 
 
 def test_the_worked_example() -> None:

@@ -154,15 +154,15 @@ def test_a_difference_of_groups_adds_their_variances(interval: Any) -> None:
     assert found["difference"] == pytest.approx(alone[0]["value"] - alone[1]["value"], abs=1e-12)
     error = np.hypot(*(side["standard_error"] for side in alone))
     assert found["standard_error"] == pytest.approx(error, rel=0.08)
-    assert found["n_shared"] == 0
-    assert (found["n_examples_a"], found["n_examples_b"]) == (300, 500)
+    assert found["num_shared"] == 0
+    assert (found["num_examples_a"], found["num_examples_b"]) == (300, 500)
 
 
 def test_shared_examples_are_drawn_together() -> None:
     """A coefficient less itself does not vary, and less a near relative varies little."""
     log = crowd(3)
     same = pc.agreement_difference(log, log).row(0, named=True)
-    assert same["n_shared"] == 120
+    assert same["num_shared"] == 120
     ends = ("difference", "standard_error", "ci_low", "ci_high")
     assert [same[c] for c in ends] == pytest.approx([0.0] * 4, abs=1e-12)
     near = pc.agreement_difference(log, coefficient="fleiss_kappa", other="krippendorff_alpha")

@@ -85,7 +85,7 @@ def test_what_it_adds_up_to(case: Case) -> None:
     alpha = agreement(case.log, coefficients="krippendorff_alpha", classes=range(K)).row(
         0, named=True
     )
-    assert observed.sum() == pytest.approx(alpha["n_pairable"])
+    assert observed.sum() == pytest.approx(alpha["num_pairable"])
     off = 1 - np.eye(K)
     if alpha["value"] is not None:
         assert 1 - (observed * off).sum() / (expected * off).sum() == pytest.approx(

@@ -289,7 +289,7 @@ def test_perfect_agreement_and_one_set() -> None:
 
 def test_rows_without_a_label_are_not_annotations() -> None:
     log = log_of((1, "a", ["x"]), (1, "b", ["x"]), (1, "c", None), (2, "a", ["y"]), (2, "b", ["x"]))
-    assert multilabel_agreement(log)["n_annotations"].item() == 4
+    assert multilabel_agreement(log)["num_annotations"].item() == 4
 
 
 def test_errors() -> None:

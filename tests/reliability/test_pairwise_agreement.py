@@ -45,7 +45,7 @@ def expected_pairs(case: Case, weights: str | None = None) -> pl.DataFrame:
         kappa, error = by_peers(left, right, classes, weights)
         agreeing = np.mean([a == b for a, b in zip(left, right, strict=True)])
         rows.append((i, j, len(left), float(agreeing), kappa, error if len(left) > 1 else None))
-    names = ["annotator_1", "annotator_2", "n_shared", "agreement", "kappa", "standard_error"]
+    names = ["annotator_1", "annotator_2", "num_shared", "agreement", "kappa", "standard_error"]
     dtypes = [pl.Int64, pl.Int64, pl.Int64, pl.Float64, pl.Float64, pl.Float64]
     return pl.DataFrame(rows, schema=list(zip(names, dtypes, strict=True)), orient="row")
 
@@ -65,7 +65,7 @@ def by_peers(
     return kappa, 0.0 if np.isnan(error) else error
 
 
-COLUMNS = ("annotator_1", "annotator_2", "n_shared", "agreement", "kappa", "standard_error")
+COLUMNS = ("annotator_1", "annotator_2", "num_shared", "agreement", "kappa", "standard_error")
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_swapping_annotators_changes_nothing(case: Case, random: Any) -> None:
 @given(several())
 def test_ids_and_labels_of_text(case: Case) -> None:
     log, _, _ = text_case(case)
-    numbers = ("n_shared", "agreement", "kappa", "standard_error", "reason")
+    numbers = ("num_shared", "agreement", "kappa", "standard_error", "reason")
     assert_same(
         pairwise_agreement(log).select(numbers), pairwise_agreement(case.log).select(numbers)
     )
@@ -141,7 +141,7 @@ def test_a_real_log_pair_by_pair() -> None:
         kappa = cohen_kappa_score(
             both["label"].to_list(), both["label_right"].to_list(), labels=labels
         )
-        assert row["n_shared"] == both.height
+        assert row["num_shared"] == both.height
         assert row["kappa"] == pytest.approx(kappa, abs=1e-9)
 
 
@@ -215,13 +215,13 @@ def test_a_sample_says_so_and_is_one_of_the_whole() -> None:
         sample = pairwise_agreement(log, max_pairs=21_000, seed=3)
     assert str(told[0].message) == (
         "the log has 84,000 pairs of annotations of the same example, more than max_pairs=21,000: each "
-        "annotation was kept with probability 0.5 (seed=3), so n_shared counts a sample of the shared "
+        "annotation was kept with probability 0.5 (seed=3), so num_shared counts a sample of the shared "
         "examples and standard errors are larger. Give max_pairs=None to look at all."
     )
     assert whole["sampled"].unique().to_list() == [1.0]
     assert sample["sampled"].unique().to_list() == [0.25]
     assert sample.height == whole.height
-    assert sample["n_shared"].sum() == pytest.approx(21_000, rel=0.05)
+    assert sample["num_shared"].sum() == pytest.approx(21_000, rel=0.05)
     away = (sample["kappa"] - whole["kappa"]) / sample["standard_error"]
     assert away.abs().max() < 4  # type: ignore[operator]
     assert (sample["standard_error"] > whole["standard_error"]).all()
@@ -238,7 +238,7 @@ def test_a_sample_depends_on_its_seed_and_on_ids_only() -> None:
     found, shuffled = (sampled(rows, max_pairs=1000) for rows in (log, in_other_order))
     other = sampled(log, max_pairs=1000, seed=1)
     assert_same(shuffled, found, 1e-12)
-    assert not other["n_shared"].equals(found["n_shared"])
+    assert not other["num_shared"].equals(found["num_shared"])
 
 
 def test_all_pairs_if_so_asked() -> None:
@@ -290,9 +290,9 @@ def test_one_annotator_is_an_error() -> None:
 
 def test_few_shared_examples_are_left_out() -> None:
     log = log_of(*((e, a, e % 2) for e in range(4) for a in "abc" if e < 3 or a != "c"))
-    assert pairwise_agreement(log)["n_shared"].to_list() == [4, 3, 3]
+    assert pairwise_agreement(log)["num_shared"].to_list() == [4, 3, 3]
     found = pairwise_agreement(log, min_shared=4)
-    assert found.select("annotator_1", "annotator_2", "n_shared").rows() == [("a", "b", 4)]
+    assert found.select("annotator_1", "annotator_2", "num_shared").rows() == [("a", "b", 4)]
     assert pairwise_agreement(log, min_shared=5).height == 0
 
 
@@ -302,7 +302,7 @@ def test_repeated_annotations() -> None:
     with pytest.raises(pc.AnnotationError, match="more than one annotation"):
         pairwise_agreement(log)
     found = pairwise_agreement(log, duplicates="all")
-    assert found.select("annotator_1", "annotator_2", "n_shared", "agreement").rows() == [
+    assert found.select("annotator_1", "annotator_2", "num_shared", "agreement").rows() == [
         ("a", "b", 2, 0.5)
     ]
 
