@@ -9,7 +9,8 @@ import polars_crowd
 
 PACKAGE = Path(polars_crowd.__file__).parent
 FLOORS = (
-    ("errors", "arrays", "reports"),
+    ("errors", "arrays"),
+    ("reports", "signatures"),
     ("numerics",),
     ("inputs",),
     ("runs",),
