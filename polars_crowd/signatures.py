@@ -1,12 +1,17 @@
 """Options that many functions share: written once, shown by each function in full.
 
-A function names the options it shares by a TypedDict, which is what type checkers read; their defaults are
-those of a dataclass, and the words about them stand in its docstring, an entry each:
+A function names the options it shares by a TypedDict, which is what type checkers read. Their defaults are
+those of a dataclass, and the words about them stand in its docstring, which may also say what all these
+functions raise and warn of:
 
     @dataclass(frozen=True)
     class Counting:
         '''What counting can be asked for.
 
+        Parameters
+        ----------
+        log
+            The annotations.
         n_boot
             The number of replicates.
         '''
@@ -27,7 +32,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import update_wrapper
 from inspect import Parameter, Signature
@@ -38,22 +44,24 @@ from polars_crowd.errors import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-PARAMETERS = "Parameters\n----------\n"
-NEXT_SECTION = re.compile(r"\n\n(?=\w[\w ]*\n-{3,}\n)")
-ENTRY = re.compile(r"^(\w[\w*, ]*)\n((?: {4}.+(?:\n|$))+)", re.MULTILINE)
+SECTION = re.compile(r"(?:^|\n\n)(\w[\w ]*)\n-{3,}\n")
+ENTRY = re.compile(r"^(\w[\w*, ]*)\n(?: {4}.+(?:\n|$))+", re.MULTILINE)
 """The names of an entry of a docstring, and its indented lines."""
 
 
 def shares(options: type, defaults: type, **of_its_own: Any) -> Callable[[F], F]:
     """A decorator for functions that end in `**options: Unpack[...]` of a TypedDict.
 
-    Defaults and words are those of the dataclass `defaults`; `of_its_own` are defaults that the function has
-    instead, and it gets them like options that were given. An entry in the function's own docstring stands
-    for the shared one.
+    Defaults, words and the order of the options are those of the dataclass `defaults`; `of_its_own` are
+    defaults that the function has instead, and it gets them like options that were given. An entry or a
+    section in the function's own docstring stands for the shared one.
     """
+    order = [field.name for field in fields(defaults)]
+    words = sections_of(defaults)
 
     def decorate(function: F) -> F:
-        hints = get_type_hints(options)
+        found = get_type_hints(options)
+        hints = {name: found[name] for name in sorted(found, key=order.index)}
         values = {name: of_its_own.get(name, getattr(defaults, name)) for name in hints}
         signature = in_full(inspect.signature(function, eval_str=True), hints, values)
         refuse = refusal(function.__name__, signature)
@@ -66,7 +74,7 @@ def shares(options: type, defaults: type, **of_its_own: Any) -> Callable[[F], F]
 
         shown_as: Any = in_module_of(function, call)
         shown_as.__signature__ = signature
-        shown_as.__doc__ = completed(function.__doc__, defaults.__doc__, list(hints))
+        shown_as.__doc__ = completed(function.__doc__, words, signature.parameters)
         return shown_as  # type: ignore[no-any-return]
 
     return decorate
@@ -109,29 +117,58 @@ def refusal(name: str, signature: Signature) -> Callable[[Mapping[str, Any]], Ty
 # --- docstrings ------------------------------------------------------------------------------------
 
 
-def completed(doc: str | None, words: str | None, names: list[str]) -> str | None:
-    """A docstring with the entries of shared options behind those of its own; None without docstrings.
+def completed(doc: str | None, words: Mapping[str, str], parameters: Iterable[str]) -> str | None:
+    r"""A docstring with every parameter in it, and with the shared sections that it has not; None if None.
 
-    >>> own = "Parameters\\n----------\\nlog\\n    A log."
-    >>> print(completed(own, "Options.\\n\\nseed\\n    Of random numbers.\\n", ["seed"]))
+    >>> own = "Counted.\n\nParameters\n----------\nscale\n    Of it.\n\nNotes\n-----\nMore."
+    >>> words = {"Parameters": "log\n    A log.", "Raises": "ValueError\n    If it must."}
+    >>> print(completed(own, words, ["log", "scale"]))
+    Counted.
+    <BLANKLINE>
     Parameters
     ----------
     log
         A log.
-    seed
-        Of random numbers.
+    scale
+        Of it.
+    <BLANKLINE>
+    Raises
+    ------
+    ValueError
+        If it must.
+    <BLANKLINE>
+    Notes
+    -----
+    More.
     """
     if not doc or not words:
         return doc
-    head, title, rest = inspect.cleandoc(doc).partition(PARAMETERS)
-    own, *after = NEXT_SECTION.split(rest, maxsplit=1)
-    said, shared = entries(own), entries(inspect.cleandoc(words))
-    missing = [f"{name}\n{shared[name]}" for name in names if name not in said]
-    return "\n\n".join(["\n".join([head + title + own, *missing]), *after])
+    head, own = sections(doc)
+    said = entries(words["Parameters"]) | entries(own.pop("Parameters", ""))
+    entry = dict.fromkeys(said[name] for name in parameters)
+    first = {"Parameters": "\n".join(entry), **{t: own[t] for t in own if t == "Returns"}}
+    merged = first | {**words, "Parameters": first["Parameters"]} | own
+    return "\n\n".join([head, *(f"{t}\n{'-' * len(t)}\n{text}" for t, text in merged.items())])
+
+
+def sections_of(kind: type) -> dict[str, str]:
+    """The sections of a class's docstring; with the entries and sections of what it derives from."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        own = sections(base.__doc__ or "")[1]
+        both = [of["Parameters"] for of in (found, own) if "Parameters" in of]
+        found |= own | ({"Parameters": "\n".join(both)} if both else {})
+    return found
+
+
+def sections(doc: str) -> tuple[str, dict[str, str]]:
+    """What a docstring begins with, and the text of its sections by title."""
+    head, *rest = SECTION.split(inspect.cleandoc(doc))
+    return head, dict(zip(rest[::2], rest[1::2], strict=True))
 
 
 def entries(text: str) -> dict[str, str]:
-    """The lines about each name."""
+    """The entry about each name; the last one where there are several."""
     return {
-        name: found[2].rstrip() for found in ENTRY.finditer(text) for name in found[1].split(", ")
+        name: found[0].rstrip() for found in ENTRY.finditer(text) for name in found[1].split(", ")
     }

@@ -19,6 +19,10 @@ from polars_crowd.signatures import shares
 class Counting:
     """What counting can be asked for.
 
+    Parameters
+    ----------
+    log
+        Not this.
     classes
         The classes in order.
         All of them.
@@ -26,6 +30,11 @@ class Counting:
         Where random numbers start.
     tol
         When to stop.
+
+    Raises
+    ------
+    ValueError
+        Where it must.
     """
 
     classes: Sequence[str] | None = None
@@ -68,18 +77,24 @@ def count(log: Any, scale: int = 1, **options: Unpack[Options]) -> dict[str, Any
 
 def test_the_signature_is_shown_in_full() -> None:
     assert str(inspect.signature(count)) == (
-        "(log: Any, scale: int = 1, *, seed: int = 0, "
-        "classes: collections.abc.Sequence[str] | None = None, tol: float = 0.001) -> dict[str, typing.Any]"
+        "(log: Any, scale: int = 1, *, classes: collections.abc.Sequence[str] | None = None, seed: int = 0, "
+        "tol: float = 0.001) -> dict[str, typing.Any]"
     )
 
 
 def test_every_option_is_documented_once() -> None:
-    parameters = inspect.getdoc(count) or ""
-    assert (
-        "more.\ntol\n    The count's own.\nseed\n    Where random numbers start.\n"
-        "classes\n    The classes in order.\n    All of them.\n\nReturns\n-------" in parameters
+    parts = (inspect.getdoc(count) or "").split("\n\n")
+    assert parts[1] == (
+        "Parameters\n----------\nlog, scale\n    A log, and\n    more.\n"
+        "classes\n    The classes in order.\n    All of them.\n"
+        "seed\n    Where random numbers start.\ntol\n    The count's own."
     )
-    assert "When to stop" not in parameters
+    assert [part.partition("\n")[0] for part in parts[1:]] == [
+        "Parameters",
+        "Returns",
+        "Raises",
+        "Examples",
+    ]
     assert "classes" not in (inspect.unwrap(count).__doc__ or "")
 
 
@@ -97,7 +112,7 @@ def test_options_are_given_and_have_defaults() -> None:
         ),
         (
             "zzz",
-            r"count\(\) has no option 'zzz'. It takes 'log', 'scale', 'seed', 'classes', 'tol'.",
+            r"count\(\) has no option 'zzz'. It takes 'log', 'scale', 'classes', 'seed', 'tol'.",
         ),
     ],
 )
