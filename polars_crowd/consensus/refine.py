@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -28,11 +28,12 @@ from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.numerics.mixture import SMALLEST_LOG
+from polars_crowd.rounds.results import MANY, Fit
 from polars_crowd.runs.classes import classes_of
 
 
 @dataclass(frozen=True, repr=False)
-class Refined:
+class Refined(Fit):
     """What `refine` ended with.
 
     Attributes
@@ -55,11 +56,30 @@ class Refined:
     trace: pl.DataFrame
     converged: bool
 
-    def __repr__(self) -> str:
+    HEADS: ClassVar = {"trace": ("rounds", MANY), **Crowdlab.HEADS}
+
+    @property
+    def method(self) -> str:
+        return f"Refined {self.fit.method}"
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        """Those of the fit."""
+        return self.fit.examples
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        """Those of the fit."""
+        return self.fit.annotations
+
+    @property
+    def annotators(self) -> pl.DataFrame:
+        """Those of the fit."""
+        return self.fit.annotators
+
+    def _header(self) -> str:
         state = "labels stopped changing" if self.converged else "labels were still changing"
-        return (
-            f"Refined: {counted(self.trace.height, 'round')}, {state}\n{self.trace}\n{self.fit!r}"
-        )
+        return f"Refined: {counted(self.trace.height, 'round')}, {state}; {self.fit._header()}"
 
 
 def refine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -22,8 +23,10 @@ from polars_crowd.consensus.label_quality import (
     sum_consensus_thresholds,
 )
 from polars_crowd.consensus.model import Consensus, ConsensusMethod, Options
-from polars_crowd.errors import AnnotationError, counted
+from polars_crowd.errors import AnnotationError
+from polars_crowd.reports import header, value_text
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.results import FEW, Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.rounds.tolerance import MadeWith
@@ -31,11 +34,9 @@ from polars_crowd.rounds.tolerance import MadeWith
 Found = dict[ConsensusMethod, Consensus]
 
 EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
-WIDTH = 160
-"""Characters of a printed table."""
 
 
-class Crowdlab:
+class Crowdlab(Fit):
     """What CROWDLAB found out about a log. See `crowdlab`.
 
     Attributes
@@ -55,6 +56,12 @@ class Crowdlab:
     temperature : float, list of float, or None
         The temperature of the calibrated pred_probs; a list for an ensemble; None if not calibrated.
     """
+
+    HEADS: ClassVar = {
+        "examples": ("examples", FEW),
+        "annotations": ("annotations", FEW),
+        "annotators": ("annotators, worst first", FEW),
+    }
 
     def __init__(
         self,
@@ -182,32 +189,17 @@ class Crowdlab:
             )
         return self._rounds.tables({"posterior": posterior_table}, self._main)["posterior"]
 
-    def __repr__(self) -> str:
+    @property
+    def method(self) -> str:
+        return f"CROWDLAB ({', '.join(self._found)}; quality by {self._options.quality_method})"
+
+    def _header(self) -> str:
         n_examples, n_annotations = self._size
         book = self._rounds.book
-        methods = ", ".join(self._found)
-        header = (
-            f"CROWDLAB ({methods}; quality by {self._options.quality_method}): "
-            f"{counted(n_examples, 'example')}, {counted(len(book.annotators), 'annotator')}, "
-            f"{counted(n_annotations, 'annotation')}, {counted(len(book.classes), 'class')}; "
-            f"model weight {_text(self.model_weight)}, temperature {_text(self.temperature)}"
-        )
-        heads = (
-            f"{name}\n{frame}"
-            for name, frame in (
-                ("examples", self.examples.head().collect()),
-                ("annotations", self.annotations.head().collect()),
-                ("annotators, worst first", self.annotators.head()),
-            )
-        )
-        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
-            return "\n\n".join((header, *heads))
-
-
-def _text(value: float | list[float] | None) -> str:
-    if value is None:
-        return "none"
-    return f"{value:.4g}" if isinstance(value, float) else ", ".join(f"{v:.4g}" for v in value)
+        sizes = {"example": n_examples, "annotator": len(book.annotators)}
+        sizes |= {"annotation": n_annotations, "class": len(book.classes)}
+        weight, temperature = value_text(self.model_weight), value_text(self.temperature)
+        return header(self.method, sizes, f"model weight {weight}, temperature {temperature}")
 
 
 # --- the local plans of the tables -----------------------------------------------------------------

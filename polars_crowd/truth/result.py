@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, counted, shown
 from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.reports import header, went
+from polars_crowd.rounds.results import FEW, Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
 from polars_crowd.truth.known import Known
@@ -27,10 +29,6 @@ from polars_crowd.truth.plans import (
     posterior_table,
 )
 from polars_crowd.truth.sums import as_sums
-
-WIDTH = 160
-"""Characters of a printed table."""
-
 
 # --- what a fit is made of -------------------------------------------------------------------------
 
@@ -101,7 +99,7 @@ class Fitted:
 # --- the result ------------------------------------------------------------------------------------
 
 
-class TruthInference:
+class TruthInference(Fit):
     """What a method of truth inference found out about a log.
 
     Attributes
@@ -135,6 +133,12 @@ class TruthInference:
     classes : list
         The classes, in order.
     """
+
+    HEADS: ClassVar = {
+        "examples": ("examples", FEW),
+        "annotators": ("annotators, least accurate first", FEW),
+        "class_prior": ("class prior", 2 * FEW),
+    }
 
     def __init__(self, fitted: Fitted, iterations: Iterations) -> None:
         self._fitted = fitted
@@ -312,27 +316,18 @@ class TruthInference:
 
     # --- the report ---
 
-    def __repr__(self) -> str:
+    @property
+    def method(self) -> str:
+        return self._fitted.model.name
+
+    def _header(self) -> str:
         log, census = self._fitted.log, self._fitted.census
-        header = (
-            f"{self._fitted.model.name}: {counted(int(census['n_examples'][0]), 'example')}, "
-            f"{counted(log.n_annotators, 'annotator')}, "
-            f"{counted(int(log.annotations.sum()), 'annotation')}, "
-            f"{counted(log.n_classes, 'class')}; {self._how_it_went()}"
-        )
-        frames = {
-            "examples": self.examples.head().collect(),
-            "annotators, least accurate first": self.annotators.head(),
-            "class prior": self.class_prior.head(10),
-        }
-        heads = (f"{name}\n{frame}" for name, frame in frames.items())
-        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
-            return "\n\n".join((header, *heads))
+        sizes = {"example": int(census["n_examples"][0]), "annotator": log.n_annotators}
+        sizes |= {"annotation": int(log.annotations.sum()), "class": log.n_classes}
+        return header(self.method, sizes, self._how_it_went())
 
     def _how_it_went(self) -> str:
-        if not self._iterations.trace:
+        trace = self._iterations.trace
+        if not trace:
             return "with the parameters of an earlier fit"
-        went = "converged" if self.converged else "not converged"
-        objective = self._iterations.trace[-1]
-        at = f", objective {objective:.6g}" if self._fitted.model.has_objective else ""
-        return f"{counted(self.n_iter, 'iteration')}, {went}{at}"
+        return went(trace, self.converged, objective=self._fitted.model.has_objective)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
@@ -28,10 +29,12 @@ from polars_crowd.consensus.one_vs_rest.model import (
     vote_shares,
     weigh,
 )
-from polars_crowd.consensus.result import WIDTH, Crowdlab
+from polars_crowd.consensus.result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning, counted, shown
 from polars_crowd.inputs import checks
+from polars_crowd.reports import header
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.results import FEW
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Merged, Summary
 
@@ -294,6 +297,12 @@ class MultiLabelCrowdlab(Crowdlab):
         Means over the classes.
     """
 
+    HEADS: ClassVar = {
+        "examples": ("examples", FEW),
+        "annotators": ("annotators, worst first", FEW),
+        "classes": ("classes", FEW),
+    }
+
     def __init__(
         self, rounds: Rounds, classes: pl.Series, fitted: Fitted, by_shares: bool, method: str
     ) -> None:
@@ -403,20 +412,16 @@ class MultiLabelCrowdlab(Crowdlab):
         plans: dict[str, TablePlan] = {"posterior": posterior_table}
         return self._rounds.tables(plans, self._fitted.consensus)["posterior"]
 
-    def __repr__(self) -> str:
+    @property
+    def method(self) -> str:
+        return f"CROWDLAB of label sets ({self._about})"
+
+    def _header(self) -> str:
         (n_examples, n_annotations), book = self._size, self._rounds.book
-        header = (
-            f"CROWDLAB of label sets ({self._about}): {counted(n_examples, 'example')}, "
-            f"{counted(len(book.annotators), 'annotator')}, {counted(n_annotations, 'annotation')}, "
-            f"{counted(len(self._values), 'class')}"
+        sizes = {"example": n_examples, "annotator": len(book.annotators)}
+        return header(
+            self.method, sizes | {"annotation": n_annotations, "class": len(self._values)}
         )
-        tables = (
-            ("examples", self.examples.head().collect()),
-            ("annotators, worst first", self.annotators.head()),
-            ("classes", self.classes.head()),
-        )
-        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
-            return "\n\n".join((header, *(f"{name}\n{frame}" for name, frame in tables)))
 
 
 def posterior_table(part: Partition, consensus: SetConsensus) -> pl.DataFrame:

@@ -7,14 +7,15 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Ints
 from polars_crowd.errors import AnnotationWarning, counted
-from polars_crowd.truth.result import WIDTH
+from polars_crowd.reports import Report
+from polars_crowd.rounds.results import FEW, MANY, Fit
 
 Method = Callable[..., Any]
 Methods = Sequence[str] | Mapping[str, str | Method]
@@ -75,7 +76,7 @@ def chosen_methods(
     return {name: named(m) if isinstance(m, str) else m for name, m in given.items()}
 
 
-class MethodComparison:
+class MethodComparison(Fit):
     """What `compare` found out.
 
     Attributes
@@ -94,6 +95,8 @@ class MethodComparison:
         those with the most first.
     """
 
+    HEADS: ClassVar = {"methods": ("methods", MANY), "disagreements": ("disagreements", FEW)}
+
     def __init__(self, methods: pl.DataFrame, labels: pl.DataFrame) -> None:
         self.methods = methods
         self.labels = labels
@@ -105,18 +108,18 @@ class MethodComparison:
         rows = self.labels.with_columns(num_labels=different).filter(pl.col("num_labels") > 1)
         return rows.sort("num_labels", "example", descending=[True, False])
 
-    def __repr__(self) -> str:
+    @property
+    def method(self) -> str:
+        return "compare"
+
+    def _header(self) -> str:
         n, m = self.labels.height, self.methods.height
-        header = (
+        return (
             f"{counted(m, 'method')} on {counted(n, 'example')}; "
             f"{counted(self.disagreements.height, 'example')} on which they disagree"
         )
-        frames = {
-            "methods": self.methods.drop("warnings"),
-            "disagreements": self.disagreements.head(),
-        }
-        heads = (f"{name}\n{frame}" for name, frame in frames.items())
-        with pl.Config(
-            tbl_cols=-1, tbl_rows=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True
-        ):
-            return "\n\n".join((header, *heads))
+
+    def _report(self) -> Report:
+        report = super()._report()
+        methods = report.heads["methods"].drop("warnings")
+        return Report(report.header, {**report.heads, "methods": methods})

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from polars_crowd.errors import counted
 from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.reports import header, went
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.results import FEW, Fit
 from polars_crowd.rounds.rounds import TablePlan, Tables
 from polars_crowd.truth.known import KnownValues
 from polars_crowd.truth.numeric.block import Weighting, blocks
 from polars_crowd.truth.numeric.model import NumericFit, NumericMethod, open_numbers, sums_under
 from polars_crowd.truth.options import Options
-from polars_crowd.truth.result import WIDTH, Iterations
+from polars_crowd.truth.result import Iterations
 
 
-class NumericTruth:
+class NumericTruth(Fit):
     """What a method for numeric labels found out about a log.
 
     Attributes
@@ -42,6 +43,11 @@ class NumericTruth:
     converged : bool
     n_iter : int
     """
+
+    HEADS: ClassVar = {
+        "examples": ("examples", FEW),
+        "annotators": ("annotators, least accurate first", FEW),
+    }
 
     def __init__(self, fit: NumericFit) -> None:
         self._fit = fit
@@ -135,26 +141,15 @@ class NumericTruth:
             NumericFit(rounds, fit.method, weighting, known, sums, Iterations((), True))
         )
 
-    def __repr__(self) -> str:
-        sums = self._fit.sums
-        header = (
-            f"{self._fit.method.name}: {counted(int(sums.examples), 'example')}, "
-            f"{counted(len(sums.labeled), 'annotator')}, "
-            f"{counted(int(sums.labeled.sum()), 'annotation')}{self._how_it_went()}"
-        )
-        frames = {
-            "examples": self.examples.head().collect(),
-            "annotators, least accurate first": self.annotators.head(),
-        }
-        heads = (f"{name}\n{frame}" for name, frame in frames.items())
-        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
-            return "\n\n".join((header, *heads))
+    @property
+    def method(self) -> str:
+        return self._fit.method.name
 
-    def _how_it_went(self) -> str:
-        if not self.n_iter:
-            return ""
-        went = "converged" if self.converged else "not converged"
-        return f"; {counted(self.n_iter, 'iteration')}, {went}, objective {self.trace[-1]:.6g}"
+    def _header(self) -> str:
+        sums, trace = self._fit.sums, self._fit.iterations.trace
+        sizes = {"example": int(sums.examples), "annotator": len(sums.labeled)}
+        sizes["annotation"] = int(sums.labeled.sum())
+        return header(self.method, sizes, went(trace, self.converged) if trace else "")
 
 
 def example_table(

@@ -151,7 +151,7 @@ def first_strengths(init: Any, name: str, comparisons: Comparisons) -> Floats:
     """x to begin with: all the same, or those of an earlier fit."""
     if init is None:
         return np.ones(len(comparisons.examples))
-    if not isinstance(init, Preferences) or init.name != name:
+    if not isinstance(init, Preferences) or init.method != name:
         raise ValueError(f"init={init!r}; it must be an earlier fit of {name}.")
     return init.strengths_of(comparisons.examples)
 

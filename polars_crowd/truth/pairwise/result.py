@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -14,10 +14,12 @@ import polars as pl
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import AnnotationWarning, counted
 from polars_crowd.inputs.sources import open_frame
+from polars_crowd.reports import header, went
+from polars_crowd.rounds.results import FEW, Fit
 from polars_crowd.truth.numeric.model import warn_of_stopping
 from polars_crowd.truth.pairwise.comparisons import Comparisons
 from polars_crowd.truth.past import places
-from polars_crowd.truth.result import WIDTH, Iterations
+from polars_crowd.truth.result import Iterations
 
 DENSE = 3_000
 """Up to this many examples the information is inverted."""
@@ -46,7 +48,7 @@ class Strengths:
         return centred
 
 
-class Preferences:
+class Preferences(Fit):
     """What a method for pairwise preferences found out.
 
     Attributes
@@ -65,6 +67,11 @@ class Preferences:
     n_iter : int
     """
 
+    HEADS: ClassVar = {
+        "examples": ("examples, best first", FEW),
+        "annotators": ("annotators, least in agreement first", FEW),
+    }
+
     def __init__(
         self,
         comparisons: Comparisons,
@@ -80,8 +87,7 @@ class Preferences:
         self._seed = seed
 
     @property
-    def name(self) -> str:
-        """The method's."""
+    def method(self) -> str:
         return self._strengths.name
 
     @property
@@ -171,22 +177,11 @@ class Preferences:
         known = self._strengths.reliability
         return np.append([] if known is None else known, otherwise)[place]
 
-    def __repr__(self) -> str:
+    def _header(self) -> str:
         comparisons = self._comparisons
-        header = (
-            f"{self._strengths.name}: {counted(len(comparisons.examples), 'example')}, "
-            f"{counted(len(comparisons.annotators), 'annotator')}, "
-            f"{counted(round(comparisons.count.sum()), 'comparison')}; "
-            f"{counted(self.n_iter, 'iteration')}, {'' if self.converged else 'not '}converged, "
-            f"objective {self.trace[-1]:.6g}"
-        )
-        frames = {
-            "examples, best first": self._examples.head(),
-            "annotators, least in agreement first": self.annotators.head(),
-        }
-        heads = (f"{name}\n{frame}" for name, frame in frames.items())
-        with pl.Config(tbl_cols=-1, tbl_width_chars=WIDTH, tbl_hide_dataframe_shape=True):
-            return "\n\n".join((header, *heads))
+        sizes = {"example": len(comparisons.examples), "annotator": len(comparisons.annotators)}
+        sizes["comparison"] = round(comparisons.count.sum())
+        return header(self.method, sizes, went(self._iterations.trace, self.converged))
 
 
 def _looked_up(column: str, known: pl.Series, values: pl.Series) -> pl.Expr:

@@ -1,0 +1,186 @@
+"""What a result prints: one header line, and the heads of its tables.
+
+A table is as wide as the terminal, or as Polars is told (`pl.Config(tbl_width_chars=...)`): long headers are
+broken at their underscores if they have to be, and what is wider still goes on below. A column without any
+value in the whole head is left out.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import counted
+
+USUAL = 100
+"""Characters of a line where there is no terminal; Polars' own."""
+UNLIMITED = 10_000
+ALL_OF_IT: dict[str, Any] = {"tbl_hide_dataframe_shape": True, "tbl_cols": -1, "tbl_rows": -1}
+UNPRINTABLE = r"[\p{Cc}\p{Cf}]"
+"""Characters that steer a terminal, or hide what is there."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A header line and the heads of tables, by title."""
+
+    header: str
+    heads: Mapping[str, pl.DataFrame]
+
+    def __str__(self) -> str:
+        tables = (f"{title}\n{table_text(head)}" for title, head in self.heads.items())
+        return "\n\n".join((self.header, *tables))
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks."""
+        figures = (
+            f"<figure><figcaption>{html.escape(title)}</figcaption>{table_html(head)}</figure>"
+            for title, head in self.heads.items()
+        )
+        return f"<section><p>{html.escape(printable(self.header))}</p>{''.join(figures)}</section>"
+
+
+class Reported(ABC):
+    """A result that prints as its report, in the terminal and in notebooks."""
+
+    @abstractmethod
+    def _report(self) -> Report:
+        """What it prints."""
+
+    def __repr__(self) -> str:
+        return str(self._report())
+
+    def _repr_html_(self) -> str:
+        return self._report()._repr_html_()
+
+
+# --- the header ------------------------------------------------------------------------------------
+
+
+def header(method: str, sizes: Mapping[str, int], *notes: str) -> str:
+    """The method, how large the log is, how it went and what is special.
+
+    >>> header("Dawid-Skene", {"example": 1200, "class": 2}, "5 iterations, converged")
+    'Dawid-Skene: 1,200 examples, 2 classes; 5 iterations, converged'
+    """
+    size = ", ".join(counted(n, noun) for noun, n in sizes.items())
+    return "; ".join((f"{method}: {size}", *(note for note in notes if note)))
+
+
+def went(trace: Sequence[float], converged: bool, *, objective: bool = True) -> str:
+    """How iterations went.
+
+    >>> went([-12.5, -10.25], True)
+    '2 iterations, converged, objective -10.25'
+    """
+    state = f"{counted(len(trace), 'iteration')}, {'' if converged else 'not '}converged"
+    return f"{state}, objective {trace[-1]:.6g}" if objective else state
+
+
+def value_text(value: float | list[float] | None) -> str:
+    """A number of the fit, several of an ensemble, or none.
+
+    >>> value_text(0.51239), value_text([1.0, 2.0]), value_text(None)
+    ('0.5124', '1, 2', 'none')
+    """
+    if value is None:
+        return "none"
+    return ", ".join(f"{v:.4g}" for v in (value if isinstance(value, list) else [value]))
+
+
+# --- tables ----------------------------------------------------------------------------------------
+
+
+def table_text(frame: pl.DataFrame) -> str:
+    """A frame as text that is no wider than a line."""
+    width = line_width()
+    with pl.Config(**ALL_OF_IT, tbl_width_chars=UNLIMITED):
+        return "\n".join(str(block) for block in blocks(presentable(frame), width))
+
+
+def table_html(frame: pl.DataFrame) -> str:
+    """A frame as a table of HTML, its values escaped by Polars."""
+    with pl.Config(**ALL_OF_IT):
+        return presentable(frame)._repr_html_()
+
+
+def line_width() -> int:
+    """What Polars is told, else the terminal's width, else Polars' own."""
+    told = os.environ.get("POLARS_TABLE_WIDTH", "")
+    if told.lstrip("-").isdigit():
+        return int(told) if int(told) > 0 else UNLIMITED
+    return shutil.get_terminal_size((USUAL, 0)).columns
+
+
+def presentable(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns that have a value, and nothing in them that steers a terminal."""
+    if frame.height:
+        frame = frame[[column.name for column in frame if column.null_count() < frame.height]]
+    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
+    texts = pl.col(pl.String, pl.Categorical, pl.Enum).cast(pl.String)
+    safe = frame.with_columns(
+        texts.str.replace_all(UNPRINTABLE, "�"),
+        pl.col(lists).list.eval(pl.element().str.replace_all(UNPRINTABLE, "�")),
+    )
+    return safe.rename({name: printable(name) for name in safe.columns})
+
+
+def printable(text: str) -> str:
+    r"""The text without what steers a terminal.
+
+    >>> printable("a\x1b[31mb")
+    'a�[31mb'
+    """
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
+def blocks(frame: pl.DataFrame, width: int) -> Iterator[pl.DataFrame]:
+    """The frame, its widest headers broken until it fits; if it never does in pieces, each of which begins
+    with the first column."""
+    frame = narrowed(frame, width)
+    widths = {name: column_width(frame[name]) for name in frame.columns}
+    block: list[str] = []
+    for name in frame.columns:
+        if len(block) > 1 and 1 + sum(widths[c] for c in (*block, name)) > width:
+            yield frame[block]
+            block = frame.columns[:1]
+        block.append(name)
+    yield frame[block]
+
+
+def narrowed(frame: pl.DataFrame, width: int) -> pl.DataFrame:
+    """The frame with as many of its headers broken as it takes, the widest columns first."""
+    foldable = [name for name in frame.columns if folded(name) != name]
+    for name in sorted(foldable, key=lambda name: -column_width(frame[name])):
+        if table_width(frame) <= width:
+            break
+        frame = frame.rename({name: folded(name)})
+    return frame
+
+
+def table_width(frame: pl.DataFrame) -> int:
+    return 1 + sum(map(column_width, frame))
+
+
+def column_width(column: pl.Series) -> int:
+    """Characters of a printed column and of the line to its right."""
+    return len(str(column.to_frame()).partition("\n")[0]) - 1
+
+
+def folded(name: str) -> str:
+    r"""A long header over two or three lines.
+
+    >>> folded("consensus_quality_score"), folded("log_loss")
+    ('consensus_\nquality_\nscore', 'log_loss')
+    """
+    return name if len(name) <= 9 else name.replace("_", "_\n")
+
+
+__all__ = ["Report", "Reported", "header", "value_text", "went"]
