@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,8 @@ USUAL = 100
 """Characters of a line where there is no terminal; Polars' own."""
 UNLIMITED = 10_000
 ALL_OF_IT: dict[str, Any] = {"tbl_hide_dataframe_shape": True, "tbl_cols": -1, "tbl_rows": -1}
-UNPRINTABLE = r"[\p{Cc}\p{Cf}]"
-"""Characters that steer a terminal, or hide what is there."""
+STEERING = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+"""Characters that steer a terminal: control characters, ends of lines, marks of direction."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def presentable(frame: pl.DataFrame) -> pl.DataFrame:
     lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
     texts = pl.col(pl.String, pl.Categorical, pl.Enum).cast(pl.String)
     safe = frame.with_columns(
-        texts.str.replace_all(UNPRINTABLE, "�"),
-        pl.col(lists).list.eval(pl.element().str.replace_all(UNPRINTABLE, "�")),
+        texts.str.replace_all(STEERING, "�"),
+        pl.col(lists).list.eval(pl.element().str.replace_all(STEERING, "�")),
     )
     return safe.rename({name: printable(name) for name in safe.columns})
 
@@ -138,7 +139,7 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[31mb")
     'a�[31mb'
     """
-    return "".join(c if c.isprintable() else "�" for c in text)
+    return re.sub(STEERING, "�", text)
 
 
 def blocks(frame: pl.DataFrame, width: int) -> Iterator[pl.DataFrame]:
