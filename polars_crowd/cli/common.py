@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import polars_crowd as pc
@@ -24,6 +23,7 @@ from polars_crowd.cli.files import UnfinishedError, reason
 from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.pred_probs import PredProbs, open_pred_probs
+from polars_crowd.rounds.progress import line
 from polars_crowd.store.manifest import MANIFEST
 from polars_crowd.store.store import AnnotationStore
 
@@ -265,14 +265,8 @@ def reading(paths: Sequence[str]) -> Iterator[None]:
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     """Tells on stderr what is being done and for how long, if that is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda step: None
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda step: bar.update(task, description=step)
+    with line(on_a_terminal(), transient=True) as step:
+        yield step
 
 
 def on_a_terminal() -> bool:

@@ -88,6 +88,10 @@ class Rounds:
         self.into.finish(list(plans), self.handles)
         return Tables(self, dict(plans), params, summary, done)
 
+    def quiet(self) -> Rounds:
+        """The same rounds without a bar each, for those that are one line together."""
+        return replace(self, progress=False)
+
     def transformed(self, transform: Callable[..., Runs], *args: Any) -> Rounds:
         """The same rounds on runs that are changed by `transform(runs, *args)` when they are read."""
         changed = [Transformed(handle, transform, args) for handle in self.handles]

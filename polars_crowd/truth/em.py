@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from polars_crowd.errors import SHOWN, AnnotationError, AnnotationWarning, counted, shown
+from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
 from polars_crowd.truth.known import Known
@@ -58,21 +59,26 @@ class Steps(Generic[P, S]):
     """How far parameters moved, if that decides when to stop."""
 
 
-def iterate(steps: Steps[P, S], start: P, *, max_iter: int, tol: float) -> tuple[P, S, Iterations]:
+def iterate(
+    steps: Steps[P, S], start: P, *, max_iter: int, tol: float, title: str = ""
+) -> tuple[P, S, Iterations]:
     """Expect and maximise in turn until nothing changes any more, or `max_iter` times.
 
-    Returns the last parameters, the sums of their E-step, and how it went.
+    With a title, progress is shown under it. Returns the last parameters, the sums of their E-step, and how
+    it went.
     """
     params, trace = start, list[float]()
     moved: float | None = None
-    while True:
-        sums, objective = steps.expect(params)
-        trace.append(objective)
-        converged = moved <= tol if moved is not None else gained_little(trace, tol)
-        if converged or len(trace) == max_iter:
-            return params, sums, Iterations(tuple(trace), converged)
-        params, before = steps.maximise(sums, params), params
-        moved = steps.change(before, params)
+    with iterating(title, wanted=bool(title)) as tell:
+        while True:
+            sums, objective = steps.expect(params)
+            trace.append(objective)
+            tell(len(trace), objective)
+            converged = moved <= tol if moved is not None else gained_little(trace, tol)
+            if converged or len(trace) == max_iter:
+                return params, sums, Iterations(tuple(trace), converged)
+            params, before = steps.maximise(sums, params), params
+            moved = steps.change(before, params)
 
 
 def gained_little(trace: Sequence[float], tol: float) -> bool:
@@ -98,8 +104,11 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     check_gold(options.gold, first)
     log = log.counted(first["n_annotations"])
     start = first_parameters(first, rounds, model, log, options.init)
-    steps = steps_of(rounds, model, known, log)
-    params, sums, iterations = iterate(steps, start, max_iter=options.max_iter, tol=options.tol)
+    steps = steps_of(rounds.quiet(), model, known, log)
+    title = model.name if options.progress else ""
+    params, sums, iterations = iterate(
+        steps, start, max_iter=options.max_iter, tol=options.tol, title=title
+    )
     if isinstance(options.init, str) and known.gold is None and not rounds.n_models:
         params = with_classes_in_place(model, params)
     warn_of_iterations(iterations, options)

@@ -230,13 +230,18 @@ def fit_numbers(
         _warn_of_nothing_to_compare(sums)
         return NumericFit(rounds, method, equal, known, sums, Iterations((), True))
 
+    quiet = rounds.quiet()
+
     def expect(weighting: Weighting) -> tuple[Sums, float]:
-        found = sums_under(rounds, method, weighting, known)
+        found = sums_under(quiet, method, weighting, known)
         return found, method.objective(found, weighting)
 
     start = first_weighting(options.init, method, rounds, sums)
     steps = Steps(expect, method.maximise)
-    weighting, sums, iterations = iterate(steps, start, max_iter=options.max_iter, tol=options.tol)
+    title = method.name if options.progress else ""
+    weighting, sums, iterations = iterate(
+        steps, start, max_iter=options.max_iter, tol=options.tol, title=title
+    )
     _warn_of_annotators(sums, rounds)
     if not iterations.converged:
         warn_of_stopping(len(iterations.trace))
