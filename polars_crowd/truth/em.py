@@ -91,9 +91,14 @@ def gained_little(trace: Sequence[float], tol: float) -> bool:
 
 def fit(log: Any, model: Model | Callable[[Rounds], Model], options: Options) -> TruthInference:
     """Fit a model to a log. `model` may be a function of the rounds, where constants depend on the log."""
-    init = options.init
-    rounds = options.open(log, init.classes if isinstance(init, TruthInference) else None)
+    rounds = opened(log, options)
     return fit_rounds(rounds, model if isinstance(model, Model) else model(rounds), options)
+
+
+def opened(log: Any, options: Options) -> Rounds:
+    """The rounds of a log, with the classes of the fit to begin at."""
+    init = options.init
+    return options.open(log, init.classes if isinstance(init, TruthInference) else None)
 
 
 def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference:
@@ -241,7 +246,4 @@ def warn_of_single_annotations(first: Sums) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, AnnotationWarning, stacklevel=6)
-
-
-__all__ = ["Steps", "fit", "fit_rounds", "gained_little", "iterate"]
+    warnings.warn(message, AnnotationWarning, stacklevel=7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -15,9 +15,89 @@ from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
 
 
+class LogOptions(TypedDict, total=False):
+    """How a log is read, and where results go."""
+
+    duplicates: Duplicates
+    into: str | Path | None
+    executor: Any
+    progress: bool
+
+
+class StartOptions(LogOptions, total=False):
+    """... what is known of its examples, and where a method begins."""
+
+    gold: Any
+    init: Any
+    classes: Sequence[Any] | None
+
+
+class WeightingOptions(LogOptions, total=False):
+    """... of the methods for numbers that weigh annotators."""
+
+    gold: Any
+    init: Any
+    max_iter: int
+    tol: float
+
+
+class IterationOptions(StartOptions, total=False):
+    """... and when it stops."""
+
+    max_iter: int
+    tol: float
+
+
 @dataclass(frozen=True)
 class Options:
-    """The options that all methods share."""
+    """The options that methods of truth inference share.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`.
+    pred_probs
+        Models' probabilities as each example's class prior: whatever `scan_pred_probs` takes, a list for
+        several models; `True` for those that a store holds. Their weight and temperature are fitted.
+    prior
+        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
+        to theirs, or an earlier fit.
+    gold
+        Known labels, a frame `example, label`: the truth of these examples is held there.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
+        parameters of an earlier fit, which saves iterations when a log has grown a little.
+    classes
+        The classes in order; not for a store, which has its own. By default the Enum's order if the label
+        is one, else the order of the columns of pred_probs, else sorted.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`. Not for a store, which was made with an answer.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size.
+    into
+        A directory to write the tables into, partition by partition.
+    executor
+        Where a store's partitions run: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how far it is.
+
+    Raises
+    ------
+    AnnotationError
+        The log, or what is given beside it, cannot be used as it is.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Not converged; a class that annotators chose became the truth of next to no example; annotators with
+        fewer than 5 annotations; no example with more than one annotation.
+    """
 
     pred_probs: Any = None
     gold: Any = None
@@ -56,6 +136,39 @@ class Options:
         return rounds if asks or not isinstance(log, Partitioned) else replace(rounds, n_models=0)
 
 
+@dataclass(frozen=True)
+class NumberOptions(Options):
+    """... where labels are numbers.
+
+    Parameters
+    ----------
+    log
+        The annotations, with numbers as labels: whatever `scan_annotations` takes, or an `AnnotationStore`.
+    gold
+        Known truths, held fixed: a frame `example, label`.
+    init
+        An earlier fit, to begin with its weights.
+
+    Raises
+    ------
+    AnnotationError
+        Labels are not finite numbers; null ids; duplicates; gold has no example of the log, or prior lacks a
+        column.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        By a method that iterates: not converged; annotators have too few labels to be judged; no label can
+        be compared.
+    """
+
+    init: Any = None
+    max_iter: int = 200
+    tol: float = 1e-8
+
+
 def check_count(name: str, value: Any, least: int) -> None:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={value!r}; it must be an integer of at least {least}.")
@@ -67,9 +180,3 @@ def check_number(name: str, value: Any, least: float, *, above: bool = False) ->
     if not fine or not np.isfinite(value) or value < least or (above and value == least):
         bound = f"above {least:g}" if above else f"of at least {least:g}"
         raise ValueError(f"{name}={value!r}; it must be a number {bound}.")
-
-
-# --- frames keyed by example: gold, and labels to begin with ---------------------------------------
-
-
-# --- frames keyed by annotator: what is known of them from the past ---------------------------------

@@ -296,6 +296,12 @@ def test_wrong_options(method: Method) -> None:
             method(log, **options)
 
 
+def test_kos_begins_at_no_labels() -> None:
+    log = DEGENERATE["all tied"]
+    with pytest.raises(ValueError, match="init= has labels, which KOS does not begin at"):
+        kos(log, init=log.select("example", "label").unique("example"))
+
+
 def test_warnings() -> None:
     few = pl.DataFrame({"example": [1, 1, 2], "annotator": ["a", "b", "a"], "label": [0, 0, 1]})
     with pytest.warns(pc.AnnotationWarning, match="2 of 2 annotators have fewer than 5"):

@@ -40,20 +40,19 @@ redundant crowd annotations. WWW 2019.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.weighted_votes import past_counts, with_sum
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
-from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_number
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import on_grid
 
@@ -187,21 +186,14 @@ def precisions(block: Block, v: Floats) -> tuple[Floats, Floats]:
     return V, block.per_class(np.ascontiguousarray(v.T).ravel().take(block.cell))
 
 
+@shares(IterationOptions, Options)
 def bwa(
     log: Any,
     *,
     pseudo_count: float = 15.0,
     prior_precision: float = 1.0,
-    gold: Any = None,
     prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 100,
-    tol: float = 1e-6,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[IterationOptions],
 ) -> TruthInference:
     """The truth of each example by BWA: a mean of votes, annotators weighed by their precision.
 
@@ -209,56 +201,17 @@ def bwa(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
     pseudo_count
         a > 0: how many annotations the prior of an annotator's precision is worth.
     prior_precision
         lambda > 0: the weight of the mean over examples in each truth, in units of an annotator's
         precision.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
-    prior
-        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
-        to theirs, or an earlier fit.
-    init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter
-        How many iterations there may be, at least 1.
-    tol
-        When to stop: at a gain of the objective below `tol` times its size.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
 
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `precision` = the mean of v over the classes and the
-        counts `correct` and `incorrect`, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold or prior cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
-        than 5 annotations.
+        `.annotators` has `precision` = the mean of v over the classes and the counts `correct` and
+        `incorrect`.
 
     Examples
     --------
@@ -277,9 +230,8 @@ def bwa(
     """
     check_number("pseudo_count", pseudo_count, 0.0, above=True)
     check_number("prior_precision", prior_precision, 0.0, above=True)
-    options = Options(
-        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
     return fit(
-        log, lambda rounds: Bwa(pseudo_count, prior_precision, past_counts(prior, rounds)), options
+        log,
+        lambda rounds: Bwa(pseudo_count, prior_precision, past_counts(prior, rounds)),
+        Options(**options),
     )

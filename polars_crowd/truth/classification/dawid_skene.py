@@ -34,21 +34,20 @@ Applied Statistics 28, 1979. V. C. Raykar et al. Learning from crowds. JMLR 11, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import Key, LogSize, Model, Sums
-from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_number
 from polars_crowd.truth.past import past_confusion
 from polars_crowd.truth.result import TruthInference
 
@@ -136,21 +135,14 @@ def agreeing_order(by_label: Floats) -> Ints:
         order[[k, m]] = order[[m, k]]
 
 
+@shares(IterationOptions, Options)
 def dawid_skene(
     log: Any,
     pred_probs: Any = None,
     *,
     smoothing: float = 0.1,
-    gold: Any = None,
     prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 100,
-    tol: float = 1e-6,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[IterationOptions],
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
@@ -160,58 +152,17 @@ def dawid_skene(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
-    pred_probs
-        Models' probabilities as each example's class prior: whatever `scan_pred_probs` takes, a list for
-        several models; `True` for those that a store holds. Their weight and temperature are fitted.
     smoothing
         b > 0, pseudo-counts per label of each annotator and true class, and per class: 0.1 by default.
         1e-10 is the method as published.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
     prior
         What is known of annotators from the past, added to their pseudo-counts: a frame
         `annotator, true_label, label, count`, or `annotator, correct, incorrect`, or an earlier fit.
-    init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit, which saves iterations when a log has grown a little.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else the order of the
-        columns of pred_probs, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter
-        How many iterations there may be, at least 1.
-    tol
-        When to stop: at a gain of the objective below `tol` times its size.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
 
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `balanced_accuracy` = mean_k theta[j,k,k],
-        `.confusion`, `.class_prior`, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold, prior or pred_probs cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Not converged; a class that annotators chose became the truth of next to no example; annotators with
-        fewer than 5 annotations; no example with more than one annotation.
+        `.annotators` has `balanced_accuracy` = mean_k theta[j,k,k].
 
     Agrees with
     -----------
@@ -237,14 +188,11 @@ def dawid_skene(
     └───────────┴───────────────────┴──────────────────────┘
     """
     check_number("smoothing", smoothing, 0.0, above=True)
-    options = Options(
-        pred_probs, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
 
     def model(rounds: Rounds) -> DawidSkene:
         return DawidSkene(pseudo_counts(smoothing, prior, rounds), smoothing)
 
-    return fit(log, model, options)
+    return fit(log, model, Options(pred_probs=pred_probs, **options))
 
 
 def pseudo_counts(own: Floats | float, prior: Any, rounds: Rounds) -> Floats:

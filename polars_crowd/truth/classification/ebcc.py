@@ -42,23 +42,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import AnnotationWarning
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
+from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block, blocks
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts, theta
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
-from polars_crowd.truth.em import fit_rounds
+from polars_crowd.truth.em import fit_rounds, opened
 from polars_crowd.truth.model import Key, LogSize
-from polars_crowd.truth.options import Options, check_count, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_count, check_number
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import add, as_summary, as_sums
 
@@ -205,7 +204,7 @@ def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthIn
             best, said = found, caught
     assert best is not None
     for warning in said:
-        warnings.warn(str(warning.message), warning.category, stacklevel=3)
+        warnings.warn(str(warning.message), warning.category, stacklevel=4)
     return TruthInference(replace(best._fitted, rounds=rounds), best._iterations)
 
 
@@ -223,6 +222,7 @@ def models_of(
     return [Ebcc(b, share, keys=annotator_keys(labels, seed), class_rule=nested) for seed in seeds]
 
 
+@shares(IterationOptions, Options, max_iter=500)
 def ebcc(
     log: Any,
     *,
@@ -230,16 +230,8 @@ def ebcc(
     subtype_count: float = 0.1,
     restarts: int = 3,
     seed: int = 0,
-    gold: Any = None,
     prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 500,
-    tol: float = 1e-6,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[IterationOptions],
 ) -> TruthInference:
     """The truth of each example by EBCC: classes have sub-types, so that annotators may err alike.
 
@@ -247,59 +239,22 @@ def ebcc(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
     n_subtypes
         G, at least 1. Time and memory grow with it.
     subtype_count
         a > 0: pseudo-counts of the sub-types of a class, together. Small: few sub-types are used.
     restarts
-        How many beginnings there are, at least 1.
+        How many beginnings there are, at least 1; an earlier fit is one alone.
     seed
         What the beginnings are drawn from, 0 or more.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
     prior
         What is known of annotators from the past: a frame `annotator, true_label, label, count`, added to
         their pseudo-counts, or an earlier fit.
-    init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter
-        How many iterations there may be, at least 1.
-    tol
-        When to stop: at a gain of the objective below `tol` times its size.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
 
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `balanced_accuracy`, `.confusion` over all sub-types
-        of a class, `.class_prior`, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold or prior cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
-        than 5 annotations.
+        `.annotators` has `balanced_accuracy`; `.confusion` is over all sub-types of a class.
 
     Examples
     --------
@@ -320,9 +275,8 @@ def ebcc(
     check_number("subtype_count", subtype_count, 0.0, above=True)
     check_count("restarts", restarts, 1)
     check_count("seed", seed, 0)
-    options = Options(
-        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
-    rounds = options.open(log, init.classes if isinstance(init, TruthInference) else None)
-    seeds = range(seed * restarts, (seed + 1) * restarts)
-    return best_of(rounds, models_of(rounds, n_subtypes, subtype_count, prior, seeds), options)
+    chosen = Options(**options)
+    n_starts = 1 if isinstance(chosen.init, TruthInference) else restarts
+    seeds = range(seed * restarts, seed * restarts + n_starts)
+    rounds = opened(log, chosen)
+    return best_of(rounds, models_of(rounds, n_subtypes, subtype_count, prior, seeds), chosen)

@@ -57,20 +57,19 @@ estimation via variational methods. Statistics and Computing 10, 2000 (the bound
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Flags, Floats, Ints
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.weighted_votes import COUNTS, past_counts, with_sum
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, softmax, with_known
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.result import TruthInference
 
 MEAN = 1.0
@@ -357,74 +356,27 @@ def prior_of(past: Floats) -> Glad:
     return Glad((MEAN + information * seen) / (1 + information), 1 + information)
 
 
-def glad(
-    log: Any,
-    *,
-    gold: Any = None,
-    prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 100,
-    tol: float = 1e-4,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
-) -> TruthInference:
+@shares(IterationOptions, Options, tol=1e-4)
+def glad(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) -> TruthInference:
     """The truth of each example by GLAD: skilled annotators and difficult examples.
 
     See the formulas at the head of the module (`polars_crowd/truth/classification/glad.py`).
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
     prior
         What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, which
         move and narrow the prior of their skills, or an earlier fit.
-    init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter
-        How many iterations there may be, at least 1.
     tol
         When to stop: at a gain of the objective below `tol` times its size. Where annotators are poor the
         mode itself is a worse answer than the way there, so that the default stops early; 1e-8 goes to the
         mode.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
 
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `alpha` and the counts `correct` and `incorrect`,
-        `.difficulty` with `difficulty` = exp(-b) > 0, `.trace`, `.converged`, `.n_iter` and
-        `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold or prior cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
-        than 5 annotations.
+        `.annotators` has `alpha` and the counts `correct` and `incorrect` and `.difficulty` has
+        `difficulty` = exp(-b) > 0.
 
     Agrees with
     -----------
@@ -446,7 +398,4 @@ def glad(
     │ A0047     ┆ -0.35555  ┆ 34                   │
     └───────────┴───────────┴──────────────────────┘
     """
-    options = Options(
-        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
-    return fit(log, lambda rounds: prior_of(past_counts(prior, rounds)), options)
+    return fit(log, lambda rounds: prior_of(past_counts(prior, rounds)), Options(**options))

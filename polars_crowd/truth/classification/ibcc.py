@@ -26,18 +26,16 @@ A. Smith. Dynamic Bayesian combination of multiple imperfect classifiers. 2013 (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_number
 from polars_crowd.truth.result import TruthInference
 
 
@@ -49,6 +47,7 @@ class Ibcc(Confusions):
     class_rule: ClassVar[Dirichlet] = VARIATIONAL
 
 
+@shares(IterationOptions, Options)
 def ibcc(
     log: Any,
     pred_probs: Any = None,
@@ -56,16 +55,8 @@ def ibcc(
     pseudo_count: float = 1.0,
     right_pseudo_count: float = 3.0,
     class_pseudo_count: float = 1.0,
-    gold: Any = None,
     prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 100,
-    tol: float = 1e-6,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[IterationOptions],
 ) -> TruthInference:
     """The truth of each example by IBCC: confusion matrices with posteriors, by variational inference.
 
@@ -74,35 +65,17 @@ def ibcc(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
-    pred_probs
-        Models' probabilities as each example's class prior, as for `dawid_skene`.
     pseudo_count, right_pseudo_count
         b[k,l] = `pseudo_count` (above 0), and as much as `right_pseudo_count` (0 or more) on top where l = k.
     class_pseudo_count
         a > 0, the Dirichlet parameter of the class shares.
     prior
         What is known of annotators from the past, added to b, as for `dawid_skene`.
-    gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-        As for `dawid_skene`.
 
     Returns
     -------
     TruthInference
         `.confusion` and `balanced_accuracy` in `.annotators` are means of the posterior.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold, prior or pred_probs cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        As for `dawid_skene`.
 
     Examples
     --------
@@ -114,12 +87,9 @@ def ibcc(
     check_number("pseudo_count", pseudo_count, 0.0, above=True)
     check_number("right_pseudo_count", right_pseudo_count, 0.0)
     check_number("class_pseudo_count", class_pseudo_count, 0.0, above=True)
-    options = Options(
-        pred_probs, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
 
     def model(rounds: Rounds) -> Ibcc:
         right = right_pseudo_count * np.eye(rounds.n_classes)[:, None, :]
         return Ibcc(pseudo_counts(pseudo_count + right, prior, rounds), class_pseudo_count)
 
-    return fit(log, model, options)
+    return fit(log, model, Options(pred_probs=pred_probs, **options))

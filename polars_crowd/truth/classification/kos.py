@@ -34,22 +34,21 @@ Budget-optimal task allocation for reliable crowdsourcing systems. Operations Re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, counted, shown
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 from polars_crowd.truth.block import UNKNOWN, Block
 from polars_crowd.truth.classification.weighted_votes import with_sum
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.result import TruthInference
 
 NOTHING = 1e-12
@@ -168,67 +167,24 @@ def of_two_classes(rounds: Rounds) -> Kos:
     return Kos()
 
 
-def kos(
-    log: Any,
-    *,
-    gold: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 100,
-    tol: float = 1e-6,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
-) -> TruthInference:
+@shares(IterationOptions, Options)
+def kos(log: Any, **options: Unpack[IterationOptions]) -> TruthInference:
     """The truth of each example of two classes by KOS. Experimental: see the module.
 
     See the formulas at the head of the module (`polars_crowd/truth/classification/kos.py`).
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
     init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter
-        How many iterations there may be, at least 1.
+        The parameters of an earlier fit to begin at. Messages begin alike, whatever the majority or other
+        labels say.
     tol
         When to stop before `max_iter`: when no annotator's reliability moves by more than this.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
 
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `reliability` = Y / max |Y| in [-1, 1], `.trace`,
-        `.converged`, `.n_iter` and `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold or prior cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
-        than 5 annotations.
+        `.annotators` has `reliability` = Y / max |Y| in [-1, 1].
 
     Agrees with
     -----------
@@ -250,7 +206,10 @@ def kos(
     │ A0046     ┆ -0.008723   ┆ 18                   │
     └───────────┴─────────────┴──────────────────────┘
     """
-    options = Options(
-        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
-    return fit(log, of_two_classes, options)
+    init = options.get("init", "majority_vote")
+    if not isinstance(init, (str, TruthInference)):
+        raise ValueError(
+            "init= has labels, which KOS does not begin at: its messages begin alike. Give an earlier fit; "
+            "or labels that are known, as gold=."
+        )
+    return fit(log, of_two_classes, Options(**options))

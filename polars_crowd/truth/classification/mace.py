@@ -38,22 +38,21 @@ D. Hovy, T. Berg-Kirkpatrick, A. Vaswani, E. Hovy. Learning whom to trust with M
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, VARIATIONAL, Dirichlet
 from polars_crowd.truth.classification.one_coin import check_pair
 from polars_crowd.truth.classification.weighted_votes import past_counts, with_sum
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.result import TruthInference
 
 Method = Literal["em", "vb"]
@@ -179,21 +178,14 @@ def competence(skills: Competence) -> Floats:
     return tau
 
 
+@shares(IterationOptions, Options, max_iter=200)
 def mace(
     log: Any,
     *,
     method: Method = "em",
     pseudo_counts: tuple[float, float] | None = None,
-    gold: Any = None,
     prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 200,
-    tol: float = 1e-6,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[IterationOptions],
 ) -> TruthInference:
     """The truth of each example by MACE: annotators know, or spam.
 
@@ -201,57 +193,20 @@ def mace(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
     method
         `"em"` for the mode of the posterior, `"vb"` for the variational posterior.
     pseudo_counts
         (s, r), above 0: of knowing and of spamming each, and of each label of a spammer. By default
         (0.1, 0.1) for `"em"` and (0.5, 10) for `"vb"`.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
     prior
         What is known of annotators from the past: a frame `annotator, knowing, spamming` of counts, added
         to their pseudo-counts, or an earlier fit.
-    init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter
-        How many iterations there may be, at least 1.
-    tol
-        When to stop: at a gain of the objective below `tol` times its size.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
 
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `competence` = tau and the expected numbers `knowing`
-        and `spamming`, `.confusion`, `.difficulty` with the `entropy` of each example's posterior,
-        `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold or prior cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
-        than 5 annotations.
+        `.annotators` has `competence` = tau and the expected numbers `knowing` and `spamming`;
+        `.difficulty` the `entropy` of each example's posterior.
 
     Agrees with
     -----------
@@ -278,11 +233,8 @@ def mace(
     if rule is None:
         raise ValueError(f"method={method!r}; it must be 'em' or 'vb'.")
     s, r = check_pair(DEFAULTS[method] if pseudo_counts is None else pseudo_counts).ravel()
-    options = Options(
-        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
     return fit(
         log,
         lambda rounds: Mace(rule, s + past_counts(prior, rounds, COUNTS), float(r)),
-        options,
+        Options(**options),
     )

@@ -31,21 +31,20 @@ G. Demartini, D. E. Difallah, P. Cudré-Mauroux. ZenCrowd. WWW 2012 (with equal 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import Key, LogSize, Model, Sums
-from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_number
 from polars_crowd.truth.past import past_skills
 from polars_crowd.truth.result import TruthInference
 
@@ -119,22 +118,15 @@ def accuracy(counts: Floats) -> Floats:
     return q
 
 
+@shares(IterationOptions, Options)
 def one_coin_dawid_skene(
     log: Any,
     pred_probs: Any = None,
     *,
     pseudo_counts: tuple[float, float] = (1.0, 0.5),
     smoothing: float = 0.1,
-    gold: Any = None,
     prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 100,
-    tol: float = 1e-6,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[IterationOptions],
 ) -> TruthInference:
     """The truth of each example by one-coin Dawid-Skene: an annotator is right with one probability.
 
@@ -142,10 +134,6 @@ def one_coin_dawid_skene(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
-    pred_probs
-        Models' probabilities as each example's class prior, as for `dawid_skene`.
     pseudo_counts
         (a, b), right and wrong answers of each annotator before the first, both above 0.
     smoothing
@@ -153,26 +141,12 @@ def one_coin_dawid_skene(
     prior
         What is known of annotators from the past, added to their pseudo-counts: a frame of counts
         `annotator, correct, incorrect`, or `annotator, true_label, label, count`, or an earlier fit.
-    gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-        As for `dawid_skene`.
 
     Returns
     -------
     TruthInference
         `.annotators` has `accuracy` = q[j], and the expected numbers of `correct` and `incorrect`
         annotations.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold, prior or pred_probs cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        As for `dawid_skene`.
 
     Agrees with
     -----------
@@ -194,11 +168,12 @@ def one_coin_dawid_skene(
     └───────────┴──────────┴──────────────────────┘
     """
     check_number("smoothing", smoothing, 0.0, above=True)
-    options = Options(
-        pred_probs, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
     own = check_pair(pseudo_counts)
-    return fit(log, lambda rounds: Coins(with_past(own, prior, rounds), smoothing), options)
+    return fit(
+        log,
+        lambda rounds: Coins(with_past(own, prior, rounds), smoothing),
+        Options(pred_probs=pred_probs, **options),
+    )
 
 
 def check_pair(pseudo_counts: Any) -> Floats:

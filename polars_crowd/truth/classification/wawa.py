@@ -16,19 +16,17 @@ Appen. Calculating worker agreement with aggregate (Wawa). success.appen.com, 20
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes, past_counts
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import LogSize, Sums
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import Options, StartOptions
 from polars_crowd.truth.result import TruthInference
 
 UNSEEN = -1
@@ -56,65 +54,16 @@ class Wawa(WeightedVotes):
         return float(np.abs(new.weight - old.weight).max()) if old.step == UNSEEN else 0.0
 
 
-def wawa(
-    log: Any,
-    *,
-    gold: Any = None,
-    prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
-) -> TruthInference:
+@shares(StartOptions, Options)
+def wawa(log: Any, *, prior: Any = None, **options: Unpack[StartOptions]) -> TruthInference:
     """The truth of each example by Wawa: votes weighed by agreement with the majority vote.
 
     See the formulas at the head of the module (`polars_crowd/truth/classification/wawa.py`).
 
-    Parameters
-    ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
-    prior
-        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
-        to theirs, or an earlier fit.
-    init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
-
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `skill` = a and the counts `correct` and
-        `incorrect` behind it, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold or prior cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Annotators with fewer than 5 annotations; a class that annotators chose became the truth of no
-        example.
+        `.annotators` has `skill` = a and the counts `correct` and `incorrect` behind it.
 
     Agrees with
     -----------
@@ -136,7 +85,4 @@ def wawa(
     │ A0047     ┆ 0.294118 ┆ 34                   │
     └───────────┴──────────┴──────────────────────┘
     """
-    options = Options(
-        None, gold, init, classes, duplicates, into=into, executor=executor, progress=progress
-    )
-    return fit(log, lambda rounds: Wawa(past_counts(prior, rounds)), options)
+    return fit(log, lambda rounds: Wawa(past_counts(prior, rounds)), Options(**options))

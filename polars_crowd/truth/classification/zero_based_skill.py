@@ -20,19 +20,17 @@ Software 9(96), 2024.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes, past_counts
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import LogSize
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.result import TruthInference
 
 HALVED_EVERY = 20
@@ -60,19 +58,9 @@ class ZeroBasedSkill(WeightedVotes):
         return {**super().annotator_columns(skills), "skill": skills.weight}
 
 
+@shares(IterationOptions, Options, tol=1e-5)
 def zero_based_skill(
-    log: Any,
-    *,
-    gold: Any = None,
-    prior: Any = None,
-    init: Any = "majority_vote",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 100,
-    tol: float = 1e-5,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]
 ) -> TruthInference:
     """The truth of each example by zero-based skill: weighted votes whose weights learn.
 
@@ -80,51 +68,13 @@ def zero_based_skill(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
-        `AnnotationStore`.
-    gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
-    prior
-        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
-        to theirs, or an earlier fit.
-    init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter
-        How many iterations there may be, at least 1.
     tol
         When to stop: when no skill moves by more than this.
-    into
-        A directory to write the tables into, partition by partition.
-    executor
-        Where a store's partitions run: anything like `concurrent.futures.Executor`.
-    progress
-        Whether to show how far each round is.
 
     Returns
     -------
     TruthInference
-        `.examples`, `.posterior`, `.annotators` with `skill` = s and the counts `correct` and
-        `incorrect` behind it, `.trace`, `.converged`, `.n_iter` and `.predict(log)`.
-
-    Raises
-    ------
-    AnnotationError
-        The log, gold or prior cannot be used as they are.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Not converged; a class that annotators chose became the truth of no example; annotators with fewer
-        than 5 annotations.
+        `.annotators` has `skill` = s and the counts `correct` and `incorrect` behind it.
 
     Agrees with
     -----------
@@ -146,7 +96,4 @@ def zero_based_skill(
     │ A0047     ┆ 0.294118 ┆ 34                   │
     └───────────┴──────────┴──────────────────────┘
     """
-    options = Options(
-        None, gold, init, classes, duplicates, max_iter, tol, into, executor, progress
-    )
-    return fit(log, lambda rounds: ZeroBasedSkill(past_counts(prior, rounds)), options)
+    return fit(log, lambda rounds: ZeroBasedSkill(past_counts(prior, rounds)), Options(**options))

@@ -10,13 +10,12 @@ normal errors. Nothing is iterated; the annotators' columns come from one pass.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.signatures import shares
 from polars_crowd.truth.numeric.block import Found, Numbers, Weighting
 from polars_crowd.truth.numeric.model import (
     NumericFit,
@@ -26,7 +25,7 @@ from polars_crowd.truth.numeric.model import (
     sums_under,
 )
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import LogOptions, NumberOptions, Options
 from polars_crowd.truth.result import Iterations
 
 
@@ -64,35 +63,14 @@ def medians(numbers: Numbers) -> Floats:
     return median
 
 
-def mean_truth(
-    log: Any,
-    *,
-    duplicates: Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
-) -> NumericTruth:
+@shares(LogOptions, NumberOptions)
+def mean_truth(log: Any, **options: Unpack[LogOptions]) -> NumericTruth:
     """The mean of each example's numeric labels, and how far each annotator is from it.
-
-    Parameters
-    ----------
-    log
-        The annotations, with numbers as labels: whatever `scan_annotations` takes, or a store.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    into, executor, progress
-        A directory for the results, an executor for the partitions of a store, whether to show progress.
 
     Returns
     -------
     NumericTruth
         With an empty trace.
-
-    Raises
-    ------
-    AnnotationError
-        Labels are not finite numbers; null ids; duplicates.
 
     Agrees with
     -----------
@@ -113,36 +91,19 @@ def mean_truth(
     │ 2       ┆ 5.0             ┆ null           ┆ null             ┆ 1               │
     └─────────┴─────────────────┴────────────────┴──────────────────┴─────────────────┘
     """
-    options = Options(duplicates=duplicates, into=into, executor=executor, progress=progress)
-    return _averaged(log, Mean(), options)
+    return averaged(log, Mean(), NumberOptions(**options))
 
 
-def median_truth(
-    log: Any,
-    *,
-    duplicates: Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
-) -> NumericTruth:
+@shares(LogOptions, NumberOptions)
+def median_truth(log: Any, **options: Unpack[LogOptions]) -> NumericTruth:
     """The median of each example's numeric labels, and how far each annotator is from it.
 
     A single wild label does not move it, at the price of a larger error where all are fair.
-
-    Parameters
-    ----------
-    log, duplicates, into, executor, progress
-        As for `mean_truth`.
 
     Returns
     -------
     NumericTruth
         With an empty trace.
-
-    Raises
-    ------
-    AnnotationError
-        Labels are not finite numbers; null ids; duplicates.
 
     Agrees with
     -----------
@@ -155,11 +116,10 @@ def median_truth(
     >>> median_truth(log).examples.collect()["consensus_label"].item()
     2.0
     """
-    options = Options(duplicates=duplicates, into=into, executor=executor, progress=progress)
-    return _averaged(log, Median(), options)
+    return averaged(log, Median(), NumberOptions(**options))
 
 
-def _averaged(log: Any, method: NumericMethod, options: Options) -> NumericTruth:
+def averaged(log: Any, method: NumericMethod, options: Options) -> NumericTruth:
     rounds = open_numbers(log, options)
     equal = Weighting.equal(len(rounds.book.annotators))
     sums = sums_under(rounds, method, equal, None)

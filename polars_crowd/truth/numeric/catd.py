@@ -20,19 +20,18 @@ that bound; prefer `gaussian_truth` or `crh` for them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.numerics.special import chi2_quantile
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 from polars_crowd.truth.numeric.block import Weighting
 from polars_crowd.truth.numeric.model import NumericMethod, Past, Sums, fit_numbers
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.options import NumberOptions, WeightingOptions, check_number
 
 MOST = 1e6
 """The largest weight, where 1 is that of the pooled variance."""
@@ -65,19 +64,13 @@ class Catd(NumericMethod):
         return float(gained.sum()) / 2
 
 
+@shares(WeightingOptions, NumberOptions)
 def catd(
     log: Any,
     *,
     alpha: float = 0.05,
     prior: Any = None,
-    gold: Any = None,
-    init: NumericTruth | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 200,
-    tol: float = 1e-8,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[WeightingOptions],
 ) -> NumericTruth:
     """The truth behind numeric labels by CATD: weights from an upper bound of each annotator's variance.
 
@@ -86,32 +79,16 @@ def catd(
 
     Parameters
     ----------
-    log
-        The annotations, with numbers as labels: whatever `scan_annotations` takes, or a store.
     alpha
         The bound holds with probability 1 - alpha / 2; in (0, 1).
     prior
         What is known of annotators from before, added to what the log says: an earlier fit, or a frame
         `annotator, root_mean_square_residual, num_examples_labeled`.
-    gold, init, duplicates, max_iter, tol, into, executor, progress
-        As for `crh`.
 
     Returns
     -------
     NumericTruth
         `.annotators` has the column `weight`, 1 for an annotator with the pooled variance and no doubt.
-
-    Raises
-    ------
-    AnnotationError
-        Labels are not finite numbers; null ids; duplicates; gold has no example of the log.
-    ValueError
-        `alpha` is not between 0 and 1.
-
-    Warns
-    -----
-    AnnotationWarning
-        It did not converge; annotators have too few labels to be judged; no label can be compared.
 
     Agrees with
     -----------
@@ -131,7 +108,6 @@ def catd(
     check_number("alpha", alpha, 0.0, above=True)
     if alpha >= 1:
         raise ValueError(f"alpha={alpha!r}; it must be below 1.")
-    options = Options(None, gold, init, None, duplicates, max_iter, tol, into, executor, progress)
 
     def method(sums: Sums, rounds: Rounds) -> Catd:
         past = Past.of(prior, np.square, "root_mean_square_residual", rounds.book.annotators)
@@ -141,4 +117,4 @@ def catd(
         quantile[judged] = chi2_quantile(alpha / 2, annotations[judged])
         return Catd(quantile, sums.pooled_variance, past)
 
-    return NumericTruth(fit_numbers(log, method, options))
+    return NumericTruth(fit_numbers(log, method, NumberOptions(**options)))

@@ -25,18 +25,17 @@ heard, and one who never does from being worth less than nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 from polars_crowd.truth.numeric.block import Weighting
 from polars_crowd.truth.numeric.model import NumericMethod, Past, Sums, fit_numbers
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import NumberOptions, WeightingOptions
 
 LEAST = 0.01
 """The smallest weight."""
@@ -90,19 +89,8 @@ def weights_for(loss: Floats, annotations: Floats) -> Floats:
     return weights
 
 
-def crh(
-    log: Any,
-    *,
-    prior: Any = None,
-    gold: Any = None,
-    init: NumericTruth | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 200,
-    tol: float = 1e-8,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
-) -> NumericTruth:
+@shares(WeightingOptions, NumberOptions)
+def crh(log: Any, *, prior: Any = None, **options: Unpack[WeightingOptions]) -> NumericTruth:
     """The truth behind numeric labels by CRH: weights that fall with the log of an annotator's loss.
 
     See the formulas at the head of the module (`polars_crowd/truth/numeric/crh.py`). A weight falls slowly
@@ -110,38 +98,15 @@ def crh(
 
     Parameters
     ----------
-    log
-        The annotations, with numbers as labels: whatever `scan_annotations` takes, or a store.
     prior
         What is known of annotators from before, added to what the log says: an earlier fit, or a frame
         `annotator, mean_loss, num_examples_labeled`, with losses in units of an example's spread.
-    gold
-        Known truths, held fixed: a frame `example, label`.
-    init
-        An earlier fit, to begin with its weights.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    max_iter, tol
-        Stop after so many iterations, or when the objective gains no more than `tol` times its size.
-    into, executor, progress
-        A directory for the results, an executor for the partitions of a store, whether to show progress.
 
     Returns
     -------
     NumericTruth
         `.annotators` has the columns `weight` and `mean_loss` = L[j] / m[j]; the objective of `.trace` is
         - sum_j w[j] L[j].
-
-    Raises
-    ------
-    AnnotationError
-        Labels are not finite numbers; null ids; duplicates; gold has no example of the log.
-
-    Warns
-    -----
-    AnnotationWarning
-        It did not converge; annotators have too few labels to be judged; no label can be compared.
 
     Agrees with
     -----------
@@ -160,9 +125,8 @@ def crh(
     >>> crh(log).examples.head(3).collect()["consensus_label"].round(2).to_list()
     [-0.04, 1.04, 1.96]
     """
-    options = Options(None, gold, init, None, duplicates, max_iter, tol, into, executor, progress)
 
     def method(sums: Sums, rounds: Rounds) -> Crh:
         return Crh(Past.of(prior, np.asarray, "mean_loss", rounds.book.annotators))
 
-    return NumericTruth(fit_numbers(log, method, options))
+    return NumericTruth(fit_numbers(log, method, NumberOptions(**options)))

@@ -36,19 +36,18 @@ theirs); no step lowers it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 from polars_crowd.truth.numeric.block import Found, Numbers, Weighting
 from polars_crowd.truth.numeric.model import NumericMethod, Sums, fit_numbers, past_rows
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.options import Options, check_number
+from polars_crowd.truth.options import NumberOptions, WeightingOptions, check_number
 
 PAST_COLUMNS = ("bias", "standard_deviation", "num_examples_labeled")
 LEAST = 1e-12
@@ -125,20 +124,14 @@ class Gaussian(NumericMethod):
         return {"bias": weighting.bias, **spread} if self.has_bias else spread
 
 
+@shares(WeightingOptions, NumberOptions)
 def gaussian_truth(
     log: Any,
     *,
     bias: bool = True,
     smoothing: float = 1.0,
     prior: Any = None,
-    gold: Any = None,
-    init: NumericTruth | None = None,
-    duplicates: Duplicates = "error",
-    max_iter: int = 200,
-    tol: float = 1e-8,
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[WeightingOptions],
 ) -> NumericTruth:
     """The truth behind numeric labels where every annotator has a bias and a variance.
 
@@ -146,8 +139,6 @@ def gaussian_truth(
 
     Parameters
     ----------
-    log
-        The annotations, with numbers as labels: whatever `scan_annotations` takes, or a store.
     bias
         Whether annotators may lie above or below the truth on average. Biases are relative: they add up
         to 0, unless `gold` or `prior` fix them. Between annotators whom no chain of common examples
@@ -158,27 +149,12 @@ def gaussian_truth(
     prior
         What is known of annotators from before: an earlier fit, or a frame `annotator, bias,
         standard_deviation, num_examples_labeled`. Those who are not in it get the prior above.
-    gold, init, duplicates, max_iter, tol, into, executor, progress
-        As for `crh`.
 
     Returns
     -------
     NumericTruth
         `.annotators` has the columns `bias` and `standard_deviation`, in the unit of the labels;
         `standard_error` in `.examples` is that of the posterior, sqrt(1 / W[i]).
-
-    Raises
-    ------
-    AnnotationError
-        Labels are not finite numbers; null ids; duplicates; gold has no example of the log; prior lacks a
-        column.
-    ValueError
-        `smoothing` is negative.
-
-    Warns
-    -----
-    AnnotationWarning
-        It did not converge; annotators have too few labels to be judged; no label can be compared.
 
     Agrees with
     -----------
@@ -197,14 +173,13 @@ def gaussian_truth(
     [('a', -0.52), ('b', -0.03), ('c', 0.55)]
     """
     check_number("smoothing", smoothing, 0.0)
-    options = Options(None, gold, init, None, duplicates, max_iter, tol, into, executor, progress)
 
     def method(sums: Sums, rounds: Rounds) -> Gaussian:
         unit = sums.pooled_variance
         past = past_of(prior, rounds.book.annotators, unit, smoothing)
         return Gaussian(unit, past, bias)
 
-    return NumericTruth(fit_numbers(log, method, options))
+    return NumericTruth(fit_numbers(log, method, NumberOptions(**options)))
 
 
 def past_of(prior: Any, annotators: pl.Series, unit: float, smoothing: float) -> Past:

@@ -322,4 +322,4 @@ def warn_of_stopping(n_iter: int) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, AnnotationWarning, stacklevel=5)
+    warnings.warn(message, AnnotationWarning, stacklevel=6)

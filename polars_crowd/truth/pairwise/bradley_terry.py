@@ -31,14 +31,15 @@ to a few per cent where examples have ten comparisons or more.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.signatures import shares
 from polars_crowd.truth.em import Steps, iterate
-from polars_crowd.truth.options import check_count, check_number
 from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons, scan_comparisons
+from polars_crowd.truth.pairwise.options import Pairing, PairOptions
 from polars_crowd.truth.pairwise.result import Preferences, Strengths, warn_of_comparisons
 
 NAME = "Bradley-Terry"
@@ -68,51 +69,16 @@ def log_prior(x: Floats, c: float) -> float:
     return float(c * (np.log(x) - 2 * np.log1p(x)).sum())
 
 
-def bradley_terry(
-    log: Any,
-    *,
-    smoothing: float = 1.0,
-    level: float = 0.95,
-    seed: int = 0,
-    init: Preferences | None = None,
-    max_iter: int = 10_000,
-    tol: float = 1e-12,
-) -> Preferences:
+@shares(PairOptions, Pairing)
+def bradley_terry(log: Any, **options: Unpack[PairOptions]) -> Preferences:
     """Scores of examples from pairwise preferences, where all annotators are equal.
 
     See the formulas at the head of the module (`polars_crowd/truth/pairwise/bradley_terry.py`).
-
-    Parameters
-    ----------
-    log
-        The comparisons: whatever `scan_comparisons` takes, with columns `left, right, annotator, winner`.
-    smoothing
-        c > 0: the wins and losses against an example of strength 1 that are added to each example.
-    level
-        The level of the intervals, in (0, 1).
-    seed
-        Of the random signs for standard errors beyond 3,000 examples.
-    init
-        An earlier fit, to begin with its scores.
-    max_iter, tol
-        Stop after so many iterations, or when the objective gains no more than `tol` times its size.
 
     Returns
     -------
     Preferences
         `.examples` with `score`, its interval and rank; `.annotators` with `agreement`.
-
-    Raises
-    ------
-    AnnotationError
-        A winner that is neither example, an example compared with itself, null ids, no comparisons.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Groups of examples that no comparison connects; not converged.
 
     Agrees with
     -----------
@@ -130,21 +96,22 @@ def bradley_terry(
     >>> bradley_terry(log).examples.collect().select("example", pl.col("score").round(2), "rank").rows()
     [('x', 1.22, 1), ('y', -0.61, 2), ('z', -0.61, 2)]
     """
-    check_options(smoothing, level, max_iter, tol)
+    given = Pairing(**options)
+    c = given.smoothing
     comparisons = count_comparisons(scan_comparisons(log))
     pairs = comparisons.of_everybody
     all_won = np.ones(len(pairs.count))
 
     def expect(x: Floats) -> tuple[Wins, float]:
         likelihood = float(pairs.count @ log_preference(pairs, x))
-        return all_won, likelihood + log_prior(x, smoothing)
+        return all_won, likelihood + log_prior(x, c)
 
-    steps = Steps(expect, lambda wins, x: step(pairs, wins, x, smoothing))
-    start = first_strengths(init, NAME, comparisons)
-    x, _, iterations = iterate(steps, start, max_iter=max_iter, tol=tol)
+    steps = Steps(expect, lambda wins, x: step(pairs, wins, x, c))
+    start = first_strengths(given.init, NAME, comparisons)
+    x, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
     warn_of_comparisons(comparisons, iterations)
-    strengths = Strengths(NAME, x, smoothing, None)
-    return Preferences(comparisons, strengths, iterations, level, seed)
+    strengths = Strengths(NAME, x, c, None)
+    return Preferences(comparisons, strengths, iterations, given.level, given.seed)
 
 
 def first_strengths(init: Any, name: str, comparisons: Comparisons) -> Floats:
@@ -154,12 +121,3 @@ def first_strengths(init: Any, name: str, comparisons: Comparisons) -> Floats:
     if not isinstance(init, Preferences) or init.method != name:
         raise ValueError(f"init={init!r}; it must be an earlier fit of {name}.")
     return init.strengths_of(comparisons.examples)
-
-
-def check_options(smoothing: float, level: float, max_iter: int, tol: float) -> None:
-    check_number("smoothing", smoothing, 0.0, above=True)
-    check_number("level", level, 0.0, above=True)
-    if level >= 1:
-        raise ValueError(f"level={level!r}; it must be below 1.")
-    check_count("max_iter", max_iter, 1)
-    check_number("tol", tol, 0.0)

@@ -30,21 +30,22 @@ Intervals are those of Bradley-Terry with the information that a comparison of e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.one_coin import check_pair
 from polars_crowd.truth.em import Steps, iterate
 from polars_crowd.truth.pairwise.bradley_terry import (
-    check_options,
     first_strengths,
     log_preference,
     log_prior,
     step,
 )
 from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons, scan_comparisons
+from polars_crowd.truth.pairwise.options import Pairing, PairOptions
 from polars_crowd.truth.pairwise.result import Preferences, Strengths, warn_of_comparisons
 
 NAME = "Crowd Bradley-Terry"
@@ -97,16 +98,12 @@ def first_parameters(
     return Parameters(x, np.full(len(comparisons.annotators), usual))
 
 
+@shares(PairOptions, Pairing, tol=1e-10)
 def crowd_bradley_terry(
     log: Any,
     *,
-    smoothing: float = 1.0,
     pseudo_counts: tuple[float, float] = (4.0, 1.0),
-    level: float = 0.95,
-    seed: int = 0,
-    init: Preferences | None = None,
-    max_iter: int = 10_000,
-    tol: float = 1e-10,
+    **options: Unpack[PairOptions],
 ) -> Preferences:
     """Scores of examples from pairwise preferences, with a reliability for each annotator.
 
@@ -114,31 +111,13 @@ def crowd_bradley_terry(
 
     Parameters
     ----------
-    log
-        The comparisons: whatever `scan_comparisons` takes, with columns `left, right, annotator, winner`.
-    smoothing
-        c > 0: the wins and losses against an example of strength 1 that are added to each example.
     pseudo_counts
         (A, B), both > 0: the honest and the contrary answers that are added to each annotator's.
-    level, seed, init, max_iter, tol
-        As for `bradley_terry`.
 
     Returns
     -------
     Preferences
         `.annotators` has `reliability` = eta.
-
-    Raises
-    ------
-    AnnotationError
-        A winner that is neither example, an example compared with itself, null ids, no comparisons.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        Groups of examples that no comparison connects; not converged.
 
     Agrees with
     -----------
@@ -160,17 +139,18 @@ def crowd_bradley_terry(
     >>> fit.annotators["annotator"].to_list()
     ['liar', 'ann', 'bob']
     """
-    check_options(smoothing, level, max_iter, tol)
+    given = Pairing(**options)
+    c = given.smoothing
     own = check_pair(pseudo_counts)[:, 0]
     comparisons = count_comparisons(scan_comparisons(log))
 
     def maximise(r: Floats, params: Parameters) -> Parameters:
-        x = step(comparisons, r, params.x, smoothing)
+        x = step(comparisons, r, params.x, c)
         return Parameters(x, reliability(comparisons, r, own))
 
-    steps = Steps(lambda params: expect(comparisons, params, own, smoothing), maximise)
-    start = first_parameters(init, comparisons, own, smoothing)
-    params, _, iterations = iterate(steps, start, max_iter=max_iter, tol=tol)
+    steps = Steps(lambda params: expect(comparisons, params, own, c), maximise)
+    start = first_parameters(given.init, comparisons, own, c)
+    params, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
     warn_of_comparisons(comparisons, iterations)
-    strengths = Strengths(NAME, params.x, smoothing, params.eta)
-    return Preferences(comparisons, strengths, iterations, level, seed)
+    strengths = Strengths(NAME, params.x, c, params.eta)
+    return Preferences(comparisons, strengths, iterations, given.level, given.seed)

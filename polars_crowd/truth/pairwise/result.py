@@ -196,7 +196,7 @@ def warn_of_comparisons(comparisons: Comparisons, iterations: Iterations) -> Non
             f"no comparison connects {counted(groups, 'group')} of examples (see the column 'component'): "
             "only the prior relates their scores. Compare examples of different groups.",
             AnnotationWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     if not iterations.converged:
         warn_of_stopping(len(iterations.trace))

@@ -1,0 +1,69 @@
+"""What the methods for pairwise preferences can be asked for, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from polars_crowd.truth.options import check_count, check_number
+
+
+class PairOptions(TypedDict, total=False):
+    """The options of both methods."""
+
+    smoothing: float
+    level: float
+    seed: int
+    init: Any
+    max_iter: int
+    tol: float
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The options that the methods for pairwise preferences share.
+
+    Parameters
+    ----------
+    log
+        The comparisons: whatever `scan_comparisons` takes, with columns `left, right, annotator, winner`.
+    smoothing
+        c > 0: the wins and losses against an example of strength 1 that are added to each example.
+    level
+        The level of the intervals, in (0, 1).
+    seed
+        Of the random signs for standard errors beyond 3,000 examples.
+    init
+        An earlier fit, to begin with its scores.
+    max_iter
+        How many iterations there may be, at least 1.
+    tol
+        When to stop: at a gain of the objective below `tol` times its size.
+
+    Raises
+    ------
+    AnnotationError
+        A winner that is neither example, an example compared with itself, null ids, no comparisons.
+    ValueError
+        An option has a value that it cannot have.
+
+    Warns
+    -----
+    AnnotationWarning
+        Groups of examples that no comparison connects; not converged.
+    """
+
+    smoothing: float = 1.0
+    level: float = 0.95
+    seed: int = 0
+    init: Any = None
+    max_iter: int = 10_000
+    tol: float = 1e-12
+
+    def __post_init__(self) -> None:
+        check_number("smoothing", self.smoothing, 0.0, above=True)
+        check_number("level", self.level, 0.0, above=True)
+        if self.level >= 1:
+            raise ValueError(f"level={self.level!r}; it must be below 1.")
+        check_count("max_iter", self.max_iter, 1)
+        check_number("tol", self.tol, 0.0)
