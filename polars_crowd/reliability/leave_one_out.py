@@ -79,8 +79,8 @@ def agreement_by_annotator(
     -------
     DataFrame
         One row per annotator, first those without whom alpha is highest: `annotator`; `num_annotations`;
-        `num_shared`, those on examples that others labelled too; `agreement`, the mean over these of the share
-        of the others' annotations with the same label, in [0, 1]; `alpha_without`; `alpha_change` =
+        `num_shared`, those on examples that others labelled too; `agreement`, the mean over these of the
+        share of the others' annotations with the same label, in [0, 1]; `alpha_without`; `alpha_change` =
         `alpha_without` - alpha of the whole log, above 0 where the others agree better among themselves;
         `reason` why these are null.
 

@@ -92,9 +92,10 @@ def pairwise_agreement(
     Returns
     -------
     DataFrame
-        One row per pair with shared examples, annotators in order: `annotator_1`, `annotator_2`; `num_shared`;
-        `agreement` in [0, 1]; `kappa`; `standard_error`, null below two shared examples; `reason` why kappa
-        is null; `sampled`, the share of the pairs of annotations that was looked at, 1 without sampling.
+        One row per pair with shared examples, annotators in order: `annotator_1`, `annotator_2`;
+        `num_shared`; `agreement` in [0, 1]; `kappa`; `standard_error`, null below two shared examples;
+        `reason` why kappa is null; `sampled`, the share of the pairs of annotations that was looked
+        at, 1 without sampling.
 
     Raises
     ------

@@ -48,6 +48,8 @@ SCORING: list[dict[str, Any]] = [
 few = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
+# said by pandas 2.2, which cleanlab asks for the same
+downcasting_is_fine = pytest.mark.filterwarnings("ignore:Downcasting behavior:FutureWarning")
 no_agreement_is_fine = pytest.mark.filterwarnings("ignore:Annotators do not agree:UserWarning")
 
 
@@ -426,6 +428,7 @@ def test_annotators_who_never_agree() -> None:
 # --- labels of any kind ----------------------------------------------------------------------------
 
 
+@downcasting_is_fine
 @pytest.mark.parametrize(
     "labels",
     [
@@ -450,6 +453,7 @@ def test_formatted_labels(labels: Any) -> None:
     assert list(map(type, names.values())) == list(map(type, their_names.values()))
 
 
+@downcasting_is_fine
 def test_labels_with_fractions_and_none_are_formatted() -> None:
     numbers, names = our_internal.format_multiannotator_labels(np.array([[0.5, 1.5], [1.5, NAN]]))
     np.testing.assert_array_equal(numbers, [[0, 1], [1, NAN]])
@@ -460,6 +464,7 @@ def test_labels_with_fractions_and_none_are_formatted() -> None:
     assert numbers.isna().to_numpy().tolist() == [[False, True], [False, False]]
 
 
+@downcasting_is_fine
 def test_formatted_labels_go_through_everything() -> None:
     labels = pd.DataFrame([["cat", "cat", None], ["dog", "cow", "dog"], ["cow", None, "cow"]])
     numbers, names = our_internal.format_multiannotator_labels(labels)

@@ -127,8 +127,8 @@ def test_which_duplicates_count() -> None:
             "label": ["x", "y", "y", "y", "y", "x"],
         }
     )
-    first = log.gather([0, 1, 3, 4, 5])
-    last = log.gather([1, 2, 3, 4, 5])
+    first = log[[0, 1, 3, 4, 5]]
+    last = log[[1, 2, 3, 4, 5]]
     every = log.with_columns(annotator=pl.Series(["a", "a", "a2", "b", "b", "c"]))
     for policy, same in (("first", first), ("last", last), ("all", every)):
         for method in METHODS[:2]:
