@@ -20,9 +20,11 @@ _NAMES = {
     "": ("datasets", "simulate"),
     "active.batches": ("next_batch",),
     "active.campaign": ("simulate_labelling",),
+    "active.one_vs_rest": ("multilabel_activelab",),
     "active.scores": ("activelab",),
     "consensus.crowdlab": ("crowdlab",),
     "consensus.majority_vote": ("majority_vote",),
+    "consensus.one_vs_rest.crowdlab": ("multilabel_crowdlab",),
     "consensus.one_vs_rest.result": ("MultiLabelCrowdlab",),
     "consensus.refine": (
         "Refined",

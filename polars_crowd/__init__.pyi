@@ -3,9 +3,11 @@
 from polars_crowd import datasets, simulate
 from polars_crowd.active.batches import next_batch
 from polars_crowd.active.campaign import simulate_labelling
+from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
+from polars_crowd.consensus.one_vs_rest.crowdlab import multilabel_crowdlab
 from polars_crowd.consensus.one_vs_rest.result import MultiLabelCrowdlab
 from polars_crowd.consensus.refine import Refined, refine
 from polars_crowd.consensus.result import Crowdlab
@@ -113,7 +115,9 @@ __all__ = [
     "majority_vote",
     "mean_truth",
     "median_truth",
+    "multilabel_activelab",
     "multilabel_agreement",
+    "multilabel_crowdlab",
     "next_batch",
     "one_coin_dawid_skene",
     "pairwise_agreement",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 import polars as pl
@@ -29,6 +31,14 @@ class PartitionError(RuntimeError):
 
 class AnnotationWarning(UserWarning):
     """The result is right, and something about the log limits what it can tell."""
+
+
+def warn(message: str) -> None:
+    """An `AnnotationWarning` at the line that called the library: the first one outside of it."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, AnnotationWarning, stacklevel=level)
 
 
 def missing_column(what: str, column: str, columns: list[str], advice: str) -> AnnotationError:

@@ -52,6 +52,14 @@ def frame_of(p: NDArray[np.floating]) -> pl.DataFrame:
     return pl.DataFrame({"example": np.arange(len(p)), **columns})
 
 
+def dense(posterior: pl.LazyFrame) -> NDArray[np.float64]:
+    """A posterior, a row per example and class, as a matrix (examples x classes)."""
+    found = posterior.collect()
+    n_examples = found["example"].n_unique()
+    assert found["example"].is_sorted()
+    return found["probability"].to_numpy().reshape(n_examples, -1)
+
+
 def text_case(case: Case) -> tuple[pl.DataFrame, list[pl.DataFrame], list[str]]:
     """The same log with strings for ids and labels."""
     classes = [f"class {chr(97 + k)}" for k in range(case.n_classes)]

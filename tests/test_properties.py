@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
-from tests.cases import Case, assert_same, cases, frame_of, text_case
+from tests.cases import Case, assert_same, cases, dense, frame_of, text_case
 
 pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
 
@@ -293,7 +293,7 @@ def test_one_annotator_of_all_cannot_be_compared(case: Case) -> None:
 @given(cases(max_models=2, ties=True))
 def test_scores_are_probabilities_of_the_posterior(case: Case) -> None:
     fit = pc.crowdlab(case.log, case.pred_probs)
-    q = fit.posterior().collect().drop("example").to_numpy()
+    q = dense(fit.posterior)
     np.testing.assert_allclose(q.sum(axis=1), 1, rtol=0, atol=1e-12)
     assert q.min() >= 0
     examples = fit.examples.collect()

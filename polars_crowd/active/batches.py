@@ -21,7 +21,7 @@ def next_batch(
     *,
     per_class: int | None = None,
     exclude: Any = None,
-    label: str = "consensus_label",
+    label: str | None = None,
 ) -> Frame:
     """The examples most worth labelling: those of the lowest scores.
 
@@ -38,7 +38,8 @@ def next_batch(
         Examples not to choose, those that are being labelled now, say: a sequence or Series of ids, or a
         frame with a column `example`.
     label
-        The column with the class of an example, for `per_class`: a consensus label, or a prediction.
+        The column with the class of an example, for `per_class`: a consensus label, or a prediction;
+        `consensus_label` by default.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def next_batch(
     AnnotationError
         A column is missing.
     ValueError
-        `size` or `per_class` is below 1.
+        `size` or `per_class` is below 1; `label` without `per_class`.
 
     Examples
     --------
@@ -67,6 +68,9 @@ def next_batch(
     for name, value in (("size", size), ("per_class", per_class)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value}; it must be at least 1.")
+    if per_class is None and label is not None:
+        raise ValueError(f"label={label!r} is for per_class=, which is not given.")
+    label = label or "consensus_label"
     schema = scores.lazy().collect_schema()
     columns = schema.names()
     _check_columns(columns, label if per_class is not None else None)

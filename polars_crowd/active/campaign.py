@@ -107,8 +107,8 @@ def simulate_labelling(
     *,
     strategies: Sequence[str] = tuple(STRATEGIES),
     annotations: NDArray[Any] | None = None,
-    n_annotators: int = 30,
-    accuracy: tuple[float, float] = (0.5, 0.9),
+    n_annotators: int | None = None,
+    accuracy: tuple[float, float] | None = None,
     n_labelled: int = 200,
     batch_size: int = 50,
     rounds: int = 10,
@@ -118,7 +118,7 @@ def simulate_labelling(
 ) -> pl.DataFrame:
     """A labelling campaign by each strategy, round by round. Needs the extra `sklearn`.
 
-    See the head of the module (`polars_crowd/campaign.py`) for the experiment and the strategies.
+    See the head of `polars_crowd/active/campaign.py` for the experiment and the strategies.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def simulate_labelling(
         By default they are simulated: annotator a is right with probability `q_a`, uniform in `accuracy`, and
         otherwise says any other class.
     n_annotators, accuracy
-        Of the simulated annotators.
+        Of the simulated annotators: 30 by default, (0.5, 0.9).
     n_labelled
         How many examples have one label at the start, of those that are not for testing.
     batch_size
@@ -159,7 +159,8 @@ def simulate_labelling(
     Raises
     ------
     ValueError
-        An unknown strategy; more examples at the start than there are.
+        An unknown strategy; more examples at the start than there are; `n_annotators` or `accuracy` where
+        `annotations` are given.
 
     Examples
     --------
@@ -179,7 +180,10 @@ def simulate_labelling(
     X, y = np.asarray(features, dtype=np.float64), np.asarray(truth, dtype=np.int64)
     pool = annotations
     if pool is None:
-        pool = simulated_answers(y, n_annotators, accuracy, rng)
+        M = 30 if n_annotators is None else n_annotators
+        pool = simulated_answers(y, M, accuracy or (0.5, 0.9), rng)
+    else:
+        _refuse(n_annotators=n_annotators, accuracy=accuracy)
     order = rng.permutation(len(y))
     n_test = round(len(y) * test_share)
     test, train = order[:n_test], order[n_test:]
@@ -193,6 +197,12 @@ def simulate_labelling(
         for row in campaign.run(STRATEGIES[name], start, batch_size, rounds)
     ]
     return pl.DataFrame(rows)
+
+
+def _refuse(**of_simulated: object) -> None:
+    for name, value in of_simulated.items():
+        if value is not None:
+            raise ValueError(f"{name}= is of simulated annotators, and annotations= are given.")
 
 
 def simulated_answers(

@@ -1,6 +1,7 @@
-"""ActiveLab for multi-label data: the score of every class as a yes-or-no problem, averaged over the classes.
+"""ActiveLab for sets of classes: the score of every class as a yes-or-no problem, averaged over the classes.
 
-The formulas are those of `activelab` with K = 2, the weights those of `multilabel`, every class with its own:
+The formulas are those of `active.scores` with K = 2, the weights those of `consensus.one_vs_rest.model`, each
+class with its own:
 
     score[e,k] = ( trust[e,k] quality[e,k] + w'[k] / 2 ) / ( trust[e,k] + w'[k] )
     score[e]   = mean_k score[e,k]
@@ -8,16 +9,21 @@ The formulas are those of `activelab` with K = 2, the weights those of `multilab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from polars_crowd.active.ballots import cast_votes, score, scored
+from polars_crowd.active.ballots import Door, Trust, cast_votes, open_scoring, score, scores_of
 from polars_crowd.arrays import Flags, Floats
-from polars_crowd.consensus.one_vs_rest.calibration import tempered
+from polars_crowd.consensus.model import Weights
+from polars_crowd.consensus.one_vs_rest.calibration import calibrate, tempered
+from polars_crowd.consensus.one_vs_rest.crowdlab import consensus_of
 from polars_crowd.consensus.one_vs_rest.model import (
-    ClassWeights,
+    SetConsensus,
     Sets,
     SetTies,
     break_ties,
@@ -26,45 +32,72 @@ from polars_crowd.consensus.one_vs_rest.model import (
     tops,
     total_weight,
 )
-from polars_crowd.consensus.one_vs_rest.result import SetConsensus, fit_rounds
-from polars_crowd.inputs.label_sets import set_texts
-from polars_crowd.rounds import unlabelled
+from polars_crowd.inputs import checks
+from polars_crowd.inputs.label_sets import LabelSets, open_independent, scan_label_sets, set_texts
+from polars_crowd.rounds.opening import open_label_sets
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs
 
 
 @dataclass(frozen=True)
-class SetTrust:
+class SetTrust(Trust):
     """What the score of an example needs of all the others."""
 
-    weights: ClassWeights
+    weights: Weights[Floats]
     temperatures: Floats
     """(P, K)."""
     consensus: SetConsensus | None = None
     """None where no example has two annotations."""
-    ballots: SetTies | None = None
+    ties: SetTies | None = None
     """What breaks the ties of several models' votes."""
 
-    @property
-    def mean_weight(self) -> Floats:
-        """w'[k]."""
-        mean: Floats = self.weights.annotators.mean(axis=0)
-        return mean
+    @classmethod
+    def equal(cls, rounds: Rounds) -> SetTrust:
+        M, P, K = max(len(rounds.book.annotators), 1), rounds.n_models, len(rounds.book.names)
+        weights = Weights(np.zeros(K), np.zeros(K), np.ones((M, K)), np.ones((P, K)))
+        return cls(weights, np.ones((P, K)))
 
+    @classmethod
+    def weighed(cls, rounds: Rounds) -> tuple[Rounds, SetTrust]:
+        rounds, temperatures = calibrate(rounds)
+        consensus = consensus_of(rounds, rounds.run(count_overlap), "best_quality")
+        assert consensus.posterior.weights is not None
+        return rounds, cls(consensus.posterior.weights, temperatures, consensus)
 
-def score_annotated(part: Partition, trust: SetTrust) -> Floats:
-    """The scores of a partition's annotated examples."""
-    sets = Sets.of(part)
-    if trust.consensus is None:
-        quality = quality_of_labels(sets)
-        total = total_weight(sets, trust.weights) + trust.weights.models.sum(axis=0)
-    else:
-        q = trust.consensus.posterior(part)
-        quality, total = q.at(trust.consensus.choice.flags(part)), q.total
-    scores: Floats = score(quality, total, trust.mean_weight, 2).mean(axis=1)
-    return scores
+    @staticmethod
+    def ballots(run: Runs, temperatures: Floats) -> Runs:
+        """Unlabelled examples with their models tempered; of several, each is an annotator that chose the
+        classes it finds more probable than not."""
+        run = tempered(run, temperatures)
+        if len(run.models) == 1 or run.examples.is_empty():
+            return run
+        chosen, label = np.unique(np.concatenate(tops(run)), axis=0, return_inverse=True)
+        return cast_votes(run, label.ravel(), set_texts(chosen, run.book.names))
+
+    def with_ties_of(self, voting: Rounds) -> SetTrust:
+        models = pl.Series("annotator", range(voting.n_models))
+        voting = replace(voting, book=replace(voting.book, annotators=models))
+        return replace(self, ties=break_ties(voting, voting.run(count_overlap)))
+
+    def score_annotated(self, part: Partition) -> Floats:
+        sets, weights = Sets.of(part), self.weights
+        if self.consensus is None:
+            quality = quality_of_labels(sets)
+            total = total_weight(sets, weights) + weights.models.sum(axis=0)
+        else:
+            q = self.consensus.posterior.of(part)
+            quality, total = q.at(self.consensus.choice.flags(part)), q.total
+        scores: Floats = score(quality, total, weights.mean_annotator, 2).mean(axis=1)
+        return scores
+
+    def score_unlabelled(self, part: Partition) -> Floats:
+        weights, answer = self.weights, voted(part, self.ties)
+        models = zip(weights.models, part.runs.models, strict=True)
+        quality = sum((w * np.where(answer, p, 1 - p) for w, p in models), np.zeros(answer.shape))
+        total = weights.models.sum(axis=0)
+        scores: Floats = score(quality / total, total, weights.mean_annotator, 2).mean(axis=1)
+        return scores
 
 
 def quality_of_labels(sets: Sets) -> Floats:
@@ -74,16 +107,6 @@ def quality_of_labels(sets: Sets) -> Floats:
     return np.where(sets.chosen > 0, yes, no) / len(models)
 
 
-def score_unlabelled(part: Partition, trust: SetTrust) -> Floats:
-    """The scores of a partition's unlabelled examples."""
-    weights, answer = trust.weights, voted(part, trust.ballots)
-    models = zip(weights.models, part.runs.models, strict=True)
-    quality = sum((w * np.where(answer, p, 1 - p) for w, p in models), np.zeros(answer.shape))
-    total = weights.models.sum(axis=0)
-    scores: Floats = score(quality / total, total, trust.mean_weight, 2).mean(axis=1)
-    return scores
-
-
 def voted(part: Partition, ties: SetTies | None) -> Flags:
     """What the models vote for, class by class."""
     if ties is None or part.runs.examples.is_empty():
@@ -91,57 +114,80 @@ def voted(part: Partition, ties: SetTies | None) -> Flags:
     return majority(part, ties)
 
 
-def ballots(run: Runs, temperatures: Floats) -> Runs:
-    """Unlabelled examples with their models tempered; of several, each is an annotator that chose the classes
-    it finds more probable than not."""
-    run = tempered(run, temperatures)
-    if len(run.models) == 1 or run.examples.is_empty():
-        return run
-    chosen, label = np.unique(np.concatenate(tops(run)), axis=0, return_inverse=True)
-    return cast_votes(run, label.ravel(), set_texts(chosen, run.book.names))
+def multilabel_activelab(
+    log: Any,
+    pred_probs: Any = None,
+    *,
+    classes: Sequence[Any] | None = None,
+    duplicates: checks.Duplicates = "error",
+    into: str | Path | None = None,
+    executor: Any = None,
+    progress: bool = False,
+) -> pl.LazyFrame:
+    """How well every example is labelled with sets of classes, by ActiveLab: label the lowest scores next.
 
+    Every class is a problem of its own, chosen or not, and the score is the mean over the classes. See the
+    formulas in `polars_crowd/active/one_vs_rest.py`.
 
-# --- rounds ----------------------------------------------------------------------------------------
+    Parameters
+    ----------
+    log
+        The annotations, whose labels are sets of classes: whatever `multilabel_crowdlab` takes. None, or a
+        log without annotations, if nothing is labelled yet.
+    pred_probs
+        A model's out-of-sample probabilities of all examples, annotated or not, one independent of the others
+        for each class; a list is an ensemble of models. A store holds them itself.
+    classes, duplicates, into, executor, progress
+        As for `activelab`.
 
+    Returns
+    -------
+    LazyFrame
+        `example, num_annotations, active_learning_score`, as of `activelab`.
 
-def count_multi(part: Partition) -> Summary:
-    """Summary: how many examples are annotated more than once."""
-    return {(): pl.DataFrame({"multi": [part.runs.on_multi.sum()]})}
+    Raises
+    ------
+    AnnotationError
+        The log or the pred_probs cannot be used: see `multilabel_crowdlab`.
+    ValueError
+        An option has an unknown value, or no effect on this call.
 
-
-def trust_in(rounds: Rounds) -> tuple[Rounds, SetTrust]:
-    """The rounds, with the models calibrated where that can be, and what the scores need of them."""
-    P, K = rounds.n_models, len(rounds.book.names)
-    if not rounds.handles or not rounds.run(count_multi)[()]["multi"].item():
-        ones = np.ones((max(len(rounds.book.annotators), 1), K))
-        equal = ClassWeights(np.zeros(K), ones, np.ones((P, K)))
-        return rounds, with_ballots(rounds, SetTrust(equal, np.ones((P, K))))
-    rounds, fitted = fit_rounds(rounds, calibrated=True)
-    weights, temperatures = fitted.consensus.weights, fitted.temperatures
-    assert weights is not None
-    assert temperatures is not None
-    return rounds, with_ballots(rounds, SetTrust(weights, temperatures, fitted.consensus))
-
-
-def with_ballots(rounds: Rounds, trust: SetTrust) -> SetTrust:
-    """... and what breaks the ties of several models' votes on the unlabelled examples."""
-    if rounds.n_models == 1:
-        return trust
-    voting = unlabelled.of_rounds(rounds, ballots, trust.temperatures)
-    models = pl.Series("annotator", range(rounds.n_models))
-    voting = replace(voting, book=replace(rounds.book, annotators=models))
-    return replace(trust, ballots=break_ties(voting, voting.run(count_overlap)))
-
-
-def score_table(part: Partition, trust: SetTrust) -> pl.DataFrame:
-    """The scores of a partition's examples, by example."""
-    beside = unlabelled.of_partition(part, ballots, trust.temperatures)
-    return scored(
-        part, beside, lambda: score_annotated(part, trust), lambda: score_unlabelled(beside, trust)
+    Examples
+    --------
+    >>> import polars as pl
+    >>> log = pl.DataFrame({
+    ...     "example": ["e1", "e1", "e2", "e2", "e3"],
+    ...     "annotator": ["a", "b", "a", "b", "a"],
+    ...     "label": [["cat", "dog"], ["cat"], [], ["dog"], ["dog"]],
+    ... })
+    >>> probs = pl.DataFrame({
+    ...     "example": ["e1", "e2", "e3", "e4"],
+    ...     "cat": [0.9, 0.1, 0.2, 0.5],
+    ...     "dog": [0.6, 0.3, 0.9, 0.6],
+    ... })
+    >>> multilabel_activelab(log, probs).sort("active_learning_score").collect()["example"].to_list()
+    ['e4', 'e1', 'e2', 'e3']
+    """
+    rounds = open_scoring(
+        SETS,
+        log,
+        pred_probs,
+        classes=classes,
+        duplicates=duplicates,
+        into=into,
+        executor=executor,
+        progress=progress,
     )
+    return scores_of(rounds, SetTrust)
 
 
-def scores_of(rounds: Rounds) -> pl.LazyFrame:
-    """ActiveLab of label sets in rounds."""
-    rounds, trust = trust_in(rounds)
-    return unlabelled.with_idle(rounds).tables({"scores": score_table}, trust)["scores"]
+def _scan(log: Any) -> tuple[LabelSets, pl.LazyFrame, pl.DataType]:
+    sets = scan_label_sets(log)
+    return sets, sets.log, pl.String()
+
+
+def _open(log: Any, pred_probs: Any, **options: Any) -> Rounds:
+    return open_label_sets(log, pred_probs, **options)[0]
+
+
+SETS = Door(_scan, open_independent, _open)

@@ -3,7 +3,7 @@
 Goh and Mueller (2023), "ActiveLab: Active learning with re-labeling by multiple annotators", arXiv
 2301.11856; in the form of cleanlab 2.9, whose numbers this equals to 1e-9.
 
-Letters as in CROWDLAB (`help(polars_crowd.crowdlab)`): example e, annotator a of M, class k of K; p_m[e,k]
+Letters as in CROWDLAB (`consensus.model`): example e, annotator a of M, class k of K; p_m[e,k]
 the calibrated probability of model m, w_m its weight; w[a] the weight of an annotator, W[e] its sum over
 those who labelled e; Q[e] the consensus quality.
 
@@ -34,33 +34,20 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polars_crowd.active import one_vs_rest
-from polars_crowd.active.ballots import cast_votes, score, scored
+from polars_crowd.active.ballots import Door, Trust, cast_votes, open_scoring, score, scores_of
 from polars_crowd.arrays import Codes, Floats
 from polars_crowd.consensus.calibration import calibrate, tempered
+from polars_crowd.consensus.crowdlab import consensus_by_method
 from polars_crowd.consensus.majority_vote import TieBreaks, break_ties, count_ties, majority_labels
-from polars_crowd.consensus.model import (
-    Consensus,
-    Options,
-    Weights,
-    consensus_by_method,
-    count_overlap,
-    posterior,
-)
-from polars_crowd.errors import AnnotationError
+from polars_crowd.consensus.model import LabelConsensus, Options, Weights, count_overlap, posterior
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.label_sets import open_independent, scan_label_sets
 from polars_crowd.inputs.log import scan_annotations
-from polars_crowd.inputs.pred_probs import open_models, read_unlabelled
+from polars_crowd.inputs.pred_probs import open_models
 from polars_crowd.numerics import mixture
-from polars_crowd.rounds import unlabelled
-from polars_crowd.rounds.directory import ResultDirectory
-from polars_crowd.rounds.opening import open_label_sets, open_rounds
-from polars_crowd.rounds.partitions import InMemory, Partition, Partitioned
+from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs
-from polars_crowd.runs.codes import Codebook, resolve_classes
 
 BEST_QUALITY = Options(("best_quality",), "crowdlab", "self_confidence", False)
 
@@ -68,28 +55,60 @@ BEST_QUALITY = Options(("best_quality",), "crowdlab", "self_confidence", False)
 
 
 @dataclass(frozen=True)
-class Trust:
+class LabelTrust(Trust):
     """What the score of an example needs of all the others."""
 
-    weights: Weights
+    weights: Weights[float]
     """w[a] and w_m."""
     temperatures: tuple[float, ...]
-    consensus: Consensus | None = None
+    consensus: LabelConsensus | None = None
     """None where no example has two labels."""
-    ballots: TieBreaks = field(default_factory=TieBreaks)
+    ties: TieBreaks = field(default_factory=TieBreaks)
     """What breaks the ties of the models' vote."""
 
+    @classmethod
+    def equal(cls, rounds: Rounds) -> LabelTrust:
+        M, P = max(len(rounds.book.annotators), 1), rounds.n_models
+        return cls(Weights(0.0, 0.0, np.ones(M), np.ones(P)), (1.0,) * P)
 
-def score_annotated(part: Partition, trust: Trust) -> Floats:
-    """The scores of a partition's annotated examples."""
-    run, weights = part.runs, trust.weights
-    if trust.consensus is None:
-        quality, total = quality_of_labels(run), posterior(run, weights).normaliser
-    else:
-        q = trust.consensus.posterior.of(part)
-        quality = q.at(trust.consensus.choice.labels(part).to_numpy())
-        total = q.normaliser
-    return score(quality, total, weights.annotators.mean(), run.n_classes)
+    @classmethod
+    def weighed(cls, rounds: Rounds) -> tuple[Rounds, LabelTrust]:
+        rounds, temperatures = calibrate(rounds)
+        counts = rounds.run(count_overlap)
+        consensus = consensus_by_method(rounds, counts, BEST_QUALITY)["best_quality"]
+        assert consensus.posterior.weights is not None
+        return rounds, cls(consensus.posterior.weights, temperatures, consensus)
+
+    @staticmethod
+    def ballots(run: Runs, temperatures: tuple[float, ...]) -> Runs:
+        """Unlabelled examples with their models tempered; of several, each is an annotator that chose its
+        most probable class."""
+        run = tempered(run, temperatures)
+        if len(run.models) == 1 or run.examples.is_empty():
+            return run
+        return cast_votes(run, np.concatenate(run.top_classes), run.book.classes)
+
+    def with_ties_of(self, voting: Rounds) -> LabelTrust:
+        return replace(self, ties=break_ties(voting, voting.run(count_ties)))
+
+    def score_annotated(self, part: Partition) -> Floats:
+        run, weights = part.runs, self.weights
+        if self.consensus is None:
+            quality, total = quality_of_labels(run), posterior(run, weights).normaliser
+        else:
+            q = self.consensus.posterior.of(part)
+            quality = q.at(self.consensus.choice.labels(part).to_numpy())
+            total = q.normaliser
+        return score(quality, total, weights.mean_annotator, run.n_classes)
+
+    def score_unlabelled(self, part: Partition) -> Floats:
+        run, weights = part.runs, self.weights
+        label = voted_classes(part, self.ties)
+        e = np.arange(len(label))
+        models = zip(weights.models, run.models, strict=True)
+        quality = sum((w * p[e, label] for w, p in models), np.zeros(len(label)))
+        total = weights.models.sum()
+        return score(quality / total, total, weights.mean_annotator, run.n_classes)
 
 
 def quality_of_labels(run: Runs) -> Floats:
@@ -98,73 +117,12 @@ def quality_of_labels(run: Runs) -> Floats:
     return mixture.at_votes(run.models, example, label)
 
 
-def score_unlabelled(part: Partition, trust: Trust) -> Floats:
-    """The scores of a partition's unlabelled examples."""
-    run, weights = part.runs, trust.weights
-    label = voted_classes(part, trust.ballots)
-    e = np.arange(len(label))
-    models = zip(weights.models, run.models, strict=True)
-    quality = sum((w * p[e, label] for w, p in models), np.zeros(len(label)))
-    total = weights.models.sum()
-    return score(quality / total, total, weights.annotators.mean(), run.n_classes)
-
-
-# --- the models' vote ------------------------------------------------------------------------------
-
-
 def voted_classes(part: Partition, ties: TieBreaks) -> Codes:
     """The class that the models vote for, of each example of a partition of ballots."""
     run = part.runs
     if len(run.models) == 1 or run.examples.is_empty():
         return mixture.top_class(run.models[0])
     return majority_labels(part, ties).to_numpy()
-
-
-def ballots(run: Runs, temperatures: tuple[float, ...]) -> Runs:
-    """Unlabelled examples with their models tempered; of several, each is an annotator that chose its most
-    probable class."""
-    run = tempered(run, temperatures)
-    if len(run.models) == 1 or run.examples.is_empty():
-        return run
-    return cast_votes(run, np.concatenate(run.top_classes), run.book.classes)
-
-
-# --- rounds ----------------------------------------------------------------------------------------
-
-
-def count_multi(part: Partition) -> Summary:
-    """Summary: how many examples are annotated more than once."""
-    return {(): pl.DataFrame({"multi": [part.runs.on_multi.sum()]})}
-
-
-def trust_in(rounds: Rounds) -> tuple[Rounds, Trust]:
-    """The rounds, with the models calibrated where that can be, and what the scores need of them."""
-    if not rounds.handles or not rounds.run(count_multi)[()]["multi"].item():
-        equal = Weights(
-            0.0, 0.0, np.ones(max(len(rounds.book.annotators), 1)), np.ones(rounds.n_models)
-        )
-        return rounds, with_ballots(rounds, Trust(equal, (1.0,) * rounds.n_models))
-    rounds, temperatures = calibrate(rounds)
-    counts = rounds.run(count_overlap)
-    consensus = consensus_by_method(rounds, counts, BEST_QUALITY)["best_quality"]
-    assert consensus.weights is not None
-    return rounds, with_ballots(rounds, Trust(consensus.weights, temperatures, consensus))
-
-
-def with_ballots(rounds: Rounds, trust: Trust) -> Trust:
-    """... and what breaks the ties of several models' votes on the unlabelled examples."""
-    if rounds.n_models == 1:
-        return trust
-    voting = unlabelled.of_rounds(rounds, ballots, trust.temperatures)
-    return replace(trust, ballots=break_ties(voting, voting.run(count_ties)))
-
-
-def score_table(part: Partition, trust: Trust) -> pl.DataFrame:
-    """The scores of a partition's examples, by example."""
-    beside = unlabelled.of_partition(part, ballots, trust.temperatures)
-    return scored(
-        part, beside, lambda: score_annotated(part, trust), lambda: score_unlabelled(beside, trust)
-    )
 
 
 # --- the method ------------------------------------------------------------------------------------
@@ -179,11 +137,11 @@ def activelab(
     into: str | Path | None = None,
     executor: Any = None,
     progress: bool = False,
-    multi_label: bool = False,
 ) -> pl.LazyFrame:
     """How well every example is labelled, by ActiveLab: label those of the lowest scores next.
 
-    See the formulas at the head of the module (`polars_crowd/activelab.py`).
+    See the formulas in `polars_crowd/active/scores.py`. For labels that are sets of classes there is
+    `multilabel_activelab`.
 
     Parameters
     ----------
@@ -206,8 +164,6 @@ def activelab(
         For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
     progress
         Whether to show partitions done, rate and time left on stderr (needs the extra `cli`).
-    multi_label
-        Whether labels are sets of classes, as for `crowdlab`; the score is the mean over the classes.
 
     Returns
     -------
@@ -223,7 +179,7 @@ def activelab(
         The log or the pred_probs cannot be used: see `crowdlab`. That every example has one annotation is
         no error here.
     ValueError
-        An option has an unknown value.
+        An option has an unknown value, or no effect on this call.
 
     Agrees with
     -----------
@@ -259,81 +215,21 @@ def activelab(
     └─────────┴─────────────────┴───────────────────────┘
     """
     rounds = open_scoring(
+        LABELS,
         log,
         pred_probs,
-        multi_label,
         classes=classes,
         duplicates=duplicates,
         into=into,
         executor=executor,
         progress=progress,
     )
-    return one_vs_rest.scores_of(rounds) if multi_label else scores_of(rounds)
+    return scores_of(rounds, LabelTrust)
 
 
-def scores_of(rounds: Rounds) -> pl.LazyFrame:
-    """ActiveLab in rounds."""
-    rounds, trust = trust_in(rounds)
-    return unlabelled.with_idle(rounds).tables({"scores": score_table}, trust)["scores"]
+def _scan(log: Any) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.DataType]:
+    rows = scan_annotations(log)
+    return rows, rows, rows.collect_schema()["label"]
 
 
-def open_scoring(log: Any, pred_probs: Any, multi_label: bool, **options: Any) -> Rounds:
-    """The rounds of a log, or of pred_probs alone where nothing is labelled."""
-    if not isinstance(log, Partitioned) and pred_probs is None:
-        raise AnnotationError(
-            "ActiveLab needs a model's pred_probs: their examples are what it ranks. "
-            "pc.activelab(log, pred_probs)."
-        )
-    if not isinstance(log, Partitioned) and is_empty(log, multi_label):
-        return nothing_labelled(log, pred_probs, multi_label, **options)
-    if multi_label:
-        rounds, _ = open_label_sets(log, pred_probs, **options)
-    else:
-        rounds = open_rounds(log, pred_probs, **options)
-    if not rounds.n_models:
-        raise AnnotationError(
-            "the store has no pred_probs, which ActiveLab needs: their examples are what it ranks. "
-            "Add them: pc.AnnotationStore.create(path, log, pred_probs)."
-        )
-    return rounds
-
-
-def is_empty(log: Any, multi_label: bool) -> bool:
-    """Whether there is no annotation."""
-    if log is None:
-        return True
-    rows = scan_label_sets(log).log if multi_label else scan_annotations(log)
-    return rows.head(1).collect().is_empty()
-
-
-def nothing_labelled(
-    log: Any,
-    pred_probs: Any,
-    multi_label: bool,
-    *,
-    classes: Sequence[Any] | None,
-    into: str | Path | None,
-    executor: Any,
-    progress: bool,
-    **_: Any,
-) -> Rounds:
-    """The rounds of the examples of pred_probs, none of them annotated."""
-    if executor is not None:
-        raise ValueError("executor= needs a log in partitions: an AnnotationStore.")
-    open_ = open_independent if multi_label else open_models
-    models = open_(pred_probs, classes)
-    label: pl.DataType = pl.String()
-    if log is not None and not multi_label:
-        label = scan_annotations(log).collect_schema()["label"]
-    values, names = resolve_classes(label, models[0].names, classes)
-    none = pl.Series("example", [], models[0].frame.collect_schema()["example"])
-    handle = InMemory(None, read_unlabelled=lambda: read_unlabelled(models, none, names))
-    return Rounds(
-        handles=[],
-        book=Codebook(values, names, pl.Series("annotator", [], pl.String)),
-        n_models=len(models),
-        is_ensemble=isinstance(pred_probs, (list, tuple)),
-        progress=progress,
-        into=ResultDirectory.open(into) if into is not None else None,
-        idle=[handle],
-    )
+LABELS = Door(_scan, open_models, open_rounds)

@@ -42,7 +42,8 @@ Exclude = Annotated[
 MultiLabel = Annotated[
     bool,
     typer.Option(
-        "--multi-label", help="Labels are sets of classes, PROBS independent of each other."
+        "--multilabel",
+        help="Labels are sets of classes, PROBS independent of each other. A store knows by itself.",
     ),
 ]
 
@@ -55,7 +56,7 @@ def next(
     out: Out = None,
     force: common.Force = False,
     exclude: Exclude = None,
-    multi_label: MultiLabel = False,
+    multilabel: MultiLabel = False,
     example: common.Example = "example",
     annotator: common.Annotator = "annotator",
     label: common.Label = "label",
@@ -82,7 +83,8 @@ def next(
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"--out {out}: name a .parquet or a .csv file.")
     order = common.class_list(classes)
-    options: dict[str, Any] = {"multi_label": multi_label}
+    of_sets = multilabel or (kept is not None and kept.set_classes is not None)
+    rank = pc.multilabel_activelab if of_sets else pc.activelab
     names = {"example": example, "annotator": annotator, "label": label}
     writing: Any = nullcontext({})
     if out is not None:
@@ -96,11 +98,11 @@ def next(
         step("reading the annotations")
         if kept is None:
             opened = open_models(pred_probs or [], probs_example or example, order)
-            rows = _label_sets(log, names) if multi_label else open_log(log, **names)
-            options |= {"classes": order, "duplicates": duplicates}
-            scores = pc.activelab(rows, opened, **options, **asked_for(executor=workers))
+            rows: Any = _label_sets(log, names) if multilabel else open_log(log, **names)
+            given: dict[str, Any] = {"classes": order, "duplicates": duplicates}
+            scores = rank(rows, opened, **given, **asked_for(executor=workers))
         else:
-            scores = pc.activelab(kept, **options, **asked_for(executor=workers))
+            scores = rank(kept, **asked_for(executor=workers))
         step("choosing")
         batch = pc.next_batch(scores.collect(), size, exclude=_examples(exclude))
         if out is not None:

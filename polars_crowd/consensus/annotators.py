@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from polars_crowd.arrays import Floats
+from polars_crowd.consensus.model import L, Weights
 from polars_crowd.numerics.mixture import DECIMALS
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs
@@ -58,18 +58,23 @@ def count_annotations(
 def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:
     """The annotators by code, from their merged counts; `model_share` = r, None for agreement."""
     totals = counts.group_by("annotator").agg(pl.exclude("label").sum())
-    agreement_multi = pl.col("agreeing_multi") / pl.when(pl.col("multi") > 0).then("multi")
-    mean_quality = pl.col("label_quality") / pl.col("annotations")
-    quality = agreement_multi
-    if model_share is not None:
-        quality = model_share * mean_quality + (1 - model_share) * agreement_multi
+    share = None if model_share is None else pl.lit(model_share)
     return totals.join(worst_classes(counts), on="annotator").select(
-        "annotator",
-        annotator_quality=quality,
-        agreement_with_consensus=pl.col("agreeing") / pl.col("annotations"),
-        worst_class="label",
-        num_examples_labeled="annotations",
+        "annotator", *quality_columns(share), worst_class="label"
     )
+
+
+def quality_columns(model_share: pl.Expr | None) -> list[pl.Expr]:
+    """`annotator_quality, num_examples_labeled, agreement_with_consensus`, of summed counts."""
+    quality = pl.col("agreeing_multi") / pl.when(pl.col("multi") > 0).then("multi")
+    if model_share is not None:
+        mean_quality = pl.col("label_quality") / pl.col("annotations")
+        quality = model_share * mean_quality + (1 - model_share) * quality
+    return [
+        quality.alias("annotator_quality"),
+        pl.col("annotations").cast(pl.Int64).alias("num_examples_labeled"),
+        (pl.col("agreeing") / pl.col("annotations")).alias("agreement_with_consensus"),
+    ]
 
 
 def worst_classes(counts: pl.DataFrame) -> pl.DataFrame:
@@ -83,11 +88,11 @@ def worst_classes(counts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def model_share(models: Floats, annotators: Floats, mean_annotations: float) -> float:
+def model_share(weights: Weights[L], mean_annotations: float) -> L:
     """r = w_m / ( w_m + sum_a w[a] mean(n) / M ): how much of an annotator's quality is the model's
     judgement of their labels. Of several models w_m is the mean."""
-    model = models.mean()
-    return float(model / (model + annotators.sum() * mean_annotations / len(annotators)))
+    model: L = weights.models.mean(axis=0)
+    return model / (model + weights.mean_annotator * mean_annotations)
 
 
 def worst_first(table: pl.DataFrame) -> pl.DataFrame:

@@ -11,16 +11,16 @@ partitions add up.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats
+from polars_crowd.arrays import Floats, Ints
 from polars_crowd.numerics import mixture
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.rounds import Plan, Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs
 
@@ -30,9 +30,8 @@ STEPS = 4
 
 def calibrate(rounds: Rounds) -> tuple[Rounds, tuple[float, ...]]:
     """The rounds with each model's probabilities tempered, and the models' temperatures."""
-    grids: list[Sequence[float]] = [COARSE] * rounds.n_models
-    best = argmins(rounds, grids)
-    found = tuple(argmins(rounds, [fine_grid(COARSE.index(t)) for t in best]))
+    best = best_temperatures(rounds, count_cross_entropy, 1)
+    found = tuple(float(t) for t in best[:, 0])
     return rounds.transformed(tempered, found), found
 
 
@@ -42,13 +41,35 @@ def tempered(run: Runs, temperatures: tuple[float, ...]) -> Runs:
     return replace(run, models=tuple(mixture.temper(p, t) for p, t in models))
 
 
-def argmins(rounds: Rounds, grids: Sequence[Sequence[float]]) -> list[float]:
-    """Of each model's grid the first point where its loss is least."""
-    losses = rounds.run(count_cross_entropy, grids)[()]
-    return [
-        grid[int(np.argmin([losses[f"{m},{i}"].item() for i in range(len(grid))]))]
-        for m, grid in enumerate(grids)
-    ]
+# --- the search ------------------------------------------------------------------------------------
+
+
+def best_temperatures(rounds: Rounds, losses: Plan, n_problems: int) -> Floats:
+    """Where the loss of each model on each problem is least, (P, problems).
+
+    `losses` is a plan of a grid (points, P, problems): a summary by `problem`, of columns `m,i`.
+    """
+    coarse = np.array(COARSE)[:, None, None].repeat(rounds.n_models, 1).repeat(n_problems, 2)
+    fine = fine_grids(argmins(rounds, losses, coarse))
+    found: Floats = np.take_along_axis(fine, argmins(rounds, losses, fine)[None], axis=0)[0]
+    return found
+
+
+def argmins(rounds: Rounds, losses: Plan, grid: Floats) -> Ints:
+    """The first point of a grid where the loss of each model and problem is least, (P, problems)."""
+    merged = rounds.run(losses, grid)[("problem",)]
+    points, P, _ = grid.shape
+    found = [[merged[f"{m},{i}"].to_numpy() for m in range(P)] for i in range(points)]
+    least: Ints = np.array(found).argmin(axis=0)
+    return least
+
+
+def fine_grids(best: Ints) -> Floats:
+    """The fine grid of each model and problem; the last points of shorter ones are repeated."""
+    grids = [[fine_grid(int(k)) for k in row] for row in best]
+    longest = max(len(grid) for row in grids for grid in row)
+    padded = [[grid + grid[-1:] * (longest - len(grid)) for grid in row] for row in grids]
+    return np.moveaxis(np.array(padded), 2, 0)
 
 
 def fine_grid(best: int) -> list[float]:
@@ -61,15 +82,20 @@ def fine_grid(best: int) -> list[float]:
     return grid
 
 
-def count_cross_entropy(part: Partition, grids: Sequence[Sequence[float]]) -> Summary:
+# --- the loss --------------------------------------------------------------------------------------
+
+
+def count_cross_entropy(part: Partition, grid: Floats) -> Summary:
     """Summary: N L(t) of model m at the i-th point of its grid, as `m,i`."""
     share = vote_share(part.runs)
-    losses = {
-        f"{m},{i}": [soft_cross_entropy(part.runs, share, m, t)]
-        for m, grid in enumerate(grids)
-        for i, t in enumerate(grid)
-    }
-    return {(): pl.DataFrame(losses)}
+    return {("problem",): loss_table(grid, lambda m, t: soft_cross_entropy(part.runs, share, m, t))}
+
+
+def loss_table(grid: Floats, loss: Callable[[int, Floats], Floats]) -> pl.DataFrame:
+    """The losses of all models at all points, a row per problem."""
+    points, P, n_problems = grid.shape
+    losses = {f"{m},{i}": loss(m, grid[i, m]) for m in range(P) for i in range(points)}
+    return pl.DataFrame({"problem": np.arange(n_problems, dtype=np.uint32), **losses})
 
 
 def vote_share(run: Runs) -> Floats:
@@ -77,7 +103,7 @@ def vote_share(run: Runs) -> Floats:
     return (run.votes["votes"] / run.of_votes(run.examples["num_annotations"])).to_numpy()
 
 
-def soft_cross_entropy(run: Runs, share: Floats, model: int, t: float) -> float:
-    """N L(t), the sum over the partition's examples."""
+def soft_cross_entropy(run: Runs, share: Floats, model: int, t: Floats) -> Floats:
+    """N L(t), the sum over the partition's examples, (1,)."""
     example, label = (run.votes[c].to_numpy() for c in ("example", "label"))
-    return mixture.cross_entropy(run.models[model], t, example, label, share)
+    return np.array([mixture.cross_entropy(run.models[model], t.item(), example, label, share)])

@@ -1,9 +1,8 @@
-"""CROWDLAB as a function of a log. Its formulas are in `consensus.model`."""
+"""CROWDLAB as a function of a log, and its rounds. The formulas are in `consensus.model`."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,34 +10,32 @@ import polars as pl
 
 from polars_crowd.consensus.calibration import calibrate as calibrated
 from polars_crowd.consensus.label_quality import LabelQualityMethod
+from polars_crowd.consensus.majority_vote import break_ties
 from polars_crowd.consensus.model import (
+    C,
+    Choice,
     Consensus,
     ConsensusMethod,
+    LabelConsensus,
     Options,
+    P,
+    Posterior,
     QualityMethod,
-    consensus_by_method,
+    Shares,
+    agreement_with_others,
+    count_consensus,
     count_overlap,
+    recount_consensus,
+    vote_shares,
+    weigh,
 )
-from polars_crowd.consensus.one_vs_rest.result import fit_label_sets
 from polars_crowd.consensus.result import Crowdlab
-from polars_crowd.errors import AnnotationError, AnnotationWarning, counted, shown
+from polars_crowd.errors import AnnotationError, counted, shown, warn
 from polars_crowd.inputs import checks
-from polars_crowd.rounds.opening import open_label_sets, open_rounds
+from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
-
-# --- weights ---------------------------------------------------------------------------------------
-
-
-# --- posterior -------------------------------------------------------------------------------------
-
-
-# --- consensus -------------------------------------------------------------------------------------
-
-
-# --- rounds ----------------------------------------------------------------------------------------
-
-
-# --- the method ------------------------------------------------------------------------------------
+from polars_crowd.rounds.summaries import Merged
 
 
 def crowdlab(
@@ -56,11 +53,11 @@ def crowdlab(
     executor: Any = None,
     progress: bool = False,
     tolerance: float = 0.0,
-    multi_label: bool = False,
 ) -> Crowdlab:
     """Consensus labels and the quality of labels and annotators, by CROWDLAB.
 
-    See the formulas at the head of the module (`polars_crowd/crowdlab.py`).
+    See the formulas in `polars_crowd/consensus/model.py`. For labels that are sets of classes there is
+    `multilabel_crowdlab`.
 
     Parameters
     ----------
@@ -104,18 +101,13 @@ def crowdlab(
         differs from the present one by at most this. By default they are all made anew, and are exactly
         those of a run from scratch; the parameters are so in any case. Examples in changed partitions
         always are.
-    multi_label
-        Whether labels are sets of classes: a List column, or a row per chosen class (a null label says that
-        the annotator saw the example and, alone, chose nothing). pred_probs are then one independent
-        probability per class. Every class is a problem of its own, chosen or not, and scores are means
-        over the classes. Not with several consensus methods or `adjust_pred_probs`.
 
     Returns
     -------
     Crowdlab
         `.examples`, `.annotations` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
-        `.temperature`, and `.posterior()`. Each table is computed when it is asked for, or once with
-        `into`. With `multi_label` a `MultiLabelCrowdlab`, which has the same class by class too.
+        `.temperature`, and `.posterior` (LazyFrame). Each table is computed when it is asked for, or once
+        with `into`.
 
     Raises
     ------
@@ -124,7 +116,7 @@ def crowdlab(
         not classes, annotated examples without probabilities, probabilities that are none, fewer than
         two classes, or only one annotation for every example.
     ValueError
-        An option has an unknown value.
+        An option has an unknown value, or no effect on this call.
 
     Warns
     -----
@@ -154,47 +146,74 @@ def crowdlab(
     └─────────────────┴─────────────────────────┘
     """
     options = _options(consensus_method, quality_method, label_quality_method, adjust_pred_probs)
-    opened: dict[str, Any] = {
-        "classes": classes,
-        "duplicates": duplicates,
-        "into": into,
-        "executor": executor,
-        "progress": progress,
-    }
-    if multi_label:
-        return fit_label_sets(
-            *open_label_sets(log, pred_probs, **opened),
-            consensus_method=consensus_method,
-            quality_method=quality_method,
-            label_quality_method=label_quality_method,
-            adjust_pred_probs=adjust_pred_probs,
-            calibrate=calibrate,
+    if tolerance and not (into is not None and isinstance(log, Partitioned)):
+        raise ValueError(
+            "tolerance= says which results that an earlier run wrote may stay: it needs a store and into=."
         )
-    rounds = open_rounds(log, pred_probs, **opened)
-    found = fit(rounds, options, calibrate=calibrate, tolerance=tolerance)
-    if into is not None:
-        found.save()
-    return found
+    rounds = open_rounds(
+        log,
+        pred_probs,
+        classes=classes,
+        duplicates=duplicates,
+        into=into,
+        executor=executor,
+        progress=progress,
+    )
+    check_model(rounds.n_models > 0)
+    return fit(rounds, options, calibrate=calibrate, tolerance=tolerance)
+
+
+# --- rounds ----------------------------------------------------------------------------------------
 
 
 def fit(
     rounds: Rounds, options: Options, *, calibrate: bool = False, tolerance: float = 0.0
 ) -> Crowdlab:
     """CROWDLAB in rounds."""
-    if not rounds.n_models:
-        raise AnnotationError(
-            "CROWDLAB needs a model's pred_probs beside the log. Without a model, use "
-            "pc.majority_vote, or a method such as pc.dawid_skene."
-        )
     temperatures = None
     if calibrate:
         rounds, temperatures = calibrated(rounds)
     counts = rounds.run(count_overlap, remember=True)
-    overlap = counts[("annotator",)]
-    _check_overlap(rounds, overlap, counts[("label",)])
+    n_annotations = int(counts[("label",)]["annotations"].sum())
+    check_overlap(rounds, counts[("annotator",)], n_annotations)
     found = consensus_by_method(rounds, counts, options)
-    _warn_of_lost_classes(rounds, counts[("label",)], next(iter(found.values())))
+    chosen, kept = counts[("label",)]["label"], next(iter(found.values())).counts["label"]
+    lost = chosen.filter(~chosen.is_in(kept.implode()))
+    warn_of_lost_classes(rounds.book.classes.gather(lost))
     return Crowdlab(rounds, found, options, temperatures, tolerance)
+
+
+def consensus_by_method(
+    rounds: Rounds, counts: Merged, options: Options, shares: Shares = vote_shares
+) -> dict[ConsensusMethod, LabelConsensus]:
+    """The rounds of every consensus method asked for, from the merged `count_overlap`."""
+    g, ties = agreement_with_others(counts[("annotator",)]), break_ties(rounds, counts)
+    plan = count_consensus if rounds.into is None else recount_consensus
+
+    def decide(best_under: Posterior | None) -> LabelConsensus:
+        choice = Choice(ties, best_under)
+        counts = rounds.run(plan, choice, remember=True)[("label", "multi")]
+        weights = None
+        if options.quality_method == "crowdlab":
+            weights = weigh(counts, g, rounds.n_classes, rounds.n_models)
+        return Consensus(choice, counts, Posterior(weights, shares))
+
+    return by_method(options.consensus_methods, decide)
+
+
+def by_method(
+    methods: Sequence[ConsensusMethod], decide: Callable[[P | None], Consensus[C, P]]
+) -> dict[ConsensusMethod, Consensus[C, P]]:
+    """The consensus of every method asked for: `decide` makes one round, with the classes that are best
+    under a posterior, or with the majority vote."""
+    majority = decide(None)
+    found: dict[ConsensusMethod, Consensus[C, P]] = {"majority_vote": majority}
+    if "best_quality" in methods:
+        found["best_quality"] = decide(majority.posterior)
+    return {method: found[method] for method in methods}
+
+
+# --- what is asked for -----------------------------------------------------------------------------
 
 
 def _options(
@@ -206,16 +225,7 @@ def _options(
     given = [consensus_method] if isinstance(consensus_method, str) else list(consensus_method)
     if not given or len(set(given)) < len(given):
         raise ValueError(f"consensus_method={given!r}; give one method, or several different ones.")
-    choices: list[tuple[str, str, Any]] = [
-        ("consensus_method", method, ConsensusMethod) for method in given
-    ]
-    choices.append(("quality_method", quality_method, QualityMethod))
-    choices.append(("label_quality_method", label_quality_method, LabelQualityMethod))
-    for name, value, allowed in choices:
-        if value not in get_args(allowed):
-            raise ValueError(
-                f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}."
-            )
+    check_methods(given, quality_method, label_quality_method)
     if adjust_pred_probs and label_quality_method == "confidence_weighted_entropy":
         raise ValueError(
             "adjust_pred_probs=True does not go with label_quality_method="
@@ -224,32 +234,52 @@ def _options(
     return Options(tuple(given), quality_method, label_quality_method, adjust_pred_probs)
 
 
-def _check_overlap(rounds: Rounds, overlap: pl.DataFrame, labels: pl.DataFrame) -> None:
+def check_methods(
+    consensus_methods: Sequence[str], quality_method: str, label_quality_method: str
+) -> None:
+    """Every method is one there is."""
+    for method in consensus_methods:
+        _check_choice("consensus_method", method, ConsensusMethod)
+    _check_choice("quality_method", quality_method, QualityMethod)
+    _check_choice("label_quality_method", label_quality_method, LabelQualityMethod)
+
+
+def _check_choice(name: str, value: str, allowed: Any) -> None:
+    if value not in get_args(allowed):
+        raise ValueError(f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}.")
+
+
+def check_model(is_there: bool) -> None:
+    """There are pred_probs."""
+    if not is_there:
+        raise AnnotationError(
+            "CROWDLAB needs a model's pred_probs beside the log. Without a model, use "
+            "pc.majority_vote, or a method such as pc.dawid_skene."
+        )
+
+
+# --- what limits the result ------------------------------------------------------------------------
+
+
+def check_overlap(rounds: Rounds, overlap: pl.DataFrame, n_annotations: int) -> None:
+    """Some annotators share an example; of those who do not, and of no agreement at all, warn."""
     alone = overlap.filter(pl.col("others") == 0)["annotator"]
     if len(alone) == overlap.height:
-        raise checks.single_annotations(int(labels["annotations"].sum()))
+        raise checks.single_annotations(n_annotations)
     if len(alone):
         names = rounds.book.annotators.gather(alone).to_list()
-        _warn(
+        warn(
             f"{counted(len(alone), 'annotator')} share no example with another annotator: {shown(names)}. "
             "They get the mean weight of the others."
         )
     if overlap["agreeing"].sum() == 0:
-        _warn(
-            "no two annotators agree on any example; check that the labels mean what they should."
-        )
+        warn("no two annotators agree on any example; check that the labels mean what they should.")
 
 
-def _warn_of_lost_classes(rounds: Rounds, labels: pl.DataFrame, consensus: Consensus) -> None:
-    kept = consensus.counts["label"].implode()
-    lost = labels.filter(~pl.col("label").is_in(kept))["label"]
+def warn_of_lost_classes(lost: pl.Series) -> None:
+    """Of classes that annotators chose and that no example has by consensus."""
     if len(lost):
-        names = rounds.book.classes.gather(lost).to_list()
-        _warn(
+        warn(
             f"{counted(len(lost), 'class')} that annotators chose became the consensus of no example: "
-            f"{shown(names)}. A model trained on the consensus labels will not know of them."
+            f"{shown(lost.to_list())}. A model trained on the consensus labels will not know of them."
         )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, AnnotationWarning, stacklevel=4)

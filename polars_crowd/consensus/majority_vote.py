@@ -324,6 +324,10 @@ def majority_vote(
         )
         ties = break_ties(rounds, rounds.run(count_ties, remember=True))
         return rounds.tables({"examples": majority_table}, ties)["examples"]
+    if progress:
+        raise ValueError(
+            "progress= shows the partitions of a store, or what is written with into=; this is a lazy plan."
+        )
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     models = open_models(pred_probs, classes) if pred_probs is not None else []
     schema = rows.collect_schema()

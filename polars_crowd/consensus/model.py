@@ -38,40 +38,41 @@ partitions; only the summaries and the weights leave a partition.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
 from polars_crowd.consensus.label_quality import LabelQualityMethod
-from polars_crowd.consensus.majority_vote import TieBreaks, break_ties, count_ties, majority_labels
+from polars_crowd.consensus.majority_vote import TieBreaks, count_ties, majority_labels
 from polars_crowd.consensus.steady import Pull, recount
 from polars_crowd.numerics.mixture import CLIP, Mixture
 from polars_crowd.rounds.cache import digest
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs
 from polars_crowd.runs.codes import largest
 
 ConsensusMethod = Literal["best_quality", "majority_vote"]
-
-
 QualityMethod = Literal["crowdlab", "agreement"]
-
-
 Shares = Callable[[Runs], Mixture]
+L = TypeVar("L", float, Floats)
+
+# --- weights ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Weights:
-    """The parameters of one round: what the posterior of an example needs of all the others."""
+class Weights(Generic[L]):
+    """The parameters of one round: what the posterior of an example needs of all the others.
 
-    consensus_likelihood: float
+    For sets of classes each has one more axis, over the K classes.
+    """
+
+    consensus_likelihood: L
     """CL."""
-    other_likelihood: float
+    other_likelihood: L
     """NCL."""
     annotators: Floats
     """w[a], shape (M,)."""
@@ -82,6 +83,12 @@ class Weights:
     def shared(self) -> Floats:
         """All but the annotators'."""
         return np.array([self.consensus_likelihood, self.other_likelihood, *self.models])
+
+    @property
+    def mean_annotator(self) -> L:
+        """1/M sum_a w[a]."""
+        mean: L = self.annotators.mean(axis=0)
+        return mean
 
 
 def count_overlap(part: Partition) -> Summary:
@@ -105,50 +112,54 @@ def count_overlap(part: Partition) -> Summary:
 
 def agreement_with_others(overlap: pl.DataFrame) -> Floats:
     """g[a], from the merged overlap of all annotators."""
-    share = pl.col("agreeing") / pl.when(pl.col("others") > 0).then("others")
-    return overlap.select(share.fill_null(share.mean())).to_series().to_numpy()
+    return share_or_mean(*(overlap[c].to_numpy() for c in ("agreeing", "others")))
 
 
-def count_consensus(part: Partition, choice: Choice) -> Summary:
-    """Summary by (y, multi): examples, annotations, sum of s, and the models' errors."""
-    run, consensus = part.runs, choice.labels(part)
-    errors = {f"error_{m}": top != consensus for m, top in enumerate(run.top_classes)}
-    examples = pl.DataFrame(
-        {
-            "label": consensus,
-            "multi": run.on_multi,
-            "annotations": run.examples["num_annotations"].cast(pl.Int64),
-            "agreement": choice.agreement(part),
-            **errors,
-        }
-    )
-    sums = pl.exclude("label", "multi").sum()
-    by_label = examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
-    return {("label", "multi"): by_label}
+def share_or_mean(part: Floats, whole: Floats) -> Floats:
+    """part / whole of each annotator; the mean of the others where whole is 0."""
+    known = whole > 0
+    share = np.divide(part, whole, where=known, out=np.zeros(part.shape))
+    mean = share.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(known, share, mean)
 
 
-def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Weights:
+def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Weights[float]:
     """The weights, from the merged counts of a consensus."""
     multi = counts.filter("multi")
     n_multi = int(multi["examples"].sum())
-    consensus_likelihood = float(multi["agreement"].sum()) / n_multi
-    most_common_error = max(1 - largest(multi["examples"]) / n_multi, CLIP)
-    model_errors = np.array([multi[f"error_{m}"].sum() for m in range(n_models)]) / n_multi
     mean_annotations = int(counts["annotations"].sum()) / int(counts["examples"].sum())
-    return Weights(
-        consensus_likelihood=consensus_likelihood,
-        other_likelihood=(1 - consensus_likelihood) / (n_classes - 1),
-        annotators=_skill(1 - g, most_common_error),
-        models=_skill(model_errors, most_common_error) * np.sqrt(mean_annotations),
+    return weights_for(
+        float(multi["agreement"].sum()) / n_multi,
+        largest(multi["examples"]) / n_multi,
+        np.array([multi[f"error_{m}"].sum() for m in range(n_models)]) / n_multi,
+        g,
+        mean_annotations,
+        n_classes,
     )
 
 
-def _skill(error: Floats, most_common_error: float) -> Floats:
-    """How much better than always saying the most common class."""
-    return np.maximum(1 - error / most_common_error, CLIP)
+def weights_for(
+    consensus_likelihood: L,
+    most_common_share: Any,
+    model_errors: Floats,
+    g: Floats,
+    mean_annotations: float,
+    n_classes: int,
+) -> Weights[L]:
+    """w[a] and w_m: how much better each is than always saying the most common class."""
+    most_common_error = np.maximum(1 - most_common_share, CLIP)
+    return Weights(
+        consensus_likelihood=consensus_likelihood,
+        other_likelihood=(1 - consensus_likelihood) / (n_classes - 1),
+        annotators=np.maximum(1 - (1 - g) / most_common_error, CLIP),
+        models=np.maximum(1 - model_errors / most_common_error, CLIP) * np.sqrt(mean_annotations),
+    )
 
 
-def posterior(run: Runs, weights: Weights) -> Mixture:
+# --- posterior -------------------------------------------------------------------------------------
+
+
+def posterior(run: Runs, weights: Weights[float]) -> Mixture:
     """q of a partition's examples."""
     return Mixture(
         models=run.models,
@@ -177,6 +188,26 @@ def vote_shares(run: Runs) -> Mixture:
 
 
 @dataclass(frozen=True)
+class Posterior:
+    """What makes the posterior of a partition: weights, or shares of votes."""
+
+    weights: Weights[float] | None
+    shares: Shares
+
+    def of(self, part: Partition) -> Mixture:
+        """q of a partition's examples."""
+        return part.once("posterior", lambda: self._of(part), self)
+
+    def _of(self, part: Partition) -> Mixture:
+        if self.weights is None:
+            return self.shares(part.runs)
+        return posterior(part.runs, self.weights)
+
+
+# --- consensus -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
 class Choice:
     """How the consensus y is chosen: by majority vote, or as the best class of a posterior."""
 
@@ -197,27 +228,28 @@ class Choice:
         return part.once("agreement", lambda: part.runs.agreement_with(self.labels(part)), self)
 
 
-@dataclass(frozen=True)
-class Posterior:
-    """What makes the posterior of a partition: weights, or shares of votes."""
-
-    weights: Weights | None
-    shares: Shares
-
-    def of(self, part: Partition) -> Mixture:
-        """q of a partition's examples."""
-        return part.once("posterior", lambda: self._of(part), self)
-
-    def _of(self, part: Partition) -> Mixture:
-        if self.weights is None:
-            return self.shares(part.runs)
-        return posterior(part.runs, self.weights)
-
-
 def best_labels(q: Mixture, majority: pl.Series) -> pl.DataFrame:
     """argmax_k q[e,k]; the majority vote where the best classes tie."""
     label, tied = q.best()
     return pl.DataFrame({"label": np.where(tied, majority.to_numpy(), label)})
+
+
+def count_consensus(part: Partition, choice: Choice) -> Summary:
+    """Summary by (y, multi): examples, annotations, sum of s, and the models' errors."""
+    run, consensus = part.runs, choice.labels(part)
+    errors = {f"error_{m}": top != consensus for m, top in enumerate(run.top_classes)}
+    examples = pl.DataFrame(
+        {
+            "label": consensus,
+            "multi": run.on_multi,
+            "annotations": run.examples["num_annotations"].cast(pl.Int64),
+            "agreement": choice.agreement(part),
+            **errors,
+        }
+    )
+    sums = pl.exclude("label", "multi").sum()
+    by_label = examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
+    return {("label", "multi"): by_label}
 
 
 def recount_consensus(part: Partition, choice: Choice) -> Summary:
@@ -242,41 +274,17 @@ class Options:
     adjust_pred_probs: bool
 
 
+C = TypeVar("C")
+P = TypeVar("P")
+
+
 @dataclass(frozen=True)
-class Consensus:
+class Consensus(Generic[C, P]):
     """One consensus method: how its labels are chosen, how often each, and what they led to."""
 
-    choice: Choice
+    choice: C
     counts: pl.DataFrame
-    posterior: Posterior
-
-    @property
-    def weights(self) -> Weights | None:
-        return self.posterior.weights
+    posterior: P
 
 
-def consensus_of(
-    rounds: Rounds, choice: Choice, g: Floats, like: Posterior, by_shares: bool
-) -> Consensus:
-    """One round: the weights for these consensus labels, and the posterior under them."""
-    plan = count_consensus if rounds.into is None else recount_consensus
-    counts = rounds.run(plan, choice, remember=True)[("label", "multi")]
-    if by_shares:
-        return Consensus(choice, counts, like)
-    weights = weigh(counts, g, rounds.n_classes, rounds.n_models)
-    return Consensus(choice, counts, replace(like, weights=weights))
-
-
-def consensus_by_method(
-    rounds: Rounds, counts: Merged, options: Options, shares: Shares = vote_shares
-) -> dict[ConsensusMethod, Consensus]:
-    """The rounds of every consensus method asked for, from the merged `count_overlap`."""
-    g, ties = agreement_with_others(counts[("annotator",)]), break_ties(rounds, counts)
-    like = Posterior(None, shares)
-    by_shares = options.quality_method == "agreement"
-    majority = consensus_of(rounds, Choice(ties), g, like, by_shares)
-    found: dict[ConsensusMethod, Consensus] = {"majority_vote": majority}
-    if "best_quality" in options.consensus_methods:
-        best = Choice(ties, majority.posterior)
-        found["best_quality"] = consensus_of(rounds, best, g, like, by_shares)
-    return {method: found[method] for method in options.consensus_methods}
+LabelConsensus = Consensus[Choice, Posterior]

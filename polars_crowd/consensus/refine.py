@@ -96,7 +96,7 @@ def refine(
 ) -> Refined:
     """Consensus labels and a classifier that improve each other, in rounds.
 
-    See the formulas at the head of the module (`polars_crowd/refine.py`). Needs the extra `sklearn`.
+    See the formulas at the head of `polars_crowd/consensus/refine.py`. Needs the extra `sklearn`.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import polars as pl
 
+from polars_crowd.arrays import Floats
 from polars_crowd.consensus.annotators import (
     annotator_table,
     count_annotations,
@@ -22,21 +23,46 @@ from polars_crowd.consensus.label_quality import (
     sum_annotator_thresholds,
     sum_consensus_thresholds,
 )
-from polars_crowd.consensus.model import Consensus, ConsensusMethod, Options
-from polars_crowd.errors import AnnotationError
+from polars_crowd.consensus.model import ConsensusMethod, LabelConsensus, Options
 from polars_crowd.reports import header, value_text
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import FEW, Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.rounds.tolerance import MadeWith
+from polars_crowd.runs.classes import Runs, by_class
 
-Found = dict[ConsensusMethod, Consensus]
+Found = dict[ConsensusMethod, LabelConsensus]
 
 EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
 
 
-class Crowdlab(Fit):
+class OfModels(Fit):
+    """What results of CROWDLAB have in common, of labels and of sets of classes."""
+
+    _rounds: Rounds
+
+    @property
+    def _tables(self) -> Tables:
+        raise NotImplementedError
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        return self._tables["examples"]
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        return self._tables["annotations"]
+
+    def _of_models(self, values: Floats | None) -> float | list[float] | None:
+        """A value of each model: a list for an ensemble."""
+        if values is None:
+            return None
+        found: list[float] = values.tolist()
+        return found if self._rounds.is_ensemble else found[0]
+
+
+class Crowdlab(OfModels):
     """What CROWDLAB found out about a log. See `crowdlab`.
 
     Attributes
@@ -49,8 +75,10 @@ class Crowdlab(Fit):
         `example, annotator, label, label_quality_score`, then the log's other columns (an earlier
         score gives way). One row per annotation, sorted by the first three.
     annotators : DataFrame
-        `annotator, annotator_quality, agreement_with_consensus, worst_class, num_examples_labeled,
+        `annotator, annotator_quality, num_examples_labeled, agreement_with_consensus, worst_class,
         annotator_weight`, the worst annotator first.
+    posterior : LazyFrame
+        `example, label, probability`: q[e,k], one row per example and class, those of an example sum to 1.
     model_weight : float, list of float, or None
         w_m; a list for an ensemble; None for `quality_method="agreement"`.
     temperature : float, list of float, or None
@@ -66,29 +94,19 @@ class Crowdlab(Fit):
     def __init__(
         self,
         rounds: Rounds,
-        found: dict[ConsensusMethod, Consensus],
+        found: Found,
         options: Options,
         temperatures: tuple[float, ...] | None,
         tolerance: float = 0.0,
     ) -> None:
         self._rounds = rounds
         self._found = found
-        self._main = next(iter(found.values()))
+        self._main = main(found)
         self._options = options
         self._temperatures = temperatures
         self._tolerance = tolerance
-
-    def save(self) -> None:
-        """Write the tables into the directory of results."""
-        self._rounds.save("annotators", self.annotators)
-
-    @property
-    def examples(self) -> pl.LazyFrame:
-        return self._tables["examples"]
-
-    @property
-    def annotations(self) -> pl.LazyFrame:
-        return self._tables["annotations"]
+        if rounds.into is not None:
+            rounds.save("annotators", self.annotators)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -106,7 +124,7 @@ class Crowdlab(Fit):
     def _made_with(self) -> MadeWith:
         """The parameters of the tables."""
         found = self._found.values()
-        posteriors = [c.choice.best_under for c in found if c.choice.best_under is not None]
+        posteriors = [under for c in found if (under := c.choice.best_under)]
         weights = [w for p in (*(c.posterior for c in found), *posteriors) if (w := p.weights)]
         shared = [w.shared for w in weights] + list(self._scoring.of_consensus)
         own = self._scoring.of_annotators
@@ -140,7 +158,7 @@ class Crowdlab(Fit):
 
     def _named(self, table: pl.DataFrame) -> pl.DataFrame:
         """The annotators with their names and weights."""
-        book, weights = self._rounds.book, self._main.weights
+        book, weights = self._rounds.book, self._main.posterior.weights
         weight = pl.lit(None, pl.Float64)
         if weights is not None:
             weight = pl.lit(pl.Series(weights.annotators)).gather("annotator")
@@ -152,10 +170,8 @@ class Crowdlab(Fit):
 
     @property
     def _model_share(self) -> float | None:
-        weights = self._main.weights
-        if weights is None:
-            return None
-        return model_share(weights.models, weights.annotators, self._size[1] / self._size[0])
+        weights = self._main.posterior.weights
+        return None if weights is None else model_share(weights, self._size[1] / self._size[0])
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -165,28 +181,15 @@ class Crowdlab(Fit):
 
     @property
     def model_weight(self) -> float | list[float] | None:
-        weights = self._main.weights
-        return self._of_models(None if weights is None else weights.models.tolist())
+        weights = self._main.posterior.weights
+        return self._of_models(None if weights is None else weights.models)
 
     @property
     def temperature(self) -> float | list[float] | None:
-        return self._of_models(None if self._temperatures is None else list(self._temperatures))
+        return self._of_models(None if self._temperatures is None else np.array(self._temperatures))
 
-    def _of_models(self, values: list[float] | None) -> float | list[float] | None:
-        return values if values is None or self._rounds.is_ensemble else values[0]
-
+    @property
     def posterior(self) -> pl.LazyFrame:
-        """q[e,k]: `example` and one column per class, the rows of which sum to 1.
-
-        Raises
-        ------
-        AnnotationError
-            A class is named `example`, like the column of the ids.
-        """
-        if "example" in self._rounds.book.names:
-            raise AnnotationError(
-                "a class is named 'example', like the column of the examples' ids. Rename the class."
-            )
         return self._rounds.tables({"posterior": posterior_table}, self._main)["posterior"]
 
     @property
@@ -221,10 +224,10 @@ def example_table(part: Partition, found: Found, scoring: Scoring) -> pl.DataFra
 
 
 def consensus_quality(
-    part: Partition, consensus: Consensus, scoring: Scoring, method: int
+    part: Partition, consensus: LabelConsensus, scoring: Scoring, method: int
 ) -> pl.Series:
     """The quality of each consensus label; its share of votes under the agreement method."""
-    if consensus.weights is None:
+    if consensus.posterior.weights is None:
         return consensus.choice.agreement(part)
 
     def score() -> pl.Series:
@@ -235,7 +238,7 @@ def consensus_quality(
 
 
 def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.LazyFrame:
-    """The annotations of a partition, with the log's other columns but an earlier score of theirs."""
+    """The annotations of a partition."""
     run = part.runs
     named = run.rows.lazy().select(
         example=pl.lit(run.of_votes(run.examples["example"])).gather("vote"),
@@ -243,13 +246,18 @@ def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.Lazy
         label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
         label_quality_score=_row_quality(part, main(found), scoring),
     )
-    others = run.extra.drop("label_quality_score", strict=False)
-    if not others.collect_schema():
-        return named
-    return pl.concat([named, others], how="horizontal")
+    return with_extra(named, run)
 
 
-def _row_quality(part: Partition, consensus: Consensus, scoring: Scoring) -> pl.Expr:
+def with_extra(annotations: pl.LazyFrame, run: Runs) -> pl.LazyFrame:
+    """Annotations with the log's other columns, but an earlier score of theirs."""
+    extra = run.extra.drop("label_quality_score", strict=False)
+    if not extra.collect_schema():
+        return annotations
+    return pl.concat([annotations, extra], how="horizontal")
+
+
+def _row_quality(part: Partition, consensus: LabelConsensus, scoring: Scoring) -> pl.Expr:
     def score() -> pl.Expr:
         return score_rows(part.runs, consensus.posterior.of(part), scoring)
 
@@ -267,20 +275,21 @@ def count_quality(part: Partition, found: Found, scoring: Scoring) -> Summary:
     )
 
 
-def posterior_table(part: Partition, consensus: Consensus) -> pl.DataFrame:
-    q = pl.DataFrame(consensus.posterior.of(part).dense(), schema=list(part.runs.book.names))
-    return q.select(part.runs.examples["example"], pl.all())
+def posterior_table(part: Partition, consensus: LabelConsensus) -> pl.DataFrame:
+    """q[e,k], class by class."""
+    ids, classes = part.runs.examples["example"], part.runs.book.classes
+    return by_class(ids, "label", classes, probability=consensus.posterior.of(part).dense())
 
 
-def sum_for_examples(part: Partition, consensus: Consensus) -> Summary:
+def sum_for_examples(part: Partition, consensus: LabelConsensus) -> Summary:
     label = consensus.choice.labels(part)
     return sum_consensus_thresholds(label, consensus.posterior.of(part))
 
 
-def sum_for_annotators(part: Partition, consensus: Consensus) -> Summary:
+def sum_for_annotators(part: Partition, consensus: LabelConsensus) -> Summary:
     return sum_annotator_thresholds(part.runs, consensus.posterior.of(part))
 
 
-def main(found: Found) -> Consensus:
+def main(found: Found) -> LabelConsensus:
     """The method that gives the main columns."""
     return next(iter(found.values()))

@@ -1,4 +1,4 @@
-"""The door for multi-label logs: a label is the set of the classes that an annotator chose on an example.
+"""The door for logs of sets: a label is the set of the classes that an annotator chose on an example.
 
 Sets come as a List or Array column, a row per annotation; or as a long log, a row per chosen class, in which
 a row with a null label says that the annotator saw the example (and, if it is their only one there, chose
@@ -37,7 +37,9 @@ class LabelSets:
 
 
 def scan_label_sets(source: Any) -> LabelSets:
-    """A multi-label log from any source that `scan_annotations` takes."""
+    """A log of sets from any source that `scan_annotations` takes, or one that is open already."""
+    if isinstance(source, LabelSets):
+        return source
     parts = source if isinstance(source, (list, tuple)) else [source]
     rows = stacked(
         [_checked(open_frame(part, "the log")) for part in parts], "the log", LOG_COLUMNS

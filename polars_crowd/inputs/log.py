@@ -126,8 +126,20 @@ def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None
             )
     for name, given in names.items():
         dtype = schema[given]
+        if name == "label" and isinstance(dtype, (pl.List, pl.Array)):
+            raise of_sets(f"the labels in column {given!r} of {what}")
         if dtype.is_nested() or dtype == pl.Object or (name != "label" and dtype.is_float()):
             raise AnnotationError(
                 f"column {given!r} of {what} is {dtype}, which cannot be the {name}. "
                 "Cast it to a string or an integer first."
             )
+
+
+def of_sets(labels: str) -> AnnotationError:
+    """The error for labels that are sets of classes, where an annotation has one label."""
+    return AnnotationError(
+        f"{labels} are sets of classes. Use pc.multilabel_crowdlab for their consensus and quality, "
+        "pc.multilabel_activelab for what to label next, pc.multilabel_agreement and pc.agreement_by_class "
+        "for agreement; no other method is for sets. To take each whole set for one class, join it: "
+        "pl.col('label').list.sort().list.join('+')."
+    )

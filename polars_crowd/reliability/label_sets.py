@@ -231,10 +231,10 @@ def _open_store(
     classes: Sequence[Any] | None,
     **options: Any,
 ) -> tuple[Rounds, Grouping, SetCodes]:
-    """... of a store of label sets, or of labels that are text."""
+    """... of a store of sets of classes, or of labels that are text."""
     known = store.set_classes
     if known is not None:
-        rounds, grouping = open_groups(store, by, multi_label=True, **options)
+        rounds, grouping = open_groups(store, by, multilabel=True, **options)
         declared = known.to_list() if classes is None else classes
         return rounds, grouping, read_sets(rounds.book.classes, UNIT, known.dtype, declared)
     rounds, grouping = open_groups(store, by, **options)

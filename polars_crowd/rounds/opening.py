@@ -18,7 +18,7 @@ from polars_crowd.inputs.label_sets import (
     open_independent,
     scan_label_sets,
 )
-from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.inputs.log import of_sets, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, Unlabelled, open_models, read_unlabelled
 from polars_crowd.rounds.directory import ResultDirectory, WorkDirectory
 from polars_crowd.rounds.partitions import InMemory, Partitioned
@@ -33,36 +33,32 @@ def open_label_sets(
     pred_probs: Any,
     *,
     classes: Sequence[Any] | None,
-    duplicates: checks.Duplicates,
+    duplicates: Duplicates,
     into: str | Path | None,
-    **options: Any,
+    executor: Any,
+    progress: bool,
 ) -> tuple[Rounds, pl.Series]:
-    """The rounds of a multi-label log, and its K classes."""
+    """The rounds of a log of sets of classes, and its K classes."""
     if isinstance(log, Partitioned):
-        given = {"classes": classes, "duplicates": duplicates, "into": into, **options}
+        given = {"classes": classes, "duplicates": duplicates, "executor": executor}
         values = stored_classes(log)
-        return open_rounds(log, pred_probs, multi_label=True, **given), values
-    if options["executor"] is not None:
-        raise ValueError("executor= needs a log in partitions: an AnnotationStore.")
+        return open_rounds(
+            log, pred_probs, multilabel=True, into=into, progress=progress, **given
+        ), values
+    refuse_executor(executor)
     sets, models, book = read_book(log, pred_probs, classes)
     runs = sort_runs(sets.log, models, duplicates=duplicates, book=book)
-    rounds = rounds_of(
-        runs,
-        lambda: read_unlabelled(models, runs.examples["example"], book.names),
-        is_ensemble=isinstance(pred_probs, (list, tuple)),
-        progress=options["progress"],
-        into=ResultDirectory.open(into) if into is not None else None,
-    )
+    rounds = _beside_models(runs, models, pred_probs, progress, opened(into))
     return rounds, named_classes(book.names, sets.dtype)
 
 
 def stored_classes(store: Partitioned) -> pl.Series:
-    """The classes of a store of label sets."""
+    """The classes of a store of sets."""
     classes = store.set_classes
     if classes is None:
         raise AnnotationError(
-            "the store holds single labels. Make one of label sets: "
-            "pc.AnnotationStore.create(path, log, pred_probs, multi_label=True)."
+            "the store holds single labels. Make one of sets of classes: "
+            "pc.AnnotationStore.create(path, log, pred_probs, multilabel=True)."
         )
     return classes
 
@@ -94,7 +90,7 @@ def open_rounds(
     executor: Any = None,
     progress: bool = False,
     numeric: bool = False,
-    multi_label: bool = False,
+    multilabel: bool = False,
 ) -> Rounds:
     """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
 
@@ -106,14 +102,11 @@ def open_rounds(
     FileExistsError
         `into` holds something else than results.
     """
-    directory = ResultDirectory.open(into) if into is not None else None
+    directory = opened(into)
     if isinstance(log, Partitioned):
         _refuse_what_a_store_has(pred_probs, classes, duplicates)
-        if log.set_classes is not None and not multi_label:
-            raise AnnotationError(
-                "the store holds label sets, which are for pc.crowdlab and pc.activelab with "
-                "multi_label=True, pc.multilabel_agreement and pc.agreement_by_class."
-            )
+        if log.set_classes is not None and not multilabel:
+            raise of_sets("the store's labels")
         work = WorkDirectory() if directory is None else directory
         return Rounds(
             handles=log.handles(work.work),
@@ -126,24 +119,35 @@ def open_rounds(
             idle=log.idle_handles(work.work),
             work=work,
         )
-    if executor is not None:
-        raise ValueError(
-            "executor= needs a log in partitions: make a store with pc.AnnotationStore.create(path, log) "
-            "and give that. A log in memory is worked on by all threads of this process."
-        )
+    refuse_executor(executor)
     if numeric:
         values = sort_values(scan_annotations(log), duplicates=duplicates)
         book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
         return Rounds([InMemory(None, lambda: values)], book, 0, False, None, progress, directory)
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
     runs = sort_runs(scan_annotations(log), models_, classes=classes, duplicates=duplicates)
-    is_ensemble = isinstance(pred_probs, (list, tuple))
+    return _beside_models(runs, models_, pred_probs, progress, directory)
+
+
+def opened(into: str | Path | None) -> ResultDirectory | None:
+    """The directory for results, if one is given."""
+    return ResultDirectory.open(into) if into is not None else None
+
+
+def _beside_models(
+    runs: Runs,
+    models: Sequence[PredProbs],
+    pred_probs: Any,
+    progress: bool,
+    into: ResultDirectory | None,
+) -> Rounds:
+    """The rounds of runs in memory, with the examples that only the models know."""
     return rounds_of(
         runs,
-        lambda: read_unlabelled(models_, runs.examples["example"], runs.book.names),
-        is_ensemble=is_ensemble,
+        lambda: read_unlabelled(models, runs.examples["example"], runs.book.names),
+        is_ensemble=isinstance(pred_probs, (list, tuple)),
         progress=progress,
-        into=directory,
+        into=into,
     )
 
 
@@ -153,6 +157,15 @@ def rounds_of(
     """The rounds of runs in memory, and of the examples without annotations beside them."""
     handle = InMemory(lambda: runs, read_unlabelled=read_unlabelled)
     return Rounds([handle], runs.book, len(runs.models), **options)
+
+
+def refuse_executor(executor: Any) -> None:
+    """Workers are for the partitions of a store."""
+    if executor is not None:
+        raise ValueError(
+            "executor= needs a log in partitions: make a store with pc.AnnotationStore.create(path, log) "
+            "and give that. A log in memory is worked on by all threads of this process."
+        )
 
 
 def _refuse_what_a_store_has(

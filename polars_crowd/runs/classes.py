@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.inputs import checks
@@ -291,3 +292,15 @@ def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
     if dtype == pl.Boolean and ids.dtype.is_integer():
         return ids == 1
     return ids.cast(dtype)
+
+
+def by_class(ids: pl.Series, name: str, classes: pl.Series, **values: NDArray[Any]) -> pl.DataFrame:
+    """Arrays (N, K) as columns: a row per example and class."""
+    N, K = len(ids), len(classes)
+    return pl.DataFrame(
+        {
+            "example": ids.gather(np.repeat(np.arange(N, dtype=np.uint32), K)),
+            name: classes.gather(np.tile(np.arange(K, dtype=np.uint32), N)),
+            **{column: array.ravel() for column, array in values.items()},
+        }
+    )

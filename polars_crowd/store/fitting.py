@@ -171,10 +171,10 @@ def empty_of_sets(
     declared: Sequence[Any] | None,
     is_ensemble: bool,
 ) -> tuple[pl.LazyFrame, list[PredProbs], Manifest]:
-    """... for a log of label sets, with its rows and its models."""
+    """... for a log of sets of classes, with its rows and its models."""
     if pred_probs is None:
         raise AnnotationError(
-            "multi_label=True needs pred_probs: their columns are the classes that labels are sets of."
+            "multilabel=True needs pred_probs: their columns are the classes that labels are sets of."
         )
     sets, models, book = read_book(log, pred_probs, declared)
     schema = sets.log.collect_schema()

@@ -82,7 +82,7 @@ class Manifest:
     """By number; None where nothing has fallen into the partition."""
     generation: int = 0
     sets: tuple[str, ...] | None = None
-    """The label sets there are, as text, where labels are sets of classes; later ones come last."""
+    """The sets of classes there are, as text, where labels are sets of classes; later ones come last."""
     set_of: pl.DataType | None = None
     """The type of a class in them."""
 

@@ -105,7 +105,7 @@ class AnnotationStore(Partitioned):
         classes: Sequence[Any] | None = None,
         duplicates: Duplicates = "error",
         progress: bool = False,
-        multi_label: bool = False,
+        multilabel: bool = False,
     ) -> AnnotationStore:
         """Stream a log, and pred_probs, into a new store.
 
@@ -128,8 +128,8 @@ class AnnotationStore(Partitioned):
             `"first"` or `"last"` row, or count `"all"`.
         progress
             Whether to show partitions done on stderr (needs the extra `cli`).
-        multi_label
-            Whether labels are sets of classes, as for `crowdlab`. Needs pred_probs.
+        multilabel
+            Whether labels are sets of classes, as for `multilabel_crowdlab`. Needs pred_probs.
 
         Returns
         -------
@@ -150,7 +150,7 @@ class AnnotationStore(Partitioned):
         check_partitions(partitions)
         with streaming(target, log, pred_probs):
             is_ensemble = isinstance(pred_probs, (list, tuple))
-            if multi_label:
+            if multilabel:
                 rows, models, manifest = empty_of_sets(
                     log, pred_probs, partitions, classes, is_ensemble
                 )

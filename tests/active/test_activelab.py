@@ -241,6 +241,13 @@ def test_executor_without_a_store() -> None:
             activelab(log, PROBS, executor=object())
 
 
+def test_options_about_annotations_without_a_log() -> None:
+    with pytest.raises(
+        ValueError, match="duplicates='first' is about annotations, and there is no"
+    ):
+        activelab(None, PROBS, duplicates="first")
+
+
 def test_unlabelled_probabilities_are_checked() -> None:
     probs = PROBS.with_columns(y=pl.Series([0.5, 0.2]))
     with pytest.raises(pc.AnnotationError, match="do not sum to 1 in 1 row"):
@@ -293,6 +300,8 @@ def test_wrong_batches() -> None:
         next_batch(SCORES, 0)
     with pytest.raises(ValueError, match="per_class=0; it must be at least 1"):
         next_batch(SCORES, 1, per_class=0)
+    with pytest.raises(ValueError, match="label='consensus_label' is for per_class="):
+        next_batch(SCORES, 1, label="consensus_label")
     with pytest.raises(pc.AnnotationError, match="scores has no column 'active_learning_score'"):
         next_batch(SCORES.drop("active_learning_score"), 1)
     with pytest.raises(pc.AnnotationError, match=r"no column 'consensus_label'.*per_class= needs"):

@@ -88,10 +88,13 @@ def test_label_sets(tmp_path: Path) -> None:
     log.write_parquet(tmp_path / "log.parquet")
     probs.write_parquet(tmp_path / "probs.parquet")
     out = tmp_path / "batch.parquet"
-    given = (tmp_path / "log.parquet", "-p", tmp_path / "probs.parquet", "--multi-label")
+    given = (tmp_path / "log.parquet", "-p", tmp_path / "probs.parquet", "--multilabel")
     succeeded("next", *given, "--size", "2", "--out", out)
-    scores = pc.activelab(log, probs, multi_label=True).collect()
-    assert pl.read_parquet(out).equals(pc.next_batch(scores, 2))
+    expected = pc.next_batch(pc.multilabel_activelab(log, probs).collect(), 2)
+    assert pl.read_parquet(out).equals(expected)
+    pc.AnnotationStore.create(tmp_path / "store", log, probs, multilabel=True)
+    succeeded("next", tmp_path / "store", "--size", "2", "--out", out, "--force")
+    assert pl.read_parquet(out).equals(expected)
 
 
 def test_refusals(files: tuple[Path, Path], tmp_path: Path) -> None:

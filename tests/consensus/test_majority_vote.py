@@ -241,6 +241,11 @@ def exact_vote(case: Case, with_model: bool) -> list[int]:
     return [max(ks, key=lambda k: merit(e, k)) for e, ks in enumerate(leaders)]
 
 
+def test_a_lazy_plan_has_no_progress_to_show() -> None:
+    with pytest.raises(ValueError, match="progress= shows the partitions of a store"):
+        pc.majority_vote(Case(np.zeros((2, 2), dtype=int), []).log, progress=True)
+
+
 @given(cases(max_models=2, ties=True), st.booleans())
 def test_majority_vote_is_the_exact_reference(case: Case, with_model: bool) -> None:
     probs = case.pred_probs if with_model else None

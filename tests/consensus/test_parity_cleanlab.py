@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
-from tests.cases import NEAR, Case, cases
+from tests.cases import NEAR, Case, cases, dense
 from tests.compat.test_cleanlab import ROUNDING, first_for_random, worst_class_key
 
 pytestmark = [
@@ -135,7 +135,7 @@ def best_labels_tie(found: pc.Crowdlab, expected: dict[str, Any], majority: pc.C
     left = found.examples.collect()["consensus_label"].to_numpy()
     right = expected["label_quality"]["consensus_label"].to_numpy()
     at = np.flatnonzero(left != right)
-    q = majority.posterior().collect().drop("example").to_numpy()
+    q = dense(majority.posterior)
     np.testing.assert_allclose(q[at, left[at]], q[at, right[at]], rtol=0, atol=ROUNDING)
     return len(at) > 0
 

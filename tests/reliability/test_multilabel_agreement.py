@@ -254,7 +254,7 @@ def test_a_store_of_label_sets(tmp_path: Path) -> None:
     probs = {str(k): [0.5] * 200 for k in range(12)}
     frame = pl.DataFrame({"example": range(200), **probs})
     store = pc.AnnotationStore.create(
-        tmp_path / "store", lists, frame, partitions=5, multi_label=True
+        tmp_path / "store", lists, frame, partitions=5, multilabel=True
     )
     assert_same(multilabel_agreement(store), multilabel_agreement(lists))
     assert_same(agreement_by_class(store), agreement_by_class(lists))

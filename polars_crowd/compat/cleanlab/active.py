@@ -9,16 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.active.scores import (
-    BEST_QUALITY,
-    Trust,
-    ballots,
-    quality_of_labels,
-    score_annotated,
-    score_unlabelled,
-    trust_in,
-    with_ballots,
-)
+from polars_crowd.active.ballots import ballots_beside, trust_in, with_ballots
+from polars_crowd.active.scores import BEST_QUALITY, LabelTrust, quality_of_labels
 from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.compat.cleanlab.quality import caution, fit_rounds, in_range
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
@@ -140,7 +132,7 @@ def _scores(labels: Any, pred_probs: Any, pred_probs_unlabeled: Any, ensemble: b
     _check_arrays(pred_probs, pred_probs_unlabeled, ensemble)
     beside = [] if pred_probs_unlabeled is None else _models(pred_probs_unlabeled, ensemble)
     if pred_probs is None:
-        rounds, trust = trust_in(_nothing_labelled(beside))
+        rounds, trust = trust_in(_nothing_labelled(beside), LabelTrust)
         handle = unlabelled.with_idle(rounds).handles[0]
         return np.array([]), _score_beside(Partition(handle), trust)
     if labels is None:
@@ -158,11 +150,11 @@ def _scores(labels: Any, pred_probs: Any, pred_probs_unlabeled: Any, ensemble: b
         else _weighed(wide, pred_probs, beside, ensemble)
     )
     part = Partition(rounds.handles[0])
-    return score_annotated(part, trust), _score_beside(part, trust) if beside else np.array([])
+    return trust.score_annotated(part), _score_beside(part, trust) if beside else np.array([])
 
 
-def _score_beside(part: Partition, trust: Trust) -> Floats:
-    return score_unlabelled(unlabelled.of_partition(part, ballots, trust.temperatures), trust)
+def _score_beside(part: Partition, trust: LabelTrust) -> Floats:
+    return trust.score_unlabelled(ballots_beside(part, trust))
 
 
 def _models(pred_probs: NDArray[Any], ensemble: bool) -> list[Probabilities]:
@@ -192,22 +184,22 @@ def _numbers(models: Sequence[Probabilities]) -> pl.Series:
 
 def _weighed(
     wide: Wide, pred_probs: NDArray[Any], beside: Sequence[Probabilities], ensemble: bool
-) -> tuple[Rounds, Trust]:
+) -> tuple[Rounds, LabelTrust]:
     """Calibrated and weighed, where some examples have several labels."""
     rounds = _rounds(wide, pred_probs, beside, ensemble)
     fit = fit_rounds(rounds, wide, BEST_QUALITY, calibrate_probs=True)
     caution(fit, wide, ["crowdlab" if ensemble else "best_quality"])
     (consensus,) = fit.found.values()
-    assert consensus.weights is not None
+    assert consensus.posterior.weights is not None
     assert fit.temperatures is not None
-    trust = Trust(consensus.weights, fit.temperatures, consensus)
+    trust = LabelTrust(consensus.posterior.weights, fit.temperatures, consensus)
     return fit.rounds, with_ballots(fit.rounds, trust)
 
 
 def _labelled_once(
     wide: Wide, pred_probs: NDArray[Any], beside: Sequence[Probabilities], ensemble: bool
-) -> tuple[Rounds, Trust]:
-    rounds, trust = trust_in(_rounds(wide, pred_probs, beside, ensemble))
+) -> tuple[Rounds, LabelTrust]:
+    rounds, trust = trust_in(_rounds(wide, pred_probs, beside, ensemble), LabelTrust)
     quality = quality_of_labels(Partition(rounds.handles[0]).runs)
     if not in_range(pred_probs if pred_probs.ndim == 2 else pred_probs.mean(axis=0)):
         raise ValueError(

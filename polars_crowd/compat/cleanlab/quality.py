@@ -17,17 +17,16 @@ from polars_crowd.compat.cleanlab.majority import caution_lost_classes
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
 from polars_crowd.consensus.calibration import calibrate
+from polars_crowd.consensus.crowdlab import consensus_by_method
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import (
-    Consensus,
     ConsensusMethod,
     Options,
     QualityMethod,
-    consensus_by_method,
     count_overlap,
     vote_shares,
 )
-from polars_crowd.consensus.result import Crowdlab
+from polars_crowd.consensus.result import Crowdlab, Found
 from polars_crowd.errors import shown
 from polars_crowd.numerics.mixture import Mixture
 from polars_crowd.rounds.opening import rounds_of
@@ -265,7 +264,7 @@ class Fit:
 
     rounds: Rounds
     overlap: pl.DataFrame
-    found: dict[ConsensusMethod, Consensus]
+    found: Found
     temperatures: tuple[float, ...] | None
 
     def result(self, options: Options) -> Crowdlab:
@@ -317,7 +316,7 @@ def _check_range(q: Mixture, method: LabelQualityMethod) -> None:
 def caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
     """Print what limits the result; `names` are those of the consensus methods."""
     alone = fit.overlap.filter(pl.col("others") == 0)["annotator"].to_list()
-    if alone and all(consensus.weights for consensus in fit.found.values()):
+    if alone and all(consensus.posterior.weights for consensus in fit.found.values()):
         print(
             f"Annotator(s) {alone} did not annotate any examples that overlap with other "
             "annotators; their agreement is taken to be the mean of the others'."
@@ -345,7 +344,7 @@ def _info(
             scored = fit.result(plain)
         info["annotator_stats"] = annotator_frame(result, scored, wide)
     if wanted.weights:
-        weights = fit.found[options.consensus_methods[-1]].weights
+        weights = fit.found[options.consensus_methods[-1]].posterior.weights
         assert weights is not None
         info["model_weight"] = weights.models if is_ensemble else weights.models[0]
         info["annotator_weight"] = weights.annotators

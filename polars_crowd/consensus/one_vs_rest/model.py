@@ -1,9 +1,9 @@
-"""CROWDLAB for multi-label data: one-vs-rest, with the class as one more key of everything.
+"""CROWDLAB for sets of classes: one-vs-rest, with the class as one more key of everything.
 
 Each example may have any number of classes. For class k an annotator who saw an example chose it or not
 (an implicit negative); the model says p[e,k], one independent probability per class. So each class is a
 problem of two classes, yes and no, to which CROWDLAB applies as it stands
-(`help(polars_crowd.crowdlab)`): with c[e,k] annotators of n[e] for yes, y[e,k] the consensus, and means
+(`consensus.model`): with c[e,k] annotators of n[e] for yes, y[e,k] the consensus, and means
 over the examples with n[e] > 1,
 
     s[e,k] = c[e,k] / n[e] if y[e,k] else 1 - c[e,k] / n[e]
@@ -25,17 +25,18 @@ are made in blocks, never whole, and nothing runs once per class.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.consensus.model import Consensus, Weights, share_or_mean, weights_for
 from polars_crowd.inputs.label_sets import membership
 from polars_crowd.numerics import mixture
-from polars_crowd.numerics.mixture import CLIP, EXACT, TIE
+from polars_crowd.numerics.mixture import EXACT, TIE
 from polars_crowd.rounds.cache import digest
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
@@ -49,7 +50,7 @@ Cells = Callable[[slice], Floats]
 
 
 class Sets:
-    """A partition of a multi-label log: who chose what, as (examples x classes) and in blocks."""
+    """A partition of a log of sets: who chose what, as (examples x classes) and in blocks."""
 
     def __init__(self, run: Runs) -> None:
         self.run = run
@@ -121,7 +122,7 @@ class Sets:
         return np.unique(self.annotator)
 
 
-def by_class(**columns: Floats) -> pl.DataFrame:
+def of_classes(**columns: Floats) -> pl.DataFrame:
     """A summary by class, of arrays (K,)."""
     size = len(next(iter(columns.values())))
     return pl.DataFrame({"class": np.arange(size, dtype=np.uint32), **columns})
@@ -137,11 +138,14 @@ def by_annotator_and_class(annotators: Ints, **columns: Floats) -> pl.DataFrame:
     return pl.DataFrame({**keys, **{c: v[annotators].ravel() for c, v in columns.items()}})
 
 
-def table(frame: pl.DataFrame, column: str, shape: tuple[int, int], missing: float = 0.0) -> Floats:
-    """A column of a merged summary by annotator and class as an array (M, K)."""
-    values = np.full(shape, missing)
-    values[frame["annotator"].to_numpy(), frame["class"].to_numpy()] = frame[column].to_numpy()
-    return values
+def tables(counts: Merged, columns: Sequence[str], shape: tuple[int, int]) -> list[Floats]:
+    """Columns of a merged summary by annotator and class as arrays (M, K)."""
+    frame = counts[("annotator", "class")]
+    at = frame["annotator"].to_numpy(), frame["class"].to_numpy()
+    arrays = [np.zeros(shape) for _ in columns]
+    for array, column in zip(arrays, columns, strict=True):
+        array[at] = frame[column].to_numpy()
+    return arrays
 
 
 # --- majority vote ---------------------------------------------------------------------------------
@@ -192,21 +196,14 @@ def count_overlap(part: Partition) -> Summary:
     tied = (vote_by_probability(sets) == 0).sum(axis=0)
     return {
         (): pl.DataFrame(size),
-        ("class",): by_class(chosen=c.sum(axis=0), tied=tied),
+        ("class",): of_classes(chosen=c.sum(axis=0), tied=tied),
         ("annotator", "class"): by_annotator_and_class(sets.present, agreeing=agreed, others=there),
     }
 
 
 def agreement_with_others(counts: Merged, shape: tuple[int, int]) -> Floats:
     """g[a,k]; who shares no example with anybody gets the mean of the others."""
-    overlap = counts[("annotator", "class")]
-    agreeing = table(overlap, "agreeing", shape, np.nan)
-    others = table(overlap, "others", shape)
-    g = np.divide(agreeing, others, where=others > 0, out=np.full(shape, np.nan))
-    known = ~np.isnan(g)
-    mean = np.where(known, g, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    filled: Floats = np.where(known, g, mean)
-    return filled
+    return share_or_mean(*tables(counts, ("agreeing", "others"), shape))
 
 
 def count_judged(part: Partition, ties: SetTies) -> Summary:
@@ -226,7 +223,7 @@ def count_judged(part: Partition, ties: SetTies) -> Summary:
     agreed, there = sets.sum_by_annotator(agreeing, judged)
     tied = (vote_by_rarity(sets, ties) == 0).sum(axis=0)
     return {
-        ("class",): by_class(tied=tied),
+        ("class",): of_classes(tied=tied),
         ("annotator", "class"): by_annotator_and_class(sets.present, agreeing=agreed, judged=there),
     }
 
@@ -244,13 +241,9 @@ def break_ties(rounds: Rounds, counts: Merged) -> SetTies:
     ties = SetTies(np.sign(size["annotations"].item() - 2 * chosen).astype(np.float64))
     if not (classes["tied"].to_numpy() * (ties.rarer == 0)).any():
         return ties
-    judged = rounds.run(count_judged, ties)[("annotator", "class")]
+    judged = rounds.run(count_judged, ties)
     shape = (len(rounds.book.annotators), len(rounds.book.names))
-    agreeing, there = (table(judged, c, shape) for c in ("agreeing", "judged"))
-    share = np.divide(agreeing, there, where=there > 0, out=np.full(shape, np.nan))
-    known = ~np.isnan(share)
-    others = np.where(known, share, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-    return SetTies(ties.rarer, np.where(known, share, others))
+    return replace(ties, agreement=share_or_mean(*tables(judged, ("agreeing", "judged"), shape)))
 
 
 def majority(part: Partition, ties: SetTies) -> Flags:
@@ -278,91 +271,28 @@ def prefer_by_agreement(sets: Sets, agreement: Floats) -> Floats:
     return np.where(np.abs(difference) <= EXACT, 0.0, np.sign(difference))
 
 
-# --- weights and posterior -------------------------------------------------------------------------
+# --- weights ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ClassWeights:
-    """The parameters of one round, of every class."""
-
-    consensus_likelihood: Floats
-    """CL[k]."""
-    annotators: Floats
-    """w[a,k], (M, K)."""
-    models: Floats
-    """w_m[k], (P, K)."""
-
-
-@dataclass(frozen=True)
-class SetChoice:
-    """How the consensus y[e,k] is chosen: by majority vote, or as the better answer under weights."""
-
-    ties: SetTies
-    best_under: ClassWeights | None = None
-
-    def flags(self, part: Partition) -> Flags:
-        """y[e,k] of a partition's examples."""
-        voted = majority(part, self.ties)
-        weights = self.best_under
-        if weights is None:
-            return voted
-        names = part.runs.book.names
-
-        def decide() -> pl.DataFrame:
-            return pl.DataFrame(best(Sets.of(part), weights, voted), schema=names, orient="row")
-
-        best_: Flags = part.keep(f"best-sets-{digest(self)}", decide).to_numpy()
-        return best_
-
-
-def count_consensus(part: Partition, choice: SetChoice) -> Summary:
-    """Summary by class: sum of s, how often y is yes (on multi examples, and at all), the models' errors."""
-    sets, y = Sets.of(part), choice.flags(part)
-    multi = sets.multi
-    agreement = share_agreeing(sets, y)
-    errors = {f"error_{m}": top != y for m, top in enumerate(tops(sets.run))}
-    sums = {
-        "agreement": agreement[multi].sum(axis=0),
-        "yes": y[multi].sum(axis=0),
-        "yes_anywhere": y.sum(axis=0),
-        **{name: error[multi].sum(axis=0) for name, error in errors.items()},
-    }
-    return {("class",): by_class(**sums)}
-
-
-def share_agreeing(sets: Sets, y: Flags) -> Floats:
-    """s[e,k]."""
-    share = sets.chosen / sets.n[:, None]
-    rest = (sets.n[:, None] - sets.chosen) / sets.n[:, None]
-    return np.where(y, share, rest)
-
-
-def tops(run: Runs) -> list[Flags]:
-    """What each model says of each class; a tie is a no."""
-    return [p > 1 - p for p in run.models]
-
-
-def weigh(counts: pl.DataFrame, size: pl.DataFrame, g: Floats, n_models: int) -> ClassWeights:
+def weigh(counts: pl.DataFrame, size: pl.DataFrame, g: Floats, n_models: int) -> Weights[Floats]:
     """The weights, from the merged counts of a consensus."""
     n_multi = size["multi"].item()
     yes = counts["yes"].to_numpy()
-    most_common_error = np.maximum(1 - np.maximum(yes, n_multi - yes) / n_multi, CLIP)
-    errors = np.array([counts[f"error_{m}"].to_numpy() for m in range(n_models)]) / n_multi
-    mean_annotations = size["annotations"].item() / size["examples"].item()
-    return ClassWeights(
-        consensus_likelihood=counts["agreement"].to_numpy() / n_multi,
-        annotators=np.maximum(1 - (1 - g) / most_common_error, CLIP),
-        models=np.maximum(1 - errors / most_common_error, CLIP) * np.sqrt(mean_annotations),
+    return weights_for(
+        counts["agreement"].to_numpy() / n_multi,
+        np.maximum(yes, n_multi - yes) / n_multi,
+        np.array([counts[f"error_{m}"].to_numpy() for m in range(n_models)]) / n_multi,
+        g,
+        size["annotations"].item() / size["examples"].item(),
+        2,
     )
 
 
-def total_weight(sets: Sets, weights: ClassWeights) -> Floats:
-    """W[e] of each class, (N, K)."""
-    return sets.sum_by_example(lambda rows: weights.annotators[sets.annotator[rows]])
+# --- posterior -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class SetPosterior:
+class Answers:
     """The numerators of q for yes and for no, and what they are divided by, (N, K)."""
 
     yes: Floats
@@ -378,29 +308,100 @@ class SetPosterior:
         """The posterior of an answer per example and class."""
         return np.where(answer, self.yes, self.no) / self.total
 
+    def best(self, voted: Flags) -> Flags:
+        """The better answer per class; a tie goes to the majority vote."""
+        tied = np.abs(self.yes - self.no) <= TIE * self.total
+        return np.where(tied, voted, self.yes > self.no)
 
-def posterior(sets: Sets, weights: ClassWeights) -> SetPosterior:
+
+def posterior(sets: Sets, weights: Weights[Floats]) -> Answers:
     """q of a partition's examples."""
     W = total_weight(sets, weights)
     W1 = sets.sum_by_example(
         lambda rows: weights.annotators[sets.annotator[rows]] * sets.chose(rows)
     )
-    base = 1 - weights.consensus_likelihood
+    base = weights.other_likelihood
     gain = weights.consensus_likelihood - base
     yes, no = base * W + gain * W1, base * W + gain * (W - W1)
     for w, p in zip(weights.models, sets.run.models, strict=True):
         yes += w * p
         no += w * (1 - p)
-    return SetPosterior(yes, no, W + weights.models.sum(axis=0))
+    return Answers(yes, no, W + weights.models.sum(axis=0))
 
 
-def vote_shares(sets: Sets) -> SetPosterior:
+def total_weight(sets: Sets, weights: Weights[Floats]) -> Floats:
+    """W[e] of each class, (N, K)."""
+    return sets.sum_by_example(lambda rows: weights.annotators[sets.annotator[rows]])
+
+
+def vote_shares(sets: Sets) -> Answers:
     """c / n: the posterior of the agreement method."""
     n = np.broadcast_to(sets.n[:, None], sets.chosen.shape)
-    return SetPosterior(sets.chosen, n - sets.chosen, n)
+    return Answers(sets.chosen, n - sets.chosen, n)
 
 
-def best(sets: Sets, weights: ClassWeights, voted: Flags) -> Flags:
-    """The better answer per class; a tie goes to the majority vote."""
-    q = posterior(sets, weights)
-    return np.where(np.abs(q.yes - q.no) <= TIE * q.total, voted, q.yes > q.no)
+@dataclass(frozen=True)
+class SetPosterior:
+    """What makes the posterior of a partition: weights, or without them shares of votes."""
+
+    weights: Weights[Floats] | None
+
+    def of(self, part: Partition) -> Answers:
+        """q of a partition's examples."""
+        return part.once("set_posterior", lambda: self._of(Sets.of(part)), self)
+
+    def _of(self, sets: Sets) -> Answers:
+        return vote_shares(sets) if self.weights is None else posterior(sets, self.weights)
+
+
+# --- consensus -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SetChoice:
+    """How the consensus y[e,k] is chosen: by majority vote, or as the better answer of a posterior."""
+
+    ties: SetTies
+    best_under: SetPosterior | None = None
+
+    def flags(self, part: Partition) -> Flags:
+        """y[e,k] of a partition's examples."""
+        voted, under = majority(part, self.ties), self.best_under
+        if under is None:
+            return voted
+        names = part.runs.book.names
+
+        def decide() -> pl.DataFrame:
+            return pl.DataFrame(under.of(part).best(voted), schema=names, orient="row")
+
+        best: Flags = part.keep(f"best-sets-{digest(self)}", decide).to_numpy()
+        return best
+
+
+SetConsensus = Consensus[SetChoice, SetPosterior]
+
+
+def count_consensus(part: Partition, choice: SetChoice) -> Summary:
+    """Summary by class: sum of s, how often y is yes (on multi examples, and at all), the models' errors."""
+    sets, y = Sets.of(part), choice.flags(part)
+    multi = sets.multi
+    errors = {f"error_{m}": top != y for m, top in enumerate(tops(sets.run))}
+    sums = {
+        "agreement": share_agreeing(sets, y)[multi].sum(axis=0),
+        "yes": y[multi].sum(axis=0),
+        "yes_anywhere": y.sum(axis=0),
+        **{name: error[multi].sum(axis=0) for name, error in errors.items()},
+    }
+    return {("class",): of_classes(**sums)}
+
+
+def share_agreeing(sets: Sets, y: Flags) -> Floats:
+    """s[e,k]."""
+    share = sets.chosen / sets.n[:, None]
+    rest = (sets.n[:, None] - sets.chosen) / sets.n[:, None]
+    return np.where(y, share, rest)
+
+
+def tops(run: Runs) -> list[Flags]:
+    """What each model says of each class; a tie is a no."""
+    return [p > 1 - p for p in run.models]

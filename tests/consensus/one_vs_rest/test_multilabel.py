@@ -1,4 +1,4 @@
-"""CROWDLAB and ActiveLab of label sets, against the loop over the classes' binary problems."""
+"""CROWDLAB and ActiveLab of sets of classes, against the loop over the classes' binary problems."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
+from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
-from polars_crowd.consensus.one_vs_rest.result import MultiLabelCrowdlab
-from tests.cases import NEAR, jitter
+from tests.cases import NEAR, dense, jitter
 
 pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
 
@@ -99,10 +99,8 @@ def options() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def fitted(case: SetCase, **given_: Any) -> MultiLabelCrowdlab:
-    fit = pc.crowdlab(case.log, case.pred_probs, multi_label=True, **given_)
-    assert isinstance(fit, MultiLabelCrowdlab)
-    return fit
+def fitted(case: SetCase, **given_: Any) -> pc.MultiLabelCrowdlab:
+    return pc.multilabel_crowdlab(case.log, case.pred_probs, **given_)
 
 
 def assert_near(left: pl.Series, right: pl.Series) -> None:
@@ -111,7 +109,7 @@ def assert_near(left: pl.Series, right: pl.Series) -> None:
     assert difference is None or difference <= NEAR  # type: ignore[operator]
 
 
-def assert_is_the_loop(fit: MultiLabelCrowdlab, case: SetCase, given_: dict[str, Any]) -> None:
+def assert_is_the_loop(fit: pc.MultiLabelCrowdlab, case: SetCase, given_: dict[str, Any]) -> None:
     examples = fit.example_classes.collect().sort("example")
     annotations = fit.annotation_classes.collect().sort("example", "annotator")
     annotators = fit.annotator_classes.sort("annotator")
@@ -164,7 +162,7 @@ def test_activelab_is_the_mean_of_binary_problems(data: st.DataObject) -> None:
         only[np.arange(len(only)), case.seen.argmax(axis=1)] = True
         case = SetCase(only, case.chose & only[:, :, None], case.models)
     log = None if kind == "nothing" else case.log
-    found = activelab(log, case.pred_probs, multi_label=True).collect()
+    found = multilabel_activelab(log, case.pred_probs).collect()
     np.testing.assert_allclose(
         found["active_learning_score"], loop_of_activelab(case, log), rtol=0, atol=NEAR
     )
@@ -174,7 +172,7 @@ def test_a_tied_vote_of_the_models_goes_to_the_rarer_answer_then_to_no() -> None
     """The models differ on e0, where their mean is 1/2; the vote of e1 is yes of the first class."""
     first = pl.DataFrame({"example": [0, 1], "x": [0.75, 0.75], "y": [0.75, 0.1]})
     second = pl.DataFrame({"example": [0, 1], "x": [0.25, 0.75], "y": [0.25, 0.9]})
-    found = activelab(None, [first, second], multi_label=True).collect()["active_learning_score"]
+    found = multilabel_activelab(None, [first, second]).collect()["active_learning_score"]
     tied, agreed = (0.75 + 0.25 + 0.5) / 3, (0.75 + 0.75 + 0.5) / 3
     assert found.to_list() == pytest.approx([tied, (agreed + (0.1 + 0.9 + 0.5) / 3) / 2])
 
@@ -201,7 +199,10 @@ def test_averages_and_sets(case: SetCase) -> None:
         .collect()
     )
     assert_near(means["label_quality_score"], annotations["label_quality_score"])
-    q = fit.posterior().collect().drop("example").to_numpy()
+    posterior = fit.posterior.collect()
+    assert posterior.columns == ["example", "class", "probability"]
+    assert posterior.drop("probability").equals(long.select("example", "class"))
+    q = dense(fit.posterior)
     assert ((q >= 0) & (q <= 1)).all()
     assert (fit.annotators["num_examples_labeled"].sum()) == case.log.height
 
@@ -209,7 +210,7 @@ def test_averages_and_sets(case: SetCase) -> None:
 # --- stores ----------------------------------------------------------------------------------------
 
 
-def assert_same_tables(found: MultiLabelCrowdlab, expected: MultiLabelCrowdlab) -> None:
+def assert_same_tables(found: pc.MultiLabelCrowdlab, expected: pc.MultiLabelCrowdlab) -> None:
     for name in ("examples", "example_classes", "annotations", "annotation_classes"):
         order = [
             c
@@ -242,69 +243,64 @@ def assert_same_tables(found: MultiLabelCrowdlab, expected: MultiLabelCrowdlab) 
 def test_a_store_gives_the_answer_of_memory(case: SetCase) -> None:
     expected, scores = (
         fitted(case),
-        activelab(case.log, case.pred_probs, multi_label=True).collect(),
+        multilabel_activelab(case.log, case.pred_probs).collect(),
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         store = pc.AnnotationStore.create(
-            path / "store", case.log, case.pred_probs, partitions=7, multi_label=True
+            path / "store", case.log, case.pred_probs, partitions=7, multilabel=True
         )
         for into in (None, path / "out"):
-            found = pc.crowdlab(store, multi_label=True, into=into)
-            assert isinstance(found, MultiLabelCrowdlab)
+            found = pc.multilabel_crowdlab(store, into=into)
             assert_same_tables(found, expected)
             into = into and path / "scores"
-            ranked = activelab(store, multi_label=True, into=into).sort("example").collect()
+            ranked = multilabel_activelab(store, into=into).sort("example").collect()
             assert_frame_equal(ranked, scores, abs_tol=NEAR, rel_tol=0)
 
 
 def test_a_store_of_label_sets_with_workers_in_other_processes(tmp_path: Path) -> None:
     store = pc.AnnotationStore.create(
-        tmp_path / "store", LOG.drop("seconds"), PROBS, partitions=3, multi_label=True
+        tmp_path / "store", LOG.drop("seconds"), PROBS, partitions=3, multilabel=True
     )
-    expected = pc.crowdlab(LOG.drop("seconds"), PROBS, multi_label=True, calibrate=True)
-    ranked = activelab(LOG, PROBS, multi_label=True).collect()
+    expected = pc.multilabel_crowdlab(LOG.drop("seconds"), PROBS, calibrate=True)
+    ranked = multilabel_activelab(LOG, PROBS).collect()
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=spawn) as executor:
-        found = pc.crowdlab(
-            store, multi_label=True, calibrate=True, into=tmp_path / "out", executor=executor
+        found = pc.multilabel_crowdlab(
+            store, calibrate=True, into=tmp_path / "out", executor=executor
         )
-        scores = activelab(store, multi_label=True, executor=executor).sort("example").collect()
-    assert isinstance(found, MultiLabelCrowdlab)
-    assert isinstance(expected, MultiLabelCrowdlab)
+        scores = multilabel_activelab(store, executor=executor).sort("example").collect()
     assert_same_tables(found, expected)
     assert_frame_equal(scores, ranked, abs_tol=NEAR, rel_tol=0)
 
 
 def test_appending_label_sets_to_a_store(tmp_path: Path) -> None:
     store = pc.AnnotationStore.create(
-        tmp_path / "store", LOG[:3], PROBS, partitions=3, multi_label=True
+        tmp_path / "store", LOG[:3], PROBS, partitions=3, multilabel=True
     )
     assert store.classes is not None
     assert store.classes.to_list() == ["x", "y", "z"]
     store.append(LOG[3:])
     stored = store.scan_annotations().sort("example", "annotator").collect()
     assert_frame_equal(stored.with_columns(pl.col("label").list.sort()), LOG)
-    expected = pc.crowdlab(LOG, PROBS, multi_label=True)
-    again = pc.crowdlab(pc.AnnotationStore.open(store.path), multi_label=True)
-    assert isinstance(again, MultiLabelCrowdlab)
-    assert isinstance(expected, MultiLabelCrowdlab)
+    expected = pc.multilabel_crowdlab(LOG, PROBS)
+    again = pc.multilabel_crowdlab(pc.AnnotationStore.open(store.path))
     assert_same_tables(again, expected)
     with pytest.raises(pc.AnnotationError, match=r"classes that are not among .*: 'w'\."):
         store.append(LOG[:1].with_columns(label=pl.Series([["w"]])))
 
 
 def test_stores_of_sets_and_of_labels_are_not_taken_for_each_other(tmp_path: Path) -> None:
-    sets = pc.AnnotationStore.create(tmp_path / "sets", LOG, PROBS, multi_label=True)
-    with pytest.raises(pc.AnnotationError, match="the store holds label sets"):
+    sets = pc.AnnotationStore.create(tmp_path / "sets", LOG, PROBS, multilabel=True)
+    with pytest.raises(pc.AnnotationError, match=r"the store's labels are sets of classes\. Use"):
         pc.crowdlab(sets)
     labels = pc.AnnotationStore.create(
         tmp_path / "labels", LOG.with_columns(pl.lit("x").alias("label"))
     )
     with pytest.raises(pc.AnnotationError, match="the store holds single labels"):
-        pc.crowdlab(labels, multi_label=True)
-    with pytest.raises(pc.AnnotationError, match="multi_label=True needs pred_probs"):
-        pc.AnnotationStore.create(tmp_path / "none", LOG, multi_label=True)
+        pc.multilabel_crowdlab(labels)
+    with pytest.raises(pc.AnnotationError, match="multilabel=True needs pred_probs"):
+        pc.AnnotationStore.create(tmp_path / "none", LOG, multilabel=True)
 
 
 # --- forms of the log ------------------------------------------------------------------------------
@@ -333,23 +329,23 @@ def long_form() -> pl.DataFrame:
 
 
 def test_a_row_per_chosen_class_is_the_same_log() -> None:
-    expected = pc.crowdlab(LOG.drop("seconds"), PROBS, multi_label=True)
-    found = pc.crowdlab(long_form(), PROBS, multi_label=True)
+    expected = pc.multilabel_crowdlab(LOG.drop("seconds"), PROBS)
+    found = pc.multilabel_crowdlab(long_form(), PROBS)
     assert found.examples.collect().equals(expected.examples.collect())
     assert found.annotations.collect().equals(expected.annotations.collect())
     assert found.annotators.equals(expected.annotators)
 
 
 def test_an_empty_set_is_an_annotation_and_a_null_is_none() -> None:
-    fit = pc.crowdlab(LOG, PROBS, multi_label=True)
+    fit = pc.multilabel_crowdlab(LOG, PROBS)
     assert fit.examples.collect()["num_annotations"].to_list() == [2, 2, 1]
     null = LOG.with_columns(pl.when(pl.col("label").list.len() > 0).then("label"))
-    fit = pc.crowdlab(null, PROBS, multi_label=True)
+    fit = pc.multilabel_crowdlab(null, PROBS)
     assert fit.examples.collect()["num_annotations"].to_list() == [2, 1, 1]
 
 
 def test_other_columns_stay_with_their_annotation() -> None:
-    annotations = pc.crowdlab(LOG, PROBS, multi_label=True).annotations.collect()
+    annotations = pc.multilabel_crowdlab(LOG, PROBS).annotations.collect()
     found = annotations.sort("example", "annotator").select("label", "seconds")
     assert found["seconds"].to_list() == [1, 2, 3, 4, 5]
     assert found["label"].to_list() == LOG["label"].to_list()
@@ -370,7 +366,7 @@ def test_classes_of_any_type(dtype: Any) -> None:
         schema_overrides={"label": pl.List(dtype)},
     )
     probs = pl.DataFrame({"example": [1, 2], names[0]: [0.4, 0.7], names[1]: [0.9, 0.2]})
-    fit = pc.crowdlab(log, probs, multi_label=True)
+    fit = pc.multilabel_crowdlab(log, probs)
     examples = fit.examples.collect()
     assert examples.schema["consensus_label"] == pl.List(dtype)
     assert values[1] in examples["consensus_label"][0]
@@ -386,18 +382,17 @@ def test_an_array_column_and_several_sources() -> None:
         schema_overrides={"label": pl.Array(pl.Int64, 2)},
     )
     probs = pl.DataFrame({"example": [1, 2], "0": [0.4, 0.7], "1": [0.9, 0.2], "2": [0.5, 0.9]})
-    whole = pc.crowdlab(log, probs, multi_label=True).examples.collect()
-    parts = pc.crowdlab([log[:2], log[2:]], probs, multi_label=True).examples.collect()
+    whole = pc.multilabel_crowdlab(log, probs).examples.collect()
+    parts = pc.multilabel_crowdlab([log[:2], log[2:]], probs).examples.collect()
     assert whole.equals(parts)
     assert whole["consensus_label"].to_list() == [[1], [0, 2]]
 
 
 def test_the_report_and_the_classes() -> None:
-    fit = pc.crowdlab(LOG, [PROBS, PROBS], multi_label=True, calibrate=True)
-    assert isinstance(fit, MultiLabelCrowdlab)
+    fit = pc.multilabel_crowdlab(LOG, [PROBS, PROBS], calibrate=True)
     text = repr(fit)
     assert text.startswith(
-        "CROWDLAB of label sets (best_quality; quality by crowdlab): 3 examples, 2 annotators"
+        "CROWDLAB of sets of classes (best_quality; quality by crowdlab): 3 examples, 2 annotators"
     )
     assert fit.classes.columns == [
         "class",
@@ -415,8 +410,7 @@ def test_the_report_and_the_classes() -> None:
 
 
 def test_the_worst_class_is_that_of_least_agreement() -> None:
-    fit = pc.crowdlab(LOG, PROBS, multi_label=True)
-    assert isinstance(fit, MultiLabelCrowdlab)
+    fit = pc.multilabel_crowdlab(LOG, PROBS)
     least = (
         fit.annotator_classes.sort("agreement_with_consensus", maintain_order=True)
         .group_by("annotator", maintain_order=True)
@@ -434,50 +428,92 @@ def test_unknown_classes_are_named() -> None:
     with pytest.raises(
         pc.AnnotationError, match=r"2 rows with classes .* 'x', 'y', 'z': 'v', 'w'\."
     ):
-        pc.crowdlab(log, PROBS, multi_label=True)
+        pc.multilabel_crowdlab(log, PROBS)
 
 
 def test_probabilities_out_of_range() -> None:
     with pytest.raises(pc.AnnotationError, match="above 1 in 1 row"):
-        pc.crowdlab(LOG, PROBS.with_columns(x=pl.Series([1.5, 0.1, 0.1, 0.1])), multi_label=True)
+        pc.multilabel_crowdlab(LOG, PROBS.with_columns(x=pl.Series([1.5, 0.1, 0.1, 0.1])))
 
 
 def test_duplicates() -> None:
     twice = pl.concat([LOG, LOG.head(1).with_columns(label=pl.Series([["z"]]))])
     with pytest.raises(pc.AnnotationError, match="1 pair with more than one annotation"):
-        pc.crowdlab(twice, PROBS, multi_label=True)
-    fit = pc.crowdlab(twice, PROBS, multi_label=True, duplicates="first")
-    assert fit.examples.collect().equals(
-        pc.crowdlab(LOG, PROBS, multi_label=True).examples.collect()
-    )
+        pc.multilabel_crowdlab(twice, PROBS)
+    fit = pc.multilabel_crowdlab(twice, PROBS, duplicates="first")
+    assert fit.examples.collect().equals(pc.multilabel_crowdlab(LOG, PROBS).examples.collect())
 
 
 def test_one_annotation_everywhere() -> None:
     with pytest.raises(pc.AnnotationError, match="one annotation only"):
-        pc.crowdlab(LOG.filter(annotator="a"), PROBS, multi_label=True)
+        pc.multilabel_crowdlab(LOG.filter(annotator="a"), PROBS)
 
 
-def test_options_that_do_not_go_with_label_sets() -> None:
-    with pytest.raises(ValueError, match="one method, not a list, with multi_label=True"):
-        pc.crowdlab(LOG, PROBS, multi_label=True, consensus_method=["best_quality"])
-    with pytest.raises(ValueError, match="adjust_pred_probs=True does not go with multi_label"):
-        pc.crowdlab(LOG, PROBS, multi_label=True, adjust_pred_probs=True)
+def test_options_that_do_not_go_with_sets_of_classes() -> None:
+    with pytest.raises(ValueError, match="for sets of classes it is one method, not a list"):
+        pc.multilabel_crowdlab(LOG, PROBS, consensus_method=["best_quality"])  # type: ignore[arg-type]
+    fit: Any = pc.multilabel_crowdlab
+    for option in ("adjust_pred_probs", "tolerance", "multi_label"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{option}'"):
+            fit(LOG, PROBS, **{option: 1})
+    for option in ("quality_method", "label_quality_method", "consensus_method"):
+        with pytest.raises(ValueError, match=f"{option}='x'; it must be one of"):
+            fit(LOG, PROBS, **{option: "x"})
     with pytest.raises(ValueError, match="executor= needs a log in partitions"):
-        pc.crowdlab(LOG, PROBS, multi_label=True, executor=object())
+        pc.multilabel_crowdlab(LOG, PROBS, executor=object())
+
+
+def test_without_a_model() -> None:
+    for function, reason in (
+        (pc.multilabel_crowdlab, "CROWDLAB needs a model's pred_probs"),
+        (multilabel_activelab, "ActiveLab needs a model's pred_probs"),
+    ):
+        with pytest.raises(pc.AnnotationError, match=reason):
+            function(LOG)
+
+
+def test_an_earlier_score_gives_way() -> None:
+    first = pc.multilabel_crowdlab(LOG, PROBS).annotations.collect()
+    assert pc.multilabel_crowdlab(first, PROBS).annotations.collect().equals(first)
+
+
+def test_nobody_agrees() -> None:
+    log = LOG.head(2).with_columns(label=pl.Series([["x", "y", "z"], []], dtype=pl.List(pl.String)))
+    with pytest.warns(pc.AnnotationWarning, match="no two annotators agree on any example"):
+        pc.multilabel_crowdlab(log, PROBS)
+
+
+@pytest.mark.parametrize("dtype", [pl.List(pl.String), pl.Array(pl.String, 1)])
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(pc.crowdlab, pc.activelab, pc.majority_vote, pc.dawid_skene, pc.mean_truth, pc.compare),
+        *(pc.agreement, pc.krippendorff_alpha, pc.example_agreement, pc.check_annotations),
+    ],
+)
+def test_a_log_of_sets_is_refused_where_labels_are_single(function: Any, dtype: Any) -> None:
+    """... and the message names the functions for sets."""
+    log = LOG.with_columns(label=pl.Series([["x"]] * 5, dtype=dtype))
+    probs = (PROBS,) if function in (pc.crowdlab, pc.activelab) else ()
+    with pytest.raises(pc.AnnotationError) as caught:
+        function(log, *probs)
+    for name in ("crowdlab", "activelab", "agreement"):
+        assert f"pc.multilabel_{name}" in str(caught.value)
+    assert "Cast" not in str(caught.value)
 
 
 def test_no_annotations_and_missing_columns() -> None:
     with pytest.raises(pc.AnnotationError, match="no annotations"):
-        pc.crowdlab(LOG.clear(), PROBS, multi_label=True)
+        pc.multilabel_crowdlab(LOG.clear(), PROBS)
     with pytest.raises(pc.AnnotationError, match="the log has no column 'label'"):
-        pc.crowdlab(LOG.drop("label"), PROBS, multi_label=True)
+        pc.multilabel_crowdlab(LOG.drop("label"), PROBS)
 
 
 def test_warnings() -> None:
     with pytest.warns(
         pc.AnnotationWarning, match="1 annotator share no example with another annotator: 'c'"
     ):
-        pc.crowdlab(
+        pc.multilabel_crowdlab(
             pl.concat(
                 [
                     LOG,
@@ -487,9 +523,8 @@ def test_warnings() -> None:
                 ]
             ),
             PROBS,
-            multi_label=True,
         )
     with pytest.warns(
         pc.AnnotationWarning, match=r"1 class that annotators chose .* no example: 'z'"
     ):
-        pc.crowdlab(LOG, PROBS, multi_label=True)
+        pc.multilabel_crowdlab(LOG, PROBS)
