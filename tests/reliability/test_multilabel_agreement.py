@@ -103,11 +103,9 @@ def test_alpha_by_its_definition(rows: Rows, distance: Distance) -> None:
     assert found == (None if expected is None else pytest.approx(expected, abs=1e-9))
 
 
-@given(rows_of_sets(min_size=1))
+@given(rows_of_sets(min_size=1).filter(lambda rows: looped_alpha(rows, "nominal") is not None))
 def test_alphas_of_nltk(rows: Rows) -> None:
     """NLTK divides by zero at two empty sets, and has no answer where all sets are the same."""
-    if looped_alpha(rows, "nominal") is None:
-        return
     triples = [(str(a), str(e), s) for e, a, s in rows]
     for distance, theirs in (("masi", masi_distance), ("jaccard", jaccard_distance)):
         expected = AnnotationTask(triples, distance=theirs).alpha()
