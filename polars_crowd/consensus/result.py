@@ -30,7 +30,7 @@ from polars_crowd.rounds.results import FEW, Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.rounds.tolerance import MadeWith
-from polars_crowd.runs.classes import Runs, by_class
+from polars_crowd.runs.classes import by_class
 
 Found = dict[ConsensusMethod, LabelConsensus]
 
@@ -238,23 +238,8 @@ def consensus_quality(
 
 
 def annotation_table(part: Partition, found: Found, scoring: Scoring) -> pl.LazyFrame:
-    """The annotations of a partition."""
-    run = part.runs
-    named = run.rows.lazy().select(
-        example=pl.lit(run.of_votes(run.examples["example"])).gather("vote"),
-        annotator=pl.lit(run.book.annotators).gather("annotator"),
-        label=pl.lit(run.book.classes.gather(run.votes["label"])).gather("vote"),
-        label_quality_score=_row_quality(part, main(found), scoring),
-    )
-    return with_extra(named, run)
-
-
-def with_extra(annotations: pl.LazyFrame, run: Runs) -> pl.LazyFrame:
-    """Annotations with the log's other columns, but an earlier score of theirs."""
-    extra = run.extra.drop("label_quality_score", strict=False)
-    if not extra.collect_schema():
-        return annotations
-    return pl.concat([annotations, extra], how="horizontal")
+    """The annotations of a partition, with the log's other columns but an earlier score of theirs."""
+    return part.runs.annotations(_row_quality(part, main(found), scoring))
 
 
 def _row_quality(part: Partition, consensus: LabelConsensus, scoring: Scoring) -> pl.Expr:

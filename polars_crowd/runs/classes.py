@@ -112,12 +112,31 @@ class Runs:
         most = by_example.agg(pl.col("votes").max()).collect()["votes"]
         return self.votes.filter(pl.col("votes") == pl.lit(most).gather("example"))
 
+    def annotations(self, score: pl.Expr | pl.Series) -> pl.LazyFrame:
+        """`example`, `annotator`, `label`, `label_quality_score`, then the log's other columns (an earlier
+        score gives way): one row per annotation, by example, label and annotator."""
+        named = self.rows.lazy().select(
+            example=pl.lit(self.of_votes(self.examples["example"])).gather("vote"),
+            annotator=pl.lit(self.book.annotators).gather("annotator"),
+            label=pl.lit(self.book.classes.gather(self.votes["label"])).gather("vote"),
+            label_quality_score=score,
+        )
+        return beside(named, self.extra, "label_quality_score")
+
     def vote_rows(self) -> pl.LazyFrame:
         """`example`, `label`, `annotator` of every annotation, as positions and codes."""
         return self.rows.lazy().select(
             *(pl.lit(self.votes[c]).gather("vote").alias(c) for c in ("example", "label")),
             "annotator",
         )
+
+
+def beside(named: pl.LazyFrame, extra: pl.LazyFrame, *found: str) -> pl.LazyFrame:
+    """Rows with the log's other columns, but those in whose place something new was `found`."""
+    others = extra.drop(found, strict=False)
+    if not others.collect_schema():
+        return named
+    return pl.concat([named, others], how="horizontal")
 
 
 # --- from a log to sorted runs ---------------------------------------------------------------------

@@ -6,6 +6,7 @@ hold all that a method needs:
 
 * rows: `example`, `annotator`, `value`: one row per annotation, pointing at its example;
 * examples: `example` (the id), `num_annotations`;
+* extra: the log's other columns, a row per annotation too;
 * annotators: the ids behind the codes.
 """
 
@@ -17,6 +18,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError, counted, rows_shown
 from polars_crowd.inputs import checks
+from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.runs.classes import KEY_BITS, as_dtype, run_lengths
 from polars_crowd.runs.codes import ExampleCodes, annotator_codes, example_codes, id_as_read
 
@@ -27,6 +29,8 @@ class Values:
 
     rows: pl.DataFrame
     """`example` (position in `examples`), `annotator` (code), `value` = x."""
+    extra: pl.LazyFrame
+    """The log's other columns, a row per annotation too."""
     examples: pl.DataFrame
     """`example` (id), `num_annotations` = n[e]."""
     annotators: pl.Series
@@ -52,10 +56,11 @@ def sort_values(
     annotator, annotators = annotator_codes(coded["annotator"], annotators)
     bits = len(annotators).bit_length()
     example = example_codes(coded["example"], KEY_BITS - bits)
-    rows = _sorted_rows(_pack(example, annotator, bits), coded["label"])
+    key = _pack(example, annotator, bits)
+    rows, extra = _sorted_rows(key, coded["label"], coded.drop(LOG_COLUMNS))
     if duplicates == "error" and bool((rows["key"] == rows["key"].shift(1)).any()):
         raise checks.duplicate_annotations(log)
-    return _values(rows, bits, example, schema, annotators)
+    return _values(rows, extra.lazy(), bits, example, schema, annotators)
 
 
 def check_numeric(dtype: pl.DataType) -> None:
@@ -74,6 +79,7 @@ def _read_numbers(log: pl.LazyFrame, schema: pl.Schema) -> pl.DataFrame:
         id_as_read("example", schema["example"]),
         id_as_read("annotator", schema["annotator"]),
         pl.col("label").cast(pl.Float64),
+        *(c for c in schema if c not in LOG_COLUMNS),
     ).collect()
     if coded.is_empty():
         raise checks.no_annotations()
@@ -102,13 +108,25 @@ def _pack(example: ExampleCodes, annotator: pl.Series, bits: int) -> pl.Series:
     return columns.select(key=key).collect()["key"]
 
 
-def _sorted_rows(key: pl.Series, value: pl.Series) -> pl.DataFrame:
+def _sorted_rows(
+    key: pl.Series, value: pl.Series, others: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = pl.DataFrame({"key": key, "value": value})
-    return rows.lazy().sort("key", "value").collect()
+    if not others.width:
+        return rows.lazy().sort("key", "value").collect(), others
+    both = rows.hstack(others.select(pl.all().name.prefix("other_")))
+    both = both.lazy().sort("key", "value", maintain_order=True).collect()
+    others = both.drop("key", "value").rename(lambda c: c.removeprefix("other_"))
+    return both.select("key", "value"), others
 
 
 def _values(
-    rows: pl.DataFrame, bits: int, example: ExampleCodes, schema: pl.Schema, annotators: pl.Series
+    rows: pl.DataFrame,
+    extra: pl.LazyFrame,
+    bits: int,
+    example: ExampleCodes,
+    schema: pl.Schema,
+    annotators: pl.Series,
 ) -> Values:
     counts = run_lengths(rows["key"] // (1 << bits))
     columns = rows.lazy().select(
@@ -119,6 +137,7 @@ def _values(
     ids = as_dtype(example.decode(counts["key"]), schema["example"])
     return Values(
         rows=columns.collect().with_columns(pl.col("example").set_sorted()),
+        extra=extra,
         examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
         annotators=as_dtype(annotators, schema["annotator"]),
     )

@@ -78,10 +78,13 @@ class StoredPartition(Handle):
 
     def values(self) -> Values:
         check_numeric(self.label)
-        value = pl.col("label").cast(pl.Float64).alias("value")
-        rows = self._rows(pl.col(POSITION).alias("example"), "annotator", value)
+        order = (POSITION, "annotator", pl.col("label").cast(pl.Float64))
+        with self._reading(self.annotations):
+            sorted_rows = self._scan(self.annotations).sort(order, maintain_order=True)
+            rows = sorted_rows.select(order).collect()
         return Values(
-            rows=rows.sort("example", "annotator", "value"),
+            rows=rows.rename({POSITION: "example", "label": "value"}),
+            extra=sorted_rows.drop(POSITION, "annotator", "label"),
             examples=self._examples().select("example", "num_annotations"),
             annotators=read_annotators(self._path(self.annotators)),
         )

@@ -17,14 +17,13 @@ the answer would depend on the order of the rows.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from polars_crowd.errors import SHOWN, AnnotationError, AnnotationWarning, counted, shown
+from polars_crowd.errors import SHOWN, AnnotationError, counted, shown, warn
 from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
@@ -200,7 +199,7 @@ def with_classes_in_place(model: Model, params: Parameters) -> Parameters:
 
 def warn_of_iterations(iterations: Iterations, options: Options) -> None:
     if not iterations.converged:
-        _warn(
+        warn(
             f"not converged after {counted(options.max_iter, 'iteration')}. "
             f"Give a larger max_iter, or init= this fit to go on; or a tol above {options.tol:g}."
         )
@@ -217,7 +216,7 @@ def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) ->
             f"{log.classes[k]!r} (expected on {expected[k]:.1f}, by the votes on {voted[k]:.1f})"
             for k in lost[:SHOWN].tolist()
         ]
-        _warn(
+        warn(
             f"{counted(len(lost), 'class')} that annotators chose became the truth of next to no example: "
             f"{', '.join(found)}. Either these labels are mistakes, or the method has merged the class "
             "into another; compare with pc.majority_vote."
@@ -229,7 +228,7 @@ def warn_of_few_annotations(first: Sums, log: LogSize) -> None:
     few = np.flatnonzero(counts < FEW)
     if len(few):
         names = log.annotators.gather(few).to_list()
-        _warn(
+        warn(
             f"{len(few):,} of {counted(len(counts), 'annotator')} have fewer than {FEW} annotations: "
             f"{shown(names)}. What is said of them rests on the prior more than on their labels."
         )
@@ -238,12 +237,8 @@ def warn_of_few_annotations(first: Sums, log: LogSize) -> None:
 def warn_of_single_annotations(first: Sums) -> None:
     n_examples = int(first["n_examples"][0])
     if first["n_annotations"].sum() == n_examples:
-        _warn(
+        warn(
             f"each of the {counted(n_examples, 'example')} has one annotation only, so annotators cannot be "
             "compared: what is said of them is where the method began. Collect second annotations for some "
             "examples, or give known labels (gold=)."
         )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, AnnotationWarning, stacklevel=7)

@@ -61,8 +61,8 @@ class Options:
         Models' probabilities as each example's class prior: whatever `scan_pred_probs` takes, a list for
         several models; `True` for those that a store holds. Their weight and temperature are fitted.
     prior
-        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, added
-        to theirs, or an earlier fit.
+        What is known of annotators from the past: a frame `annotator, num_correct, num_incorrect` of counts,
+        added to theirs, or an earlier fit.
     gold
         Known labels, a frame `example, label`: the truth of these examples is held there.
     init

@@ -14,8 +14,8 @@ from polars_crowd.inputs.sources import open_frame
 from polars_crowd.runs.codes import Codebook, label_code
 from polars_crowd.truth.known import _check_labels
 
-CONFUSION = ("annotator", "true_label", "label", "count")
-SKILLS = ("annotator", "correct", "incorrect")
+CONFUSION = ("annotator", "true_label", "label", "num_annotations")
+SKILLS = ("annotator", "num_correct", "num_incorrect")
 
 
 def past_confusion(prior: Any, book: Codebook) -> Floats:
@@ -34,7 +34,7 @@ def past_confusion(prior: Any, book: Codebook) -> Floats:
         place=places(book.annotators, frame["annotator"]),
         truth=_class_codes(frame, "true_label", book),
         label=_class_codes(frame, "label", book),
-        count="count",
+        count="num_annotations",
     ).filter(pl.col("place") >= 0)
     at = tuple(coded[c].to_numpy().astype(np.intp) for c in ("truth", "place", "label"))
     np.add.at(counts, at, coded["count"].to_numpy().astype(np.float64))
@@ -43,13 +43,13 @@ def past_confusion(prior: Any, book: Codebook) -> Floats:
 
 def past_skills(prior: Any, columns: Sequence[str], book: Codebook) -> dict[str, Floats]:
     """Past counts per annotator, zero for who has none: M values for each column, from a frame with
-    `annotator` and the columns (or CONFUSION, for `correct` and `incorrect`), or from an earlier fit."""
+    `annotator` and the columns (or CONFUSION, for right and wrong answers), or from an earlier fit."""
     wanted = ("annotator", *columns)
     table = _past_table(prior, wanted)
     if set(columns) <= set(SKILLS) and _has(table, CONFUSION) and not _has(table, wanted):
         counts = past_confusion(table, book)
         right = np.einsum("kjk->j", counts)
-        both = {"correct": right, "incorrect": counts.sum(axis=(0, 2)) - right}
+        both = {"num_correct": right, "num_incorrect": counts.sum(axis=(0, 2)) - right}
         return {column: both[column] for column in columns}
     frame = _past_frame(table, wanted)
     place = places(book.annotators, frame["annotator"])
@@ -64,8 +64,8 @@ def past_skills(prior: Any, columns: Sequence[str], book: Codebook) -> dict[str,
 
 def spread_evenly(skills: dict[str, Floats], K: int) -> Floats:
     """Right and wrong answers as if all classes had been asked for, and all errors made, equally often."""
-    right = np.eye(K)[:, None, :] * skills["correct"][:, None] / K
-    wrong = (1 - np.eye(K))[:, None, :] * skills["incorrect"][:, None] / (K * max(K - 1, 1))
+    right = np.eye(K)[:, None, :] * skills["num_correct"][:, None] / K
+    wrong = (1 - np.eye(K))[:, None, :] * skills["num_incorrect"][:, None] / (K * max(K - 1, 1))
     counts: Floats = right + wrong
     return counts
 

@@ -140,6 +140,12 @@ def example_table(part: Partition, *params: Any) -> pl.DataFrame:
     )
 
 
+def annotation_table(part: Partition, *params: Any) -> pl.LazyFrame:
+    """`example, annotator, label, label_quality_score` = T[i,y], and the log's other columns."""
+    scores = [block.of_labels(T) for block, _, T in posteriors(part, *params)]
+    return part.runs.annotations(pl.Series(np.concatenate(scores)))
+
+
 def posterior_table(part: Partition, *params: Any) -> pl.DataFrame:
     """`example, label, probability`, a row per example and class."""
     classes = part.runs.book.classes

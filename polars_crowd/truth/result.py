@@ -22,6 +22,7 @@ from polars_crowd.truth.options import Options
 from polars_crowd.truth.past import places
 from polars_crowd.truth.plans import (
     CENSUS,
+    annotation_table,
     count_census,
     count_right,
     difficulty_table,
@@ -108,14 +109,17 @@ class TruthInference(Fit):
         `example, consensus_label, consensus_quality_score` (the posterior of that label),
         `annotator_agreement, num_annotations`. One row per example, sorted by example. The label is the
         first of the most probable ones, in class order.
+    annotations : LazyFrame
+        `example, annotator, label, label_quality_score` (the posterior of that label), then the log's
+        other columns (an earlier score gives way). One row per annotation, by example, label, annotator.
     posterior : LazyFrame
         `example, label, probability`: one row per example and class.
     annotators : DataFrame
-        `annotator`, the method's own columns, `expected_accuracy` (the mean posterior of the annotator's
-        labels), `num_examples_labeled`; the least accurate first.
+        `annotator, annotator_quality` (the mean of the annotator's label quality scores: the accuracy to
+        be expected), `num_examples_labeled`, then the method's own columns; the least accurate first.
     confusion : DataFrame or None
-        `annotator, true_label, label, probability` = P(label | true label, annotator), and `count`, the
-        expected number of annotations behind it, if the method has one.
+        `annotator, true_label, label, probability` = P(label | true label, annotator), and
+        `num_annotations`, the expected number behind it, if the method has one.
     class_prior : DataFrame
         `label, probability`: the share of each class among the examples.
     model_weight, temperature : float, list of float, or None
@@ -159,7 +163,11 @@ class TruthInference(Fit):
 
     @cached_property
     def _tables(self) -> Tables:
-        plans: dict[str, TablePlan] = {"examples": example_table, "posterior": posterior_table}
+        plans: dict[str, TablePlan] = {
+            "examples": example_table,
+            "annotations": annotation_table,
+            "posterior": posterior_table,
+        }
         if self._has_difficulty:
             plans["difficulty"] = difficulty_table
         fitted = self._fitted
@@ -168,6 +176,10 @@ class TruthInference(Fit):
     @property
     def examples(self) -> pl.LazyFrame:
         return self._tables["examples"]
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        return self._tables["annotations"]
 
     @property
     def posterior(self) -> pl.LazyFrame:
@@ -193,15 +205,13 @@ class TruthInference(Fit):
         table = pl.DataFrame(
             {
                 "annotator": fitted.log.annotators,
-                **fitted.model.annotator_columns(fitted.params.skills),
-                "expected_accuracy": pl.Series(
-                    np.divide(right, n, where=n > 0, out=right * np.nan)
-                ),
+                "annotator_quality": np.divide(right, n, where=n > 0, out=right * np.nan),
                 "num_examples_labeled": pl.Series(n, dtype=pl.Int64),
+                **fitted.model.annotator_columns(fitted.params.skills),
             }
         )
-        return table.with_columns(pl.col("expected_accuracy").fill_nan(None)).sort(
-            "expected_accuracy", "annotator", nulls_last=True
+        return table.with_columns(pl.col("annotator_quality").fill_nan(None)).sort(
+            "annotator_quality", "annotator", nulls_last=True
         )
 
     @cached_property
@@ -221,7 +231,7 @@ class TruthInference(Fit):
         }
         count = fitted.model.confusion_counts(fitted.params.skills, log)
         if count is not None:
-            columns["count"] = count.transpose(1, 0, 2).ravel()
+            columns["num_annotations"] = count.transpose(1, 0, 2).ravel()
         return pl.DataFrame(columns)
 
     @property

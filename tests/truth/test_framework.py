@@ -255,8 +255,8 @@ def test_degenerate_logs_have_an_answer(method: Method, name: str) -> None:
 def test_a_balanced_log_stays_balanced(method: Method) -> None:
     """Every pattern once: no annotator is better than another, whatever the order of summing."""
     fit = quiet(method, every_pattern(3, 2), max_iter=200, tol=0.0)
-    assert fit.annotators["expected_accuracy"].max() == pytest.approx(
-        fit.annotators["expected_accuracy"].min(), abs=1e-12
+    assert fit.annotators["annotator_quality"].max() == pytest.approx(
+        fit.annotators["annotator_quality"].min(), abs=1e-12
     )
     assert fit.class_prior["probability"].to_list() == pytest.approx([0.5, 0.5], abs=1e-12)
 
@@ -595,12 +595,18 @@ def test_columns() -> None:
     assert fit.posterior.collect_schema().names() == ["example", "label", "probability"]
     assert fit.annotators.columns == [
         "annotator",
-        "balanced_accuracy",
-        "expected_accuracy",
+        "annotator_quality",
         "num_examples_labeled",
+        "balanced_accuracy",
     ]
     assert fit.confusion is not None
-    assert fit.confusion.columns == ["annotator", "true_label", "label", "probability", "count"]
+    assert fit.confusion.columns == [
+        "annotator",
+        "true_label",
+        "label",
+        "probability",
+        "num_annotations",
+    ]
     assert fit.class_prior.columns == ["label", "probability"]
     assert fit.difficulty is None
     assert fit.model_weight is fit.temperature is None
@@ -609,13 +615,38 @@ def test_columns() -> None:
     assert isinstance(fit, TruthInference)
 
 
+def with_notes(log: pl.DataFrame) -> pl.DataFrame:
+    """A log with other columns, one of which is an earlier score."""
+    return log.with_columns(
+        note=pl.format("{}-{}-{}", "example", "annotator", "label"), label_quality_score=pl.lit(2.0)
+    )
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_every_annotation_has_the_posterior_of_its_label(stored: bool, tmp_path: Path) -> None:
+    log: Any = with_notes(LOG.with_columns(pl.col("label").cast(pl.String)))
+    if stored:
+        log = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    fit = quiet(dawid_skene, log, **({"into": tmp_path / "out"} if stored else {}))
+    found = fit.annotations.collect()
+    assert found.columns == ["example", "annotator", "label", "label_quality_score", "note"]
+    expected = found.join(fit.posterior.collect(), on=["example", "label"], how="left")
+    np.testing.assert_allclose(found["label_quality_score"], expected["probability"], atol=1e-15)
+    note = found.select(pl.format("{}-{}-{}", "example", "annotator", "label")).to_series()
+    assert found["note"].to_list() == note.to_list()
+    assert found.height == LOG.height
+    assert found.sort("example", "label", "annotator").equals(
+        found.sort("example", maintain_order=True)
+    )
+
+
 def test_annotators_count_and_expect() -> None:
     fit = quiet(dawid_skene, LOG)
     by_name = fit.annotators.sort("annotator")
     assert by_name["num_examples_labeled"].to_list() == [4, 4, 3]
     joined = LOG.join(fit.posterior.collect(), on=["example", "label"])
     expected = joined.group_by("annotator").agg(pl.col("probability").mean()).sort("annotator")
-    np.testing.assert_allclose(by_name["expected_accuracy"], expected["probability"])
+    np.testing.assert_allclose(by_name["annotator_quality"], expected["probability"])
 
 
 # --- the loop and the frame ------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def test_posteriors_are_probabilities(trial: tuple[Method, Case]) -> None:
     assert (T >= 0).all()
     np.testing.assert_allclose(T.sum(axis=1), 1, atol=1e-12)
     assert fit.trace.is_finite().all()
-    assert fit.annotators["expected_accuracy"].is_between(0, 1 + 1e-12).all()
+    assert fit.annotators["annotator_quality"].is_between(0, 1 + 1e-12).all()
 
 
 @settings(max_examples=40)
@@ -277,7 +277,7 @@ def test_an_earlier_fit_is_a_prior(method: Method) -> None:
     fit = quiet(method, few, prior=before)
     judged = fit.annotators.join(data.annotators, on="annotator")
     alone = quiet(method, few).annotators.join(data.annotators, on="annotator")
-    column = fit.annotators.columns[1]  # the method's own
+    column = fit.annotators.columns[3]  # the method's own
     with_past = judged.select(pl.corr(column, "accuracy")).item()
     assert with_past > 0.85
     assert with_past > alone.select(pl.corr(column, "accuracy")).item()

@@ -24,13 +24,13 @@ from polars_crowd.consensus.one_vs_rest.model import (
     by_annotator_and_class,
     share_agreeing,
 )
-from polars_crowd.consensus.result import OfModels, with_extra
+from polars_crowd.consensus.result import OfModels
 from polars_crowd.reports import header
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import FEW
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Merged, Summary
-from polars_crowd.runs.classes import by_class
+from polars_crowd.runs.classes import beside, by_class
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def annotation_table(
             "label_quality_score": np.concatenate(quality),
         }
     )
-    return with_extra(named, run)
+    return beside(named, run.extra, "label_quality_score")
 
 
 def annotation_class_table(

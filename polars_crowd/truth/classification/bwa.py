@@ -175,8 +175,8 @@ class Bwa(Model):
         incorrect = skills.square.sum(axis=0) / 2
         return {
             "precision": skills.v.mean(axis=0),
-            "correct": skills.annotations - incorrect,
-            "incorrect": incorrect,
+            "num_correct": skills.annotations - incorrect,
+            "num_incorrect": incorrect,
         }
 
 
@@ -210,8 +210,8 @@ def bwa(
     Returns
     -------
     TruthInference
-        `.annotators` has `precision` = the mean of v over the classes and the counts `correct` and
-        `incorrect`.
+        `.annotators` has `precision` = the mean of v over the classes and the counts `num_correct` and
+        `num_incorrect`.
 
     Examples
     --------

@@ -157,7 +157,8 @@ def dawid_skene(
         1e-10 is the method as published.
     prior
         What is known of annotators from the past, added to their pseudo-counts: a frame
-        `annotator, true_label, label, count`, or `annotator, correct, incorrect`, or an earlier fit.
+        `annotator, true_label, label, num_annotations`, or `annotator, num_correct, num_incorrect`, or an
+        earlier fit.
 
     Returns
     -------
@@ -176,10 +177,10 @@ def dawid_skene(
     >>> fit = dawid_skene(pc.datasets.tutorial().log)
     >>> fit.converged, fit.n_iter
     (True, 14)
-    >>> fit.annotators.head(2).select("annotator", "expected_accuracy", "num_examples_labeled")
+    >>> fit.annotators.head(2).select("annotator", "annotator_quality", "num_examples_labeled")
     shape: (2, 3)
     ┌───────────┬───────────────────┬──────────────────────┐
-    │ annotator ┆ expected_accuracy ┆ num_examples_labeled │
+    │ annotator ┆ annotator_quality ┆ num_examples_labeled │
     │ ---       ┆ ---               ┆ ---                  │
     │ str       ┆ f64               ┆ i64                  │
     ╞═══════════╪═══════════════════╪══════════════════════╡

@@ -47,7 +47,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints, Packed
-from polars_crowd.errors import AnnotationWarning
+from polars_crowd.errors import AnnotationWarning, warn
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
@@ -204,7 +204,7 @@ def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthIn
             best, said = found, caught
     assert best is not None
     for warning in said:
-        warnings.warn(str(warning.message), warning.category, stacklevel=4)
+        warn(str(warning.message))
     return TruthInference(replace(best._fitted, rounds=rounds), best._iterations)
 
 
@@ -248,8 +248,8 @@ def ebcc(
     seed
         What the beginnings are drawn from, 0 or more.
     prior
-        What is known of annotators from the past: a frame `annotator, true_label, label, count`, added to
-        their pseudo-counts, or an earlier fit.
+        What is known of annotators from the past: a frame
+        `annotator, true_label, label, num_annotations`, added to their pseudo-counts, or an earlier fit.
 
     Returns
     -------

@@ -332,7 +332,7 @@ class Glad(Model):
         return replace(skills, alpha=alpha, counts=with_sum(skills.counts)[:, place])
 
     def annotator_columns(self, skills: Skills) -> dict[str, Any]:
-        """`alpha`, and the expected numbers of `correct` and `incorrect` answers."""
+        """`alpha`, and the expected counts `num_correct` and `num_incorrect`."""
         return {"alpha": skills.alpha, **dict(zip(COUNTS, skills.counts, strict=True))}
 
     def example_columns(self, block: Block, weights: Floats, found: Posterior) -> dict[str, Floats]:
@@ -365,8 +365,8 @@ def glad(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) ->
     Parameters
     ----------
     prior
-        What is known of annotators from the past: a frame `annotator, correct, incorrect` of counts, which
-        move and narrow the prior of their skills, or an earlier fit.
+        What is known of annotators from the past: a frame `annotator, num_correct, num_incorrect` of counts,
+        which move and narrow the prior of their skills, or an earlier fit.
     tol
         When to stop: at a gain of the objective below `tol` times its size. Where annotators are poor the
         mode itself is a worse answer than the way there, so that the default stops early; 1e-8 goes to the
@@ -375,7 +375,7 @@ def glad(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) ->
     Returns
     -------
     TruthInference
-        `.annotators` has `alpha` and the counts `correct` and `incorrect` and `.difficulty` has
+        `.annotators` has `alpha` and the counts `num_correct` and `num_incorrect` and `.difficulty` has
         `difficulty` = exp(-b) > 0.
 
     Agrees with

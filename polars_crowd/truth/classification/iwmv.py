@@ -84,7 +84,7 @@ def iwmv(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) ->
     Returns
     -------
     TruthInference
-        `.annotators` has `skill` = a and the counts `correct` and `incorrect` behind it.
+        `.annotators` has `skill` = a and the counts `num_correct` and `num_incorrect` behind it.
 
     Examples
     --------

@@ -57,7 +57,7 @@ from polars_crowd.truth.result import TruthInference
 
 Method = Literal["em", "vb"]
 
-COUNTS = ("knowing", "spamming")
+COUNTS = ("num_knowing", "num_spamming")
 DEFAULTS: dict[str, tuple[float, float]] = {"em": (0.1, 0.1), "vb": (0.5, 10.0)}
 
 
@@ -148,12 +148,12 @@ class Mace(Model):
         return Competence(know, spam, m[place])
 
     def annotator_columns(self, skills: Competence) -> dict[str, Any]:
-        """`competence` = tau, and the expected numbers of annotations with `knowing` and `spamming`."""
+        """`competence` = tau, and the expected numbers of annotations, `num_knowing` and `num_spamming`."""
         spamming = skills.spam.sum(axis=1) - skills.spam.shape[1] * self.spam_pseudo_count
         return {
             "competence": competence(skills),
-            "knowing": skills.annotations - spamming,
-            "spamming": spamming,
+            "num_knowing": skills.annotations - spamming,
+            "num_spamming": spamming,
         }
 
     def confusion(self, skills: Competence, log: LogSize) -> Floats:
@@ -199,13 +199,13 @@ def mace(
         (s, r), above 0: of knowing and of spamming each, and of each label of a spammer. By default
         (0.1, 0.1) for `"em"` and (0.5, 10) for `"vb"`.
     prior
-        What is known of annotators from the past: a frame `annotator, knowing, spamming` of counts, added
-        to their pseudo-counts, or an earlier fit.
+        What is known of annotators from the past: a frame `annotator, num_knowing, num_spamming` of counts,
+        added to their pseudo-counts, or an earlier fit.
 
     Returns
     -------
     TruthInference
-        `.annotators` has `competence` = tau and the expected numbers `knowing` and `spamming`;
+        `.annotators` has `competence` = tau and the expected numbers `num_knowing` and `num_spamming`;
         `.difficulty` the `entropy` of each example's posterior.
 
     Agrees with

@@ -95,9 +95,9 @@ class Coins(Model):
         return np.concatenate([skills, pooled], axis=1)[:, place]
 
     def annotator_columns(self, skills: Floats) -> dict[str, Any]:
-        """`accuracy` = q, and the expected numbers of annotations that are `correct` and `incorrect`."""
+        """`accuracy` = q, and the expected numbers of annotations, `num_correct` and `num_incorrect`."""
         correct, incorrect = skills - self.pseudo_counts
-        return {"accuracy": accuracy(skills), "correct": correct, "incorrect": incorrect}
+        return {"accuracy": accuracy(skills), "num_correct": correct, "num_incorrect": incorrect}
 
     def confusion(self, skills: Floats, log: LogSize) -> Floats:
         q = accuracy(skills)[:, None]
@@ -140,13 +140,13 @@ def one_coin_dawid_skene(
         s > 0, pseudo-counts per class of the class shares.
     prior
         What is known of annotators from the past, added to their pseudo-counts: a frame of counts
-        `annotator, correct, incorrect`, or `annotator, true_label, label, count`, or an earlier fit.
+        `annotator, num_correct, num_incorrect`, or `annotator, true_label, label, num_annotations`, or an
+        earlier fit.
 
     Returns
     -------
     TruthInference
-        `.annotators` has `accuracy` = q[j], and the expected numbers of `correct` and `incorrect`
-        annotations.
+        `.annotators` has `accuracy` = q[j], and the expected counts `num_correct` and `num_incorrect`.
 
     Agrees with
     -----------
@@ -193,5 +193,5 @@ def with_past(own: Floats, prior: Any, rounds: Rounds) -> Floats:
     """The method's own pseudo-counts, and what is known from the past."""
     if prior is None:
         return own
-    past = past_skills(prior, ("correct", "incorrect"), rounds.book)
-    return own + np.stack([past["correct"], past["incorrect"]])
+    past = past_skills(prior, ("num_correct", "num_incorrect"), rounds.book)
+    return own + np.stack([past["num_correct"], past["num_incorrect"]])

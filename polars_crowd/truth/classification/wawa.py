@@ -63,7 +63,7 @@ def wawa(log: Any, *, prior: Any = None, **options: Unpack[StartOptions]) -> Tru
     Returns
     -------
     TruthInference
-        `.annotators` has `skill` = a and the counts `correct` and `incorrect` behind it.
+        `.annotators` has `skill` = a and the counts `num_correct` and `num_incorrect` behind it.
 
     Agrees with
     -----------

@@ -30,7 +30,7 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
 from polars_crowd.truth.past import past_skills
 
-COUNTS = ("correct", "incorrect")
+COUNTS = ("num_correct", "num_incorrect")
 TIE = 2.0**-34
 """Shares of the vote closer than this are a tie."""
 
@@ -113,7 +113,7 @@ class WeightedVotes(Model):
         )
 
     def annotator_columns(self, skills: Votes) -> dict[str, Any]:
-        """`skill` = a, and the `correct` and `incorrect` answers behind it."""
+        """`skill` = a, and the `num_correct` and `num_incorrect` answers behind it."""
         return {"skill": skills.share, **dict(zip(COUNTS, skills.counts, strict=True))}
 
 

@@ -43,8 +43,7 @@ def zencrowd(
     Returns
     -------
     TruthInference
-        `.annotators` has `accuracy` = q[j], and the expected numbers of `correct` and `incorrect`
-        annotations.
+        `.annotators` has `accuracy` = q[j], and the expected counts `num_correct` and `num_incorrect`.
 
     Examples
     --------

@@ -54,7 +54,7 @@ class ZeroBasedSkill(WeightedVotes):
         return float(np.abs(new.weight - old.weight).max())
 
     def annotator_columns(self, skills: Votes) -> dict[str, Any]:
-        """`skill` = s, and the `correct` and `incorrect` answers of the last round."""
+        """`skill` = s, and the `num_correct` and `num_incorrect` answers of the last round."""
         return {**super().annotator_columns(skills), "skill": skills.weight}
 
 
@@ -74,7 +74,7 @@ def zero_based_skill(
     Returns
     -------
     TruthInference
-        `.annotators` has `skill` = s and the counts `correct` and `incorrect` behind it.
+        `.annotators` has `skill` = s and the counts `num_correct` and `num_incorrect` behind it.
 
     Agrees with
     -----------

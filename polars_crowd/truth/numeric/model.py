@@ -10,16 +10,16 @@ A method is a `NumericMethod`: its formulas, and nothing else.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import AnnotationWarning, counted, missing_column, shown
+from polars_crowd.errors import counted, missing_column, shown, warn
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
@@ -190,6 +190,19 @@ class NumericFit:
     """Under the weighting."""
     iterations: Iterations
 
+    @cached_property
+    def square(self) -> Floats:
+        """sum (x - z)^2, the bias in it, over the labels of each annotator that tell something."""
+        sums, bias = self.sums, self.weighting.bias
+        square = sums.square + 2 * bias * sums.residual + sums.annotations * bias**2
+        return np.maximum(square, 0)
+
+    @property
+    def spread(self) -> float:
+        """s: the standard deviation of labels about the truth; NaN where none can be compared."""
+        freedom = self.sums.freedom
+        return float(np.sqrt(self.square.sum() / freedom)) if freedom else float("nan")
+
     def weighting_for(self, rounds: Rounds) -> Weighting:
         """The weighting for the annotators of another log."""
         return self.method.moved(
@@ -299,7 +312,7 @@ class Past:
 
 def _warn_of_nothing_to_compare(sums: Sums) -> None:
     if not sums.freedom:
-        _warn(
+        warn(
             f"each of the {counted(int(sums.examples), 'example')} has one annotation only, so annotators "
             "cannot be compared; each label is its own consensus. Collect second annotations for some."
         )
@@ -309,17 +322,13 @@ def _warn_of_annotators(sums: Sums, rounds: Rounds) -> None:
     few = np.flatnonzero(sums.annotations < FEW)
     if len(few):
         names = rounds.book.annotators.gather(few).to_list()
-        _warn(
+        warn(
             f"{counted(len(few), 'annotator')} with fewer than {FEW} annotations of examples that others "
             f"annotated too: {shown(names)}. Their parameters say little."
         )
 
 
 def warn_of_stopping(n_iter: int) -> None:
-    _warn(
+    warn(
         f"not converged after {counted(n_iter, 'iteration')}; give a larger max_iter, or a larger tol."
     )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, AnnotationWarning, stacklevel=6)

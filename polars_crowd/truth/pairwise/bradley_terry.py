@@ -78,7 +78,7 @@ def bradley_terry(log: Any, **options: Unpack[PairOptions]) -> Preferences:
     Returns
     -------
     Preferences
-        `.examples` with `score`, its interval and rank; `.annotators` with `agreement`.
+        `.examples` with `score`, its interval and rank.
 
     Agrees with
     -----------
@@ -98,7 +98,8 @@ def bradley_terry(log: Any, **options: Unpack[PairOptions]) -> Preferences:
     """
     given = Pairing(**options)
     c = given.smoothing
-    comparisons = count_comparisons(scan_comparisons(log))
+    scan = scan_comparisons(log)
+    comparisons = count_comparisons(scan)
     pairs = comparisons.of_everybody
     all_won = np.ones(len(pairs.count))
 
@@ -111,7 +112,7 @@ def bradley_terry(log: Any, **options: Unpack[PairOptions]) -> Preferences:
     x, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
     warn_of_comparisons(comparisons, iterations)
     strengths = Strengths(NAME, x, c, None)
-    return Preferences(comparisons, strengths, iterations, given.level, given.seed)
+    return Preferences(scan, comparisons, strengths, iterations, given.level, given.seed)
 
 
 def first_strengths(init: Any, name: str, comparisons: Comparisons) -> Floats:

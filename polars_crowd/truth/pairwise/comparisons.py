@@ -54,8 +54,8 @@ def scan_comparisons(
     Returns
     -------
     LazyFrame
-        `left, right, annotator, winner, tie`: `winner` is an id, null where `tie` is true. Rows without a
-        winner that are no ties are not comparisons and are dropped.
+        `left, right, annotator, winner, tie`, then the source's other columns: `winner` is an id, null where
+        `tie` is true. Rows without a winner that are no ties are not comparisons and are dropped.
 
     Raises
     ------
@@ -94,10 +94,13 @@ def scan_comparisons(
         won = said.cast(schema[left])
     else:
         side = said.replace_strict(list(sides), [True, False], return_dtype=pl.Boolean)
-        won = pl.when(side).then(left).when(~side).then(right)
-    return frame.select(left=left, right=right, annotator=who, winner=won, tie=tie).filter(
-        pl.col("winner").is_not_null() | pl.col("tie")
+        won = pl.when(side).then(pl.col(left)).when(~side).then(pl.col(right))
+    others = pl.exclude(
+        left, right, winner, *(() if annotator is None else (annotator,)), *COLUMNS, "tie"
     )
+    said_by = (pl.col(left).alias("left"), pl.col(right).alias("right"), who.alias("annotator"))
+    log = frame.select(*said_by, won.alias("winner"), tie.alias("tie"), others)
+    return log.filter(pl.col("winner").is_not_null() | pl.col("tie"))
 
 
 _ADVICE = (

@@ -142,7 +142,8 @@ def crowd_bradley_terry(
     given = Pairing(**options)
     c = given.smoothing
     own = check_pair(pseudo_counts)[:, 0]
-    comparisons = count_comparisons(scan_comparisons(log))
+    scan = scan_comparisons(log)
+    comparisons = count_comparisons(scan)
 
     def maximise(r: Floats, params: Parameters) -> Parameters:
         x = step(comparisons, r, params.x, c)
@@ -153,4 +154,4 @@ def crowd_bradley_terry(
     params, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
     warn_of_comparisons(comparisons, iterations)
     strengths = Strengths(NAME, params.x, c, params.eta)
-    return Preferences(comparisons, strengths, iterations, given.level, given.seed)
+    return Preferences(scan, comparisons, strengths, iterations, given.level, given.seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -12,13 +11,14 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.errors import AnnotationWarning, counted
+from polars_crowd.errors import counted, warn
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reports import header, went
 from polars_crowd.rounds.results import FEW, Fit
 from polars_crowd.truth.numeric.model import warn_of_stopping
-from polars_crowd.truth.pairwise.comparisons import Comparisons
+from polars_crowd.truth.pairwise.comparisons import COLUMNS, Comparisons
 from polars_crowd.truth.past import places
+from polars_crowd.truth.quantiles import quantiles
 from polars_crowd.truth.result import Iterations
 
 DENSE = 3_000
@@ -55,12 +55,19 @@ class Preferences(Fit):
     ----------
     examples : LazyFrame
         `example, score` (log strength, with mean 0), `standard_error, lower, upper` (its interval), `rank`
-        (1 is best; equal scores share one), `wins` (a tie is half a win), `num_comparisons`, `component`
+        (1 is best; equal scores share one), `num_wins` (a tie is half a win), `num_comparisons`, `component`
         (comparisons connect the examples of one component, and no two components). The best first.
+    annotations : LazyFrame
+        `left, right, annotator, winner, tie, label_quality_score`, then the log's other columns: one row per
+        comparison, in the log's order. The score is p, the probability that a fair annotator prefers the
+        winner, and 1 - |2p - 1| for a tie.
+    posterior : LazyFrame
+        `example, score, probability`: the score is at most `score` with this probability, one of 0.025,
+        0.25, 0.5, 0.75 and 0.975, by a normal distribution with its standard error.
     annotators : DataFrame
-        `annotator`, `reliability` where the method has it, `agreement` (the share of the annotator's
-        comparisons that went to the example with the higher score; ties are half), `num_comparisons`. The
-        least in agreement first.
+        `annotator`; `annotator_quality`, the share of the annotator's comparisons that went to the example
+        with the higher score (ties are half); `num_comparisons`; `reliability` where the method has it. The
+        worst annotator first.
     trace : Series
         The objective of each iteration; no iteration lowers it.
     converged : bool
@@ -69,17 +76,19 @@ class Preferences(Fit):
 
     HEADS: ClassVar = {
         "examples": ("examples, best first", FEW),
-        "annotators": ("annotators, least in agreement first", FEW),
+        "annotators": ("annotators, worst first", FEW),
     }
 
     def __init__(
         self,
+        log: pl.LazyFrame,
         comparisons: Comparisons,
         strengths: Strengths,
         iterations: Iterations,
         level: float,
         seed: int,
     ) -> None:
+        self._log = log
         self._comparisons = comparisons
         self._strengths = strengths
         self._iterations = iterations
@@ -108,7 +117,7 @@ class Preferences(Fit):
                 "lower": score - reach,
                 "upper": score + reach,
                 "rank": pl.Series(-score.round(SAME)).rank("min").cast(pl.Int64),
-                "wins": comparisons.per_example(count, none),
+                "num_wins": comparisons.per_example(count, none),
                 "num_comparisons": pl.Series(
                     comparisons.per_example(count, count).round(), dtype=pl.Int64
                 ),
@@ -116,6 +125,18 @@ class Preferences(Fit):
             }
         )
         return table.sort("rank", "example")
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        p = self._preference
+        won = pl.when(pl.col("winner") == pl.col("left")).then(p).otherwise(1 - p)
+        score = pl.when("tie").then(1 - (2 * p - 1).abs()).otherwise(won)
+        others = pl.exclude(*COLUMNS, "tie", "label_quality_score")
+        return self._log.select(*COLUMNS, "tie", score.alias("label_quality_score"), others)
+
+    @property
+    def posterior(self) -> pl.LazyFrame:
+        return quantiles(self.examples, "score", "score")
 
     @cached_property
     def annotators(self) -> pl.DataFrame:
@@ -126,12 +147,12 @@ class Preferences(Fit):
         table = pl.DataFrame(
             {
                 "annotator": comparisons.annotators,
-                **({} if eta is None else {"reliability": eta}),
-                "agreement": comparisons.per_annotator(better * comparisons.count) / n,
+                "annotator_quality": comparisons.per_annotator(better * comparisons.count) / n,
                 "num_comparisons": pl.Series(n.round(), dtype=pl.Int64),
+                **({} if eta is None else {"reliability": eta}),
             }
         )
-        return table.sort("agreement", "annotator")
+        return table.sort("annotator_quality", "annotator")
 
     @property
     def trace(self) -> pl.Series:
@@ -159,12 +180,15 @@ class Preferences(Fit):
             The log with `probability` = x[left] / (x[left] + x[right]), null where the fit does not know
             one of the two.
         """
-        known = self._comparisons.examples
-        score = pl.Series(self._strengths.score)
+        preference = self._preference
+        return open_frame(log, "the comparisons").with_columns(probability=preference)
+
+    @property
+    def _preference(self) -> pl.Expr:
+        """x[left] / (x[left] + x[right])."""
+        known, score = self._comparisons.examples, pl.Series(self._strengths.score)
         difference = _looked_up("left", known, score) - _looked_up("right", known, score)
-        return open_frame(log, "the comparisons").with_columns(
-            probability=1 / (1 + (-difference).exp())
-        )
+        return 1 / (1 + (-difference).exp())
 
     def strengths_of(self, examples: pl.Series) -> Floats:
         """x of these examples, 1 where the fit does not know them; to begin another fit with."""
@@ -192,11 +216,9 @@ def warn_of_comparisons(comparisons: Comparisons, iterations: Iterations) -> Non
     """Of groups that nothing connects, and of stopping early."""
     groups = int(comparisons.components.max()) + 1
     if groups > 1:
-        warnings.warn(
+        warn(
             f"no comparison connects {counted(groups, 'group')} of examples (see the column 'component'): "
             "only the prior relates their scores. Compare examples of different groups.",
-            AnnotationWarning,
-            stacklevel=4,
         )
     if not iterations.converged:
         warn_of_stopping(len(iterations.trace))

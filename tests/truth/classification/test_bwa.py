@@ -54,7 +54,7 @@ def test_a_simulated_crowd() -> None:
     )
     fit = bwa(data.log)
     both = fit.annotators.join(data.annotators, on="annotator")
-    right = both["correct"] / both["num_examples_labeled"]
+    right = both["num_correct"] / both["num_examples_labeled"]
     np.testing.assert_allclose(right, both["accuracy"], atol=0.15)
     assert both.select(pl.corr("precision", "accuracy", method="spearman")).item() > 0.9
     votes = pc.majority_vote(data.log).collect().join(data.truth, on="example")

@@ -87,10 +87,10 @@ def test_the_counts_of_the_confusion_add_up_to_the_annotations() -> None:
     data = pc.datasets.tutorial()
     fit = dawid_skene(data.log)
     assert fit.confusion is not None
-    counts = fit.confusion.group_by("annotator", "label").agg(pl.col("count").sum())
+    counts = fit.confusion.group_by("annotator", "label").agg(pl.col("num_annotations").sum())
     given = data.log.group_by("annotator", "label").agg(given=pl.len())
     both = counts.join(given, on=["annotator", "label"], how="left").fill_null(0)
-    np.testing.assert_allclose(both["count"], both["given"], atol=1e-8)
+    np.testing.assert_allclose(both["num_annotations"], both["given"], atol=1e-8)
 
 
 # --- against others --------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_past_counts_are_pseudo_counts() -> None:
             "annotator": ["good"] * 2 + ["bad"] * 4 + ["gone"],
             "true_label": ["x", "y", "x", "x", "y", "y", "x"],
             "label": ["x", "y", "x", "y", "x", "y", "x"],
-            "count": [50, 50, 25, 25, 25, 25, 9],
+            "num_annotations": [50, 50, 25, 25, 25, 25, 9],
         }
     )
     fit = quiet(dawid_skene, log, prior=past)
@@ -178,7 +178,7 @@ def test_a_fit_is_a_prior() -> None:
     with_past = dawid_skene(new, prior=dawid_skene(old))
     assert accuracy(with_past, data.truth) >= accuracy(dawid_skene(new), data.truth)
     assert with_past.confusion is not None
-    assert with_past.confusion["count"].sum() == pytest.approx(new.height, abs=1e-6)
+    assert with_past.confusion["num_annotations"].sum() == pytest.approx(new.height, abs=1e-6)
 
 
 def test_past_skills_and_past_confusions_serve_all_methods() -> None:
@@ -189,7 +189,7 @@ def test_past_skills_and_past_confusions_serve_all_methods() -> None:
         for method in (dawid_skene, one_coin_dawid_skene, ibcc):
             fit = quiet(method, log, prior=past)
             assert accuracy(fit, data.truth) >= accuracy(quiet(method, log), data.truth)
-    past = pl.DataFrame({"annotator": ["a"], "correct": [6], "incorrect": [3]})
+    past = pl.DataFrame({"annotator": ["a"], "num_correct": [6], "num_incorrect": [3]})
     pair = pl.DataFrame({"example": [1, 1], "annotator": ["a", "b"], "label": [0, 1]})
     even = past_confusion(past, Codebook(pl.Series([0, 1, 2]), (), pl.Series(["a", "b"])))
     np.testing.assert_allclose(even[:, 0], np.full((3, 3), 0.5) + 1.5 * np.eye(3))
@@ -199,12 +199,14 @@ def test_past_skills_and_past_confusions_serve_all_methods() -> None:
 
 def test_prior_errors() -> None:
     log = pc.datasets.tutorial().log
-    columns = {"annotator": ["A0001"], "true_label": [0], "label": [1], "count": [1]}
+    columns = {"annotator": ["A0001"], "true_label": [0], "label": [1], "num_annotations": [1]}
     good = pl.DataFrame(columns)
-    with pytest.raises(pc.AnnotationError, match=r"prior has no column 'count'.*an earlier fit"):
-        dawid_skene(log, prior=good.drop("count"))
+    with pytest.raises(
+        pc.AnnotationError, match=r"prior has no column 'num_annotations'.*an earlier fit"
+    ):
+        dawid_skene(log, prior=good.drop("num_annotations"))
     with pytest.raises(pc.AnnotationError, match="1 row with a count that is negative or null"):
-        dawid_skene(log, prior=good.with_columns(count=-1))
+        dawid_skene(log, prior=good.with_columns(num_annotations=-1))
     with pytest.raises(pc.AnnotationError, match="prior has 1 row with labels that are not among"):
         dawid_skene(log, prior=good.with_columns(label=7))
 

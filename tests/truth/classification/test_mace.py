@@ -87,7 +87,7 @@ def test_the_entropy_of_each_example() -> None:
 def test_knowing_and_spamming_are_all_annotations() -> None:
     log, _, _ = spammers(3)
     found = mace(log).annotators
-    total = found["knowing"] + found["spamming"]
+    total = found["num_knowing"] + found["num_spamming"]
     np.testing.assert_allclose(total, found["num_examples_labeled"])
 
 

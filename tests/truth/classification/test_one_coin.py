@@ -83,7 +83,9 @@ def test_simulated_accuracies_are_recovered(method: Any) -> None:
 def test_counts_are_those_of_the_annotations() -> None:
     data = pc.datasets.tutorial()
     table = one_coin_dawid_skene(data.log).annotators
-    np.testing.assert_allclose(table["correct"] + table["incorrect"], table["num_examples_labeled"])
+    np.testing.assert_allclose(
+        table["num_correct"] + table["num_incorrect"], table["num_examples_labeled"]
+    )
 
 
 @given(cases())
@@ -95,12 +97,14 @@ def test_past_counts_do_not_let_the_objective_fall(case: Case) -> None:
 
 def test_past_counts_are_pseudo_counts() -> None:
     log = pl.DataFrame({"example": [1, 1], "annotator": ["good", "bad"], "label": ["x", "y"]})
-    past = pl.DataFrame({"annotator": ["good", "bad"], "correct": [90, 50], "incorrect": [10, 50]})
+    past = pl.DataFrame(
+        {"annotator": ["good", "bad"], "num_correct": [90, 50], "num_incorrect": [10, 50]}
+    )
     for method in (one_coin_dawid_skene, zencrowd):
         fit = quiet(method, log, prior=past)
         assert fit.examples.collect()["consensus_label"].to_list() == ["x"]
-    with pytest.raises(pc.AnnotationError, match="prior has no column 'incorrect'"):
-        one_coin_dawid_skene(log, prior=past.drop("incorrect"))
+    with pytest.raises(pc.AnnotationError, match="prior has no column 'num_incorrect'"):
+        one_coin_dawid_skene(log, prior=past.drop("num_incorrect"))
 
 
 def test_a_lost_class_does_not_go_unsaid() -> None:

@@ -513,6 +513,46 @@ def test_annotations_and_report() -> None:
     assert worst.is_sorted(descending=True)
 
 
+@pytest.mark.parametrize("stored", [False, True])
+def test_scores_fall_with_the_distance_from_the_consensus(stored: bool, tmp_path: Path) -> None:
+    log, _ = simulated(4, n=30, m=8, per=5)
+    single = pl.DataFrame({"example": [99], "annotator": log["annotator"][:1], "label": [1.0]})
+    noted: Any = pl.concat([log, single.cast(log.schema)]).with_columns(
+        note=pl.format("{}-{}", "example", "annotator"), residual=pl.lit("of before")
+    )
+    if stored:
+        noted = AnnotationStore.create(tmp_path / "store", noted, partitions=3)
+    fit = crh(noted)
+    rows = fit.annotations.collect()
+    columns = ["example", "annotator", "label", "label_quality_score", "residual", "note"]
+    assert rows.columns == columns
+    assert (
+        rows["note"].to_list()
+        == rows.select(pl.format("{}-{}", *columns[:2])).to_series().to_list()
+    )
+    others = rows.filter(pl.col("example") != 99)
+    s2 = (others["residual"] ** 2).sum() / (len(others) - others["example"].n_unique())
+    np.testing.assert_allclose(
+        others["label_quality_score"], np.exp(-(others["residual"].to_numpy() ** 2) / s2 / 2)
+    )
+    assert rows.filter(pl.col("example") == 99)["label_quality_score"].to_list() == [None]
+    mean = rows.group_by("annotator").agg(pl.col("label_quality_score").mean()).sort("annotator")
+    assert fit.annotators.columns[:3] == ["annotator", "annotator_quality", "num_examples_labeled"]
+    np.testing.assert_allclose(
+        fit.annotators.sort("annotator")["annotator_quality"], mean["label_quality_score"]
+    )
+
+
+def test_the_posterior_is_quantiles_of_a_normal_distribution() -> None:
+    log, _ = simulated(4, n=30, m=8, per=5)
+    fit = gaussian_truth(log)
+    both = fit.posterior.join(fit.examples, on="example", maintain_order="left").collect()
+    expected = stats.norm.cdf(both["label"], both["consensus_label"], both["standard_error"])
+    np.testing.assert_allclose(both["probability"], expected, atol=1e-12)
+    assert both["probability"].unique().sort().to_list() == [0.025, 0.25, 0.5, 0.75, 0.975]
+    assert both.height == 5 * 30
+
+
 def test_results_into_a_directory(tmp_path: Path) -> None:
     log, _ = simulated(4, n=30, m=8, per=5)
     fit = crh(log, into=tmp_path / "out")

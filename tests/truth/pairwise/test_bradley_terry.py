@@ -264,7 +264,7 @@ def test_a_tie_is_half_a_win_each_way() -> None:
         ("c", "b", 0, 1.0),
     ]
     found = by_example(bradley_terry(scan_comparisons(raw, ties=["tie"])))
-    assert found["wins"].to_list() == [1.5, 0.5, 1.0]
+    assert found["num_wins"].to_list() == [1.5, 0.5, 1.0]
     assert found["num_comparisons"].to_list() == [2, 3, 1]
 
 
@@ -366,6 +366,31 @@ def test_wrong_options() -> None:
 # --- the result ------------------------------------------------------------------------------------
 
 
+def test_every_comparison_has_the_probability_of_what_was_said() -> None:
+    log, _ = simulated(3, n=5)
+    log = log.with_row_index("row").with_columns(
+        tie=pl.col("row") % 50 == 0, label_quality_score=pl.lit("of before")
+    )
+    fit = crowd_bradley_terry(log)
+    rows = fit.annotations.collect()
+    columns = ["left", "right", "annotator", "winner", "tie", "label_quality_score", "row"]
+    assert rows.columns == columns
+    assert rows["row"].equals(log["row"])
+    p = fit.predict(rows.drop("label_quality_score")).collect()["probability"].to_numpy()
+    said = np.where(rows["winner"].eq_missing(rows["left"]), p, 1 - p)
+    expected = np.where(rows["tie"], 1 - np.abs(2 * p - 1), said)
+    np.testing.assert_allclose(rows["label_quality_score"], expected)
+    assert fit.annotators.columns == [
+        "annotator",
+        "annotator_quality",
+        "num_comparisons",
+        "reliability",
+    ]
+    assert fit.posterior.collect_schema().names() == ["example", "score", "probability"]
+    middle = fit.posterior.filter(pl.col("probability") == 0.5).drop("probability").collect()
+    np.testing.assert_allclose(middle["score"], fit.examples.collect()["score"], atol=1e-12)
+
+
 def test_predict_and_report() -> None:
     log, _ = simulated(3, n=5)
     fit = bradley_terry(log)
@@ -378,6 +403,6 @@ def test_predict_and_report() -> None:
     header = repr(fit).splitlines()[0]
     assert header.startswith("Bradley-Terry: 5 examples, 8 annotators, 6,000 comparisons; ")
     assert fit.examples.collect()["rank"].is_sorted()
-    agreement = fit.annotators["agreement"]
+    agreement = fit.annotators["annotator_quality"]
     assert agreement.is_sorted()
     assert agreement.is_between(0.5, 0.9).all()
