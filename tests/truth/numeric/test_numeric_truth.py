@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
@@ -77,6 +77,16 @@ def matrices(draw: st.DrawFn) -> Floats:
     return kept
 
 
+@st.composite
+def nearly_full(draw: st.DrawFn) -> Floats:
+    """Logs in which no example lacks more than one label, by annotators of like size of error."""
+    n, m = draw(st.integers(4, 12)), draw(st.integers(3, 5))
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
+    noise = rng.normal(size=(n, m)) * rng.uniform(0.5, 2, m) + rng.normal(size=m)
+    gap = np.array(draw(st.lists(st.integers(0, 2 * m), min_size=n, max_size=n)))
+    return np.where(np.arange(m) == gap[:, None], np.nan, rng.normal(size=(n, 1)) * 3 + noise)
+
+
 def simulated(seed: int, n: int = 600, m: int = 20, per: int = 6) -> tuple[pl.DataFrame, Any]:
     """A log of the Gaussian model, and its truth, biases and standard deviations."""
     rng = np.random.default_rng(seed)
@@ -113,7 +123,7 @@ def test_mean_and_median(matrix: Floats) -> None:
     assert_frame_equal(error.alias("e").to_frame(), expected_error.alias("e").to_frame())
 
 
-@given(matrices(), st.integers(1, 20))
+@given(nearly_full(), st.integers(1, 10))
 def test_crh_of_a_full_log_is_the_papers(matrix: Floats, n_iter: int) -> None:
     matrix = np.where(np.isnan(matrix), np.nanmean(matrix, axis=1, keepdims=True) + 0.1, matrix)
     matrix += np.sqrt(np.arange(matrix.size)).reshape(matrix.shape) % 1
@@ -123,14 +133,13 @@ def test_crh_of_a_full_log_is_the_papers(matrix: Floats, n_iter: int) -> None:
         loss = ((matrix - truth[:, None]) ** 2 / spread**2).sum(axis=0)
         weight = -np.log(loss / loss.sum())
         truth = matrix @ weight / weight.sum()
-    bounded = weight.min() < 0.011 or weight.max() > 13
+    assume(0.011 < weight.min() < weight.max() < 13)  # neither bound holds
     with quiet():
         fit = crh(log_of(matrix), max_iter=n_iter, tol=0)
-    if not bounded and fit.n_iter == n_iter:
-        np.testing.assert_allclose(consensus(fit), truth, rtol=1e-7, atol=1e-7)
+    np.testing.assert_allclose(consensus(fit), truth, rtol=1e-6, atol=1e-6)
 
 
-def test_crh_weights_meet_the_constraint() -> None:
+def test_crh_weights_are_the_best_that_meet_the_constraint() -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):
         loss, n = rng.exponential(size=30) ** 3, rng.integers(1, 50, 30).astype(float)
@@ -139,30 +148,22 @@ def test_crh_weights_meet_the_constraint() -> None:
         best = weight @ loss
         for _ in range(20):
             other = weight + rng.normal(size=30) * 0.01
-            shift = np.log((n / n.mean()) @ np.exp(-other))
-            other += shift
-            if other.min() > 0.01:
-                assert other @ loss >= best - 1e-9
+            other += np.log((n / n.mean()) @ np.exp(-other))
+            assert np.maximum(other, 0.01) @ loss >= best - 1e-9
 
 
-@given(matrices(), st.integers(1, 10))
+@given(nearly_full(), st.integers(1, 5))
 def test_catd_is_the_papers(matrix: Floats, n_iter: int) -> None:
-    several = (~np.isnan(matrix)).sum(axis=1) > 1
-    if several.sum() < 2:
-        return
-    matrix = matrix[several]
-    matrix = matrix[:, (~np.isnan(matrix)).any(axis=0)]
     quantile = stats.chi2.ppf(0.025, (~np.isnan(matrix)).sum(axis=0))
     truth = np.nanmean(matrix, axis=1)
     for _ in range(n_iter):
         weight = quantile / np.nansum((matrix - truth[:, None]) ** 2, axis=0)
-        if weight.max() > 1e4 * weight.min():
-            return
+        assume(weight.max() < 1e4 * weight.min())  # one annotator does not decide alone
         truth = np.nansum(matrix * weight, axis=1) / ((~np.isnan(matrix)) @ weight)
     with quiet():
         fit = catd(log_of(matrix), max_iter=n_iter, tol=0)
-    if fit.n_iter == n_iter:
-        np.testing.assert_allclose(consensus(fit), truth, rtol=1e-6, atol=1e-6)
+    assert fit.n_iter == n_iter
+    np.testing.assert_allclose(consensus(fit), truth, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -256,14 +257,17 @@ def test_known_truths_fix_the_level_of_biases() -> None:
     np.testing.assert_allclose(found["bias"], bias + 10, atol=1.0)
 
 
-@pytest.mark.parametrize("name", WEIGHTED)
+def test_a_prior_without_biases_is_refused() -> None:
+    log, _ = simulated(2, n=100)
+    method = WEIGHTED["gaussian without bias"]
+    with pytest.raises(AnnotationError, match=r"prior has no column 'bias'"):
+        method(log, prior=method(log))
+
+
+@pytest.mark.parametrize("name", [n for n in WEIGHTED if n != "gaussian without bias"])
 def test_an_earlier_fit_as_prior(name: str) -> None:
     log, (truth, _, _) = simulated(2, n=900)
     first, second = log.filter(pl.col("example") < 880), log.filter(pl.col("example") >= 880)
-    if name == "gaussian without bias":
-        with pytest.raises(AnnotationError, match=r"prior has no column 'bias'"):
-            WEIGHTED[name](first, prior=WEIGHTED[name](first))
-        return
     earlier = WEIGHTED[name](first)
     with quiet():
         alone, later = WEIGHTED[name](second), WEIGHTED[name](second, prior=earlier)
