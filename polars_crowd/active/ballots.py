@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -14,10 +13,9 @@ from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import AnnotationError
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.pred_probs import PredProbs, read_unlabelled
 from polars_crowd.rounds import unlabelled
-from polars_crowd.rounds.opening import opened, refuse_executor
+from polars_crowd.rounds.opening import Opening, opened, refuse_executor
 from polars_crowd.rounds.partitions import InMemory, Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
@@ -156,22 +154,13 @@ class Door(NamedTuple):
     scan: Callable[[Any], tuple[Any, pl.LazyFrame, pl.DataType]]
     """A source as what `open` takes, its rows, and the type of a class."""
     models: Callable[[Any, Sequence[Any] | None], list[PredProbs]]
-    open: Callable[..., Rounds]
+    open: Callable[[Opening, Any, Any], Rounds]
 
 
-def open_scoring(
-    door: Door,
-    log: Any,
-    pred_probs: Any,
-    *,
-    classes: Sequence[Any] | None,
-    duplicates: Duplicates,
-    **options: Any,
-) -> Rounds:
+def open_scoring(door: Door, log: Any, pred_probs: Any, opening: Opening) -> Rounds:
     """The rounds of a log, or of pred_probs alone where nothing is labelled."""
-    given = {"classes": classes, "duplicates": duplicates, **options}
     if isinstance(log, Partitioned):
-        return check_models(door.open(log, pred_probs, **given))
+        return check_models(door.open(opening, log, pred_probs))
     if pred_probs is None:
         raise AnnotationError(
             "ActiveLab needs a model's pred_probs beside the log: their examples are what it ranks."
@@ -180,12 +169,14 @@ def open_scoring(
     if log is not None:
         log, rows, label = door.scan(log)
         if not rows.head(1).collect().is_empty():
-            return door.open(log, pred_probs, **given)
-    elif duplicates != "error":
-        raise ValueError(f"duplicates={duplicates!r} is about annotations, and there is no log.")
-    models = door.models(pred_probs, classes)
-    book = Codebook(*resolve_classes(label, models[0].names, classes), NOBODY)
-    return nothing_labelled(models, book, isinstance(pred_probs, (list, tuple)), **options)
+            return door.open(opening, log, pred_probs)
+    elif opening.duplicates != "error":
+        raise ValueError(
+            f"duplicates={opening.duplicates!r} is about annotations, and there is no log."
+        )
+    models = door.models(pred_probs, opening.classes)
+    book = Codebook(*resolve_classes(label, models[0].names, opening.classes), NOBODY)
+    return nothing_labelled(models, book, isinstance(pred_probs, (list, tuple)), opening)
 
 
 NOBODY = pl.Series("annotator", [], pl.String)
@@ -205,13 +196,10 @@ def nothing_labelled(
     models: Sequence[PredProbs],
     book: Codebook,
     is_ensemble: bool,
-    *,
-    into: str | Path | None,
-    executor: Any,
-    progress: bool,
+    opening: Opening,
 ) -> Rounds:
     """The rounds of the examples of pred_probs, none of them annotated."""
-    refuse_executor(executor)
+    refuse_executor(opening.executor)
     none = pl.Series("example", [], models[0].frame.collect_schema()["example"])
     handle = InMemory(None, read_unlabelled=lambda: read_unlabelled(models, none, book.names))
     return Rounds(
@@ -219,7 +207,7 @@ def nothing_labelled(
         book=book,
         n_models=len(models),
         is_ensemble=is_ensemble,
-        progress=progress,
-        into=opened(into),
+        progress=opening.progress,
+        into=opened(opening.into),
         idle=[handle],
     )

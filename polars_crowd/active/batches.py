@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from polars_crowd.errors import missing_column
+from polars_crowd.errors import AnnotationError, counted, missing_column, shown
 
 SCORE = "active_learning_score"
 DECIMALS = 12
@@ -50,7 +50,7 @@ def next_batch(
     Raises
     ------
     AnnotationError
-        A column is missing.
+        A column is missing; ids of `exclude` are of another type than the examples'.
     ValueError
         `size` or `per_class` is below 1; `label` without `per_class`.
 
@@ -109,5 +109,14 @@ def _check_columns(columns: list[str], label: str | None) -> None:
 def _excluded(exclude: Any, dtype: pl.DataType) -> pl.LazyFrame:
     if not isinstance(exclude, (pl.DataFrame, pl.LazyFrame)):
         exclude = pl.LazyFrame({"example": exclude})
-    ids: pl.LazyFrame = exclude.lazy().select(pl.col("example").cast(dtype, strict=False))
-    return ids
+    columns = exclude.lazy().collect_schema().names()
+    if "example" not in columns:
+        raise missing_column("exclude", "example", columns, "Rename the column of ids to it.")
+    given = exclude.lazy().select("example").drop_nulls().collect()["example"]
+    ids: pl.Series = given.cast(dtype, strict=False)
+    if lost := given.filter(ids.is_null()).to_list():
+        raise AnnotationError(
+            f"exclude: {counted(len(lost), 'id')} cannot be {dtype}, the type of the scores' examples: "
+            f"{shown(lost)}. Give the ids as the scores have them."
+        )
+    return ids.to_frame().lazy()

@@ -9,10 +9,8 @@ class with its own:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
@@ -32,12 +30,12 @@ from polars_crowd.consensus.one_vs_rest.model import (
     tops,
     total_weight,
 )
-from polars_crowd.inputs import checks
 from polars_crowd.inputs.label_sets import LabelSets, open_independent, scan_label_sets, set_texts
-from polars_crowd.rounds.opening import open_label_sets
+from polars_crowd.rounds.opening import Opening, OpenOptions
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.runs.classes import Runs
+from polars_crowd.signatures import shares
 
 
 @dataclass(frozen=True)
@@ -114,15 +112,11 @@ def voted(part: Partition, ties: SetTies | None) -> Flags:
     return majority(part, ties)
 
 
+@shares(OpenOptions, Opening)
 def multilabel_activelab(
     log: Any,
     pred_probs: Any = None,
-    *,
-    classes: Sequence[Any] | None = None,
-    duplicates: checks.Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[OpenOptions],
 ) -> pl.LazyFrame:
     """How well every example is labelled with sets of classes, by ActiveLab: label the lowest scores next.
 
@@ -137,8 +131,10 @@ def multilabel_activelab(
     pred_probs
         A model's out-of-sample probabilities of all examples, annotated or not, one independent of the others
         for each class; a list is an ensemble of models. A store holds them itself.
-    classes, duplicates, into, executor, progress
-        As for `activelab`.
+    classes
+        The classes in order; by default that of the columns of pred_probs.
+    into
+        A directory for the result: `scores/`, a Parquet file per partition, written whole.
 
     Returns
     -------
@@ -168,17 +164,7 @@ def multilabel_activelab(
     >>> multilabel_activelab(log, probs).sort("active_learning_score").collect()["example"].to_list()
     ['e4', 'e1', 'e2', 'e3']
     """
-    rounds = open_scoring(
-        SETS,
-        log,
-        pred_probs,
-        classes=classes,
-        duplicates=duplicates,
-        into=into,
-        executor=executor,
-        progress=progress,
-    )
-    return scores_of(rounds, SetTrust)
+    return scores_of(open_scoring(SETS, log, pred_probs, Opening(**options)), SetTrust)
 
 
 def _scan(log: Any) -> tuple[LabelSets, pl.LazyFrame, pl.DataType]:
@@ -186,8 +172,8 @@ def _scan(log: Any) -> tuple[LabelSets, pl.LazyFrame, pl.DataType]:
     return sets, sets.log, pl.String()
 
 
-def _open(log: Any, pred_probs: Any, **options: Any) -> Rounds:
-    return open_label_sets(log, pred_probs, **options)[0]
+def _open(opening: Opening, log: Any, pred_probs: Any) -> Rounds:
+    return opening.open_sets(log, pred_probs)[0]
 
 
 SETS = Door(_scan, open_independent, _open)

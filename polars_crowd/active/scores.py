@@ -26,10 +26,8 @@ mean probability of that label. Where nothing is labelled, all weights are 1 too
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
@@ -40,14 +38,14 @@ from polars_crowd.consensus.calibration import calibrate, tempered
 from polars_crowd.consensus.crowdlab import consensus_by_method
 from polars_crowd.consensus.majority_vote import TieBreaks, break_ties, count_ties, majority_labels
 from polars_crowd.consensus.model import LabelConsensus, Options, Weights, count_overlap, posterior
-from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.pred_probs import open_models
 from polars_crowd.numerics import mixture
-from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.opening import Opening, OpenOptions
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.runs.classes import Runs
+from polars_crowd.signatures import shares
 
 BEST_QUALITY = Options(("best_quality",), "crowdlab", "self_confidence", False)
 
@@ -128,15 +126,11 @@ def voted_classes(part: Partition, ties: TieBreaks) -> Codes:
 # --- the method ------------------------------------------------------------------------------------
 
 
+@shares(OpenOptions, Opening)
 def activelab(
     log: Any,
     pred_probs: Any = None,
-    *,
-    classes: Sequence[Any] | None = None,
-    duplicates: checks.Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[OpenOptions],
 ) -> pl.LazyFrame:
     """How well every example is labelled, by ActiveLab: label those of the lowest scores next.
 
@@ -152,18 +146,8 @@ def activelab(
         A model's out-of-sample probabilities of all examples, annotated or not: whatever
         `scan_pred_probs` takes; a list is an ensemble of models. An example of pred_probs that has no
         annotation is an unlabelled one. A store holds them itself.
-    classes
-        The classes in order; by default the Enum's order if the label is one, else that of the columns
-        of pred_probs. Needed to say what an Array column of pred_probs means.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
     into
         A directory for the result: `scores/`, a Parquet file per partition, written whole.
-    executor
-        For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
-    progress
-        Whether to show partitions done, rate and time left on stderr (needs the extra `cli`).
 
     Returns
     -------
@@ -214,17 +198,7 @@ def activelab(
     │ e5      ┆ 0               ┆ 0.902393              │
     └─────────┴─────────────────┴───────────────────────┘
     """
-    rounds = open_scoring(
-        LABELS,
-        log,
-        pred_probs,
-        classes=classes,
-        duplicates=duplicates,
-        into=into,
-        executor=executor,
-        progress=progress,
-    )
-    return scores_of(rounds, LabelTrust)
+    return scores_of(open_scoring(LABELS, log, pred_probs, Opening(**options)), LabelTrust)
 
 
 def _scan(log: Any) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.DataType]:
@@ -232,4 +206,4 @@ def _scan(log: Any) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.DataType]:
     return rows, rows, rows.collect_schema()["label"]
 
 
-LABELS = Door(_scan, open_models, open_rounds)
+LABELS = Door(_scan, open_models, Opening.open)

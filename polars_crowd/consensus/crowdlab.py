@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Unpack
 
 import polars as pl
 
@@ -20,7 +19,6 @@ from polars_crowd.consensus.model import (
     Options,
     P,
     Posterior,
-    QualityMethod,
     Shares,
     agreement_with_others,
     count_consensus,
@@ -29,30 +27,25 @@ from polars_crowd.consensus.model import (
     vote_shares,
     weigh,
 )
+from polars_crowd.consensus.options import Asked, CrowdlabOptions, check_choice, check_model
 from polars_crowd.consensus.result import Crowdlab
-from polars_crowd.errors import AnnotationError, counted, shown, warn
+from polars_crowd.errors import counted, shown, warn
 from polars_crowd.inputs import checks
-from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged
+from polars_crowd.signatures import shares
 
 
+@shares(CrowdlabOptions, Asked)
 def crowdlab(
     log: Any,
     pred_probs: Any = None,
     *,
     consensus_method: ConsensusMethod | Sequence[ConsensusMethod] = "best_quality",
-    quality_method: QualityMethod = "crowdlab",
-    label_quality_method: LabelQualityMethod = "self_confidence",
     adjust_pred_probs: bool = False,
-    calibrate: bool = False,
-    classes: Sequence[Any] | None = None,
-    duplicates: checks.Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
     tolerance: float = 0.0,
+    **options: Unpack[CrowdlabOptions],
 ) -> Crowdlab:
     """Consensus labels and the quality of labels and annotators, by CROWDLAB.
 
@@ -72,29 +65,9 @@ def crowdlab(
         `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list of
         them: the first gives the main columns and the annotators' quality, the others add columns to
         `examples` with the method as suffix.
-    quality_method
-        `"crowdlab"`, or `"agreement"` for shares of votes without the model.
-    label_quality_method
-        `"self_confidence"`, `"normalized_margin"` or `"confidence_weighted_entropy"`.
     adjust_pred_probs
         Whether to adjust the posterior for class imbalance before labels are scored (not with
         `"confidence_weighted_entropy"`).
-    calibrate
-        Whether to scale the temperature of pred_probs to the annotators' spread of labels first.
-    classes
-        The classes in order; by default the Enum's order if the label is one, else that of the columns
-        of pred_probs. Needed to say what an Array column of pred_probs means.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    into
-        A directory for the results: `examples/` and `annotations/`, a Parquet file per partition, and
-        `annotators.parquet`. Files are written whole; a run that was stopped takes up where it was. The
-        result's LazyFrames are then scans of these files.
-    executor
-        For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
-    progress
-        Whether to show partitions done, rate and time left on stderr (needs the extra `cli`).
     tolerance
         With `into` and a store that was appended to: results of partitions that did not change stay where
         they are if every parameter (CL, NCL, annotator and model weights, thresholds) they were made with
@@ -108,21 +81,6 @@ def crowdlab(
         `.examples`, `.annotations` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
         `.temperature`, and `.posterior` (LazyFrame). Each table is computed when it is asked for, or once
         with `into`.
-
-    Raises
-    ------
-    AnnotationError
-        The log or the pred_probs cannot be used: a missing column, null ids, duplicates, labels that are
-        not classes, annotated examples without probabilities, probabilities that are none, fewer than
-        two classes, or only one annotation for every example.
-    ValueError
-        An option has an unknown value, or no effect on this call.
-
-    Warns
-    -----
-    AnnotationWarning
-        Annotators who share no example with another; classes that annotators chose and that are nowhere
-        the consensus; no two annotators ever agree.
 
     Agrees with
     -----------
@@ -145,22 +103,44 @@ def crowdlab(
     │ 0               ┆ 0.757751                │
     └─────────────────┴─────────────────────────┘
     """
-    options = _options(consensus_method, quality_method, label_quality_method, adjust_pred_probs)
-    if tolerance and not (into is not None and isinstance(log, Partitioned)):
+    asked = Asked(**options)
+    if tolerance and not (asked.into is not None and isinstance(log, Partitioned)):
         raise ValueError(
             "tolerance= says which results that an earlier run wrote may stay: it needs a store and into=."
         )
-    rounds = open_rounds(
-        log,
-        pred_probs,
-        classes=classes,
-        duplicates=duplicates,
-        into=into,
-        executor=executor,
-        progress=progress,
+    wanted = Options(
+        methods_of(consensus_method),
+        asked.quality_method,
+        asked.label_quality_method,
+        checked_adjustment(adjust_pred_probs, asked.label_quality_method),
     )
+    rounds = asked.open(log, pred_probs)
     check_model(rounds.n_models > 0)
-    return fit(rounds, options, calibrate=calibrate, tolerance=tolerance)
+    return fit(rounds, wanted, calibrate=asked.calibrate, tolerance=tolerance)
+
+
+def methods_of(
+    consensus_method: ConsensusMethod | Sequence[ConsensusMethod],
+) -> tuple[ConsensusMethod, ...]:
+    """The consensus methods asked for."""
+    given = (consensus_method,) if isinstance(consensus_method, str) else tuple(consensus_method)
+    if not given or len(set(given)) < len(given):
+        raise ValueError(
+            f"consensus_method={list(given)!r}; give one method, or several different ones."
+        )
+    for method in given:
+        check_choice("consensus_method", method, ConsensusMethod)
+    return given
+
+
+def checked_adjustment(adjust_pred_probs: bool, method: LabelQualityMethod) -> bool:
+    """Whether the posterior is adjusted, which not every score can be of."""
+    if adjust_pred_probs and method == "confidence_weighted_entropy":
+        raise ValueError(
+            "adjust_pred_probs=True does not go with label_quality_method="
+            "'confidence_weighted_entropy'; use 'self_confidence' or 'normalized_margin'."
+        )
+    return adjust_pred_probs
 
 
 # --- rounds ----------------------------------------------------------------------------------------
@@ -211,51 +191,6 @@ def by_method(
     if "best_quality" in methods:
         found["best_quality"] = decide(majority.posterior)
     return {method: found[method] for method in methods}
-
-
-# --- what is asked for -----------------------------------------------------------------------------
-
-
-def _options(
-    consensus_method: ConsensusMethod | Sequence[ConsensusMethod],
-    quality_method: QualityMethod,
-    label_quality_method: LabelQualityMethod,
-    adjust_pred_probs: bool,
-) -> Options:
-    given = [consensus_method] if isinstance(consensus_method, str) else list(consensus_method)
-    if not given or len(set(given)) < len(given):
-        raise ValueError(f"consensus_method={given!r}; give one method, or several different ones.")
-    check_methods(given, quality_method, label_quality_method)
-    if adjust_pred_probs and label_quality_method == "confidence_weighted_entropy":
-        raise ValueError(
-            "adjust_pred_probs=True does not go with label_quality_method="
-            "'confidence_weighted_entropy'; use 'self_confidence' or 'normalized_margin'."
-        )
-    return Options(tuple(given), quality_method, label_quality_method, adjust_pred_probs)
-
-
-def check_methods(
-    consensus_methods: Sequence[str], quality_method: str, label_quality_method: str
-) -> None:
-    """Every method is one there is."""
-    for method in consensus_methods:
-        _check_choice("consensus_method", method, ConsensusMethod)
-    _check_choice("quality_method", quality_method, QualityMethod)
-    _check_choice("label_quality_method", label_quality_method, LabelQualityMethod)
-
-
-def _check_choice(name: str, value: str, allowed: Any) -> None:
-    if value not in get_args(allowed):
-        raise ValueError(f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}.")
-
-
-def check_model(is_there: bool) -> None:
-    """There are pred_probs."""
-    if not is_there:
-        raise AnnotationError(
-            "CROWDLAB needs a model's pred_probs beside the log. Without a model, use "
-            "pc.majority_vote, or a method such as pc.dawid_skene."
-        )
 
 
 # --- what limits the result ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from functools import cached_property
 from typing import ClassVar
 
@@ -43,8 +44,9 @@ class OfModels(Fit):
     _rounds: Rounds
 
     @property
+    @abstractmethod
     def _tables(self) -> Tables:
-        raise NotImplementedError
+        """The tables of the log's size."""
 
     @property
     def examples(self) -> pl.LazyFrame:
@@ -53,6 +55,18 @@ class OfModels(Fit):
     @property
     def annotations(self) -> pl.LazyFrame:
         return self._tables["annotations"]
+
+    @property
+    @abstractmethod
+    def _size(self) -> tuple[int, int]:
+        """How many examples and annotations there are."""
+
+    def _header_of(self, n_classes: int, *notes: str) -> str:
+        (n_examples, n_annotations), annotators = self._size, self._rounds.book.annotators
+        sizes = {"example": n_examples, "annotator": len(annotators)}
+        return header(
+            self.method, sizes | {"annotation": n_annotations, "class": n_classes}, *notes
+        )
 
     def _of_models(self, values: Floats | None) -> float | list[float] | None:
         """A value of each model: a list for an ensemble."""
@@ -175,7 +189,6 @@ class Crowdlab(OfModels):
 
     @property
     def _size(self) -> tuple[int, int]:
-        """How many examples and annotations there are."""
         counts = self._main.counts
         return int(counts["examples"].sum()), int(counts["annotations"].sum())
 
@@ -197,12 +210,9 @@ class Crowdlab(OfModels):
         return f"CROWDLAB ({', '.join(self._found)}; quality by {self._options.quality_method})"
 
     def _header(self) -> str:
-        n_examples, n_annotations = self._size
-        book = self._rounds.book
-        sizes = {"example": n_examples, "annotator": len(book.annotators)}
-        sizes |= {"annotation": n_annotations, "class": len(book.classes)}
         weight, temperature = value_text(self.model_weight), value_text(self.temperature)
-        return header(self.method, sizes, f"model weight {weight}, temperature {temperature}")
+        note = f"model weight {weight}, temperature {temperature}"
+        return self._header_of(self._rounds.n_classes, note)
 
 
 # --- the local plans of the tables -----------------------------------------------------------------

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -28,28 +29,68 @@ from polars_crowd.runs.codes import Codebook, named_classes, resolve_classes
 from polars_crowd.runs.numbers import sort_values
 
 
-def open_label_sets(
-    log: Any,
-    pred_probs: Any,
-    *,
-    classes: Sequence[Any] | None,
-    duplicates: Duplicates,
-    into: str | Path | None,
-    executor: Any,
-    progress: bool,
-) -> tuple[Rounds, pl.Series]:
-    """The rounds of a log of sets of classes, and its K classes."""
-    if isinstance(log, Partitioned):
-        given = {"classes": classes, "duplicates": duplicates, "executor": executor}
-        values = stored_classes(log)
+class OpenOptions(TypedDict, total=False):
+    """How a log is read, and where results go."""
+
+    classes: Sequence[Any] | None
+    duplicates: Duplicates
+    into: str | Path | None
+    executor: Any
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a log is read, and where results go.
+
+    Parameters
+    ----------
+    classes
+        The classes in order; by default the Enum's order if the label is one, else that of the columns
+        of pred_probs. Needed to say what an Array column of pred_probs means. Not for a store, which has its
+        own.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`. Not for a store.
+    into
+        A directory for the results: for each table of the log's size a folder with a Parquet file per
+        partition, the others beside them. Files are written whole; a run that was stopped takes up where it
+        was. The result's LazyFrames are then scans of these files.
+    executor
+        For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
+    progress
+        Whether to show partitions done, rate and time left on stderr (needs the extra `cli`).
+    """
+
+    classes: Sequence[Any] | None = None
+    duplicates: Duplicates = "error"
+    into: str | Path | None = None
+    executor: Any = None
+    progress: bool = False
+
+    def open(self, log: Any, pred_probs: Any, *, multilabel: bool = False) -> Rounds:
+        """The rounds of a log."""
         return open_rounds(
-            log, pred_probs, multilabel=True, into=into, progress=progress, **given
-        ), values
-    refuse_executor(executor)
-    sets, models, book = read_book(log, pred_probs, classes)
-    runs = sort_runs(sets.log, models, duplicates=duplicates, book=book)
-    rounds = _beside_models(runs, models, pred_probs, progress, opened(into))
-    return rounds, named_classes(book.names, sets.dtype)
+            log,
+            pred_probs,
+            classes=self.classes,
+            duplicates=self.duplicates,
+            into=self.into,
+            executor=self.executor,
+            progress=self.progress,
+            multilabel=multilabel,
+        )
+
+    def open_sets(self, log: Any, pred_probs: Any) -> tuple[Rounds, pl.Series]:
+        """The rounds of a log of sets of classes, and its K classes."""
+        if isinstance(log, Partitioned):
+            values = stored_classes(log)
+            return self.open(log, pred_probs, multilabel=True), values
+        refuse_executor(self.executor)
+        sets, models, book = read_book(log, pred_probs, self.classes)
+        runs = sort_runs(sets.log, models, duplicates=self.duplicates, book=book)
+        rounds = _beside_models(runs, models, pred_probs, self.progress, opened(self.into))
+        return rounds, named_classes(book.names, sets.dtype)
 
 
 def stored_classes(store: Partitioned) -> pl.Series:

@@ -300,6 +300,10 @@ def test_wrong_batches() -> None:
         next_batch(SCORES, 0)
     with pytest.raises(ValueError, match="per_class=0; it must be at least 1"):
         next_batch(SCORES, 1, per_class=0)
+    with pytest.raises(pc.AnnotationError, match=r"exclude: 1 id cannot be Int64, .*: 'x'"):
+        next_batch(SCORES.with_columns(example=pl.int_range(5)), 1, exclude=["x", "3"])
+    with pytest.raises(pc.AnnotationError, match="exclude has no column 'example'"):
+        next_batch(SCORES, 1, exclude=SCORES.rename({"example": "id"}))
     with pytest.raises(ValueError, match="label='consensus_label' is for per_class="):
         next_batch(SCORES, 1, label="consensus_label")
     with pytest.raises(pc.AnnotationError, match="scores has no column 'active_learning_score'"):

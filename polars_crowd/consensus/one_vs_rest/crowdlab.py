@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.consensus.crowdlab import (
     by_method,
-    check_methods,
-    check_model,
     check_overlap,
     warn_of_lost_classes,
 )
-from polars_crowd.consensus.label_quality import LabelQualityMethod
-from polars_crowd.consensus.model import Consensus, ConsensusMethod, QualityMethod
+from polars_crowd.consensus.model import Consensus, ConsensusMethod
 from polars_crowd.consensus.one_vs_rest.calibration import calibrate as calibrated
 from polars_crowd.consensus.one_vs_rest.model import (
     SetChoice,
@@ -29,26 +24,26 @@ from polars_crowd.consensus.one_vs_rest.model import (
     weigh,
 )
 from polars_crowd.consensus.one_vs_rest.result import Fitted, MultiLabelCrowdlab
-from polars_crowd.inputs import checks
-from polars_crowd.rounds.opening import open_label_sets
+from polars_crowd.consensus.options import (
+    Asked,
+    CrowdlabOptions,
+    Judging,
+    check_choice,
+    check_model,
+)
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged
+from polars_crowd.signatures import shares
 
 
+@shares(CrowdlabOptions, Asked)
 def multilabel_crowdlab(
     log: Any,
     pred_probs: Any = None,
     *,
     consensus_method: ConsensusMethod = "best_quality",
-    quality_method: QualityMethod = "crowdlab",
-    label_quality_method: LabelQualityMethod = "self_confidence",
-    calibrate: bool = False,
-    classes: Sequence[Any] | None = None,
-    duplicates: checks.Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[CrowdlabOptions],
 ) -> MultiLabelCrowdlab:
     """Consensus sets of classes and the quality of labels and annotators, by CROWDLAB.
 
@@ -70,11 +65,8 @@ def multilabel_crowdlab(
         further examples are left aside. A store holds them itself.
     consensus_method
         `"best_quality"` (per class the more probable answer of the posterior) or `"majority_vote"`.
-    quality_method, label_quality_method, calibrate
-        As for `crowdlab`, class by class.
-    classes, duplicates, into, executor, progress
-        As for `crowdlab`. `into` holds `example_classes/` and `annotation_classes/` too, and
-        `annotator_classes.parquet` and `classes.parquet`.
+    classes
+        The classes in order; by default that of the columns of pred_probs.
 
     Returns
     -------
@@ -82,19 +74,6 @@ def multilabel_crowdlab(
         `.examples`, `.annotations`, `.posterior` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
         `.temperature`, as of `crowdlab`, and class by class `.example_classes`, `.annotation_classes`,
         `.annotator_classes`, `.classes`.
-
-    Raises
-    ------
-    AnnotationError
-        The log or the pred_probs cannot be used: see `crowdlab`; or a set has a class that the pred_probs do
-        not have.
-    ValueError
-        An option has an unknown value, or no effect on this call.
-
-    Warns
-    -----
-    AnnotationWarning
-        As `crowdlab`.
 
     References
     ----------
@@ -118,30 +97,17 @@ def multilabel_crowdlab(
     >>> fit.classes.select("class", "num_annotations", "num_examples").rows()
     [('cat', 2, 1), ('dog', 3, 2)]
     """
+    asked = Asked(**options)
     if not isinstance(consensus_method, str):
         raise ValueError(
             f"consensus_method={consensus_method!r}; for sets of classes it is one method, not a list."
         )
-    check_methods([consensus_method], quality_method, label_quality_method)
+    check_choice("consensus_method", consensus_method, ConsensusMethod)
     check_model(isinstance(log, Partitioned) or pred_probs is not None)
-    rounds, values = open_label_sets(
-        log,
-        pred_probs,
-        classes=classes,
-        duplicates=duplicates,
-        into=into,
-        executor=executor,
-        progress=progress,
-    )
+    rounds, classes = asked.open_sets(log, pred_probs)
     check_model(rounds.n_models > 0)
-    rounds, fitted = fit_sets(
-        rounds,
-        values,
-        consensus_method,
-        by_shares=quality_method == "agreement",
-        calibrate=calibrate,
-    )
-    return MultiLabelCrowdlab(rounds, values, fitted, label_quality_method)
+    rounds, fitted = fit_sets(rounds, classes, consensus_method, asked)
+    return MultiLabelCrowdlab(rounds, classes, fitted, asked.label_quality_method)
 
 
 # --- rounds ----------------------------------------------------------------------------------------
@@ -151,17 +117,17 @@ def fit_sets(
     rounds: Rounds,
     classes: pl.Series,
     consensus_method: ConsensusMethod,
-    *,
-    by_shares: bool,
-    calibrate: bool,
+    asked: Judging,
 ) -> tuple[Rounds, Fitted]:
     """CROWDLAB of every class, in rounds of all classes at once."""
     temperatures = None
-    if calibrate:
+    if asked.calibrate:
         rounds, temperatures = calibrated(rounds)
     overlap = rounds.run(count_overlap)
     check_overlap(rounds, overlap_of_annotators(overlap), overlap[()]["annotations"].item())
-    consensus = consensus_of(rounds, overlap, consensus_method, by_shares=by_shares)
+    consensus = consensus_of(
+        rounds, overlap, consensus_method, by_shares=asked.quality_method == "agreement"
+    )
     lost = (overlap[("class",)]["chosen"] > 0) & (consensus.counts["yes_anywhere"] == 0)
     warn_of_lost_classes(classes.filter(lost))
     return rounds, Fitted(consensus_method, consensus, overlap, temperatures)

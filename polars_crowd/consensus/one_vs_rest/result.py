@@ -25,7 +25,6 @@ from polars_crowd.consensus.one_vs_rest.model import (
     share_agreeing,
 )
 from polars_crowd.consensus.result import OfModels
-from polars_crowd.reports import header
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import FEW
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
@@ -347,8 +346,4 @@ class MultiLabelCrowdlab(OfModels):
         return f"CROWDLAB of sets of classes ({self._fitted.method}; quality by {by})"
 
     def _header(self) -> str:
-        (n_examples, n_annotations), book = self._size, self._rounds.book
-        sizes = {"example": n_examples, "annotator": len(book.annotators)}
-        return header(
-            self.method, sizes | {"annotation": n_annotations, "class": len(self._values)}
-        )
+        return self._header_of(len(self._values))
