@@ -25,6 +25,10 @@ class StoreError(Exception):
     process is writing, a newer version made it. The message names the file and says what to do."""
 
 
+class UnfinishedError(StoreError):
+    """A file cannot be written: the disk is full, the directory went away. Nothing of it is left."""
+
+
 class PartitionError(RuntimeError):
     """The work on one partition failed: its worker died or raised. The cause is in the message."""
 

@@ -201,7 +201,9 @@ def nothing_labelled(
     """The rounds of the examples of pred_probs, none of them annotated."""
     refuse_executor(opening.executor)
     none = pl.Series("example", [], models[0].frame.collect_schema()["example"])
-    handle = InMemory(None, read_unlabelled=lambda: read_unlabelled(models, none, book.names))
+    handle = InMemory(
+        read_unlabelled=lambda: read_unlabelled(models, none, book.names), codebook=book
+    )
     return Rounds(
         handles=[],
         book=book,

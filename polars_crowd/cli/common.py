@@ -19,10 +19,16 @@ from rich.table import Table
 
 import polars_crowd as pc
 from polars_crowd.cli import files
-from polars_crowd.cli.files import UnfinishedError, reason
-from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
+from polars_crowd.errors import (
+    AnnotationError,
+    AnnotationWarning,
+    PartitionError,
+    StoreError,
+    UnfinishedError,
+)
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.pred_probs import PredProbs, open_pred_probs
+from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.progress import line
 from polars_crowd.store.manifest import MANIFEST
 from polars_crowd.store.store import AnnotationStore
@@ -220,7 +226,8 @@ def told() -> Iterator[None]:
             raise
         except (*BAD_INPUT, *UNFINISHED) as error:
             tell(in_options(reason(error)))
-            raise typer.Exit(2 if isinstance(error, BAD_INPUT) else 1) from None
+            is_bad_input = isinstance(error, BAD_INPUT) and not isinstance(error, UnfinishedError)
+            raise typer.Exit(2 if is_bad_input else 1) from None
 
 
 def in_options(message: str) -> str:

@@ -1,4 +1,4 @@
-"""Result files, written whole or not at all."""
+"""The files of a command's results: all of them written whole, or none at all."""
 
 from __future__ import annotations
 
@@ -6,24 +6,22 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import Literal
 
 import polars as pl
 
+from polars_crowd.rounds import files
+from polars_crowd.rounds.files import refusing
+
 Format = Literal["parquet", "csv"]
-
-
-class UnfinishedError(Exception):
-    """A result could not be written: the disk is full, the directory went away."""
 
 
 @contextmanager
 def whole_files(into: Path, names: Sequence[str], *, force: bool) -> Iterator[dict[str, Path]]:
     """Paths to write to, by file name, which get their names when the block ends well.
 
-    The paths are beside the files, in the same directory. Should the block fail they are removed,
-    with the directory if it was made for them; files that were there before stay as they are.
+    Should the block fail they are removed, with the directory if it was made for them; files that were
+    there before stay as they are.
 
     Raises
     ------
@@ -33,16 +31,11 @@ def whole_files(into: Path, names: Sequence[str], *, force: bool) -> Iterator[di
     _refuse_to_overwrite(into, names, force)
     made = [directory for directory in (into, *into.parents) if not directory.exists()]
     into.mkdir(parents=True, exist_ok=True)
-    paths = {name: into / f".{name}.{token_hex(4)}.tmp" for name in names}
     try:
-        yield paths
-        _refuse_to_overwrite(into, names, force)
-        for name, path in paths.items():
-            with _unfinished(into / name):
-                path.replace(into / name)
+        with files.whole_files([into / name for name in names]) as paths:
+            yield dict(zip(names, paths, strict=True))
+            _refuse_to_overwrite(into, names, force)
     finally:
-        for path in paths.values():
-            path.unlink(missing_ok=True)
         for directory in made:
             with suppress(OSError):  # it holds the results
                 directory.rmdir()
@@ -66,37 +59,13 @@ def _refuse_to_overwrite(into: Path, names: Sequence[str], force: bool) -> None:
 
 def sink(frame: pl.LazyFrame, path: Path, target: Path) -> None:
     """Write a frame to a path of `whole_files`, in the format of the file that it becomes."""
-    with _unfinished(target):
+    with refusing(target):
         if target.suffix == ".parquet":
-            frame.sink_parquet(path, sync_on_close="data")
+            frame.sink_parquet(path)
         else:
-            frame.sink_csv(path, sync_on_close="data", check_extension=False)
+            frame.sink_csv(path, check_extension=False)
 
 
 def written(path: Path) -> pl.LazyFrame:
     """A file that was written, to read it again."""
     return (pl.scan_parquet if path.suffix == ".parquet" else pl.scan_csv)(path, glob=False)
-
-
-@contextmanager
-def _unfinished(target: Path) -> Iterator[None]:
-    """Errors of the operating system, which Polars may wrap in its own, as `UnfinishedError`."""
-    try:
-        yield
-    except (OSError, pl.exceptions.PolarsError) as error:
-        if isinstance(error, OSError) or "(os error" in str(error):
-            raise UnfinishedError(f"cannot write {target}: {reason(error)}") from error
-        raise
-
-
-def reason(error: Exception) -> str:
-    """The first paragraph of an error's message, without numbers and wrappers.
-
-    >>> reason(OSError(28, "No space left on device"))
-    'No space left on device'
-    >>> reason(FileNotFoundError(2, "No such file or directory", "log.csv"))
-    'No such file or directory: log.csv'
-    """
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f": {error.filename}" if error.filename else "")
-    return str(error).split("\n\n")[0]

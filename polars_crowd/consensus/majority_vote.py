@@ -35,7 +35,6 @@ from polars_crowd.inputs.pred_probs import (
 )
 from polars_crowd.numerics import mixture
 from polars_crowd.numerics.mixture import EXACT
-from polars_crowd.rounds.cache import digest
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -157,7 +156,7 @@ def _alone(candidates: pl.DataFrame) -> pl.Series:
 
 def contest_by_probability(part: Partition) -> Contest:
     """The votes after step 1: the class that the models' mean probability prefers."""
-    return part.once("contest", lambda: _by_probability(Contest.of(part.runs)), part.runs)
+    return part.once("contest", lambda: _by_probability(Contest.of(part.runs)))
 
 
 def _by_probability(contest: Contest) -> Contest:
@@ -226,7 +225,7 @@ def majority_labels(part: Partition, ties: TieBreaks) -> pl.Series:
         part.forget("contest")
         return contest.labels().to_frame()
 
-    return part.keep(f"majority-{digest(ties)}", decide)["label"]
+    return part.keep("majority", decide, ties)["label"]
 
 
 def majority_table(part: Partition, ties: TieBreaks) -> pl.DataFrame:

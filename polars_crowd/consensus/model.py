@@ -49,7 +49,7 @@ from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.majority_vote import TieBreaks, count_ties, majority_labels
 from polars_crowd.consensus.steady import Pull, recount
 from polars_crowd.numerics.mixture import CLIP, Mixture
-from polars_crowd.rounds.cache import digest
+from polars_crowd.rounds.cache import PLACES, Cache
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs
@@ -220,7 +220,7 @@ class Choice:
         under = self.best_under
         if under is None:
             return majority
-        best = part.keep(f"best-{digest(self)}", lambda: best_labels(under.of(part), majority))
+        best = part.keep("best", lambda: best_labels(under.of(part), majority), self)
         return best["label"]
 
     def agreement(self, part: Partition) -> pl.Series:
@@ -255,13 +255,13 @@ def count_consensus(part: Partition, choice: Choice) -> Summary:
 def recount_consensus(part: Partition, choice: Choice) -> Summary:
     """`count_consensus`; after an append, of few examples only. See `steady`."""
     under = choice.best_under
-    place = part.handle.place(f"steady-{digest(choice.ties)}")
-    if under is None or under.weights is None or place is None:
+    if under is None or under.weights is None or part.handle.work is None:
         return count_consensus(part, choice)
     weights = under.weights
     gain = weights.consensus_likelihood - weights.other_likelihood
     pull = Pull(weights.models, gain * weights.annotators)
-    return recount(part, place, pull, under.of, lambda few: count_consensus(few, choice))
+    name, known = part.named("steady", choice.ties), Cache(part.handle.work / PLACES)
+    return recount(part, known, name, pull, under.of, lambda few: count_consensus(few, choice))
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
 from polars_crowd.numerics.mixture import Mixture
-from polars_crowd.rounds.cache import read_frames, write_frames
+from polars_crowd.rounds.cache import Cache
 from polars_crowd.rounds.partitions import InMemory, Partition
 from polars_crowd.rounds.summaries import Merged, Summary, collected, merge
 from polars_crowd.runs.classes import Runs
+from polars_crowd.runs.codes import Codebook
 
 REACH = 0.02
 """How far the weights may move until all examples are looked at again."""
@@ -57,26 +57,28 @@ class Pull:
 
 def recount(
     part: Partition,
-    place: Path,
+    known: Cache,
+    name: str,
     pull: Pull,
     posterior: Callable[[Partition], Mixture],
     count: Callable[[Partition], Summary],
 ) -> Summary:
     """The count of a partition: with the steady examples as they were counted before, if they still are."""
-    reference = Reference.read(place, part)
+    frames = known.read(name)
+    reference = None if frames is None else Reference.of(frames, part.handle.book())
     if reference is not None and pull.moved_from(reference) <= REACH:
         return merge([reference.counts, counted(reference.others, count)])
     counts = collected(count(part))
     others = ~steady(posterior(part), part.runs.examples["num_annotations"])
-    few = Partition(InMemory(lambda: subset(part.runs, others)))
+    few = subset(part.runs, others)
     steady_counts = subtract(counts, counted(few, count))
-    Reference(pull.models, pull.of(part.runs), steady_counts, few).write(place)
+    known.write(name, Reference(pull.models, pull.of(part.runs), steady_counts, few).frames())
     return counts
 
 
-def counted(few: Partition, count: Callable[[Partition], Summary]) -> Merged:
+def counted(few: Runs, count: Callable[[Partition], Summary]) -> Merged:
     """The count of the examples that are not steady, if there are any."""
-    return collected(count(few)) if few.runs.examples.height else {}
+    return collected(count(Partition(InMemory(few)))) if few.examples.height else {}
 
 
 def subtract(counts: Merged, of_some: Merged) -> Merged:
@@ -94,52 +96,40 @@ class Reference:
     """`annotator`, `weight`: the pull of those who are in the partition."""
     counts: Merged
     """Of the steady examples."""
-    others: Partition
+    others: Runs
     """The other examples."""
 
-    def write(self, place: Path) -> None:
-        runs = self.others.runs
+    def frames(self) -> Merged:
+        """As frames, to keep them."""
+        runs = self.others
         models = {f"{m},{k}": p[:, k] for m, p in enumerate(runs.models) for k in range(p.shape[1])}
-        examples = runs.examples.select("num_annotations").hstack(pl.DataFrame(models))
-        write_frames(
-            place,
-            {
-                ("models",): pl.DataFrame({"weight": self.models}),
-                ("annotators",): self.annotators,
-                ("rows",): runs.rows,
-                ("votes",): runs.votes,
-                ("examples",): examples,
-                **{("counts", *keys): frame for keys, frame in self.counts.items()},
-            },
-        )
+        return {
+            ("models",): pl.DataFrame({"weight": self.models}),
+            ("annotators",): self.annotators,
+            ("rows",): runs.rows,
+            ("votes",): runs.votes,
+            ("examples",): runs.examples.select("num_annotations").hstack(pl.DataFrame(models)),
+            **{("counts", *keys): frame for keys, frame in self.counts.items()},
+        }
 
     @classmethod
-    def read(cls, place: Path, part: Partition) -> Reference | None:
-        frames = read_frames(place)
-        if frames is None:
-            return None
+    def of(cls, frames: Merged, book: Codebook) -> Reference:
+        """From the frames that were kept."""
+        weights = frames[("models",)]["weight"].to_numpy()
         counts = {keys[1:]: frame for keys, frame in frames.items() if keys[0] == "counts"}
-        models = frames[("models",)]["weight"].to_numpy()
-        few = Partition(InMemory(lambda: _runs(frames, part)))
-        return cls(models, frames[("annotators",)], counts, few)
-
-
-def _runs(frames: Merged, part: Partition) -> Runs:
-    """The other examples of a reference, as runs."""
-    examples = frames[("examples",)]
-    book, n_models = part.handle.book(), len(frames[("models",)])
-    models = (
-        examples.select(f"{m},{k}" for k in range(len(book.classes))).to_numpy()
-        for m in range(n_models)
-    )
-    return Runs(
-        rows=frames[("rows",)],
-        extra=pl.LazyFrame(),
-        votes=frames[("votes",)],
-        examples=examples.select("num_annotations"),
-        models=tuple(models),
-        book=book,
-    )
+        examples, K = frames[("examples",)], len(book.classes)
+        models = (
+            examples.select(f"{m},{k}" for k in range(K)).to_numpy() for m in range(len(weights))
+        )
+        others = Runs(
+            rows=frames[("rows",)],
+            extra=pl.LazyFrame(),
+            votes=frames[("votes",)],
+            examples=examples.select("num_annotations"),
+            models=tuple(models),
+            book=book,
+        )
+        return cls(weights, frames[("annotators",)], counts, others)
 
 
 def steady(q: Mixture, num_annotations: pl.Series) -> pl.Series:

@@ -1,6 +1,7 @@
-"""Frames kept by name in a directory, between rounds and between runs. A name is a digest of what made them.
+"""Frames kept by name in a directory, between rounds and between runs. A name says all that made them.
 
-A frame that cannot be read is made anew. What is written is there as a whole or not at all.
+A file of frames is there as a whole or not at all, and holds the checksums of what is in it: one that cannot
+be read is made anew.
 """
 
 from __future__ import annotations
@@ -9,98 +10,90 @@ import hashlib
 import json
 import os
 import pickle
-import shutil
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from polars_crowd.errors import StoreError
+from polars_crowd.rounds.files import write_whole
 
 Frames = dict[tuple[str, ...], pl.DataFrame]
 
+KEPT = "kept"
+"""The directory of frames kept between the rounds of a run."""
+SUMMARIES = "summaries"
+"""... of summaries of partitions and of all of them."""
+PLACES = "places"
+"""... of what is known of a partition, whatever the parameters."""
+FITS = "fits"
+"""... of the parameters that tables were made with."""
+SUFFIX = ".frames"
+KEYS = "keys.json"
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, RuntimeError, struct.error),
+    *(zlib.error, zipfile.BadZipFile, pl.exceptions.PolarsError),
+)
+
 
 @dataclass(frozen=True)
-class Remembered:
-    """Summaries of partitions that were made before, by what they were made of."""
+class Cache:
+    """A directory of frames by name."""
 
     directory: Path
-    digest: str
 
-    def recall(self, handle: Any, make: Callable[[], Frames]) -> Frames:
-        """The summary of a partition, read if it is there, else made and written."""
-        if not handle.fingerprint:
-            return make()
-        return self._recall(self.place(handle.fingerprint), make)
-
-    def recall_all(self, fingerprints: Sequence[str], make: Callable[[], Frames]) -> Frames:
-        """The merged summaries of all partitions: the very same numbers when a run is taken up."""
-        if not all(fingerprints):
-            return make()
-        for fingerprint in fingerprints:  # in use, though nobody reads them now
-            with suppress(OSError):
-                os.utime(self.place(fingerprint))
-        return self._recall(self.place(digest(*fingerprints)), make)
-
-    def place(self, fingerprint: str) -> Path:
-        return self.directory / f"{fingerprint}-{self.digest}"
-
-    @staticmethod
-    def _recall(place: Path, make: Callable[[], Frames]) -> Frames:
-        frames = read_frames(place)
+    def recall(self, name: str, make: Callable[[], Frames]) -> Frames:
+        """The frames of this name, read if they are there, else made and written."""
+        frames = self.read(name)
         if frames is None:
             frames = make()
-            write_frames(place, frames)
+            self.write(name, frames)
         return frames
 
+    def recall_all(self, names: Sequence[str], of: str, make: Callable[[], Frames]) -> Frames:
+        """What is made of all these: the very same numbers when a run is taken up."""
+        for name in names:  # in use, though nobody reads them now
+            self._use(name)
+        return self.recall(f"{digest(*names)}-{of}", make)
 
-def read_frames(place: Path) -> Frames | None:
-    """The frames that were written there, if they were and can be read."""
-    with suppress(OSError, pl.exceptions.PolarsError, ValueError):
-        names = json.loads((place / "keys.json").read_text())
-        os.utime(place)  # in use
-        return {tuple(keys): pl.read_ipc(place / f"{i}.arrow") for i, keys in enumerate(names)}
-    return None
+    def read(self, name: str) -> Frames | None:
+        """The frames that were written under a name, if they were and can be read."""
+        with suppress(*UNREADABLE), zipfile.ZipFile(self._file(name)) as kept:
+            keys = json.loads(kept.read(KEYS))
+            self._use(name)
+            return {tuple(key): pl.read_ipc(kept.read(str(i))) for i, key in enumerate(keys)}
+        return None
 
+    def write(self, name: str, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
+        """Keep frames under a name."""
 
-def write_frames(place: Path, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
-    """Frames as a directory, there as a whole or not at all."""
-    unfinished = place.with_name(f".{place.name}.{token_hex(4)}")
-    unfinished.mkdir(parents=True)
-    try:
-        for i, frame in enumerate(frames.values()):
-            frame.write_ipc(unfinished / f"{i}.arrow")
-        (unfinished / "keys.json").write_text(json.dumps([list(keys) for keys in frames]))
-        shutil.rmtree(place, ignore_errors=True)
-        unfinished.rename(place)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        def write(path: Path) -> None:
+            with zipfile.ZipFile(path, "w") as kept:
+                kept.writestr(KEYS, json.dumps([list(keys) for keys in frames]))
+                for i, frame in enumerate(frames.values()):
+                    with kept.open(str(i), "w", force_zip64=True) as file:
+                        frame.write_ipc(file)
 
+        write_whole(self._file(name), write, sync=False)
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside the file, then give it its name; nothing half-written is left.
+    def names(self, prefix: str) -> list[str]:
+        """The names that begin so."""
+        files = self.directory.glob(f"{prefix}*{SUFFIX}")
+        return sorted(file.name.removesuffix(SUFFIX) for file in files)
 
-    Raises
-    ------
-    StoreError
-        It cannot be written: the disk is full, or the directory may not be written to.
-    """
-    unfinished = path.with_name(f".{path.name}.{token_hex(4)}")
-    try:
-        write(unfinished)
-        unfinished.replace(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        if isinstance(error, OSError) or "os error" in str(error):
-            raise StoreError(f"cannot write {path}: {error}") from error
-        raise
-    finally:
-        unfinished.unlink(missing_ok=True)
+    def _use(self, name: str) -> None:
+        with suppress(OSError):
+            os.utime(self._file(name))
+
+    def _file(self, name: str) -> Path:
+        return self.directory / f"{name}{SUFFIX}"
 
 
 def digest(*parts: object) -> str:
@@ -152,10 +145,3 @@ def plan_digest(plan: Callable[..., Any], params: Iterable[Any]) -> str:
 
 def plan_name(plan: Callable[..., Any]) -> str:
     return f"{plan.__module__}.{plan.__qualname__}"
-
-
-def remove(place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place, ignore_errors=True)
-    else:
-        place.unlink(missing_ok=True)

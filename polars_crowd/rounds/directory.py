@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,22 +25,20 @@ import polars as pl
 
 from polars_crowd.errors import StoreError
 from polars_crowd.rounds.cache import (
+    FITS,
+    PLACES,
+    SUMMARIES,
+    Cache,
     Frames,
-    Remembered,
     digest,
     params_digest,
-    plan_digest,
     plan_name,
-    read_frames,
-    remove,
-    write_whole,
 )
+from polars_crowd.rounds.files import write_whole
 from polars_crowd.rounds.tolerance import MadeWith, moved
 
 MARK = "results.json"
 FORMAT = 1
-PLACES = "places"
-"""What is known of a partition, whatever the parameters."""
 CLOCK_STEP = 2.0
 """Seconds by which the clock of a file system may be behind."""
 DIGEST = "polars_crowd_digest"
@@ -75,8 +73,9 @@ class ResultDirectory:
     def work(self) -> Path:
         return self.path / ".work"
 
-    def remembered(self, plan: Callable[..., Any], params: Sequence[Any]) -> Remembered:
-        return Remembered(self.work / "summaries", plan_digest(plan, params))
+    @property
+    def summaries(self) -> Cache:
+        return Cache(self.work / SUMMARIES)
 
     def writer(
         self,
@@ -89,19 +88,19 @@ class ResultDirectory:
         """What writes the tables; the parameters they are made with are written down first."""
         for name in plans:
             (self.path / name).mkdir(exist_ok=True)
-        own, kind = params_digest(params), digest(made_with.kind, [*map(plan_name, plans.values())])
-        fits = self.work / "fits"
-        made_with.write(fits / f"{kind}-{own}")
-        earlier = [place for place in fits.glob(f"{kind}-*") if not place.name.endswith(own)]
+        kind = digest(made_with.kind, [*map(plan_name, plans.values())])
+        fits, own = Cache(self.work / FITS), f"{kind}-{params_digest(params)}"
+        fits.write(own, made_with.frames())
         last = plan_name(summary) if summary else ""
+        earlier = fits.names(f"{kind}-") if tolerance and last else []
         return Writer(
-            self.work / "summaries",
-            digest(last, own),
             into=self.path,
+            summaries=self.summaries,
+            fits=fits,
             plans={name: plan_name(plan) for name, plan in plans.items()},
             last=last,
-            own=fits / f"{kind}-{own}",
-            earlier=tuple(earlier) if tolerance and last else (),
+            own=own,
+            earlier=tuple(fit for fit in earlier if fit != own),
             tolerance=tolerance,
         )
 
@@ -117,7 +116,7 @@ class ResultDirectory:
         for place in self.work.glob("*/*"):
             of_present = place.parent.name == PLACES and place.name.partition("-")[0] in present
             if not of_present and place.stat().st_mtime < self.started:
-                remove(place)
+                _remove(place)
 
     def save(self, name: str, frame: pl.DataFrame) -> None:
         write_whole(self.path / f"{name}.parquet", frame.write_parquet)
@@ -153,65 +152,89 @@ def _check_format(mark: Path) -> None:
         )
 
 
+def _remove(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
-class Writer(Remembered):
-    """Writes the tables of a partition, and remembers its last summary."""
+class Writer:
+    """Writes the tables of a partition, and keeps its last summary. Fits are named by kind and parameters."""
 
     into: Path
+    summaries: Cache
+    fits: Cache
+    """What the tables are, or were, made with."""
     plans: Mapping[str, str]
     """The names of the tables' plans."""
     last: str
     """The name of the last summary's plan."""
-    own: Path
-    """Where it is written down what the tables are made with now."""
-    earlier: tuple[Path, ...]
+    own: str
+    """The fit that is written now."""
+    earlier: tuple[str, ...]
+    """Those before, of the same kind."""
     tolerance: float
 
     def good_enough(self, handle: Any) -> Frames | None:
         """The last summary of earlier tables that may stay, since their parameters hardly moved."""
-        for place in self.earlier:
-            digest_then = place.name.split("-")[-1]
-            summary = read_frames(self._summary_place(handle, digest_then))
-            if summary is None or not self._has_tables(handle, digest_then):
+        for fit in self.earlier:
+            summary = self.summaries.read(self._summary(handle, fit))
+            if summary is None or not self._has_tables(handle, fit):
                 continue
-            now, earlier = read_frames(self.own), read_frames(place)
-            if now is None or earlier is None:
-                continue
-            annotators = next(
-                frame["annotator"] for keys, frame in summary.items() if "annotator" in keys
-            )
-            if moved(now, earlier, annotators.unique()) <= self.tolerance:
+            if self._moved_from(fit, summary.items()) <= self.tolerance:
                 return summary
         return None
+
+    def recall(self, handle: Any, make: Callable[[], Frames]) -> Frames:
+        """The last summary, read if it is there, else made and written."""
+        if not handle.fingerprint:
+            return make()
+        return self.summaries.recall(self._summary(handle, self.own), make)
 
     def write(
         self, handle: Any, table: str, make: Callable[[], pl.DataFrame | pl.LazyFrame]
     ) -> None:
         """Write a table, unless it is there."""
-        own = self.own.name.split("-")[-1]
-        if self._has(handle, table, own):
+        if self._has(handle, table, self.own):
             return
-        frame, metadata = make().lazy(), {DIGEST: self._digest(handle, table, own)}
+        frame, metadata = make().lazy(), {DIGEST: self._digest(handle, table, self.own)}
         file = self._file(handle, table)
         write_whole(file, lambda path: frame.sink_parquet(path, metadata=metadata))
 
-    def _summary_place(self, handle: Any, params: str) -> Path:
-        return self.directory / f"{handle.fingerprint}-{digest(self.last, params)}"
+    def _moved_from(
+        self, fit: str, summary: Iterable[tuple[tuple[str, ...], pl.DataFrame]]
+    ) -> float:
+        """How far the parameters of the annotators of a summary are from those of an earlier fit."""
+        now, earlier = self.fits.read(self.own), self.fits.read(fit)
+        if now is None or earlier is None:
+            return float("inf")
+        annotators = next(frame["annotator"] for keys, frame in summary if "annotator" in keys)
+        return moved(now, earlier, annotators.unique())
 
-    def _has_tables(self, handle: Any, params: str) -> bool:
-        return all(self._has(handle, table, params) for table in self.plans)
+    def _summary(self, handle: Any, fit: str) -> str:
+        return f"{handle.fingerprint}-{digest(self.last, _params(fit))}"
 
-    def _has(self, handle: Any, table: str, params: str) -> bool:
+    def _has_tables(self, handle: Any, fit: str) -> bool:
+        return all(self._has(handle, table, fit) for table in self.plans)
+
+    def _has(self, handle: Any, table: str, fit: str) -> bool:
         file = self._file(handle, table)
         if not handle.fingerprint or not file.exists():
             return False
-        return _digest_in(file) == self._digest(handle, table, params)
+        return _digest_in(file) == self._digest(handle, table, fit)
 
-    def _digest(self, handle: Any, table: str, params: str) -> str:
-        return digest(handle.fingerprint, self.plans[table], params)
+    def _digest(self, handle: Any, table: str, fit: str) -> str:
+        return digest(handle.fingerprint, self.plans[table], _params(fit))
 
     def _file(self, handle: Any, table: str) -> Path:
         return self.into / table / f"{handle.name}.parquet"
+
+
+def _params(fit: str) -> str:
+    """The parameters of a fit."""
+    return fit.partition("-")[-1]
 
 
 def _digest_in(file: Path) -> str | None:

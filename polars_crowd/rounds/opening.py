@@ -164,7 +164,7 @@ def open_rounds(
     if numeric:
         values = sort_values(scan_annotations(log), duplicates=duplicates)
         book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
-        return Rounds([InMemory(None, lambda: values)], book, 0, False, None, progress, directory)
+        return Rounds([InMemory(sorted_values=values)], book, 0, False, None, progress, directory)
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
     runs = sort_runs(scan_annotations(log), models_, classes=classes, duplicates=duplicates)
     return _beside_models(runs, models_, pred_probs, progress, directory)
@@ -196,7 +196,7 @@ def rounds_of(
     runs: Runs, read_unlabelled: Callable[[], Unlabelled] | None = None, **options: Any
 ) -> Rounds:
     """The rounds of runs in memory, and of the examples without annotations beside them."""
-    handle = InMemory(lambda: runs, read_unlabelled=read_unlabelled)
+    handle = InMemory(runs, read_unlabelled=read_unlabelled)
     return Rounds([handle], runs.book, len(runs.models), **options)
 
 

@@ -9,21 +9,37 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
 
 from polars_crowd.inputs.pred_probs import Unlabelled
-from polars_crowd.rounds.cache import digest
+from polars_crowd.rounds.cache import KEPT, Cache, digest
 from polars_crowd.runs.classes import Runs
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.runs.numbers import Values
 
-Latest = dict[str, tuple[tuple[object, ...], Any]]
-"""What was made last under a name, and of what."""
 T = TypeVar("T")
+
+
+class Memo:
+    """What was made last under each name, with all that it was made of."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[tuple[object, ...], Any]] = {}
+
+    def once(self, name: str, make: Callable[[], T], *of: object) -> T:
+        """What `make` returns; made before if it was of the same objects."""
+        key, found = self._made.get(name, ((), None))
+        if len(key) != len(of) or any(a is not b for a, b in zip(key, of, strict=True)):
+            found = make()
+            self._made[name] = (of, found)
+        result: T = found
+        return result
+
+    def forget(self, name: str) -> None:
+        self._made.pop(name, None)
 
 
 class Handle(ABC):
@@ -33,6 +49,10 @@ class Handle(ABC):
     """`part-0007`."""
     fingerprint: str
     """Changes when the partition does."""
+    work: Path | None = None
+    """The directory for frames kept between rounds; without one they stay in memory."""
+    memo: Memo | None = None
+    """What later rounds find in memory again; without one each works on the partition anew."""
 
     @abstractmethod
     def runs(self) -> Runs:
@@ -47,83 +67,56 @@ class Handle(ABC):
         """The partition's examples without annotations."""
 
     @abstractmethod
-    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-        """A frame made once and found again in later rounds."""
-
-    def latest(self) -> Latest:
-        """Where `Partition.once` looks for what it made in an earlier round."""
-        return {}
-
     def book(self) -> Codebook:
         """What the codes mean."""
-        return self.runs().book
-
-    def place(self, name: str) -> Path | None:
-        """Where a later run with the same directory of results finds something about this partition."""
-        return None
 
 
 @dataclass(frozen=True)
 class InMemory(Handle):
     """The one partition of a log in memory."""
 
-    read_runs: Callable[[], Runs] | None
-    read_values: Callable[[], Values] | None = None
+    sorted_runs: Runs | None = None
+    sorted_values: Values | None = None
     read_unlabelled: Callable[[], Unlabelled] | None = None
+    codebook: Codebook | None = None
+    """Of a log without annotations."""
     name: str = "part-0000"
     fingerprint: str = ""
-    _read: dict[str, Any] = field(default_factory=dict)
-    _kept: dict[str, pl.DataFrame] = field(default_factory=dict)
-    _latest: Latest = field(default_factory=dict)
+    work: Path | None = None
+    memo: Memo = field(default_factory=Memo)
 
     def runs(self) -> Runs:
-        assert self.read_runs is not None, "a numeric log has values, not runs"
-        return made_once(self._read, "runs", self.read_runs)
+        assert self.sorted_runs is not None, "a numeric log has values, not runs"
+        return self.sorted_runs
 
     def values(self) -> Values:
-        assert self.read_values is not None, "a log of classes has runs, not values"
-        return made_once(self._read, "values", self.read_values)
+        assert self.sorted_values is not None, "a log of classes has runs, not values"
+        return self.sorted_values
 
     def unlabelled(self) -> Unlabelled:
         assert self.read_unlabelled is not None, "no pred_probs, no examples but the annotated"
-        return made_once(self._read, "unlabelled", self.read_unlabelled)
+        return self.memo.once("unlabelled", self.read_unlabelled, self)
 
-    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-        return made_once(self._kept, name, make)
-
-    def latest(self) -> Latest:
-        return self._latest
+    def book(self) -> Codebook:
+        return self.codebook or self.runs().book
 
 
-@dataclass(frozen=True)
-class Transformed(Handle):
-    """A partition whose runs are changed after they are read: their probabilities tempered, say."""
+class View(Handle):
+    """A partition whose runs are others: `read(handle, *args)`, a function of a module.
 
-    handle: Handle
-    transform: Callable[..., Runs]
-    args: tuple[Any, ...]
-    _read: dict[str, Any] = field(default_factory=dict)
+    With `memo`, that of the partition itself, later rounds find in memory what was made of the view.
+    """
 
-    @property
-    def name(self) -> str:  # type: ignore[override]
-        return self.handle.name
-
-    @cached_property
-    def _suffix(self) -> str:
-        return digest(self.transform.__qualname__, self.args)
-
-    @property
-    def fingerprint(self) -> str:  # type: ignore[override]
-        given = self.handle.fingerprint
-        return f"{given}-{self._suffix}" if given else ""
+    def __init__(
+        self, handle: Handle, read: Callable[..., Runs], *args: Any, memo: Memo | None = None
+    ) -> None:
+        self.handle, self.read, self.args = handle, read, args
+        self.name, self.work, self.memo = handle.name, handle.work, memo
+        given = handle.fingerprint
+        self.fingerprint = f"{given}-{digest(read, args)}" if given else ""
 
     def runs(self) -> Runs:
-        if isinstance(self.handle, InMemory):
-            return made_once(self._read, "runs", self._runs)
-        return self._runs()
-
-    def _runs(self) -> Runs:
-        return self.transform(self.handle.runs(), *self.args)
+        return self.read(self.handle, *self.args)
 
     def values(self) -> Values:
         return self.handle.values()
@@ -131,25 +124,13 @@ class Transformed(Handle):
     def unlabelled(self) -> Unlabelled:
         return self.handle.unlabelled()
 
-    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-        return self.handle.keep(f"{name}-{self._suffix}", make)
-
-    def latest(self) -> Latest:
-        return self.handle.latest()
-
     def book(self) -> Codebook:
         return self.handle.book()
 
-    def place(self, name: str) -> Path | None:
-        return self.handle.place(f"{name}-{self._suffix}")
 
-
-def made_once(made: dict[str, Any], name: str, make: Callable[[], T]) -> T:
-    """What is made under a name, made now if it is not there."""
-    if name not in made:
-        made[name] = make()
-    found: T = made[name]
-    return found
+def changed(handle: Handle, transform: Callable[..., Runs], *args: Any) -> Runs:
+    """How a view is read whose runs are changed by `transform(runs, *args)`: tempered, say."""
+    return transform(handle.runs(), *args)
 
 
 class Partition:
@@ -157,46 +138,44 @@ class Partition:
 
     def __init__(self, handle: Handle) -> None:
         self.handle = handle
-        self._once: Latest = {}
+        self._memo = Memo() if handle.memo is None else handle.memo
 
-    @cached_property
+    @property
     def runs(self) -> Runs:
         """The partition as sorted runs."""
-        return self.handle.runs()
+        return self.once("runs", self.handle.runs)
 
-    @cached_property
+    @property
     def values(self) -> Values:
         """The partition of a numeric log."""
-        return self.handle.values()
+        return self.once("values", self.handle.values)
 
     def once(self, name: str, make: Callable[[], T], *of: object) -> T:
-        """What `make` returns, made once for the plans that work on the partition now.
+        """What `make` returns, made once for the plans that work on the partition.
 
-        With `of`, the parameters it is made of, a log in memory finds it again in later rounds for as
-        long as these are the same objects.
+        It is made anew where it was made of another reading of the partition, or of other parameters `of`:
+        these have to be the same objects. Of each name the last is held, for as long as plans work on the
+        partition; of a log in memory, for as long as the log is.
         """
-        places = (self._once, self.handle.latest()) if of else (self._once,)
-        for place in places:
-            if name in place and all(a is b for a, b in zip(place[name][0], of, strict=True)):
-                found: T = place[name][1]
-                return found
-        made = make()
-        for place in places:
-            place[name] = (of, made)
-        return made
+        return self._memo.once(name, make, self.handle, *of)
 
     def forget(self, name: str) -> None:
         """Let go of what `once` made."""
-        self._once.pop(name, None)
-        self.handle.latest().pop(name, None)
+        self._memo.forget(name)
 
-    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-        """A frame made once and kept for later rounds, on disk for a store.
+    def keep(self, name: str, make: Callable[[], pl.DataFrame], *of: object) -> pl.DataFrame:
+        """A frame made once for all rounds, on disk for a store; `of` are the parameters it is made of.
 
-        `make` must be a pure function of the partition and of what the name says (see `digest`): the
-        frame may be made anew at any time.
+        `make` must be a pure function of the partition and of them: the frame may be made anew at any time.
         """
-        return self.handle.keep(name, make)
+        if self.handle.work is None:
+            return self.once(name, make, *of)
+        kept = Cache(self.handle.work / KEPT)
+        return kept.recall(self.named(name, *of), lambda: {(): make()})[()]
+
+    def named(self, name: str, *of: object) -> str:
+        """The name of what is made of the partition and of parameters, in a directory."""
+        return f"{self.handle.fingerprint}-{name}-{digest(*of)}"
 
 
 class Partitioned(ABC):

@@ -18,8 +18,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from polars_crowd.rounds import executors
-from polars_crowd.rounds.directory import ResultDirectory
-from polars_crowd.rounds.partitions import Handle, Partition, Transformed
+from polars_crowd.rounds.cache import Cache, plan_digest
+from polars_crowd.rounds.directory import ResultDirectory, Writer
+from polars_crowd.rounds.partitions import Handle, Partition, View, changed
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.rounds.summaries import Frame, Merged, Summary, collected, merge
 from polars_crowd.rounds.tolerance import MadeWith
@@ -58,14 +59,15 @@ class Rounds:
         only those of partitions that have changed. Not for rounds that are repeated with other
         parameters many times.
         """
-        if self.into is None or not remember:
+        prints = [handle.fingerprint for handle in self.handles]
+        if self.into is None or not remember or not all(prints):
             return merge(self._each(plan.__name__, summarise, plan, params))
-        memory = self.into.remembered(plan, params)
+        cache, of = self.into.summaries, plan_digest(plan, params)
 
         def run() -> Merged:
-            return merge(self._each(plan.__name__, recall_summary, plan, params, memory))
+            return merge(self._each(plan.__name__, recall_summary, plan, params, cache, of))
 
-        return memory.recall_all([handle.fingerprint for handle in self.handles], run)
+        return cache.recall_all([f"{each}-{of}" for each in prints], of, run)
 
     def tables(
         self,
@@ -94,8 +96,10 @@ class Rounds:
 
     def transformed(self, transform: Callable[..., Runs], *args: Any) -> Rounds:
         """The same rounds on runs that are changed by `transform(runs, *args)` when they are read."""
-        changed = [Transformed(handle, transform, args) for handle in self.handles]
-        return replace(self, handles=changed)
+        views = [
+            View(handle, changed, transform, *args, memo=handle.memo) for handle in self.handles
+        ]
+        return replace(self, handles=views)
 
     def save(self, name: str, frame: pl.DataFrame) -> None:
         """Write a table of the annotators' size into the directory of results, if there is one."""
@@ -112,10 +116,11 @@ def summarise(handle: Handle, plan: Plan, params: Sequence[Any]) -> Merged:
     return collected(plan(Partition(handle), *params))
 
 
-def recall_summary(handle: Handle, plan: Plan, params: Sequence[Any], remembered: Any) -> Merged:
+def recall_summary(
+    handle: Handle, plan: Plan, params: Sequence[Any], cache: Cache, of: str
+) -> Merged:
     """... where summaries are kept in a directory of results: those there are not made again."""
-    found: Merged = remembered.recall(handle, lambda: summarise(handle, plan, params))
-    return found
+    return cache.recall(f"{handle.fingerprint}-{of}", lambda: summarise(handle, plan, params))
 
 
 def write_tables(
@@ -123,10 +128,10 @@ def write_tables(
     plans: Mapping[str, TablePlan],
     params: Sequence[Any],
     summary: Plan | None,
-    writer: Any,
+    writer: Writer,
 ) -> Merged:
     """... for the tables of results."""
-    good_enough: Merged | None = writer.good_enough(handle)
+    good_enough = writer.good_enough(handle)
     if good_enough is not None:
         return good_enough
     part = Partition(handle)
@@ -134,8 +139,7 @@ def write_tables(
         writer.write(handle, name, partial(plan, part, *params))
     if summary is None:
         return {}
-    found: Merged = writer.recall(handle, lambda: collected(summary(part, *params)))
-    return found
+    return writer.recall(handle, lambda: collected(summary(part, *params)))
 
 
 @dataclass(frozen=True)

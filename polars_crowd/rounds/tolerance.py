@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.rounds.cache import Frames, write_frames
+from polars_crowd.rounds.cache import Frames
 
 
 @dataclass(frozen=True)
@@ -22,10 +21,11 @@ class MadeWith:
     by_annotator: tuple[Floats, ...] = ()
     """Arrays over all annotators."""
 
-    def write(self, place: Path) -> None:
+    def frames(self) -> Frames:
+        """As frames, to keep them."""
         columns = {str(i): a for i, a in enumerate(self.by_annotator)}
         shared = pl.DataFrame({"value": self.shared})
-        write_frames(place, {("shared",): shared, ("annotator",): pl.DataFrame(columns)})
+        return {("shared",): shared, ("annotator",): pl.DataFrame(columns)}
 
 
 def moved(now: Frames, earlier: Frames, annotators: pl.Series) -> float:

@@ -26,7 +26,7 @@ from polars_crowd.inputs.pred_probs import (
     read_probabilities,
     with_ids_like,
 )
-from polars_crowd.rounds.cache import write_whole
+from polars_crowd.rounds.files import write_whole
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.runs.classes import sort_runs
 from polars_crowd.runs.codes import Codebook

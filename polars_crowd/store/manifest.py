@@ -7,7 +7,6 @@ import glob
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from polars_crowd.errors import StoreError, shown
-from polars_crowd.rounds.cache import write_whole
+from polars_crowd.rounds.files import write_whole
 from polars_crowd.runs.codes import named_classes
 
 MANIFEST = "manifest.json"
@@ -41,9 +40,7 @@ class File:
 
     @classmethod
     def of(cls, path: Path, rows: int) -> File:
-        """A file that was just written; it is on the disk when this returns."""
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        """A file that was just written."""
         return cls(path.name, rows, path.stat().st_size, checksum(path))
 
 
@@ -230,14 +227,7 @@ def write_manifest(store: Path, manifest: Manifest) -> None:
     described = manifest.described()
     described = json.loads(json.dumps(described))
     text = json.dumps({"store": described, "checksum": _seal(described)}, indent=1)
-
-    def write(path: Path) -> None:
-        with path.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-
-    write_whole(store / MANIFEST, write)
+    write_whole(store / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def check_files(store: Path, manifest: Manifest) -> None:

@@ -8,9 +8,6 @@ sorted by id, those with annotations first: `example`, `num_annotations`, then t
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +17,6 @@ import polars as pl
 
 from polars_crowd.arrays import Probabilities
 from polars_crowd.errors import AnnotationError, StoreError
-from polars_crowd.rounds.cache import write_whole
-from polars_crowd.rounds.directory import PLACES
 from polars_crowd.rounds.partitions import Handle
 from polars_crowd.runs.classes import Runs, pack_votes
 from polars_crowd.runs.codes import Codebook, label_code
@@ -55,7 +50,7 @@ class StoredPartition(Handle):
     classes: pl.Series | None
     class_names: tuple[str, ...]
     n_models: int
-    work: str
+    work: Path | None
 
     def runs(self) -> Runs:
         if self.classes is None:
@@ -99,20 +94,6 @@ class StoredPartition(Handle):
         assert self.classes is not None, "runs are of classes"
         annotators = read_annotators(self._path(self.annotators))
         return Codebook(self.classes, self.class_names, annotators)
-
-    def place(self, name: str) -> Path | None:
-        return Path(self.work) / PLACES / f"{self.fingerprint}-{name}"
-
-    def keep(self, name: str, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-        place = Path(self.work) / "kept" / f"{self.fingerprint}-{name}.arrow"
-        if place.exists():
-            with suppress(OSError, pl.exceptions.PolarsError):
-                os.utime(place)
-                return pl.read_ipc(place)
-        frame = make()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(place, frame.write_ipc)
-        return frame
 
     # --- reading ---
 

@@ -246,7 +246,7 @@ class AnnotationStore(Partitioned):
                 self._manifest,
                 self.annotators,
                 duplicates,
-                self._handles(""),
+                self._handles(),
                 progress,
             )
             write_manifest(self.path, builder.build(rows, models))
@@ -307,7 +307,7 @@ class AnnotationStore(Partitioned):
     def scan_annotations(self) -> pl.LazyFrame:
         """The log as it was given, as a lazy scan: `example`, `annotator`, `label`, the others."""
         others = list(self._manifest.schema)[len(LOG_COLUMNS) :]
-        rows = pl.concat([handle.scan(others) for handle in self._handles("").values()])
+        rows = pl.concat([handle.scan(others) for handle in self._handles().values()])
         manifest = self._manifest
         if manifest.sets is None or manifest.labels is None or manifest.class_values is None:
             return rows
@@ -325,7 +325,7 @@ class AnnotationStore(Partitioned):
                     handle.scan_probs().select(
                         "example", **{n: model_column(m, k) for k, n in enumerate(names)}
                     )
-                    for handle in self._handles("").values()
+                    for handle in self._handles().values()
                 ],
                 how="vertical_relaxed",
             )
@@ -422,7 +422,7 @@ class AnnotationStore(Partitioned):
         assert self._manifest.annotators is not None
         return str(self.path / FILES / self._manifest.annotators.name)
 
-    def _handles(self, work: str) -> dict[int, StoredPartition]:
+    def _handles(self, work: Path | None = None) -> dict[int, StoredPartition]:
         manifest = self._manifest
         assert manifest.annotators is not None
         return {
@@ -444,10 +444,10 @@ class AnnotationStore(Partitioned):
         }
 
     def handles(self, work: Path) -> list[Handle]:
-        return [handle for handle in self._handles(str(work)).values() if handle.annotated]
+        return [handle for handle in self._handles(work).values() if handle.annotated]
 
     def idle_handles(self, work: Path) -> list[Handle]:
-        return [handle for handle in self._handles(str(work)).values() if not handle.annotated]
+        return [handle for handle in self._handles(work).values() if not handle.annotated]
 
     def book(self, numeric: bool) -> Codebook:
         classes = self._manifest.labels

@@ -143,11 +143,11 @@ def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterabl
     """The blocks of a partition; `sums` is how many sums each of them is added to."""
     runs = part.runs
     size = max(BLOCK_ROWS, min(sums, BLOCK_CELLS // runs.n_classes))
-    columns = part.once("truth_columns", lambda: Columns.of(runs), runs)
+    columns = part.once("truth_columns", lambda: Columns.of(runs))
     if runs.rows.height > KEPT_ROWS:
         return cut(columns, runs, known, size)
     name = f"truth_blocks_{size}"
-    return part.once(name, lambda: list(cut(columns, runs, known, size)), runs, known)
+    return part.once(name, lambda: list(cut(columns, runs, known, size)), known)
 
 
 def cut(columns: Columns, runs: Runs, known: Ints | None, size: int) -> Iterator[Block]:

@@ -11,7 +11,6 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
 from polars_crowd.inputs.sources import open_frame
-from polars_crowd.rounds.cache import digest
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.runs.codes import Codebook, label_code
@@ -51,7 +50,7 @@ class KnownValues:
         def look_up() -> pl.DataFrame:
             return pl.DataFrame({"known": self.of_examples(part.values.examples["example"])})
 
-        return part.keep(f"gold_{digest(self.frame)}", look_up)["known"].to_numpy()
+        return part.keep("gold-values", look_up, self.frame)["known"].to_numpy()
 
 
 def _check_known(rows: pl.DataFrame, what: str) -> None:
@@ -96,7 +95,7 @@ class ExampleLabels:
             found = examples.join(self.frame, on="example", how="left", maintain_order="left")
             return found.select(pl.col("known").fill_null(UNKNOWN))
 
-        found = part.keep(f"labels_{digest(self.frame)}", look_up)
+        found = part.keep("gold-labels", look_up, self.frame)
         return found["known"].to_numpy().astype(np.intp)
 
 

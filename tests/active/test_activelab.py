@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import polars_crowd as pc
 from polars_crowd.active.batches import next_batch
 from polars_crowd.active.scores import activelab
-from tests.cases import NEAR, Case, cases, frame_of, jitter, text_case
+from tests.cases import NEAR, Case, assert_same, cases, frame_of, jitter, text_case
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::polars_crowd.AnnotationWarning",
@@ -136,7 +136,7 @@ def test_order_and_names_do_not_matter(case: Case, n: int, random: Any) -> None:
         case.log.sample(fraction=1, shuffle=True, seed=seed),
         [p.sample(fraction=1, shuffle=True, seed=seed) for p in everything(case, n)],
     ).collect()
-    assert shuffled.equals(expected)
+    assert_same(shuffled, expected)
     log, _, classes = text_case(case)
     pairs = zip(case.models, beside(case, n), strict=True)
     named = Case(case.labels, [np.concatenate(pair) for pair in pairs])

@@ -173,7 +173,7 @@ def _rounds(
 def _nothing_labelled(beside: Sequence[Probabilities]) -> Rounds:
     classes = pl.Series(range(beside[0].shape[1]), dtype=pl.Int64)
     book = Codebook(classes, tuple(map(str, classes)), pl.Series([], dtype=pl.Int64))
-    handle = InMemory(None, read_unlabelled=lambda: (_numbers(beside), tuple(beside)))
+    handle = InMemory(read_unlabelled=lambda: (_numbers(beside), tuple(beside)), codebook=book)
     return Rounds([], book, len(beside), idle=[handle])
 
 

@@ -37,7 +37,6 @@ from polars_crowd.consensus.model import Consensus, Weights, share_or_mean, weig
 from polars_crowd.inputs.label_sets import membership
 from polars_crowd.numerics import mixture
 from polars_crowd.numerics.mixture import EXACT, TIE
-from polars_crowd.rounds.cache import digest
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary
@@ -64,7 +63,7 @@ class Sets:
 
     @classmethod
     def of(cls, part: Partition) -> Sets:
-        return part.once("label_sets", lambda: cls(part.runs), part.runs)
+        return part.once("label_sets", lambda: cls(part.runs))
 
     @property
     def n_classes(self) -> int:
@@ -256,7 +255,7 @@ def majority(part: Partition, ties: SetTies) -> Flags:
             vote = np.where(vote == 0, prefer_by_agreement(sets, ties.agreement), vote)
         return pl.DataFrame(vote > 0, schema=sets.run.book.names, orient="row")
 
-    kept = part.keep(f"majority-sets-{digest(ties)}", decide)
+    kept = part.keep("majority-sets", decide, ties)
     flags: Flags = kept.to_numpy()
     return flags
 
@@ -374,7 +373,7 @@ class SetChoice:
         def decide() -> pl.DataFrame:
             return pl.DataFrame(under.of(part).best(voted), schema=names, orient="row")
 
-        best: Flags = part.keep(f"best-sets-{digest(self)}", decide).to_numpy()
+        best: Flags = part.keep("best-sets", decide, self).to_numpy()
         return best
 
 
