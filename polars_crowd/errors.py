@@ -1,18 +1,93 @@
-"""What goes wrong with annotations, said so that the reader can act on it."""
+"""What goes wrong with annotations, said so that the reader can act on it.
+
+An error or a warning says what is wrong, where, and what to do about it. What to do is data, an
+`Advice`: Python says it in its words (`str(error)`), the command line in its own (`error.said("command")`).
+"""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Literal
 
 import polars as pl
 
 SHOWN = 5
 """How many offending rows an error shows."""
+LONGEST = 40
+"""How many characters of a value an error shows."""
+KEY_COLUMNS = ("example", "annotator", "label")
+"""What an error shows of a row, unless it is told."""
+
+Words = Literal["python", "command"]
+"""Who speaks: the library or the command line."""
+
+# --- advice ---------------------------------------------------------------------------------------
 
 
-class AnnotationError(ValueError):
+@dataclass(frozen=True)
+class Advice:
+    """What to do about an error or a warning, and how: in Python, on the command line.
+
+    >>> declare = Advice("Declare them", python="classes=[...]", command="--classes A,B,C")
+    >>> declare.said("python"), declare.said("command")
+    ('Declare them: classes=[...].', 'Declare them: --classes A,B,C.')
+    """
+
+    do: str
+    python: str | None = None
+    command: str | None = None
+
+    def said(self, words: Words) -> str:
+        """The advice in the words of one of the two."""
+        how = self.python if words == "python" else self.command
+        return f"{self.do}: {how}." if how else f"{self.do}."
+
+
+class Advised(Exception):  # noqa: N818 (warnings are advised, too)
+    """What is wrong, where (a column of a source, where that is one place), and what to do.
+
+    `str` says it in Python's words. An `advice` that is plain text is said alike everywhere.
+    """
+
+    wrong: str
+    advice: tuple[Advice | str, ...] = ()
+    source: str | None = None
+    column: str | None = None
+
+    def __init__(
+        self,
+        wrong: str,
+        *advice: Advice | str,
+        source: str | None = None,
+        column: str | None = None,
+    ) -> None:
+        self.wrong, self.advice, self.source, self.column = wrong, advice, source, column
+        super().__init__(self.said("python"))
+
+    def said(self, words: Words, names: Mapping[str, str] | None = None) -> str:
+        """The message in the words of Python or of the command line.
+
+        `names` are other names of sources and columns, where who is told gave them others.
+        """
+        what = self._where(names or {}) + self.wrong
+        how = " ".join(a if isinstance(a, str) else a.said(words) for a in self.advice)
+        return what + ("\n" if "\n" in what else " ") + how if how else what
+
+    def _where(self, names: Mapping[str, str]) -> str:
+        if self.source is None:
+            return ""
+        source = names.get(self.source, self.source)
+        gap = "" if self.wrong.startswith((":", ",", ";")) else " "
+        if self.column is None:
+            return source + gap
+        return f"column {names.get(self.column, self.column)!r} of {source}{gap}"
+
+
+class AnnotationError(Advised, ValueError):
     """The log or the pred_probs cannot be used as they are.
 
     The message names the column, counts the offending rows, shows up to five of them and says what
@@ -20,7 +95,37 @@ class AnnotationError(ValueError):
     """
 
 
-class StoreError(Exception):
+class OptionError(Advised, ValueError):
+    """An option has a value that it cannot have, or has no effect here.
+
+    >>> print(OptionError("max_iter", 0, "it must be at least 1."))
+    max_iter=0; it must be at least 1.
+    >>> print(OptionError("max_iter", 0, "it must be at least 1.").said("command"))
+    --max-iter 0: it must be at least 1.
+    """
+
+    option: str | None = None
+    value: Any = None
+
+    def __init__(self, option: str, value: Any, wrong: str, *advice: Advice | str) -> None:
+        self.option, self.value = option, value
+        super().__init__(wrong, *advice)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.option, self.value, self.wrong, *self.advice)
+
+    def said(self, words: Words, names: Mapping[str, str] | None = None) -> str:
+        """The message, beginning with the option as it is given there."""
+        if self.option is None:
+            return super().said(words, names)
+        if words == "python":
+            return f"{self.option}={shown_value(self.value)}; {super().said(words, names)}"
+        given = self.value if isinstance(self.value, str) else shown_value(self.value)
+        option = "--" + self.option.replace("_", "-")
+        return f"{option} {given}: {super().said(words, names)}"
+
+
+class StoreError(Advised):
     """A store or a directory of results cannot be read or written: a file is missing or damaged, another
     process is writing, a newer version made it. The message names the file and says what to do."""
 
@@ -29,27 +134,68 @@ class UnfinishedError(StoreError):
     """A file cannot be written: the disk is full, the directory went away. Nothing of it is left."""
 
 
-class PartitionError(RuntimeError):
+class PartitionError(Advised, RuntimeError):
     """The work on one partition failed: its worker died or raised. The cause is in the message."""
 
 
-class AnnotationWarning(UserWarning):
+class TakenError(Advised, FileExistsError):
+    """There is something already where a store or results should go."""
+
+
+class AnnotationWarning(Advised, UserWarning):
     """The result is right, and something about the log limits what it can tell."""
 
 
-def warn(message: str) -> None:
-    """An `AnnotationWarning` at the line that called the library: the first one outside of it."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == __package__:
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, AnnotationWarning, stacklevel=level)
-
-
-def missing_column(what: str, column: str, columns: list[str], advice: str) -> AnnotationError:
+def missing_column(
+    what: str, column: str, columns: list[str], *advice: Advice | str
+) -> AnnotationError:
     """The error for a column that `what` (the log, the pred_probs) does not have."""
-    return AnnotationError(
-        f"{what} has no column {column!r}; its columns are {shown(columns, limit=20)}. {advice}"
-    )
+    wrong = f"has no column {column!r}; its columns are {shown(columns, limit=20)}."
+    return AnnotationError(wrong, *advice, source=what)
+
+
+# --- warnings -------------------------------------------------------------------------------------
+
+
+def warn(wrong: str, *advice: Advice | str) -> None:
+    """An AnnotationWarning at the line that called the library."""
+    warn_again(AnnotationWarning(wrong, *advice))
+
+
+def warn_again(warning: Warning) -> None:
+    """A warning at the line that called the library."""
+    warnings.warn(warning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """The stacklevel, for `warn`, of the nearest frame outside of this package and of what it runs on."""
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
+    while frame is not None and _is_ours(frame) and frame.f_back is not None:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Whether a frame is this package's, or of what stands between it and its caller: Polars, which
+    collects lazy tables, and the standard library's decorators."""
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in ("polars_crowd", "polars") or package in sys.stdlib_module_names
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+def shown_value(value: Any) -> str:
+    r"""A value as Python writes it, cut if it is long; characters that a terminal obeys are escaped.
+
+    >>> print(shown_value("a" * 50), shown_value("\x1b[31mred"))
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...' '\x1b[31mred'
+    """
+    if isinstance(value, str):
+        return f"{value[:LONGEST]!r}" if len(value) <= LONGEST else f"{value[:LONGEST] + '...'!r}"
+    text = repr(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
 
 
 def shown(values: list[Any], limit: int = SHOWN) -> str:
@@ -58,19 +204,20 @@ def shown(values: list[Any], limit: int = SHOWN) -> str:
     >>> shown(["a", "b", "c"], limit=2)
     "'a', 'b', ... (1 more)"
     """
-    more = f", ... ({len(values) - limit} more)" if len(values) > limit else ""
-    return ", ".join(repr(v) for v in values[:limit]) + more
+    more = f", ... ({len(values) - limit:,} more)" if len(values) > limit else ""
+    return ", ".join(map(shown_value, values[:limit])) + more
 
 
-def rows_shown(rows: pl.DataFrame) -> str:
-    """The first rows of a frame as text, one line a row.
+def rows_shown(rows: pl.DataFrame, *columns: str) -> str:
+    """The first rows of a frame as text, one line a row: these columns, or example, annotator and label.
 
-    >>> print(rows_shown(pl.DataFrame({"example": [1], "label": ["cat"]})))
+    >>> print(rows_shown(pl.DataFrame({"example": [1], "label": ["cat"], "rationale": ["It purrs."]})))
       example=1, label='cat'
     """
+    keys = columns or [name for name in KEY_COLUMNS if name in rows.columns]
     lines = [
-        "  " + ", ".join(f"{name}={value!r}" for name, value in row.items())
-        for row in rows.head(SHOWN).to_dicts()
+        "  " + ", ".join(f"{name}={shown_value(value)}" for name, value in row.items())
+        for row in rows.select(keys).head(SHOWN).to_dicts()
     ]
     return "\n".join(lines)
 

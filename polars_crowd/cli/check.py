@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import in_options, progress, reading, stdout, told
+from polars_crowd.cli.common import progress, reading, stdout, told
 from polars_crowd.errors import counted
+from polars_crowd.inputs.findings import as_frame, findings_of
 from polars_crowd.inputs.log import open_rows
 
 Classes = Annotated[
@@ -40,7 +40,7 @@ def check(
         step("reading the annotations")
         names = {"example": example, "annotator": annotator, "label": label}
         rows = open_rows(log, names)
-        findings = pc.check_annotations(rows, classes=common.class_list(classes))
+        findings = as_frame(findings_of(rows, common.class_list(classes)), "command")
     console = stdout()
     for finding in findings.iter_rows(named=True):
         console.print(told_finding(finding) + "\n", soft_wrap=True)
@@ -58,6 +58,6 @@ def told_finding(finding: dict[str, Any]) -> str:
     lines = [
         f"{finding['severity']}: {finding['finding']}: {finding['count']:,}",
         *(shown if finding["shown"] else []),
-        in_options(finding["advice"]),
+        finding["advice"],
     ]
     return "\n  ".join(lines)

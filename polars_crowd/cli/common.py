@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from rich.table import Table
 import polars_crowd as pc
 from polars_crowd.cli import files
 from polars_crowd.errors import (
+    Advised,
     AnnotationError,
     AnnotationWarning,
     PartitionError,
@@ -180,35 +180,8 @@ BAD_INPUT = (
     StoreError,
 )
 UNFINISHED = (UnfinishedError, PartitionError, OSError, MemoryError)
-
-IN_OPTIONS = {
-    "pc.scan_annotations(log, example=..., annotator=..., label=...)": (
-        "--example NAME --annotator NAME --label NAME"
-    ),
-    "pc.scan_pred_probs(probs, example=...)": "--probs-example NAME",
-    "pc.scan_pred_probs(probs, classes=[...])": "--classes a,b,c",
-    ", or map them: pc.scan_pred_probs(probs, classes={'column': class})": "",
-    ", or map them: classes={'column': class}": "",
-    "duplicates='first', 'last' or 'all'": "--duplicates first, last or all",
-    "classes= declares": "--classes declares",
-    "Cast one of them, so": "Convert one of the files (Parquet keeps the type of a column), so",
-    "(pc.majority_vote)": "(leave out --pred-probs)",
-    "pc.scan_comparisons(log, sides=(left, right), ties=[...])": "--sides A,B --tie VALUE",
-    "pc.scan_comparisons(log, left=..., right=..., annotator=..., winner=...)": (
-        "--left NAME --right NAME --annotator NAME --winner NAME"
-    ),
-    "Cast it (log.with_columns(pl.col('label').cast(pl.Float64))), or use a method for classes, "
-    "such as pc.majority_vote": "Use a method for classes, such as dawid-skene",
-    ": log.filter(pl.col('label').is_finite())": "",
-    "in order: classes=[...]": "in order: --classes A,B,C",
-    "Open it with pc.AnnotationStore.open and append to it": "Add to it with polars-crowd store append",
-    "pc.AnnotationStore.create(path, log)": "polars-crowd store create STORE LOG",
-    "pc.AnnotationStore.open(path, check=False).verify()": "polars-crowd store verify STORE",
-    "with the same into= the run": "with the same --into the run",
-}
-"""What the library's errors advise to do in Python, as it is done here."""
-ON_FRAMES = re.compile(r"(:| with) log\.\w+\([^)]*\)")
-"""Advice on how to do it with a frame, which nobody has here."""
+SOURCES = {name: f"--{name}" for name in ("gold", "truth", "exclude")}
+"""What the command calls sources that Python calls by the names of arguments."""
 
 
 @contextmanager
@@ -225,28 +198,22 @@ def told() -> Iterator[None]:
         except BrokenPipeError:  # nobody reads on; typer ends quietly
             raise
         except (*BAD_INPUT, *UNFINISHED) as error:
-            tell(in_options(reason(error)))
+            tell(in_words(error))
             is_bad_input = isinstance(error, BAD_INPUT) and not isinstance(error, UnfinishedError)
             raise typer.Exit(2 if is_bad_input else 1) from None
 
 
-def in_options(message: str) -> str:
-    """A message of the library with its advice in options of the command line.
-
-    >>> in_options("Say which to use: duplicates='first', 'last' or 'all' (each row counts).")
-    'Say which to use: --duplicates first, last or all (each row counts).'
-    >>> in_options("Drop them: log.drop_nulls('example'), or fill in the examples.")
-    'Drop them, or fill in the examples.'
-    """
-    for in_python, here in IN_OPTIONS.items():
-        message = message.replace(in_python, here)
-    return ON_FRAMES.sub("", message)
+def in_words(problem: Warning | Exception | str) -> str:
+    """What is wrong and what to do, in the words of the command line."""
+    if isinstance(problem, Advised):
+        return problem.said("command", SOURCES)
+    return reason(problem) if isinstance(problem, Exception) else problem
 
 
 def _tell_warning(show_other: Callable[..., None]) -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, AnnotationWarning):
-            tell(f"warning: {message}")
+            tell(f"warning: {in_words(message)}")
         else:
             show_other(message, category, *where, **more)
 

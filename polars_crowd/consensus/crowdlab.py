@@ -208,7 +208,10 @@ def check_overlap(rounds: Rounds, overlap: pl.DataFrame, n_annotations: int) -> 
             "They get the mean weight of the others."
         )
     if overlap["agreeing"].sum() == 0:
-        warn("no two annotators agree on any example; check that the labels mean what they should.")
+        warn(
+            "no two annotators agree on any example.",
+            "Check that the labels mean what they should.",
+        )
 
 
 def warn_of_lost_classes(lost: pl.Series) -> None:

@@ -28,7 +28,6 @@ from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import (
     PredProbs,
-    class_names,
     found_probabilities,
     lookup,
     open_models,
@@ -40,7 +39,7 @@ from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary, dense
 from polars_crowd.runs.classes import Runs, run_lengths
-from polars_crowd.runs.codes import label_code, largest, resolve_classes
+from polars_crowd.runs.codes import declared_values, label_code, largest, resolve_classes
 
 # --- the majority vote, step by step ---------------------------------------------------------------
 #
@@ -342,7 +341,7 @@ def majority_vote(
     candidates = by_rarity(candidates, count_labels(votes)).cache()
     candidates = by_agreement(candidates, rows, _agreement_if_tied(candidates, rows, clear))
     first = _first_of(candidates, schema["label"], values)
-    findings = checks.audit(rows, votes, values, duplicates)
+    findings = checks.audit(rows, votes, values, duplicates, of_probs=bool(models))
     winners = pl.concat([clear, first, findings], how="diagonal")
     return winners.sort("example").select(
         "example",
@@ -359,7 +358,7 @@ def _known_classes(
     if models:
         return resolve_classes(dtype, models[0].names, classes)
     if classes is not None:
-        return resolve_classes(dtype, tuple(class_names(classes)), classes)
+        return declared_values(classes, dtype)
     return None, ()
 
 

@@ -6,11 +6,23 @@ to say how much and where.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, get_args
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, counted, rows_shown, shown
+from polars_crowd.errors import (
+    KEY_COLUMNS,
+    SHOWN,
+    Advice,
+    AnnotationError,
+    OptionError,
+    counted,
+    rows_shown,
+    shown,
+    shown_value,
+)
 
 Duplicates = Literal["error", "first", "last", "all"]
 
@@ -18,9 +30,8 @@ Duplicates = Literal["error", "first", "last", "all"]
 def check_duplicates(duplicates: str) -> None:
     """What to do with duplicates must be one of these."""
     if duplicates not in get_args(Duplicates):
-        raise ValueError(
-            f"duplicates={duplicates!r}; it must be 'error', 'first', 'last' or 'all'."
-        )
+        must = "it must be 'error', 'first', 'last' or 'all'."
+        raise OptionError("duplicates", duplicates, must)
 
 
 def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFrame:
@@ -33,28 +44,67 @@ def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFram
 
 def no_annotations() -> AnnotationError:
     return AnnotationError(
-        "the log has no annotations: no row has a label. Check the label column and your filters."
+        "has no annotations: no row has a label.",
+        "Check the label column and your filters.",
+        source="the log",
     )
 
 
 def null_ids(log: pl.LazyFrame, column: str) -> AnnotationError:
-    rows = log.filter(pl.col(column).is_null()).collect()
+    rows = log.filter(pl.col(column).is_null()).select(KEY_COLUMNS).collect()
     return AnnotationError(
-        f"column {column!r} of the log is null in {counted(rows.height, 'row')}:\n{rows_shown(rows)}\n"
-        f"Every annotation needs its {column}. Drop the rows with "
-        f"log.drop_nulls({column!r}), or fill in the {column}s."
+        f"is null in {counted(rows.height, 'row')}:\n{rows_shown(rows)}",
+        f"Every annotation needs its {column}.",
+        drop_nulls(column),
+        source="the log",
+        column=column,
     )
 
 
-def unknown_labels(log: pl.LazyFrame, classes: pl.Series) -> AnnotationError:
+def drop_nulls(column: str) -> Advice:
+    """What to do about rows without an id."""
+    return Advice(f"Fill in the {column}s, or drop these rows", f"log.drop_nulls({column!r})")
+
+
+def unknown_labels(
+    log: pl.LazyFrame, classes: pl.Series, *, of_probs: bool = False
+) -> AnnotationError:
+    """`of_probs`: the classes are those of pred_probs."""
     known = pl.col("label").is_in(classes.implode())
-    rows = log.filter(~known).collect()
+    rows = log.filter(~known).select(KEY_COLUMNS).collect()
     labels = rows["label"].unique().sort().to_list()
     return AnnotationError(
-        f"column 'label' of the log has {counted(rows.height, 'row')} with labels that are not among the "
-        f"classes {shown(classes.to_list(), 20)}: {shown(labels)}.\n{rows_shown(rows)}\n"
-        "Give pred_probs a column for each of these classes, or filter the rows out."
+        f"has {counted(rows.height, 'row')} with labels that are not among the "
+        f"classes {shown(classes.to_list(), 20)}: {shown(labels)}.\n{rows_shown(rows)}",
+        *near_classes(labels, classes.to_list()),
+        GIVE_COLUMNS if of_probs else DECLARE,
+        source="the log",
+        column="label",
     )
+
+
+GIVE_COLUMNS = "Give pred_probs a column for each of these classes, or filter the rows out."
+DECLARE = Advice(
+    "Filter these rows out, or declare all classes, in order",
+    python="classes=[...]",
+    command="--classes A,B,C",
+)
+
+
+def near_classes(labels: Sequence[Any], classes: Sequence[Any]) -> list[str]:
+    """Which classes may be meant by labels that are no classes.
+
+    >>> near_classes(["Yes", "maybe"], ["NO", "YES"])
+    ["'Yes' may be meant to be 'YES'."]
+    """
+    by_text = {str(known).strip().casefold(): known for known in classes}
+    found = []
+    for label in [label for label in labels if isinstance(label, str)][:SHOWN]:
+        near = get_close_matches(label.strip().casefold(), by_text, n=1, cutoff=0.75)
+        found += [
+            f"{shown_value(label)} may be meant to be {shown_value(by_text[n])}." for n in near
+        ]
+    return found
 
 
 def duplicate_annotations(log: pl.LazyFrame) -> AnnotationError:
@@ -64,24 +114,45 @@ def duplicate_annotations(log: pl.LazyFrame) -> AnnotationError:
     twice = pairs.filter(pl.col("rows") > 1).sort("example", "annotator").collect()
     return AnnotationError(
         f"columns 'example', 'annotator' of the log: {counted(twice.height, 'pair')} with more than one "
-        f"annotation, {counted(int(twice['rows'].sum()), 'row')} in all:\n{rows_shown(twice)}\n"
-        "Say which to use: duplicates='first', 'last' or 'all' (each row counts)."
+        f"annotation, {counted(int(twice['rows'].sum()), 'row')} in all:\n"
+        f"{rows_shown(twice, *twice.columns)}",
+        CHOOSE_DUPLICATES,
     )
+
+
+CHOOSE_DUPLICATES = Advice(
+    "Say which to use (with all, each row counts)",
+    python="duplicates='first', 'last' or 'all'",
+    command="--duplicates first, last or all",
+)
 
 
 def single_annotations(n_examples: int) -> AnnotationError:
     return AnnotationError(
         f"each of the {counted(n_examples, 'example')} has one annotation only, so annotators cannot be "
-        "compared and CROWDLAB has nothing to weigh. The labels are their own majority vote "
-        "(pc.majority_vote); to score them against the model alone use a label-quality score such as "
-        "the model's probability of the label, or collect second annotations for some examples."
+        "compared and CROWDLAB has nothing to weigh.",
+        Advice(
+            "The labels are their own majority vote",
+            python="pc.majority_vote(log)",
+            command="leave out --pred-probs",
+        ),
+        "To score them against the model alone use a label-quality score such as the model's probability "
+        "of the label, or collect second annotations for some examples.",
     )
 
 
 def audit(
-    log: pl.LazyFrame, votes: pl.LazyFrame, classes: pl.Series | None, duplicates: Duplicates
+    log: pl.LazyFrame,
+    votes: pl.LazyFrame,
+    classes: pl.Series | None,
+    duplicates: Duplicates,
+    *,
+    of_probs: bool = False,
 ) -> pl.LazyFrame:
-    """No rows, or the error that the log deserves, when it is collected. To concatenate to a result."""
+    """No rows, or the error that the log deserves, when it is collected. To concatenate to a result.
+
+    `of_probs`: the classes are those of pred_probs.
+    """
     counts = [
         log.select(
             rows=pl.len(),
@@ -101,21 +172,23 @@ def audit(
         )
 
     def judge(found: pl.DataFrame) -> pl.DataFrame:
-        _raise_findings(found.row(0, named=True), log, classes)
+        _raise_findings(found.row(0, named=True), log, classes, of_probs)
         return found.select(num_annotations="rows").clear()
 
     schema = {"num_annotations": pl.UInt32}
     return pl.concat(counts, how="horizontal").map_batches(judge, schema=schema)
 
 
-def _raise_findings(found: dict[str, int], log: pl.LazyFrame, classes: pl.Series | None) -> None:
+def _raise_findings(
+    found: dict[str, int], log: pl.LazyFrame, classes: pl.Series | None, of_probs: bool
+) -> None:
     if not found["rows"]:
         raise no_annotations()
     for column in ("example", "annotator"):
         if found[f"null_{column}s"]:
             raise null_ids(log, column)
     if classes is not None and found["unknown_labels"]:
-        raise unknown_labels(log, classes)
+        raise unknown_labels(log, classes, of_probs=of_probs)
     if found.get("suspects"):
         pairs = log.group_by("example", "annotator").len().filter(pl.col("len") > 1)
         if pairs.head(1).collect().height:

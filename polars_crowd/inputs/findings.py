@@ -7,8 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import SHOWN
-from polars_crowd.inputs.checks import no_annotations, single_annotations
+from polars_crowd.errors import SHOWN, Advice, Advised, Words
+from polars_crowd.inputs.checks import (
+    CHOOSE_DUPLICATES,
+    drop_nulls,
+    no_annotations,
+    single_annotations,
+)
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, open_rows
 from polars_crowd.inputs.pred_probs import class_names
 
@@ -70,24 +75,43 @@ def check_annotations(log: Any, *, classes: Sequence[Any] | None = None) -> pl.D
     │ annotators who give one label ┆ note     ┆ 1     ┆ ["b"]     │
     └───────────────────────────────┴──────────┴───────┴───────────┘
     """
+    return as_frame(findings_of(log, classes), "python")
+
+
+def findings_of(log: Any, classes: Sequence[Any] | None) -> list[dict[str, Any]]:
+    """The findings, errors first, their advice still to be said."""
     given = open_rows(log).select(LOG_COLUMNS)
     labelled = is_labelled(given.collect_schema()["label"])
     unlabelled = _unlabelled(given.filter(~labelled))
     rows = given.filter(labelled)
     if not rows.head(1).collect().height:
-        return _findings([_no_rows(), unlabelled])
+        return _sorted([_no_rows(), unlabelled])
     found = [*_id_findings(rows), *_label_findings(rows, classes), *_overlap_findings(rows)]
-    return _findings([*found, unlabelled])
+    return _sorted([*found, unlabelled])
 
 
-def _findings(found: list[dict[str, Any]]) -> pl.DataFrame:
-    rows = [f for f in found if f["count"]]
-    rows.sort(key=lambda f: f["severity"] != "error")
+def as_frame(found: list[dict[str, Any]], words: Words) -> pl.DataFrame:
+    """Findings as a frame, with their advice in the words of Python or of the command line."""
+    rows = [f | {"advice": _said(f["advice"], words)} for f in found]
     return pl.DataFrame(rows, schema=FINDINGS)
 
 
+def _said(advice: Advice | Advised | str, words: Words) -> str:
+    text = advice if isinstance(advice, str) else advice.said(words)
+    return text[:1].upper() + text[1:]
+
+
+def _sorted(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted((f for f in found if f["count"]), key=lambda f: f["severity"] != "error")
+
+
 def _finding(
-    finding: str, severity: str, column: str, count: int, values: list[Any], advice: str
+    finding: str,
+    severity: str,
+    column: str,
+    count: int,
+    values: list[Any],
+    advice: Advice | Advised | str,
 ) -> dict[str, Any]:
     return {
         "finding": finding,
@@ -100,7 +124,7 @@ def _finding(
 
 
 def _no_rows() -> dict[str, Any]:
-    return _finding("no annotations", "error", "label", 1, [], str(no_annotations()))
+    return _finding("no annotations", "error", "label", 1, [], no_annotations())
 
 
 def _unlabelled(rows: pl.LazyFrame) -> dict[str, Any]:
@@ -123,14 +147,21 @@ def _id_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
     for column in ("example", "annotator"):
         null = rows.filter(pl.col(column).is_null()).collect()
         seen = [str(tuple(row)) for row in null.head(SHOWN).rows()]
-        advice = f"Drop them: log.drop_nulls({column!r}), or fill in the {column}s."
-        found.append(_finding(f"null {column}s", "error", column, null.height, seen, advice))
+        found.append(
+            _finding(f"null {column}s", "error", column, null.height, seen, drop_nulls(column))
+        )
     pairs = rows.drop_nulls().group_by("example", "annotator").len().filter(pl.col("len") > 1)
     twice = pairs.sort("example", "annotator").collect()
     seen = [f"{e}, {a}: {n} rows" for e, a, n in twice.head(SHOWN).rows()]
-    advice = "Say which to use: duplicates='first', 'last' or 'all'."
     found.append(
-        _finding("duplicate annotations", "error", "example, annotator", twice.height, seen, advice)
+        _finding(
+            "duplicate annotations",
+            "error",
+            "example, annotator",
+            twice.height,
+            seen,
+            CHOOSE_DUPLICATES,
+        )
     )
     return found
 
@@ -188,8 +219,6 @@ def _overlap_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
     )
     n_examples = int(rows.select(pl.col("example").n_unique()).collect().item())
     if single["count"] == n_examples:
-        text = str(single_annotations(n_examples))
-        text = text[0].upper() + text[1:]
         return [
             _finding(
                 "every example has one annotation",
@@ -197,7 +226,7 @@ def _overlap_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
                 "example",
                 n_examples,
                 single["shown"],
-                text,
+                single_annotations(n_examples),
             )
         ]
     one_label = (pl.col("labels") == 1) & (pl.col("annotations") > 1)

@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags
-from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.inputs.checks import GIVE_COLUMNS, near_classes
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
 from polars_crowd.inputs.sources import open_frame, stacked
@@ -61,12 +62,18 @@ def _as_dtype(dtype: Any) -> pl.DataType:
     return pl.String() if found == pl.Null else found
 
 
+RENAME = Advice(
+    "Rename the columns",
+    python="log.rename({'task': 'example', ...})",
+    command="--example NAME --annotator NAME --label NAME",
+)
+
+
 def _checked(frame: pl.LazyFrame) -> pl.LazyFrame:
     schema = frame.collect_schema()
     for column in LOG_COLUMNS:
         if column not in schema:
-            advice = "Rename the columns: log.rename({'task': 'example', ...})."
-            raise missing_column("the log", column, list(schema), advice)
+            raise missing_column("the log", column, list(schema), RENAME)
     others = [c for c in schema if c not in LOG_COLUMNS]
     return frame.select(*LOG_COLUMNS, *others)
 
@@ -146,7 +153,10 @@ def check_known(log: pl.LazyFrame, sets: pl.Series, names: Sequence[str]) -> Non
     rows = rows.with_columns(pl.col("label").str.split(UNIT))
     classes = unknown["name"].unique().sort().to_list()
     raise AnnotationError(
-        f"column 'label' of the log has {counted(rows.height, 'row')} with classes that are not among those "
-        f"of pred_probs, {shown(list(names), 20)}: {shown(classes)}.\n{rows_shown(rows)}\n"
-        "Give pred_probs a column for each of these classes, or filter the rows out."
+        f"has {counted(rows.height, 'row')} with classes that are not among those "
+        f"of pred_probs, {shown(list(names), 20)}: {shown(classes)}.\n{rows_shown(rows)}",
+        *near_classes(classes, names),
+        GIVE_COLUMNS,
+        source="the log",
+        column="label",
     )

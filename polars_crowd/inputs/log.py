@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, missing_column
+from polars_crowd.errors import Advice, AnnotationError, missing_column
 from polars_crowd.inputs.sources import open_frame, stacked
 
 LOG_COLUMNS = ("example", "annotator", "label")
@@ -109,8 +109,14 @@ def _named(frame: pl.LazyFrame, names: Mapping[str, str], what: str) -> pl.LazyF
     return frame.select(*(pl.col(given).alias(name) for name, given in names.items()), *others)
 
 
+NAME_COLUMNS = Advice(
+    "Say which columns they are",
+    python="pc.scan_annotations(log, example=..., annotator=..., label=...)",
+    command="--example NAME --annotator NAME --label NAME",
+)
+
+
 def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None:
-    advice = "Say which columns they are: pc.scan_annotations(log, example=..., annotator=..., label=...)."
     if len(set(names.values())) < len(names):
         raise AnnotationError(
             "example, annotator and label must be three columns, not "
@@ -118,11 +124,12 @@ def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None
         )
     for name, given in names.items():
         if given not in schema:
-            raise missing_column(what, given, list(schema), advice)
+            raise missing_column(what, given, list(schema), NAME_COLUMNS)
         if given != name and name in schema and name not in names.values():
             raise AnnotationError(
-                f"{what} has a column {name!r} beside {given!r}, which is to become {name!r}. "
-                "Drop or rename one of them."
+                f"has a column {name!r} beside {given!r}, which is to become {name!r}.",
+                "Drop or rename one of them.",
+                source=what,
             )
     for name, given in names.items():
         dtype = schema[given]
@@ -130,8 +137,10 @@ def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None
             raise of_sets(f"the labels in column {given!r} of {what}")
         if dtype.is_nested() or dtype == pl.Object or (name != "label" and dtype.is_float()):
             raise AnnotationError(
-                f"column {given!r} of {what} is {dtype}, which cannot be the {name}. "
-                "Cast it to a string or an integer first."
+                f"is {dtype}, which cannot be the {name}.",
+                "Cast it to a string or an integer first.",
+                source=what,
+                column=given,
             )
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Probabilities
-from polars_crowd.errors import AnnotationError, counted, missing_column, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
 from polars_crowd.inputs import probability_checks
 from polars_crowd.inputs.sources import is_text, open_frame
 
@@ -101,6 +101,14 @@ def scan_pred_probs(
     return _wide(open_pred_probs(source, example=example, classes=classes))
 
 
+NAME_IDS = Advice(
+    "Say which column it is",
+    python="pc.scan_pred_probs(probs, example=...)",
+    command="--probs-example NAME",
+)
+MAP_CLASSES = Advice("Name the columns by class", python="or map them, classes={'column': class}")
+
+
 def _wide(probs: PredProbs) -> pl.LazyFrame:
     if not probs.is_array:
         return probs.frame
@@ -126,8 +134,7 @@ def open_pred_probs(
     frame = open_frame(source, "pred_probs")
     schema = frame.collect_schema()
     if example not in schema:
-        advice = "Say which column it is: pc.scan_pred_probs(probs, example=...)."
-        raise missing_column("pred_probs", example, list(schema), advice)
+        raise missing_column("pred_probs", example, list(schema), NAME_IDS)
     frame = frame.rename({example: "example"})
     others = [c for c in schema if c != example]
     nested = [c for c in others if isinstance(schema[c], (pl.Array, pl.List))]
@@ -163,13 +170,17 @@ def _from_columns(
     columns = list(classes) if isinstance(classes, Mapping) else names
     for column in columns:
         if column not in others:
-            advice = "Name the columns by class, or map them: classes={'column': class}."
-            raise missing_column("pred_probs", column, others, advice)
+            raise missing_column("pred_probs", column, others, MAP_CLASSES)
     no_numbers = [c for c in columns if not schema[c].is_numeric()]
     if no_numbers:
         raise AnnotationError(
-            f"pred_probs: the columns {shown(no_numbers)} hold no numbers. Drop them, or say which "
-            "columns are classes: pc.scan_pred_probs(probs, classes=[...])."
+            f": the columns {shown(no_numbers)} hold no numbers.",
+            Advice(
+                "Drop them, or say which columns are classes",
+                python="pc.scan_pred_probs(probs, classes=[...])",
+                command="--classes A,B,C",
+            ),
+            source="pred_probs",
         )
     renamed = [pl.col(c).alias(n) for c, n in zip(columns, names, strict=True)]
     return PredProbs(frame.select("example", *renamed), tuple(names))
@@ -194,7 +205,9 @@ def _from_array(
     names = names or [str(k) for k in range(size)]
     if len(names) != size:
         raise AnnotationError(
-            f"pred_probs: column {nested[0]!r} has {size} entries a row, but classes has {len(names)}."
+            f"has {size} entries a row, but {len(names)} classes are declared.",
+            source="pred_probs",
+            column=nested[0],
         )
     arrays = frame.select("example", pl.col(nested[0]).alias(PROBABILITIES))
     if isinstance(dtype, pl.List):
@@ -214,9 +227,11 @@ def _arrays(frame: pl.LazyFrame, column: str, dtype: pl.Array) -> pl.LazyFrame:
         other = lists.filter(pl.col(PROBABILITIES).list.len() != dtype.size)
         if other.height:
             raise AnnotationError(
-                f"pred_probs: column {column!r} has not {dtype.size} entries, one per class, in "
-                f"{counted(other.height, 'row')}, for the examples "
-                f"{shown(other['example'].to_list())}. Give each row all classes."
+                f"has not {dtype.size} entries, one per class, in {counted(other.height, 'row')}, for the "
+                f"examples {shown(other['example'].to_list())}.",
+                "Give each row all classes.",
+                source="pred_probs",
+                column=column,
             )
         return lists.with_columns(pl.col(PROBABILITIES).list.to_array(dtype.size))
 
@@ -250,8 +265,8 @@ def _from_matrix(
 ) -> PredProbs:
     if isinstance(example, str):
         raise AnnotationError(
-            "a numpy matrix of pred_probs needs the ids of its rows: "
-            "pc.scan_pred_probs(matrix, example=ids, classes=[...])."
+            "a numpy matrix of pred_probs needs the ids of its rows.",
+            Advice("Give them", python="pc.scan_pred_probs(matrix, example=ids, classes=[...])"),
         )
     if matrix.ndim != 2 or len(matrix) != len(example):
         raise AnnotationError(
@@ -302,11 +317,21 @@ def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
     if held.height < given.height:
         lost = given.filter(pl.col("example").cast(dtype, strict=False).is_null())["example"]
         raise AnnotationError(
-            f"column 'example' of pred_probs: {counted(len(lost), 'id')} of examples without annotations "
-            f"cannot be {dtype}, the type of the log's: {shown(lost.drop_nulls().to_list())}. "
-            f"Cast the log's column: log.with_columns(pl.col('example').cast(pl.{given['example'].dtype}))."
+            f": {counted(len(lost), 'id')} of examples without annotations cannot be {dtype}, the type of "
+            f"the log's: {shown(lost.drop_nulls().to_list())}.",
+            cast_ids(given["example"].dtype),
+            source="pred_probs",
+            column="example",
         )
     return held
+
+
+def cast_ids(dtype: pl.DataType) -> Advice:
+    """How the log's ids get the type of those of pred_probs."""
+    return Advice(
+        "Give the ids of the log the type of those of pred_probs",
+        python=f"log.with_columns(pl.col('example').cast(pl.{dtype}))",
+    )
 
 
 def read_probabilities(
@@ -381,8 +406,12 @@ def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
     )
     if not same_kind:
         raise AnnotationError(
-            f"column 'example' is {dtype} in the log but {given} in pred_probs. "
-            "Cast one of them, so that the same example has the same id in both."
+            f"column 'example' is {dtype} in the log but {given} in pred_probs.",
+            Advice(
+                "Give both one type, so that the same example has the same id in both",
+                python="pl.col('example').cast(...)",
+                command="Parquet files keep the types of their columns",
+            ),
         )
     example = pl.col("example").cast(dtype, strict=False)
     held = example.is_not_null() | pl.col("example").is_null()

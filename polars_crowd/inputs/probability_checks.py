@@ -10,7 +10,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Probabilities
-from polars_crowd.errors import SHOWN, AnnotationError, counted, rows_shown, shown
+from polars_crowd.errors import (
+    SHOWN,
+    Advice,
+    AnnotationError,
+    counted,
+    rows_shown,
+    shown,
+    shown_value,
+)
 
 SUM_TOLERANCE = 1e-3
 """How far a row of pred_probs may be from a sum of 1."""
@@ -21,16 +29,26 @@ COLUMNS_SHOWN = 8
 def null_ids(frame: pl.DataFrame) -> AnnotationError:
     rows = frame.with_row_index("row").filter(pl.col("example").is_null()).select("row", "example")
     return AnnotationError(
-        f"column 'example' of pred_probs is null in {counted(rows.height, 'row')}:\n{rows_shown(rows)}\n"
-        "Every row needs its example; drop those without."
+        f"is null in {counted(rows.height, 'row')}:\n{rows_shown(rows, 'row', 'example')}",
+        "Every row needs its example; drop those without.",
+        source="pred_probs",
+        column="example",
     )
 
 
 def repeated_examples(frame: pl.DataFrame) -> AnnotationError:
     counts = frame.group_by("example").agg(rows=pl.len()).filter(pl.col("rows") > 1).sort("example")
     return AnnotationError(
-        f"column 'example' of pred_probs: {counted(counts.height, 'example')} with more than one row:\n"
-        f"{rows_shown(counts)}\nKeep one row per example; several models are a list of pred_probs."
+        f": {counted(counts.height, 'example')} with more than one row:\n"
+        f"{rows_shown(counts, 'example', 'rows')}",
+        "Keep one row per example.",
+        Advice(
+            "Give the models of an ensemble one by one",
+            python="[probs_a, probs_b]",
+            command="--pred-probs A --pred-probs B",
+        ),
+        source="pred_probs",
+        column="example",
     )
 
 
@@ -40,8 +58,11 @@ def missing_examples(
     have = "has" if missing.len() == 1 else "have"
     return AnnotationError(
         f"{missing.len():,} of {counted(n_examples, kind)} {have} no pred_probs: "
-        f"{shown(missing.to_list())}. Predict them too (out of sample, by cross-validation), or "
-        "leave them out: log.join(pred_probs, on='example', how='semi')."
+        f"{shown(missing.to_list())}.",
+        Advice(
+            "Predict them too (out of sample, by cross-validation), or leave them out",
+            python="log.join(pred_probs, on='example', how='semi')",
+        ),
     )
 
 
@@ -105,5 +126,7 @@ def _rows_at(
         pairs = zip(names[:COLUMNS_SHOWN], matrix[i], strict=False)
         values = ", ".join(f"{name}: {p:.4g}" for name, p in pairs)
         more = ", ..." if len(names) > COLUMNS_SHOWN else ""
-        lines.append(f"  example={examples[int(i)]!r}: {values}{more}; sum {matrix[i].sum():.6g}")
+        lines.append(
+            f"  example={shown_value(examples[int(i)])}: {values}{more}; sum {matrix[i].sum():.6g}"
+        )
     return "\n".join(lines)

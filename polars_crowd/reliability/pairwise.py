@@ -17,7 +17,6 @@ left, whatever partition they lie in.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats, Ints, Packed
-from polars_crowd.errors import AnnotationError, AnnotationWarning, counted
+from polars_crowd.errors import Advice, AnnotationError, counted, warn
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.reliability.chance import corrected, room
 from polars_crowd.reliability.evidence import check_annotators
@@ -225,13 +224,11 @@ class Sample:
         if max_pairs is None or n_pairs <= max_pairs:
             return cls()
         share = (max_pairs / n_pairs) ** 0.5
-        warnings.warn(
+        warn(
             f"the log has {n_pairs:,} pairs of annotations of the same example, more than "
             f"max_pairs={max_pairs:,}: each annotation was kept with probability {share:.3g} (seed={seed}), "
-            "so num_shared counts a sample of the shared examples and standard errors are larger. Give "
-            "max_pairs=None to look at all.",
-            AnnotationWarning,
-            stacklevel=3,
+            "so num_shared counts a sample of the shared examples and standard errors are larger.",
+            Advice("Look at all of them", python="max_pairs=None"),
         )
         return cls(share, seed)
 

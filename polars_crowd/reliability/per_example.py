@@ -19,12 +19,11 @@ import polars as pl
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
-from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.patterns import runs_of
 from polars_crowd.reliability.request import open_groups
 from polars_crowd.rounds.partitions import Partition, Partitioned
-from polars_crowd.runs.codes import resolve_classes
+from polars_crowd.runs.codes import declared_values
 
 
 def example_agreement(
@@ -105,8 +104,7 @@ def example_agreement(
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     values = None
     if classes is not None:
-        names = tuple(class_names(list(classes)))
-        values, _ = resolve_classes(rows.collect_schema()["label"], names, classes)
+        values, _ = declared_values(classes, rows.collect_schema()["label"])
     votes = rows.group_by("example", "label").agg(votes=pl.len()).cache()
     findings = checks.audit(rows, votes, values, duplicates)
     found = votes.group_by("example").agg(*measures())

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError
+from polars_crowd.errors import Advice, AnnotationError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.label_sets import (
@@ -98,8 +98,11 @@ def stored_classes(store: Partitioned) -> pl.Series:
     classes = store.set_classes
     if classes is None:
         raise AnnotationError(
-            "the store holds single labels. Make one of sets of classes: "
-            "pc.AnnotationStore.create(path, log, pred_probs, multilabel=True)."
+            "the store holds single labels.",
+            Advice(
+                "Make one of sets of classes",
+                python="pc.AnnotationStore.create(path, log, pred_probs, multilabel=True)",
+            ),
         )
     return classes
 

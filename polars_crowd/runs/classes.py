@@ -29,11 +29,11 @@ from polars_crowd.runs.codes import (
     Codebook,
     ExampleCodes,
     annotator_codes,
+    declared_values,
     example_codes,
     id_as_read,
     label_code,
     largest,
-    named_classes,
     resolve_classes,
 )
 
@@ -161,7 +161,7 @@ def sort_runs(
         values, names = book.classes, book.names
     else:
         values, names = classes_of(log, schema["label"], probs, classes)
-    coded = _read_codes(log, schema, values)
+    coded = _read_codes(log, schema, values, of_probs=bool(probs))
     annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
     bits = KeyBits(_bits(len(annotators)), _bits(len(values)))
     example = example_codes(coded["example"], KEY_BITS - bits.annotator - bits.label)
@@ -196,8 +196,7 @@ def classes_of(
     if probs:
         return resolve_classes(dtype, probs[0].names, declared)
     if declared is not None:
-        names = tuple(class_names(list(declared)))
-        return named_classes(names, dtype), names
+        return declared_values(declared, dtype)
     if isinstance(dtype, pl.Enum):
         values = pl.Series("label", dtype.categories, dtype)
     else:
@@ -208,8 +207,10 @@ def classes_of(
     return values, tuple(class_names(values.to_list()))
 
 
-def _read_codes(log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series) -> pl.DataFrame:
-    """The log in memory: ids as they are read, labels as codes."""
+def _read_codes(
+    log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series, *, of_probs: bool
+) -> pl.DataFrame:
+    """The log in memory: ids as they are read, labels as codes of the classes (those of pred_probs?)."""
     others = [c for c in schema if c not in LOG_COLUMNS]
     coded = log.select(
         id_as_read("example", schema["example"]),
@@ -223,7 +224,7 @@ def _read_codes(log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series) -> pl.
         if coded[column].null_count():
             raise checks.null_ids(log, column)
     if coded["label"].null_count():
-        raise checks.unknown_labels(log, classes)
+        raise checks.unknown_labels(log, classes, of_probs=of_probs)
     return coded
 
 

@@ -8,13 +8,14 @@ the strings; that no two ids share a hash is then proven by reading every id bac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, counted, shown
-from polars_crowd.inputs.pred_probs import declared_classes
+from polars_crowd.errors import Advice, AnnotationError, counted, shown
+from polars_crowd.inputs.pred_probs import class_names, declared_classes
 
 WORD = 8
 """Bytes of a 64-bit integer."""
@@ -54,19 +55,32 @@ def resolve_classes(
         )
     if len(set(names)) < len(names):
         raise AnnotationError(f"pred_probs names a class twice: {shown(list(names), 20)}.")
-    return named_classes(names, dtype), names
+    return named_classes(names, dtype, of_probs=True), names
 
 
 def _check_declared(declared: list[str], names: tuple[str, ...]) -> None:
     if set(declared) != set(names):
         raise AnnotationError(
-            f"classes= declares {shown(declared, 20)}, but pred_probs has the classes "
-            f"{shown(list(names), 20)}. They must be the same, in any order."
+            f"the classes declared are {shown(declared, 20)}, but pred_probs has the classes "
+            f"{shown(list(names), 20)}.",
+            "They must be the same, in any order.",
         )
 
 
-def named_classes(names: tuple[str, ...], dtype: pl.DataType) -> pl.Series:
-    """The classes with these names, as values of the log's label type."""
+def declared_values(
+    classes: Sequence[Any], dtype: pl.DataType
+) -> tuple[pl.Series, tuple[str, ...]]:
+    """Classes that the caller declares, as values of the log's label type, and their names."""
+    names = tuple(class_names(list(classes)))
+    if len(set(names)) < len(names):
+        raise AnnotationError(f"a class is declared twice: {shown(list(names), 20)}.")
+    return named_classes(names, dtype), names
+
+
+def named_classes(
+    names: tuple[str, ...], dtype: pl.DataType, *, of_probs: bool = False
+) -> pl.Series:
+    """The classes with these names, which may be columns of pred_probs, as values of the log's label type."""
     text = pl.Series("label", names, dtype=pl.String)
     if dtype == pl.Boolean:
         values = text.str.to_lowercase().replace_strict(
@@ -77,10 +91,16 @@ def named_classes(names: tuple[str, ...], dtype: pl.DataType) -> pl.Series:
     else:
         values = _parsed(text, dtype)
     lost = [name for name, value in zip(names, values, strict=True) if value is None]
+    if lost and of_probs:
+        raise AnnotationError(
+            f": the columns {shown(lost)} do not name classes of the log, whose labels are {dtype}.",
+            Advice("Rename them", python="pc.scan_pred_probs(probs, classes={'column': class})"),
+            source="pred_probs",
+        )
     if lost:
         raise AnnotationError(
-            f"pred_probs: the columns {shown(lost)} do not name classes of the log, whose labels are "
-            f"{dtype}. Rename them, or map them: pc.scan_pred_probs(probs, classes={{'column': class}})."
+            f"the classes declared, {shown(lost)}, cannot be labels of the log, which are {dtype}.",
+            "Declare classes of that type.",
         )
     return values
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, counted, rows_shown
+from polars_crowd.errors import KEY_COLUMNS, Advice, AnnotationError, counted, rows_shown
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.runs.classes import KEY_BITS, as_dtype, run_lengths
@@ -67,9 +67,14 @@ def check_numeric(dtype: pl.DataType) -> None:
     """Labels must be numbers."""
     if not dtype.is_numeric():
         raise AnnotationError(
-            f"column 'label' of the log is {dtype}; this method needs numbers. Cast it "
-            "(log.with_columns(pl.col('label').cast(pl.Float64))), or use a method for classes, such as "
-            "pc.majority_vote."
+            f"is {dtype}; this method needs numbers.",
+            Advice(
+                "Make it numbers, or use a method for classes",
+                python="log.with_columns(pl.col('label').cast(pl.Float64)), pc.dawid_skene(log)",
+                command="--method dawid-skene, say",
+            ),
+            source="the log",
+            column="label",
         )
 
 
@@ -92,10 +97,15 @@ def _read_numbers(log: pl.LazyFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _infinite_labels(log: pl.LazyFrame) -> AnnotationError:
-    rows = log.filter(pl.col("label").is_infinite()).collect()
+    rows = log.filter(pl.col("label").is_infinite()).select(KEY_COLUMNS).collect()
     return AnnotationError(
-        f"column 'label' of the log is infinite in {counted(rows.height, 'row')}:\n{rows_shown(rows)}\n"
-        "Replace these labels by numbers, or drop the rows: log.filter(pl.col('label').is_finite())."
+        f"is infinite in {counted(rows.height, 'row')}:\n{rows_shown(rows)}",
+        Advice(
+            "Replace these labels by numbers, or drop the rows",
+            python="log.filter(pl.col('label').is_finite())",
+        ),
+        source="the log",
+        column="label",
     )
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, counted, rows_shown, shown
+from polars_crowd.errors import AnnotationError, OptionError, counted, rows_shown, shown
 from polars_crowd.inputs import checks, probability_checks
-from polars_crowd.inputs.pred_probs import PredProbs, with_ids_like
+from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.inputs.pred_probs import PredProbs, cast_ids, with_ids_like
 from polars_crowd.inputs.sources import is_text
 from polars_crowd.rounds.opening import read_book
 from polars_crowd.runs.classes import classes_of
@@ -87,8 +88,11 @@ def _check_values(log: pl.LazyFrame, casts: dict[str, pl.DataType]) -> None:
         if count:
             rows = log.filter(lost[name]).head(5).collect()
             raise AnnotationError(
-                f"column {name!r} of the log has {counted(count, 'value')} that {casts[name]}, its type in "
-                f"the store, cannot hold:\n{rows_shown(rows)}\nCorrect these rows or filter them out."
+                f"has {counted(count, 'value')} that {casts[name]}, its type in the store, cannot hold:\n"
+                f"{rows_shown(rows, *dict.fromkeys((*LOG_COLUMNS, name)))}",
+                "Correct these rows or filter them out.",
+                source="the log",
+                column=name,
             )
 
 
@@ -119,8 +123,10 @@ def _check_ids(probs: PredProbs, dtype: pl.DataType) -> None:
     if lost:
         first = ids.filter(is_lost).head(5).collect()["example"].to_list()
         raise AnnotationError(
-            f"column 'example' of pred_probs: {counted(lost, 'id')} cannot be {dtype}, the type of the "
-            f"log's: {', '.join(map(repr, first))}. Cast the log's column."
+            f": {counted(lost, 'id')} cannot be {dtype}, the type of the log's: {shown(first)}.",
+            cast_ids(probs.frame.collect_schema()["example"]),
+            source="pred_probs",
+            column="example",
         )
 
 
@@ -134,7 +140,7 @@ MOST_CLASSES = 65_536
 
 def check_partitions(partitions: int | None) -> None:
     if partitions is not None and (not isinstance(partitions, int) or partitions < 1):
-        raise ValueError(f"partitions={partitions!r}; it must be a whole number, at least 1.")
+        raise OptionError("partitions", partitions, "it must be a whole number, at least 1.")
 
 
 def empty(
@@ -174,7 +180,7 @@ def empty_of_sets(
     """... for a log of sets of classes, with its rows and its models."""
     if pred_probs is None:
         raise AnnotationError(
-            "multilabel=True needs pred_probs: their columns are the classes that labels are sets of."
+            "a store of sets of classes needs pred_probs, whose columns are these classes."
         )
     sets, models, book = read_book(log, pred_probs, declared)
     schema = sets.log.collect_schema()

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from polars_crowd.errors import StoreError, shown
+from polars_crowd.errors import Advice, StoreError, shown
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.runs.codes import named_classes
 
@@ -183,8 +183,12 @@ def read_manifest(store: Path) -> Manifest:
     path = store / MANIFEST
     if not path.exists():
         raise StoreError(
-            f"{store} is no annotation store: it has no {MANIFEST}. Make one with "
-            "pc.AnnotationStore.create(path, log)."
+            f"{store} is no annotation store: it has no {MANIFEST}.",
+            Advice(
+                "Make one",
+                python="pc.AnnotationStore.create(path, log)",
+                command="polars-crowd store create STORE LOG",
+            ),
         )
     found = _checked_json(path)
     try:

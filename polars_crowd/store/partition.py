@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Probabilities
-from polars_crowd.errors import AnnotationError, StoreError
+from polars_crowd.errors import Advice, AnnotationError, StoreError
 from polars_crowd.rounds.partitions import Handle
 from polars_crowd.runs.classes import Runs, pack_votes
 from polars_crowd.runs.codes import Codebook, label_code
@@ -55,8 +55,14 @@ class StoredPartition(Handle):
     def runs(self) -> Runs:
         if self.classes is None:
             raise AnnotationError(
-                "column 'label' of the store holds numbers, not classes. Use a method for numbers, or make "
-                "the store with classes=[...]."
+                "holds numbers, not classes.",
+                Advice(
+                    "Use a method for numbers, or make the store anew and declare the classes",
+                    python="pc.AnnotationStore.create(path, log, classes=[...])",
+                    command="polars-crowd store create STORE LOG --classes A,B,C",
+                ),
+                source="the store",
+                column="label",
             )
         code = label_code(self.label, self.classes).alias("label")
         rows = self._rows(POSITION, "annotator", code)
@@ -161,8 +167,13 @@ class reading:  # noqa: N801
         if isinstance(error, (OSError, pl.exceptions.PolarsError)):
             raise StoreError(
                 f"{self.path} cannot be read: {str(error).splitlines()[0]}\n"
-                "It is missing, cut off or of another schema. Restore it from a backup, or make the store "
-                "anew from the log; pc.AnnotationStore.open(path, check=False).verify() looks at every file."
+                "It is missing, cut off or of another schema.",
+                "Restore it from a backup, or make the store anew from the log.",
+                Advice(
+                    "Look at every file",
+                    python="pc.AnnotationStore.open(path, check=False).verify()",
+                    command="polars-crowd store verify STORE",
+                ),
             ) from error
 
 

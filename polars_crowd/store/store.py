@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, StoreError, counted
+from polars_crowd.errors import Advice, AnnotationError, StoreError, TakenError, counted
 from polars_crowd.inputs.checks import Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, scan_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
@@ -332,7 +332,10 @@ class AnnotationStore(Partitioned):
             for m in range(self._manifest.models)
         ]
         if not scans:
-            raise AnnotationError("the store has no pred_probs. Give them to create or append.")
+            raise AnnotationError(
+                "the store has no pred_probs.",
+                "Give them when it is made, or when annotations are added.",
+            )
         return scans if self._manifest.is_ensemble else scans[0]
 
     def describe(self) -> pl.DataFrame:
@@ -466,12 +469,16 @@ class AnnotationStore(Partitioned):
 
 def _refuse_what_is_there(path: Path) -> None:
     if (path / MANIFEST).exists():
-        raise FileExistsError(
-            f"{path} is a store already. Open it with pc.AnnotationStore.open and append to it, or choose "
-            "another directory."
+        raise TakenError(
+            f"{path} is a store already.",
+            Advice(
+                "Choose another directory, or add to it",
+                python="pc.AnnotationStore.open(path).append(log)",
+                command="polars-crowd store append STORE LOG",
+            ),
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"{path} is there already. Choose a directory that is new or empty.")
+        raise TakenError(f"{path} is there already.", "Choose a directory that is new or empty.")
 
 
 def _known(manifest: Manifest, path: Path) -> Manifest:

@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from polars_crowd.errors import SHOWN, AnnotationError, counted, shown, warn
+from polars_crowd.errors import SHOWN, Advice, AnnotationError, counted, shown, shown_value, warn
 from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
@@ -199,10 +199,16 @@ def with_classes_in_place(model: Model, params: Parameters) -> Parameters:
 
 def warn_of_iterations(iterations: Iterations, options: Options) -> None:
     if not iterations.converged:
-        warn(
-            f"not converged after {counted(options.max_iter, 'iteration')}. "
-            f"Give a larger max_iter, or init= this fit to go on; or a tol above {options.tol:g}."
-        )
+        warn(f"not converged after {counted(options.max_iter, 'iteration')}.", go_on(options.tol))
+
+
+def go_on(tol: float) -> Advice:
+    """What to do where iterations ended too soon."""
+    return Advice(
+        "Allow more iterations, or stop sooner",
+        python=f"a larger max_iter=, init= this fit, or a tol= above {tol:g}",
+        command=f"a larger --max-iter, or a --tol above {tol:g}",
+    )
 
 
 def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) -> None:
@@ -213,13 +219,18 @@ def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) ->
     lost = np.flatnonzero((voted >= 1) & (expected < COLLAPSED * voted))
     if len(lost):
         found = [
-            f"{log.classes[k]!r} (expected on {expected[k]:.1f}, by the votes on {voted[k]:.1f})"
+            f"{shown_value(log.classes[k])} (expected on {expected[k]:.1f}, by the votes on {voted[k]:.1f})"
             for k in lost[:SHOWN].tolist()
         ]
         warn(
             f"{counted(len(lost), 'class')} that annotators chose became the truth of next to no example: "
             f"{', '.join(found)}. Either these labels are mistakes, or the method has merged the class "
-            "into another; compare with pc.majority_vote."
+            "into another.",
+            Advice(
+                "Compare with the majority vote",
+                python="pc.majority_vote(log)",
+                command="--method majority-vote",
+            ),
         )
 
 
@@ -239,6 +250,10 @@ def warn_of_single_annotations(first: Sums) -> None:
     if first["n_annotations"].sum() == n_examples:
         warn(
             f"each of the {counted(n_examples, 'example')} has one annotation only, so annotators cannot be "
-            "compared: what is said of them is where the method began. Collect second annotations for some "
-            "examples, or give known labels (gold=)."
+            "compared: what is said of them is where the method began.",
+            Advice(
+                "Collect second annotations for some examples, or give known labels",
+                python="gold=",
+                command="--gold FILE",
+            ),
         )

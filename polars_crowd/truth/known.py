@@ -10,6 +10,7 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.inputs.checks import DECLARE, near_classes
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
@@ -57,8 +58,11 @@ def _check_known(rows: pl.DataFrame, what: str) -> None:
     infinite = rows.filter(~pl.col("known").is_finite())
     if infinite.height:
         raise AnnotationError(
-            f"column 'label' of {what} is not a finite number in {counted(infinite.height, 'row')}:\n"
-            f"{rows_shown(infinite.rename({'known': 'label'}))}\nLeave these rows out."
+            f"is not a finite number in {counted(infinite.height, 'row')}:\n"
+            f"{rows_shown(infinite.rename({'known': 'label'}))}",
+            "Leave these rows out.",
+            source=what,
+            column="label",
         )
     check_unique(rows.rename({"known": "label"}), what)
 
@@ -126,11 +130,14 @@ def _coded(source: Any, what: str, rounds: Rounds) -> ExampleLabels | None:
 
 def _check_labels(unknown: pl.DataFrame, what: str, book: Codebook) -> None:
     if unknown.height:
+        labels = unknown["label"].unique().sort().to_list()
         raise AnnotationError(
-            f"column 'label' of {what} has {counted(unknown.height, 'row')} with labels that are not among "
+            f"has {counted(unknown.height, 'row')} with labels that are not among "
             f"the classes {shown(book.classes.to_list(), 20)}:\n"
-            f"{rows_shown(unknown.select('example', 'label'))}\n"
-            "Say what the classes are, all of them in order: classes=[...]."
+            f"{rows_shown(unknown, 'example', 'label')}",
+            *(near_classes(labels, book.classes.to_list()) or (DECLARE,)),
+            source=what,
+            column="label",
         )
 
 
@@ -139,6 +146,9 @@ def check_unique(given: pl.DataFrame, what: str) -> None:
     twice = given.filter(pl.col("example").is_duplicated()).sort("example")
     if twice.height:
         raise AnnotationError(
-            f"column 'example' of {what}: {counted(twice['example'].n_unique(), 'example')} with more than "
-            f"one row:\n{rows_shown(twice)}\nKeep one label per example."
+            f": {counted(twice['example'].n_unique(), 'example')} with more than one row:\n"
+            f"{rows_shown(twice)}",
+            "Keep one label per example.",
+            source=what,
+            column="example",
         )

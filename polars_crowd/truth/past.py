@@ -96,8 +96,10 @@ def _past_frame(table: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     wrong = found.filter(pl.any_horizontal(*(~(pl.col(c) >= 0).fill_null(False) for c in counts)))
     if wrong.height:
         raise AnnotationError(
-            f"prior has {counted(wrong.height, 'row')} with a count that is negative or null:\n"
-            f"{rows_shown(wrong)}\nCounts are what was seen before, 0 or more."
+            f"has {counted(wrong.height, 'row')} with a count that is negative or null:\n"
+            f"{rows_shown(wrong, *columns)}",
+            "Counts are what was seen before, 0 or more.",
+            source="prior",
         )
     return found
 

@@ -336,8 +336,8 @@ def test_bad_probabilities(into: Path, tmp_path: Path) -> None:
         ({"y": [0.1, None, 0.8]}, "null"),
         ({"x": [1.2, 0.6, 0.2], "y": [-0.2, 0.4, 0.8]}, "negative"),
         ({"example": [1, 2, 4]}, "1 of 3 annotated examples has no pred_probs"),
-        ({"example": ["1", "2", "3"]}, "Parquet keeps the type"),
-        ({"z": ["a", "b", "c"]}, "--classes a,b,c"),
+        ({"example": ["1", "2", "3"]}, "Parquet files keep the types"),
+        ({"z": ["a", "b", "c"]}, "--classes A,B,C"),
     ):
         probs = of_small_probs(tmp_path, **columns)
         assert words in refused("consensus", log, "-p", probs, "--into", into)
@@ -350,7 +350,7 @@ def test_bad_logs(into: Path, tmp_path: Path) -> None:
         ({"annotator": ["a"] * 6}, "--duplicates first, last or all"),
         (
             {"annotator": ["a", None, "a", "b", "a", "b"]},
-            "Drop the rows, or fill in the annotators",
+            "Fill in the annotators, or drop these rows.",
         ),
         ({"example": [1, 2, 3, 4, 5, 6]}, "6 examples"),
         ({"label": ["x", "x", "y", "z", "y", "y"]}, "'z'"),

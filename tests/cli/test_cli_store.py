@@ -96,7 +96,7 @@ def test_verify_tells_what_is_damaged(store: Path) -> None:
 
 def test_what_store_commands_refuse(store: Path, inputs: Path, tmp_path: Path) -> None:
     log = inputs / "log.parquet"
-    assert "is a store already. Add to it with polars-crowd store append" in refused(
+    assert "or add to it: polars-crowd store append STORE LOG" in refused(
         "store", "create", store, log, "--annotator", "worker"
     )
     assert "is no annotation store" in refused("store", "describe", tmp_path)

@@ -119,7 +119,7 @@ def test_what_is_refused(log: Path, numbers: Path, tmp_path: Path) -> None:
     words = tmp_path / "words.csv"
     pl.read_parquet(log).with_columns(label=pl.format("class {}", "label")).write_csv(words)
     said = refused("consensus", words, "-m", "crh", *into)
-    assert "column 'label' of the log is String; this method needs numbers. Use a method" in said
+    assert "column 'label' of the log is String; this method needs numbers. Make it numbers" in said
     assert not (tmp_path / "out").exists()
 
 

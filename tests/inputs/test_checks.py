@@ -66,7 +66,7 @@ def test_null_ids(method: Callable[..., Any], column: str) -> None:
     }
     message = (
         f"column '{column}' of the log is null in 3 rows:\n{rows[column]}Every annotation needs its "
-        f"{column}. Drop the rows with log.drop_nulls('{column}'), or fill in the {column}s."
+        f"{column}. Fill in the {column}s, or drop these rows: log.drop_nulls('{column}')."
     )
     refused(method, lost, message)
 
@@ -90,7 +90,7 @@ def test_duplicates(method: Callable[..., Any], as_text: bool) -> None:
     message = (
         "columns 'example', 'annotator' of the log: 2 pairs with more than one annotation, 4 rows in "
         f"all:\n{shown.format(*ids)}"
-        "Say which to use: duplicates='first', 'last' or 'all' (each row counts)."
+        "Say which to use (with all, each row counts): duplicates='first', 'last' or 'all'."
     )
     if as_text and method is not METHODS[0]:
         return  # the ids of PROBS are numbers
@@ -155,22 +155,24 @@ def test_labels_that_are_no_classes(method: Callable[..., Any]) -> None:
         "column 'label' of the log has 3 rows with labels that are not among the classes 'x', 'y': "
         "'w', 'z'.\n  example=1, annotator='b', label='z'\n  example=2, annotator='b', label='w'\n"
         "  example=3, annotator='b', label='z'\n"
-        "Give pred_probs a column for each of these classes, or filter the rows out."
     )
-    refused(method, log, message)
+    of_probs = "Give pred_probs a column for each of these classes, or filter the rows out."
+    refused(method, log, message + of_probs)
 
 
 def test_labels_that_are_not_declared() -> None:
-    with pytest.raises(pc.AnnotationError, match=r"1 row with labels that are not among .*: 'z'"):
+    with pytest.raises(
+        pc.AnnotationError, match=r"1 row with labels that are not .*: 'z'.*\n.*\nFilter"
+    ):
         pc.majority_vote(LOG.with_columns(label=pl.Series(list("xxyxyz"))), classes="xy").collect()
 
 
 def test_every_example_annotated_once() -> None:
     message = (
         "each of the 3 examples has one annotation only, so annotators cannot be compared and CROWDLAB "
-        "has nothing to weigh. The labels are their own majority vote (pc.majority_vote); to score them "
-        "against the model alone use a label-quality score such as the model's probability of the "
-        "label, or collect second annotations for some examples."
+        "has nothing to weigh. The labels are their own majority vote: pc.majority_vote(log). "
+        "To score them against the model alone use a label-quality score such as the model's probability "
+        "of the label, or collect second annotations for some examples."
     )
     alone = LOG.unique("example", keep="first", maintain_order=True)
     refused(METHODS[2], alone, message)

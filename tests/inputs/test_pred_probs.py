@@ -275,8 +275,8 @@ def test_columns_may_be_mapped_where_they_are_used() -> None:
         ),
         (
             MATRIX,
-            "a numpy matrix of pred_probs needs the ids of its rows: "
-            "pc.scan_pred_probs(matrix, example=ids, classes=[...]).",
+            "a numpy matrix of pred_probs needs the ids of its rows. "
+            "Give them: pc.scan_pred_probs(matrix, example=ids, classes=[...]).",
         ),
         ([], "pred_probs is an empty list; give the probabilities of at least one model."),
         (
@@ -286,8 +286,8 @@ def test_columns_may_be_mapped_where_they_are_used() -> None:
         ),
         (
             PROBS.with_columns(example=pl.Series([1, 2, 3])),
-            "column 'example' is String in the log but Int64 in pred_probs. Cast one of them, so that "
-            "the same example has the same id in both.",
+            "column 'example' is String in the log but Int64 in pred_probs. Give both one type, so "
+            "that the same example has the same id in both: pl.col('example').cast(...).",
         ),
         (
             PROBS.select("example", cat=1.0),
@@ -302,7 +302,11 @@ def test_frames_that_are_no_pred_probs(probs: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        (AS_ARRAY, {"classes": ["cat", "dog"]}, "'probs' has 3 entries a row, but classes has 2."),
+        (
+            AS_ARRAY,
+            {"classes": ["cat", "dog"]},
+            "'probs' of pred_probs has 3 entries a row, but 2 classes are declared.",
+        ),
         (
             MATRIX,
             {"example": ["e1"]},
@@ -331,7 +335,7 @@ def test_lists_of_unequal_length_are_told_when_they_are_read() -> None:
         pl.when(pl.col("example") == "e2").then(pl.col("probs").list.head(2)).otherwise("probs")
     )
     message = (
-        "pred_probs: column 'probs' has not 3 entries, one per class, in 1 row, "
+        "column 'probs' of pred_probs has not 3 entries, one per class, in 1 row, "
         "for the examples 'e2'. Give each row all classes."
     )
     probs = pc.scan_pred_probs(ragged, classes=CLASSES)
@@ -344,7 +348,7 @@ def test_classes_that_are_not_those_of_the_log() -> None:
     refused(
         PROBS,
         "pred_probs: the columns 'cat', 'dog', 'ant' do not name classes of the log, whose labels are "
-        "Int64. Rename them, or map them: pc.scan_pred_probs(probs, classes={'column': class}).",
+        "Int64. Rename them: pc.scan_pred_probs(probs, classes={'column': class}).",
         log,
     )
     refused(
@@ -471,7 +475,7 @@ def test_an_example_twice_or_without_an_id() -> None:
         pl.concat([PROBS, PROBS.tail(2)]),
         "column 'example' of pred_probs: 2 examples with more than one row:\n"
         "  example='e2', rows=2\n  example='e3', rows=2\n"
-        "Keep one row per example; several models are a list of pred_probs.",
+        "Keep one row per example. Give the models of an ensemble one by one: [probs_a, probs_b].",
     )
     refused(
         PROBS.with_columns(example=pl.Series(["e1", None, "e3"])),

@@ -216,7 +216,7 @@ def test_a_sample_says_so_and_is_one_of_the_whole() -> None:
     assert str(told[0].message) == (
         "the log has 84,000 pairs of annotations of the same example, more than max_pairs=21,000: each "
         "annotation was kept with probability 0.5 (seed=3), so num_shared counts a sample of the shared "
-        "examples and standard errors are larger. Give max_pairs=None to look at all."
+        "examples and standard errors are larger. Look at all of them: max_pairs=None."
     )
     assert whole["sampled"].unique().to_list() == [1.0]
     assert sample["sampled"].unique().to_list() == [0.25]

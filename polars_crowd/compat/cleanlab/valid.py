@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from polars_crowd.arrays import Probabilities
 from polars_crowd.compat.cleanlab.wide import Wide
-from polars_crowd.errors import shown
+from polars_crowd.errors import shown, warn_again
 
 LISTED = 20
 """Up to this many rows or columns are named in an error."""
@@ -24,11 +23,11 @@ def check_labels(wide: Wide, allow_single_label: bool = False) -> None:
         _check_several(wide)
     _check_class_numbers(wide.label)
     if not allow_single_label and not any_agreement(wide):
-        warnings.warn(
-            "Annotators do not agree on any example. Check input data: perhaps their labels do not "
-            "mean the same.",
-            UserWarning,
-            stacklevel=3,
+        warn_again(
+            UserWarning(
+                "Annotators do not agree on any example. Check input data: perhaps their labels do not "
+                "mean the same."
+            )
         )
 
 

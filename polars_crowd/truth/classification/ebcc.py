@@ -47,7 +47,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints, Packed
-from polars_crowd.errors import AnnotationWarning, warn
+from polars_crowd.errors import AnnotationWarning, warn_again
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
@@ -195,16 +195,16 @@ def count_labels(part: Partition) -> Summary:
 def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthInference:
     """The fit with the best bound, with the warnings that it gave."""
     best: TruthInference | None = None
-    said: list[warnings.WarningMessage] = []
+    said: list[Warning] = []
     for model in models:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", AnnotationWarning)
             found = fit_rounds(replace(rounds, into=None), model, options)
         if best is None or found.trace[-1] > best.trace[-1]:
-            best, said = found, caught
+            best, said = found, [w.message for w in caught if isinstance(w.message, Warning)]
     assert best is not None
     for warning in said:
-        warn(str(warning.message))
+        warn_again(warning)
     return TruthInference(replace(best._fitted, rounds=rounds), best._iterations)
 
 

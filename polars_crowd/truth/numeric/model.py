@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import counted, missing_column, shown, warn
+from polars_crowd.errors import Advice, counted, missing_column, shown, warn
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
@@ -330,5 +330,10 @@ def _warn_of_annotators(sums: Sums, rounds: Rounds) -> None:
 
 def warn_of_stopping(n_iter: int) -> None:
     warn(
-        f"not converged after {counted(n_iter, 'iteration')}; give a larger max_iter, or a larger tol."
+        f"not converged after {counted(n_iter, 'iteration')}.",
+        Advice(
+            "Allow more iterations, or stop sooner",
+            python="max_iter=, tol=",
+            command="--max-iter, --tol",
+        ),
     )

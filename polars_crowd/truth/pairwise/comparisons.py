@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
 from polars_crowd.inputs.sources import open_frame
 
 COLUMNS = ("left", "right", "annotator", "winner")
@@ -79,7 +79,7 @@ def scan_comparisons(
     schema = frame.collect_schema()
     for column in (left, right, winner) if annotator is None else (left, right, annotator, winner):
         if column not in schema:
-            raise missing_column("the log of comparisons", column, list(schema), _ADVICE)
+            raise missing_column("the log of comparisons", column, list(schema), _NAME_COLUMNS)
     if schema[left] != schema[right]:
         raise AnnotationError(
             f"columns {left!r} and {right!r} of the log of comparisons are {schema[left]} and "
@@ -103,12 +103,15 @@ def scan_comparisons(
     return log.filter(pl.col("winner").is_not_null() | pl.col("tie"))
 
 
-_ADVICE = (
-    "Say which columns they are: "
-    "pc.scan_comparisons(log, left=..., right=..., annotator=..., winner=...)."
+_NAME_COLUMNS = Advice(
+    "Say which columns they are",
+    python="pc.scan_comparisons(log, left=..., right=..., annotator=..., winner=...)",
+    command="--left NAME --right NAME --annotator NAME --winner NAME",
 )
-_SAY_WHAT_IT_MEANS = (
-    "Say what the values mean: pc.scan_comparisons(log, sides=(left, right), ties=[...])."
+_SAY_WHAT_IT_MEANS = Advice(
+    "Say what the values mean",
+    python="pc.scan_comparisons(log, sides=(left, right), ties=[...])",
+    command="--sides A,B --tie VALUE",
 )
 
 
@@ -186,7 +189,10 @@ def count_comparisons(log: pl.LazyFrame) -> Comparisons:
         counts, wrong = pl.collect_all([both_ways, _wrong_rows(log)])
     except pl.exceptions.InvalidOperationError as error:
         raise AnnotationError(
-            f"column 'winner' of the log of comparisons: {str(error).splitlines()[0]}\n{_SAY_WHAT_IT_MEANS}"
+            f": {str(error).splitlines()[0]}",
+            _SAY_WHAT_IT_MEANS,
+            source="the log of comparisons",
+            column="winner",
         ) from error
     _check(log, counts, wrong)
     examples = pl.concat([counts["winner"], counts["loser"]]).unique().sort().alias("example")
@@ -230,21 +236,26 @@ def _check(log: pl.LazyFrame, counts: pl.DataFrame, wrong: pl.DataFrame) -> None
         ).collect()
         raise AnnotationError(
             f"columns 'left', 'right', 'annotator' of the log of comparisons: {counted(rows.height, 'row')} "
-            f"with a null:\n{rows_shown(rows)}\nDrop these rows, or fill the ids in."
+            f"with a null:\n{rows_shown(rows, *COLUMNS)}",
+            "Drop these rows, or fill the ids in.",
         )
     if found["itself"]:
         rows = log.filter(pl.col("left") == pl.col("right")).collect()
         raise AnnotationError(
             f"columns 'left', 'right' of the log of comparisons: {counted(rows.height, 'row')} compare an "
-            f"example with itself:\n{rows_shown(rows)}\nDrop these rows."
+            f"example with itself:\n{rows_shown(rows, *COLUMNS)}",
+            "Drop these rows.",
         )
     if found["strangers"]:
         stranger = (pl.col("winner") != pl.col("left")) & (pl.col("winner") != pl.col("right"))
         rows = log.filter(stranger).collect()
         values = rows["winner"].unique().sort().to_list()
         raise AnnotationError(
-            f"column 'winner' of the log of comparisons is neither the left nor the right example in "
-            f"{counted(rows.height, 'row')}: {shown(values)}.\n{rows_shown(rows)}\n{_SAY_WHAT_IT_MEANS}"
+            f"is neither the left nor the right example in {counted(rows.height, 'row')}: "
+            f"{shown(values)}.\n{rows_shown(rows, *COLUMNS)}",
+            _SAY_WHAT_IT_MEANS,
+            source="the log of comparisons",
+            column="winner",
         )
     if counts.is_empty():
         raise AnnotationError(

@@ -218,7 +218,8 @@ def warn_of_comparisons(comparisons: Comparisons, iterations: Iterations) -> Non
     if groups > 1:
         warn(
             f"no comparison connects {counted(groups, 'group')} of examples (see the column 'component'): "
-            "only the prior relates their scores. Compare examples of different groups.",
+            "only the prior relates their scores.",
+            "Compare examples of different groups.",
         )
     if not iterations.converged:
         warn_of_stopping(len(iterations.trace))

@@ -299,7 +299,7 @@ def test_stores_of_sets_and_of_labels_are_not_taken_for_each_other(tmp_path: Pat
     )
     with pytest.raises(pc.AnnotationError, match="the store holds single labels"):
         pc.multilabel_crowdlab(labels)
-    with pytest.raises(pc.AnnotationError, match="multilabel=True needs pred_probs"):
+    with pytest.raises(pc.AnnotationError, match="sets of classes needs pred_probs"):
         pc.AnnotationStore.create(tmp_path / "none", LOG, multilabel=True)
 
 
