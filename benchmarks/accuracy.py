@@ -25,7 +25,7 @@ import polars as pl
 from _measure import environment, markdown, say
 
 import polars_crowd as pc
-from polars_crowd.truth.classification.methods import METHODS
+from polars_crowd.truth import registry
 from polars_crowd.truth.evaluation.compare import compare
 
 ALLOWED = 0.005
@@ -72,7 +72,8 @@ def references() -> dict[str, dict[str, float]]:
 
 def methods_for(n_classes: int) -> dict[str, Any]:
     """The methods that a set can be given to."""
-    found: dict[str, Any] = {"majority_vote": "majority_vote", **METHODS}
+    found: dict[str, Any] = {"majority_vote": "majority_vote"}
+    found |= {name: method.function for name, method in registry.methods_for("classes").items()}
     found["dawid_skene_unsmoothed"] = partial(pc.dawid_skene, smoothing=1e-10, tol=1e-4)
     if n_classes > 2:
         found.pop("kos", None)

@@ -36,7 +36,7 @@ from _measure import (
 )
 
 import polars_crowd as pc
-from polars_crowd.truth.classification.methods import METHODS
+from polars_crowd.truth.registry import METHODS
 
 OURS, THEIRS = "polars_crowd", "crowd-kit"
 CLASSES, ANNOTATORS = 5, 1_000
@@ -99,7 +99,7 @@ def ours(method: str, log: str, n_iter: int, shape: Mapping[str, int]) -> Job:
     def run() -> tuple[pl.DataFrame, int]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pc.AnnotationWarning)
-            fit = METHODS[method](frame, max_iter=n_iter, tol=0.0, **options)
+            fit = METHODS[method].function(frame, max_iter=n_iter, tol=0.0, **options)
         return fit.examples.select("example", label="consensus_label").collect(), fit.n_iter
 
     def report(found: tuple[pl.DataFrame, int]) -> tuple[float, int]:
@@ -254,7 +254,7 @@ def glad_ours(log: str, objective: float, shape: Mapping[str, int]) -> Job:
 def _glad(rows: pl.DataFrame, n_iter: int) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pc.AnnotationWarning)
-        return METHODS["glad"](rows, max_iter=n_iter, tol=0.0)
+        return METHODS["glad"].function(rows, max_iter=n_iter, tol=0.0)
 
 
 def _enough_iterations(rows: pl.DataFrame, objective: float) -> int:

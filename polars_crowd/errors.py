@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -163,8 +165,26 @@ def warn(wrong: str, *advice: Advice | str) -> None:
 
 
 def warn_again(warning: Warning) -> None:
-    """A warning at the line that called the library."""
+    """A warning at the line that called the library, unless it is `heard` before."""
+    said = _HEARD.get()
+    if said is not None:
+        said.append(warning)
+        return
     warnings.warn(warning, stacklevel=_callers_level())
+
+
+_HEARD: ContextVar[list[Warning] | None] = ContextVar("_HEARD", default=None)
+
+
+@contextmanager
+def heard() -> Iterator[list[Warning]]:
+    """The warnings that are said inside, by this thread, and go no further."""
+    said: list[Warning] = []
+    before = _HEARD.set(said)
+    try:
+        yield said
+    finally:
+        _HEARD.reset(before)
 
 
 def _callers_level() -> int:

@@ -88,7 +88,7 @@ def compare(
         with reading([*log, *([truth] if truth else [])]):
             found = pc.compare(
                 annotations,
-                [name.replace("-", "_") for name in method] if method else None,
+                method,
                 truth,
                 folds=folds,
                 classes=common.class_list(classes),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,21 @@ from rich.filesize import decimal
 from polars_crowd.cli.common import SHOWN, show, stdout
 from polars_crowd.cli.files import sink, whole_files
 from polars_crowd.errors import shown
-from polars_crowd.truth.classification.methods import METHODS
-from polars_crowd.truth.evaluation.numeric import NUMERIC
+from polars_crowd.truth.registry import METHODS, Method
 
-BY_CLASS = {name.replace("_", "-"): method for name, method in METHODS.items()}
-NAMES = (*BY_CLASS, *NUMERIC)
-
-WITHOUT_CONFUSION = frozenset({"wawa", "zero-based-skill", "iwmv", "bwa", "glad", "kos"})
-WITH_DIFFICULTY = frozenset({"glad", "mace"})
-
-
-def tables_of(name: str) -> tuple[str, ...]:
-    """The tables that a method writes."""
-    if name in NUMERIC:
-        return ("examples", "annotations", "annotators")
-    confusion = () if name in WITHOUT_CONFUSION else ("confusion",)
-    difficulty = ("difficulty",) if name in WITH_DIFFICULTY else ()
-    return ("examples", "posterior", "annotators", *confusion, *difficulty)
+NAMES = {
+    name.replace("_", "-"): method
+    for name, method in METHODS.items()
+    if method.labels in ("classes", "numbers")
+}
 
 
-def method_of(name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+def method_of(name: str, options: Iterable[str]) -> Method:
     """The method of a name, which must know the options that were given."""
-    method = {**BY_CLASS, **NUMERIC}.get(name)
+    method = NAMES.get(name.replace("_", "-"))
     if method is None:
         raise typer.BadParameter(f"--method {name}: it must be one of {shown(list(NAMES), 30)}.")
-    known = inspect.signature(method).parameters
-    unknown = ["--" + option.replace("_", "-") for option in options if option not in known]
+    unknown = ["--" + o.replace("_", "-") for o in options if o not in method.options]
     if unknown:
         raise typer.BadParameter(f"{', '.join(unknown)}: not with --method {name}.")
     return method
@@ -55,10 +43,10 @@ def write_truth(
 ) -> None:
     """Run a method, write its tables, say what was found."""
     method = method_of(name, options)
-    files = {table: f"{table}.{file_format}" for table in tables_of(name)}
+    files = {table: f"{table}.{file_format}" for table in method.tables}
     with whole_files(into, list(files.values()), force=force) as paths:
         step(f"running {name}")
-        fit = method(log, **options)
+        fit = method.function(log, **options)
         for table, file in files.items():
             step(f"writing {file}")
             sink(getattr(fit, table).lazy(), paths[file], into / file)

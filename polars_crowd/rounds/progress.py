@@ -15,18 +15,20 @@ T = TypeVar("T")
 Tell = Callable[[str], None]
 
 
-def tracked(results: Iterator[T], title: str, total: int, wanted: bool) -> Iterator[T]:
+def tracked(
+    results: Iterator[T], title: str, total: int, wanted: bool, noun: str = "partitions"
+) -> Iterator[T]:
     """The same results, with a bar that grows as they come, if wanted."""
     title = title.replace("_", " ")
     if not wanted:
         yield from results
     elif _has_rich():
-        yield from _with_bar(results, title, total)
+        yield from _with_bar(results, title, total, noun)
     else:
         with line(True) as tell:
             for done, result in enumerate(results, 1):
                 yield result
-                tell(f"{title}: {done}/{total} partitions")
+                tell(f"{title}: {done}/{total} {noun}")
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def _has_rich() -> bool:
     return True
 
 
-def _with_bar(results: Iterator[T], title: str, total: int) -> Iterator[T]:
+def _with_bar(results: Iterator[T], title: str, total: int, noun: str) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -74,7 +76,7 @@ def _with_bar(results: Iterator[T], title: str, total: int) -> Iterator[T]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("partitions, {task.fields[rate]}"),
+        TextColumn(noun + ", {task.fields[rate]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )

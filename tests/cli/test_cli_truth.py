@@ -12,9 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
-from polars_crowd.cli.truth import BY_CLASS, tables_of
-from polars_crowd.truth.classification.methods import method_named
-from polars_crowd.truth.evaluation.numeric import NUMERIC
+from polars_crowd.truth.registry import method_named, methods_for
 
 from .test_cli import files_in, refused, run, succeeded
 
@@ -52,15 +50,15 @@ def tables(into: Path) -> dict[str, pl.DataFrame]:
 # --- consensus --method ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", BY_CLASS)
+@pytest.mark.parametrize("name", methods_for("classes"))
 def test_every_method_for_classes(name: str, log: Path, tmp_path: Path) -> None:
-    result = run("consensus", log, "--method", name, "--into", tmp_path / "out")
+    result = run("consensus", log, "--method", name.replace("_", "-"), "--into", tmp_path / "out")
     assert result.exit_code == 0, result.output
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pc.AnnotationWarning)
-        expected = method_named(name)(pl.read_parquet(log))
+        expected = method_named(name).function(pl.read_parquet(log))
         found = tables(tmp_path / "out")
-        assert set(found) == set(tables_of(name))
+        assert set(found) == set(method_named(name).tables)
         assert ("confusion" in found) == (expected.confusion is not None)
         assert ("difficulty" in found) == (expected.difficulty is not None)
         assert_frame_equal(found["examples"], expected.examples.collect())
@@ -68,10 +66,10 @@ def test_every_method_for_classes(name: str, log: Path, tmp_path: Path) -> None:
     assert "60 examples, 8 annotators" in result.stdout
 
 
-@pytest.mark.parametrize("name", NUMERIC)
+@pytest.mark.parametrize("name", methods_for("numbers"))
 def test_every_method_for_numbers(name: str, numbers: Path, tmp_path: Path) -> None:
     text = succeeded("consensus", numbers, "-m", name, "--into", tmp_path / "out")
-    expected = NUMERIC[name](pl.read_parquet(numbers))
+    expected = method_named(name).function(pl.read_parquet(numbers))
     found = tables(tmp_path / "out")
     assert_frame_equal(found["examples"], expected.examples.collect())
     assert_frame_equal(found["annotations"], expected.annotations.collect())

@@ -39,7 +39,6 @@ ICML 2019.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Unpack
@@ -47,7 +46,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints, Packed
-from polars_crowd.errors import AnnotationWarning, warn_again
+from polars_crowd.errors import heard, warn_again
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
@@ -197,11 +196,10 @@ def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthIn
     best: TruthInference | None = None
     said: list[Warning] = []
     for model in models:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", AnnotationWarning)
+        with heard() as caught:
             found = fit_rounds(replace(rounds, into=None), model, options)
         if best is None or found.trace[-1] > best.trace[-1]:
-            best, said = found, [w.message for w in caught if isinstance(w.message, Warning)]
+            best, said = found, caught
     assert best is not None
     for warning in said:
         warn_again(warning)

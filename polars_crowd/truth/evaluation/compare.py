@@ -1,179 +1,36 @@
 """Several methods on one log: how they score, with known labels and without, and where they disagree.
 
 Without known labels, methods are compared by the annotations that they have not seen: these are dealt into
-folds, each fold is left out once, and what the posterior of the rest says of its labels is scored by log loss
-(see `truth.evaluation.scoring`).
+folds, each fold is left out once, and what is found from the rest says of its labels is scored by log loss.
+How, for classes and for numbers, stands in `truth.evaluation.classes` and `truth.evaluation.numbers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats, Ints
-from polars_crowd.consensus.majority_vote import majority_vote
-from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.errors import shown
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
-from polars_crowd.runs.classes import Runs, sort_runs
-from polars_crowd.runs.codes import Codebook
-from polars_crowd.truth.classification.methods import (
-    BY_NAME_ONLY,
-    MAJORITY_VOTE,
-    METHODS,
-    Method,
-    method_named,
-)
-from polars_crowd.truth.evaluation import scoring
-from polars_crowd.truth.evaluation.numeric import compare_numbers
-from polars_crowd.truth.evaluation.result import (
-    MethodComparison,
-    Methods,
-    Ran,
-    chosen_methods,
-    dealt,
-    ran,
-)
-from polars_crowd.truth.evaluation.scoring import Rows
-from polars_crowd.truth.known import ExampleLabels
+from polars_crowd.rounds import executors
+from polars_crowd.rounds.progress import tracked
+from polars_crowd.truth.evaluation.classes import ClassTrial, vote_shares
+from polars_crowd.truth.evaluation.numbers import NumberTrial
+from polars_crowd.truth.evaluation.result import MethodComparison
+from polars_crowd.truth.evaluation.trial import Ran, Task, Trial, run
 from polars_crowd.truth.options import check_count
+from polars_crowd.truth.registry import Kind, method_named, method_of, methods_for
 
-# --- one method on one log -------------------------------------------------------------------------
+Function = Callable[..., Any]
+Methods = Sequence[str] | Mapping[str, str | Function]
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What a method said of a log."""
-
-    T: Floats
-    """The posterior of its examples, sorted by id; shape (n, K)."""
-    ran: Ran
-
-
-def answer_of(method: Method, log: pl.DataFrame, book: Codebook) -> Answer:
-    """Run a method for classes."""
-    done = ran(method, log, classes=book.classes.to_list(), duplicates="all")
-    T = done.fit.posterior.collect()["probability"].to_numpy()
-    return Answer(T.reshape(done.examples.height, -1), done)
-
-
-@dataclass(frozen=True)
-class VoteShares:
-    """The majority vote in the form of the other methods: the shares of votes as posterior."""
-
-    log: pl.DataFrame
-    classes: list[Any]
-    n_iter: int = 0
-    converged: bool = True
-
-    @property
-    def examples(self) -> pl.LazyFrame:
-        return majority_vote(self.log, classes=self.classes, duplicates="all")
-
-    @property
-    def posterior(self) -> pl.LazyFrame:
-        run = sort_runs(scan_annotations(self.log), classes=self.classes, duplicates="all")
-        T = np.zeros((run.examples.height, len(self.classes)))
-        T[run.votes["example"], run.votes["label"]] = run.votes["votes"]
-        T /= run.examples["num_annotations"].to_numpy()[:, None]
-        return pl.LazyFrame({"probability": T.ravel()})
-
-
-def vote_shares(log: pl.DataFrame, *, classes: list[Any], duplicates: Duplicates) -> VoteShares:
-    """The majority vote, called as other methods are."""
-    return VoteShares(log, classes)
-
-
-# --- scores ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A log, in the order of its sorted runs, and what is known of its examples."""
-
-    run: Runs
-    known: Ints | None
-    """The class of each example; UNKNOWN where it is not known; None if it is known for none."""
-    folds: int
-    seed: int
-
-    @cached_property
-    def rows(self) -> Rows:
-        coded = self.run.vote_rows().select("example", "annotator", "label").collect()
-        return Rows(*(column.to_numpy().astype(np.intp) for column in coded))
-
-    @cached_property
-    def log(self) -> pl.DataFrame:
-        """The annotations, with their ids and labels."""
-        run, book = self.run, self.run.book
-        return pl.DataFrame(
-            {
-                "example": run.examples["example"].gather(self.rows.example),
-                "annotator": book.annotators.gather(self.rows.annotator),
-                "label": book.classes.gather(self.rows.label),
-            }
-        )
-
-    @cached_property
-    def fold(self) -> Ints:
-        """The fold of each annotation."""
-        return dealt(len(self.rows.example), self.folds, self.seed)
-
-
-def known_scores(T: Floats, known: Ints | None) -> dict[str, float | None]:
-    """Against the known labels; null without any."""
-    names = ("accuracy", "log_loss", "brier_score", "calibration_error")
-    if known is None:
-        return dict.fromkeys(names)
-    judged = known >= 0
-    T, known = T[judged], known[judged]
-    hit = scoring.right(T, known)
-    scores = (
-        float(hit.mean()),
-        scoring.log_loss(T[np.arange(len(T)), known]),
-        scoring.brier(T, known),
-        scoring.calibration_error(T.max(axis=1), hit),
-    )
-    return dict(zip(names, scores, strict=True))
-
-
-def held_out_scores(method: Method, trial: Trial) -> dict[str, float | None]:
-    """At predicting the annotations of each fold from the others; null without folds."""
-    if not trial.folds:
-        return {"held_out_log_loss": None, "held_out_calibration_error": None}
-    given, confidence, hit = [], [], []
-    for fold in range(trial.folds):
-        asked = trial.rows.only(trial.fold == fold)
-        predicted = _predict_fold(method, trial, fold, asked)
-        at_label = predicted[np.arange(len(predicted)), asked.label]
-        top = predicted.max(axis=1)
-        given.append(at_label)
-        confidence.append(top)
-        hit.append((at_label >= top).astype(np.float64))
-    return {
-        "held_out_log_loss": scoring.log_loss(np.concatenate(given)),
-        "held_out_calibration_error": scoring.calibration_error(
-            np.concatenate(confidence), np.concatenate(hit)
-        ),
-    }
-
-
-def _predict_fold(method: Method, trial: Trial, fold: int, asked: Rows) -> Floats:
-    kept = trial.fold != fold
-    seen = trial.rows.only(kept)
-    answer = answer_of(method, trial.log.filter(kept), trial.run.book)
-    there = np.unique(seen.example)
-    T = np.tile(answer.T.mean(axis=0), (trial.run.examples.height, 1))
-    T[there] = answer.T
-    return scoring.predicted_labels(T, seen, asked, len(trial.run.book.annotators))
-
-
-# --- all of them -----------------------------------------------------------------------------------
+MAJORITY_VOTE = "majority_vote"
+TAKEN = ("example", ClassTrial.APART, NumberTrial.APART)
+"""What no method may be called."""
 
 
 def compare(
@@ -185,31 +42,40 @@ def compare(
     classes: Sequence[Any] | None = None,
     duplicates: Duplicates = "error",
     seed: int = 0,
+    executor: Any = None,
+    progress: bool = False,
 ) -> MethodComparison:
     """Run several methods of truth inference on one log, and score them.
 
     Parameters
     ----------
     log
-        The annotations: whatever `scan_annotations` takes, or a store, which is read into memory. Labels that
-        are floats are numbers (unless `classes` are given), which have methods of their own.
+        The annotations: whatever `scan_annotations` takes, or a store, which is read into memory.
     methods
-        Names of methods; or a mapping from names of your own to names of methods or to functions
-        `f(log, classes=..., duplicates=...)` that return a `TruthInference`, such as
-        `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default all but KOS, which is
-        experimental, and EBCC, which takes by far the longest.
+        Names of methods, for classes (`"dawid-skene"`, ...) or for numbers (`"gaussian"`, ...): what they are
+        for decides how labels are read. Or a mapping from names of your own to names of methods or to
+        functions `f(log, classes=..., duplicates=...)` that return a `TruthInference` (for numbers
+        `f(log, duplicates=...)`, a `NumericTruth`), such as
+        `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default those for numbers where labels are
+        floats and no `classes` are given, else those for classes but KOS, which is experimental, and EBCC,
+        which takes by far the longest.
     truth
         Known labels, a frame `example, label`, for scores only: no method sees them.
     folds
         How many folds the annotations are dealt into; every method is fitted once on all of them and once
         without each. 0 leaves the held-out scores out.
     classes
-        The classes in order. By default the Enum's order if the label is one, else sorted.
+        The classes in order; not with methods for numbers. By default the Enum's order if the label is one,
+        else sorted.
     duplicates
         What to do where an annotator labelled an example more than once: `"error"`, or keep the
         `"first"` or `"last"` row, or count `"all"`.
     seed
         Of the deal.
+    executor
+        Where the fits run, each a task with its annotations: anything like `concurrent.futures.Executor`.
+    progress
+        Whether to show how many of the fits are done.
 
     Returns
     -------
@@ -221,7 +87,8 @@ def compare(
     AnnotationError
         The log or the truth cannot be used as they are; the truth has no example of the log.
     ValueError
-        A method is not known; folds is 1 or negative.
+        A method is not known; methods for classes and for numbers are mixed, or classes are given with
+        methods for numbers; folds is 1 or negative.
 
     Examples
     --------
@@ -237,66 +104,105 @@ def compare(
     if folds:
         check_count("folds", folds, 2)
     scan = scan_annotations(log)
-    if classes is None and scan.collect_schema()["label"].is_float():
-        return compare_numbers(scan, methods, truth, folds, duplicates, seed)
-    default = [MAJORITY_VOTE, *(name for name in METHODS if name not in BY_NAME_ONLY)]
-    chosen = chosen_methods(methods, default, _named)
-    run = sort_runs(scan, classes=classes, duplicates=duplicates)
-    trial = Trial(run, known_classes(truth, run), folds, seed)
-    answers = {name: answer_of(method, trial.log, run.book) for name, method in chosen.items()}
+    is_float = scan.collect_schema()["label"].is_float()
+    usual: Kind = "numbers" if is_float and classes is None else "classes"
+    functions = chosen(default_methods(usual) if methods is None else methods)
+    trial: Trial
+    if kind_of(functions, usual) == "classes":
+        trial = ClassTrial.of(scan, truth, folds, seed, duplicates, classes)
+    elif classes is None:
+        trial = NumberTrial.of(scan, truth, folds, seed, duplicates)
+    else:
+        raise ValueError(f"classes= is not for numbers, which {shown([*functions])} are for.")
+    tasks = [task for name, f in functions.items() for task in trial.tasks(name, f)]
+    done = [*tracked(ran(executor, tasks), "comparing", len(tasks), progress, "fits")]
+    fits = iter(done)
+    return comparison(trial, {name: [*islice(fits, 1 + folds)] for name in functions})
+
+
+def ran(executor: Any, tasks: Sequence[Task]) -> Iterator[Ran]:
+    """The fits in their order, here or where the executor runs them."""
+    return map(run, tasks) if executor is None else executors.in_order(executor, run, tasks, ())
+
+
+def comparison(trial: Trial, fits: Mapping[str, Sequence[Ran]]) -> MethodComparison:
+    """The tables, from the fits of each method."""
     labels = pl.DataFrame(
         [
-            run.examples["example"],
-            *(a.ran.examples["consensus_label"].alias(name) for name, a in answers.items()),
+            trial.examples.alias("example"),
+            *(of[0].examples["consensus_label"].alias(name) for name, of in fits.items()),
         ]
     )
     rows = [
         {
             "method": name,
-            **known_scores(answer.T, trial.known),
-            **held_out_scores(chosen[name], trial),
-            "agreement_with_others": _agreement(name, labels),
-            **answer.ran.columns,
+            **trial.scores(whole, without),
+            trial.OTHERS: to_others(trial, name, labels.drop("example")),
+            "seconds": whole.seconds,
+            "n_iter": whole.n_iter,
+            "converged": whole.converged,
+            "warnings": whole.warnings,
         }
-        for name, answer in answers.items()
+        for name, (whole, *without) in fits.items()
     ]
-    table = pl.DataFrame(rows, schema_overrides=_SCORES)
-    return MethodComparison(table.sort("held_out_log_loss", maintain_order=True), labels)
+    scores = (*trial.KNOWN, *trial.HELD_OUT, trial.OTHERS)
+    dtypes = {**dict.fromkeys(scores, pl.Float64()), "n_iter": pl.Int64()}
+    table = pl.DataFrame(rows, schema_overrides={**dtypes, "warnings": pl.List(pl.String)})
+    apart = trial.apart([*fits]).alias(trial.APART)
+    table = table.sort("held_out_log_loss", maintain_order=True)
+    return MethodComparison(table, labels, apart)
 
 
-_SCORES = {
-    **dict.fromkeys(("accuracy", "log_loss", "brier_score", "calibration_error"), pl.Float64()),
-    **dict.fromkeys(("held_out_log_loss", "held_out_calibration_error"), pl.Float64()),
-    "agreement_with_others": pl.Float64(),
-    "n_iter": pl.Int64(),
-    "warnings": pl.List(pl.String),
-}
+def to_others(trial: Trial, name: str, labels: pl.DataFrame) -> float | None:
+    """None for a method alone."""
+    return trial.to_others(labels[name], labels.drop(name)) if labels.width > 1 else None
 
 
-def _named(name: str) -> Method:
-    return vote_shares if name.replace("-", "_") == MAJORITY_VOTE else method_named(name)
+# --- which methods ---------------------------------------------------------------------------------
 
 
-def known_classes(truth: Any, run: Runs) -> Ints | None:
-    """The known class of each example, UNKNOWN where there is none."""
-    if truth is None:
-        return None
-    examples = run.examples.select("example")
-    labels = ExampleLabels.of(truth, "truth", run.book, examples.schema["example"])
-    found = examples.join(labels.frame, on="example", how="left", maintain_order="left")
-    if found["known"].null_count() == found.height:
-        raise AnnotationError(
-            "column 'example' of truth: none of its examples is in the log, which has "
-            f"{shown(examples['example'].head(3).to_list())}, ... Check that both name the same example by "
-            "the same id."
+def default_methods(kind: Kind) -> list[str]:
+    vote = [MAJORITY_VOTE] if kind == "classes" else []
+    return [*vote, *(name for name, method in methods_for(kind).items() if method.compared)]
+
+
+def chosen(methods: Methods) -> dict[str, Function]:
+    """The methods by the names that they are to have."""
+    if isinstance(methods, str):
+        methods = [methods]
+    given = (
+        methods
+        if isinstance(methods, Mapping)
+        else {name.replace("-", "_"): name for name in methods}
+    )
+    if not given or len(given) < len(methods):
+        raise ValueError(f"methods={list(methods)!r}; give one method, or several different ones.")
+    for taken in TAKEN:
+        if taken in given:
+            raise ValueError(f"a method may not be called {taken!r}.")
+    return {name: function_of(m) if isinstance(m, str) else m for name, m in given.items()}
+
+
+def function_of(name: str) -> Function:
+    if name.replace("-", "_") == MAJORITY_VOTE:
+        return vote_shares
+    return method_named(name, MAJORITY_VOTE).function
+
+
+def kind_of(functions: Mapping[str, Function], usual: Kind) -> Kind:
+    """What the methods are for; `usual` where they are all of the caller's own making."""
+    kinds: dict[Kind, list[str]] = {}
+    for name, function in functions.items():
+        method = method_of(function)
+        if method is not None or function is vote_shares:
+            kinds.setdefault("classes" if method is None else method.labels, []).append(name)
+    if "comparisons" in kinds:
+        raise ValueError(
+            f"{shown(kinds['comparisons'])}: a method for pairwise preferences, which compare is not for."
         )
-    return found["known"].fill_null(-1).to_numpy().astype(np.intp)
-
-
-def _agreement(name: str, labels: pl.DataFrame) -> float | None:
-    """The mean share of the other methods with the same label."""
-    others = [other for other in labels.columns if other not in ("example", name)]
-    if not others:
-        return None
-    same = (labels[name] == labels[other] for other in others)
-    return float(np.mean([s.to_numpy().mean() for s in same]))
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{shown(kinds['classes'])} for classes and {shown(kinds['numbers'])} for numbers cannot be "
+            "compared. Give methods of one kind."
+        )
+    return next(iter(kinds), usual)

@@ -12,11 +12,10 @@ with g the known class of i. A label outside the classes is never right.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.truth.evaluation.trial import Rows
 
 TIE = 1e-9
 """Probabilities closer than this are tied."""
@@ -55,18 +54,6 @@ def calibration_error(confidence: Floats, hit: Floats) -> float:
 
 
 # --- at predicting annotations ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Annotations as positions of examples and codes of annotators and labels, shape (R,)."""
-
-    example: Ints
-    annotator: Ints
-    label: Ints
-
-    def only(self, chosen: Flags) -> Rows:
-        return Rows(self.example[chosen], self.annotator[chosen], self.label[chosen])
 
 
 def predicted_labels(T: Floats, seen: Rows, asked: Rows, n_annotators: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ from polars_crowd.errors import AnnotationError
 from polars_crowd.runs.numbers import sort_values
 from polars_crowd.simulate import simulate_annotations
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
-from polars_crowd.truth.classification.methods import BY_NAME_ONLY, METHODS, method_named
 from polars_crowd.truth.evaluation import scoring
 from polars_crowd.truth.evaluation.compare import compare
-from polars_crowd.truth.evaluation.numeric import NUMERIC, predicted
-from polars_crowd.truth.evaluation.numeric import Rows as NumberRows
-from polars_crowd.truth.evaluation.scoring import Rows, predicted_labels
+from polars_crowd.truth.evaluation.numbers import predicted
+from polars_crowd.truth.evaluation.scoring import predicted_labels
+from polars_crowd.truth.evaluation.trial import Rows
+from polars_crowd.truth.registry import methods_for
 from tests.cases import Case, cases
 
 Floats = NDArray[np.float64]
@@ -196,15 +197,18 @@ def test_warnings_are_kept() -> None:
 
 def test_every_method_can_be_compared() -> None:
     data = simulate_annotations(n_examples=60, n_classes=2, n_annotators=8)
-    found = compare(data.log, ["majority_vote", *METHODS], data.truth, folds=2)
-    assert sorted(found.methods["method"]) == sorted(["majority_vote", *METHODS])
+    found = compare(data.log, ["majority_vote", *methods_for("classes")], data.truth, folds=2)
+    assert sorted(found.methods["method"]) == sorted(["majority_vote", *methods_for("classes")])
     assert found.methods["accuracy"].is_between(0.3, 1).all()
     assert found.methods["held_out_log_loss"].is_between(0.1, 2).all()
 
 
 def test_experimental_methods_are_compared_if_asked_for() -> None:
     found = compare(crowd(40).log, folds=0).methods["method"]
-    assert sorted(found) == sorted(["majority_vote", *(METHODS.keys() - BY_NAME_ONLY)])
+    assert sorted(found) == sorted(
+        ["majority_vote", *(name for name, m in methods_for("classes").items() if m.compared)]
+    )
+    assert len(found) == len(methods_for("classes")) - 1
 
 
 def test_report() -> None:
@@ -238,7 +242,7 @@ def test_numbers() -> None:
     log, truth = numbers()
     found = compare(log, truth=truth)
     table = found.methods
-    assert sorted(table["method"]) == sorted(NUMERIC)
+    assert sorted(table["method"]) == sorted(methods_for("numbers"))
     assert table["method"][0] == "gaussian"
     by_name = {row["method"]: row for row in table.iter_rows(named=True)}
     best, plain = by_name["gaussian"], by_name["mean"]
@@ -264,11 +268,12 @@ def test_held_out_numbers_by_brute_force() -> None:
     example, annotator = (
         values.rows[c].to_numpy().astype(np.intp) for c in ("example", "annotator")
     )
-    rows = NumberRows(example, annotator, values.rows["value"].to_numpy())
+    rows = Rows(example, annotator, values.rows["value"].to_numpy())
     kept = np.arange(log.height) % 7 != 0
-    mean, variance = predicted(pc.mean_truth, values, rows.only(kept), rows.only(~kept))
-    seen = pl.DataFrame({"e": example[kept], "a": annotator[kept], "x": rows.value[kept]})
+    seen = pl.DataFrame({"e": example[kept], "a": annotator[kept], "x": rows.label[kept]})
     z = dict(seen.group_by("e").agg(pl.col("x").mean()).iter_rows())
+    truths = np.array([z[e] for e in range(200)])
+    mean, variance = predicted(truths, rows.only(kept), rows.only(~kept), 12)
     left = [(a, x - z[e]) for e, a, x in seen.iter_rows()]
     pooled = np.mean([r**2 for _, r in left])
     for at, (e, a) in enumerate(zip(example[~kept], annotator[~kept], strict=True)):
@@ -298,8 +303,45 @@ def test_numbers_with_classes_are_classes() -> None:
     log = data.log.with_columns(pl.col("label").cast(pl.Float64))
     classes = log["label"].unique().sort().to_list()
     assert "accuracy" in compare(log, FAST[:1], folds=0, classes=classes).methods.columns
-    with pytest.raises(ValueError, match=r"for numbers it must be one of 'mean'"):
-        compare(log, FAST[:1], folds=0)
+    assert_frame_equal(
+        compare(log, FAST[:1]).methods.drop("seconds"),
+        compare(log, FAST[:1], classes=classes).methods.drop("seconds"),
+    )
+    with pytest.raises(ValueError, match="classes= is not for numbers, which 'gaussian' are for"):
+        compare(log, ["gaussian"], classes=classes)
+
+
+def test_the_methods_say_what_labels_are() -> None:
+    log, truth = numbers()
+    whole = log.with_columns(pl.col("label").round().cast(pl.Int64))
+    found = compare(whole, ["mean-truth", "crh"], truth, folds=2)
+    assert found.labels.columns == ["example", "mean_truth", "crh"]
+    assert found.methods["mean_absolute_error"].is_between(0, 3).all()
+    words = whole.with_columns(pl.col("label").cast(pl.String))
+    with pytest.raises(
+        AnnotationError, match="column 'label' of the log is String; this method needs"
+    ):
+        compare(words, ["crh"])
+    with pytest.raises(ValueError, match="'zencrowd' for classes and 'crh' for numbers cannot be"):
+        compare(whole, ["crh", "zencrowd"])
+    with pytest.raises(ValueError, match="'bradley_terry': a method for pairwise preferences"):
+        compare(whole, ["bradley-terry"])
+    with pytest.raises(AnnotationError, match="column 'example' of truth: none of its examples"):
+        compare(log, ["mean"], truth.with_columns(pl.col("example") + 1000))
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_an_executor_and_progress(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    log = crowd(40).log if kind == "classes" else numbers()[0]
+    methods: Any = {"a": partial(pc.dawid_skene, max_iter=1), "b": "wawa"}
+    if kind == "numbers":
+        methods = {"a": partial(pc.crh, max_iter=1), "b": "median"}
+    here = compare(log, methods, folds=2).methods.drop("seconds")
+    with ThreadPoolExecutor(3) as executor:
+        there = compare(log, methods, folds=2, executor=executor, progress=True).methods
+    assert_frame_equal(there.drop("seconds"), here)
+    assert any("not converged" in said for said in there.sort("method")["warnings"][0])
+    assert "6/6 fits" in capsys.readouterr().err
 
 
 # --- wrong calls -----------------------------------------------------------------------------------
@@ -320,4 +362,5 @@ def test_wrong_calls() -> None:
     strange = pl.DataFrame({"example": ["nowhere"], "label": [data.log["label"][0]]})
     with pytest.raises(AnnotationError, match="none of its examples is in the log"):
         compare(data.log, FAST, strange)
-    assert method_named("dawid-skene") is dawid_skene
+    with pytest.raises(ValueError, match=r"method 'dawid_skeene'; .* Did you mean 'dawid_skene'"):
+        compare(data.log, ["dawid_skeene"])

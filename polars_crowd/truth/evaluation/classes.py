@@ -1,0 +1,156 @@
+"""Methods for classes compared: their posteriors against known labels, and at predicting annotations.
+
+What the posterior of the annotations seen says of a label that was left out stands in
+`truth.evaluation.scoring`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.consensus.majority_vote import majority_vote
+from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.runs.classes import Runs, sort_runs
+from polars_crowd.truth.evaluation import scoring
+from polars_crowd.truth.evaluation.trial import Ran, Rows, Scores, Trial
+from polars_crowd.truth.known import ExampleLabels
+
+
+@dataclass(frozen=True)
+class ClassTrial(Trial):
+    """A log of classes. What is known are codes, UNKNOWN where nothing is."""
+
+    classes: pl.Series
+
+    KNOWN: ClassVar = ("accuracy", "log_loss", "brier_score", "calibration_error")
+    HELD_OUT: ClassVar = ("held_out_log_loss", "held_out_calibration_error")
+    OTHERS: ClassVar = "agreement_with_others"
+    APART: ClassVar = "num_labels"
+
+    @classmethod
+    def of(
+        cls,
+        log: pl.LazyFrame,
+        truth: Any,
+        folds: int,
+        seed: int,
+        duplicates: Duplicates,
+        classes: Sequence[Any] | None = None,
+    ) -> ClassTrial:
+        run = sort_runs(log, classes=classes, duplicates=duplicates)
+        coded = run.vote_rows().select("example", "annotator", "label").collect()
+        rows = Rows(*(column.to_numpy().astype(np.intp) for column in coded))
+        ids, book = run.examples["example"], run.book
+        return cls(rows, ids, book.annotators, known_classes(truth, run), folds, seed, book.classes)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"classes": self.classes.to_list(), "duplicates": "all"}
+
+    @property
+    def with_posterior(self) -> bool:
+        return True
+
+    def labels(self, labels: NDArray[Any]) -> pl.Series:
+        return self.classes.gather(labels)
+
+    def answer(self, ran: Ran) -> Floats:
+        """T."""
+        assert ran.posterior is not None
+        return ran.posterior
+
+    def known_scores(self, ran: Ran) -> Scores:
+        T, known = self.answer(ran), self.known
+        judged = known >= 0
+        T, known = T[judged], known[judged]
+        hit = scoring.right(T, known)
+        scores = (
+            float(hit.mean()),
+            scoring.log_loss(T[np.arange(len(T)), known]),
+            scoring.brier(T, known),
+            scoring.calibration_error(T.max(axis=1), hit),
+        )
+        return dict(zip(self.KNOWN, scores, strict=True))
+
+    def held_out_scores(self, without: Sequence[Ran]) -> Scores:
+        given, confidence, hit = [], [], []
+        for T, seen, asked in self.folds(without):
+            predicted = scoring.predicted_labels(T, seen, asked, len(self.annotators))
+            at_label = predicted[np.arange(len(predicted)), asked.label]
+            top = predicted.max(axis=1)
+            given.append(at_label)
+            confidence.append(top)
+            hit.append((at_label >= top).astype(np.float64))
+        scores = (
+            scoring.log_loss(np.concatenate(given)),
+            scoring.calibration_error(np.concatenate(confidence), np.concatenate(hit)),
+        )
+        return dict(zip(self.HELD_OUT, scores, strict=True))
+
+    def to_others(self, own: pl.Series, others: pl.DataFrame) -> float:
+        """The mean share of the other methods with the same label."""
+        return float(np.mean([(own == other).to_numpy().mean() for other in others]))
+
+    @staticmethod
+    def apart(names: list[str]) -> pl.Expr:
+        """How many different labels there are, where there is more than one."""
+        n = pl.concat_list(names).list.n_unique().cast(pl.Int64)
+        return pl.when(n > 1).then(n).otherwise(0)
+
+
+def known_classes(truth: Any, run: Runs) -> Ints | None:
+    """The known class of each example, UNKNOWN where there is none."""
+    if truth is None:
+        return None
+    examples = run.examples.select("example")
+    labels = ExampleLabels.of(truth, "truth", run.book, examples.schema["example"])
+    found = examples.join(labels.frame, on="example", how="left", maintain_order="left")
+    if found["known"].null_count() == found.height:
+        raise no_truth(examples["example"])
+    return found["known"].fill_null(-1).to_numpy().astype(np.intp)
+
+
+def no_truth(examples: pl.Series) -> AnnotationError:
+    return AnnotationError(
+        "column 'example' of truth: none of its examples is in the log, which has "
+        f"{shown(examples.head(3).to_list())}, ... Check that both name the same example by the same id."
+    )
+
+
+# --- the majority vote, as other methods are -------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VoteShares:
+    """The majority vote in the form of the other methods: the shares of votes as posterior."""
+
+    log: pl.DataFrame
+    classes: list[Any]
+    n_iter: int = 0
+    converged: bool = True
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        return majority_vote(self.log, classes=self.classes, duplicates="all")
+
+    @property
+    def posterior(self) -> pl.LazyFrame:
+        run = sort_runs(scan_annotations(self.log), classes=self.classes, duplicates="all")
+        T = np.zeros((run.examples.height, len(self.classes)))
+        T[run.votes["example"], run.votes["label"]] = run.votes["votes"]
+        T /= run.examples["num_annotations"].to_numpy()[:, None]
+        return pl.LazyFrame({"probability": T.ravel()})
+
+
+def vote_shares(log: pl.DataFrame, *, classes: list[Any], duplicates: Duplicates) -> VoteShares:
+    """The majority vote, called as other methods are."""
+    return VoteShares(log, classes)

@@ -1,0 +1,118 @@
+"""Methods for numeric labels compared: errors against known truths, and held-out labels.
+
+What a method finds of the labels that it has seen predicts another label x of annotator j on example i as
+normal, with mean z[i] + b[j] and variance v[j]. The bias b and the variance v are counted from what the
+method's truth z leaves of the labels seen, shrunk to those of all annotators together: the same for every
+method, so that it is their truths that are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from polars_crowd.arrays import Floats
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.runs.numbers import sort_values
+from polars_crowd.truth.evaluation.classes import no_truth
+from polars_crowd.truth.evaluation.scoring import SHRINKAGE
+from polars_crowd.truth.evaluation.trial import Ran, Rows, Scores, Trial
+from polars_crowd.truth.known import KnownValues
+
+REACH = 1.96
+"""Standard errors on each side of an interval of 95 %."""
+
+
+@dataclass(frozen=True)
+class NumberTrial(Trial):
+    """A log of numbers. What is known are numbers, NaN where nothing is."""
+
+    KNOWN: ClassVar = ("mean_absolute_error", "root_mean_square_error", "coverage")
+    HELD_OUT: ClassVar = ("held_out_log_loss", "held_out_error")
+    OTHERS: ClassVar = "difference_from_others"
+    APART: ClassVar = "range"
+
+    @classmethod
+    def of(
+        cls, log: pl.LazyFrame, truth: Any, folds: int, seed: int, duplicates: Duplicates
+    ) -> NumberTrial:
+        values = sort_values(log, duplicates=duplicates)
+        example, annotator, value = (
+            values.rows[c].to_numpy() for c in ("example", "annotator", "value")
+        )
+        rows = Rows(example.astype(np.intp), annotator.astype(np.intp), value)
+        ids = values.examples["example"]
+        return cls(rows, ids, values.annotators, known_numbers(truth, ids), folds, seed)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"duplicates": "all"}
+
+    @property
+    def with_posterior(self) -> bool:
+        return False
+
+    def labels(self, labels: NDArray[Any]) -> pl.Series:
+        return pl.Series(labels)
+
+    def answer(self, ran: Ran) -> Floats:
+        """z."""
+        return ran.examples["consensus_label"].to_numpy()
+
+    def known_scores(self, ran: Ran) -> Scores:
+        judged = ~np.isnan(self.known)
+        error = np.abs(self.answer(ran) - self.known)[judged]
+        reach = REACH * ran.examples["standard_error"].fill_null(float("nan")).to_numpy()[judged]
+        inside = (error <= reach)[~np.isnan(reach)]
+        scores = (
+            float(error.mean()),
+            float(np.sqrt((error**2).mean())),
+            float(inside.mean()) if len(inside) else None,
+        )
+        return dict(zip(self.KNOWN, scores, strict=True))
+
+    def held_out_scores(self, without: Sequence[Ran]) -> Scores:
+        losses, errors = [], []
+        for z, seen, asked in self.folds(without):
+            mean, variance = predicted(z, seen, asked, len(self.annotators))
+            error = asked.label - mean
+            errors.append(error)
+            losses.append((np.log(2 * np.pi * variance) + error**2 / variance) / 2)
+        error = np.concatenate(errors)
+        scores = float(np.concatenate(losses).mean()), float(np.sqrt((error**2).mean()))
+        return dict(zip(self.HELD_OUT, scores, strict=True))
+
+    def to_others(self, own: pl.Series, others: pl.DataFrame) -> float:
+        """The mean absolute difference from the other methods."""
+        return float(np.mean([np.abs((own - other).to_numpy()).mean() for other in others]))
+
+    @staticmethod
+    def apart(names: list[str]) -> pl.Expr:
+        """The largest label less the smallest."""
+        return pl.max_horizontal(names) - pl.min_horizontal(names)
+
+
+def known_numbers(truth: Any, examples: pl.Series) -> Floats | None:
+    """The known truth of each example, NaN where there is none."""
+    if truth is None:
+        return None
+    known = KnownValues.of(truth, "truth").of_examples(examples)
+    if np.isnan(known).all():
+        raise no_truth(examples)
+    return known
+
+
+def predicted(z: Floats, seen: Rows, asked: Rows, n_annotators: int) -> tuple[Floats, Floats]:
+    """The mean and the variance of labels that were held out."""
+    left = seen.label - z[seen.example]
+    weight = np.bincount(seen.annotator, minlength=n_annotators) + SHRINKAGE
+    bias = np.bincount(seen.annotator, left, n_annotators) / weight
+    pooled = max(float((left**2).mean()), np.finfo(np.float64).tiny)
+    square = np.bincount(seen.annotator, (left - bias[seen.annotator]) ** 2, n_annotators)
+    variance = (square + SHRINKAGE * pooled) / weight
+    return z[asked.example] + bias[asked.annotator], variance[asked.annotator]
