@@ -1,8 +1,11 @@
-"""What the methods beside the Dawid-Skene family promise alike: invariances, options, edges."""
+"""What all registered methods promise alike: invariances, options, edges."""
 
 from __future__ import annotations
 
+import inspect
 import pickle
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,13 @@ from hypothesis import strategies as st
 import polars_crowd as pc
 from polars_crowd.truth.classification.bwa import bwa
 from polars_crowd.truth.classification.ebcc import ebcc
-from polars_crowd.truth.classification.glad import glad
 from polars_crowd.truth.classification.iwmv import iwmv
 from polars_crowd.truth.classification.kos import kos
 from polars_crowd.truth.classification.mace import mace
 from polars_crowd.truth.classification.wawa import wawa
 from polars_crowd.truth.classification.zero_based_skill import zero_based_skill
+from polars_crowd.truth.registry import METHODS as METHOD_NAMES
+from polars_crowd.truth.registry import method_named, method_of, methods_for
 from tests.cases import Case, assert_same, cases
 from tests.truth.truth_cases import (
     Method,
@@ -29,6 +33,7 @@ from tests.truth.truth_cases import (
     every_pattern,
     matrix,
     quiet,
+    unwarned,
 )
 
 
@@ -40,22 +45,13 @@ def few_beginnings(log: Any, **options: Any) -> Any:
     return ebcc(log, n_subtypes=3, restarts=2, **options)
 
 
-METHODS: list[Method] = [
-    wawa,
-    zero_based_skill,
-    iwmv,
-    bwa,
-    few_beginnings,
-    glad,
-    mace,
-    mace_vb,
-    kos,
-]
-BINARY: list[Method] = [kos]
-IN_CLASS_ORDER: list[Method] = [wawa, zero_based_skill, iwmv]
-"""Those that break ties by the order of classes while they iterate."""
-CLIMBING: list[Method] = [iwmv, bwa, few_beginnings, glad, mace, mace_vb]
-"""Those whose trace is an objective."""
+CHEAPER = {ebcc: few_beginnings}
+FOR_CLASSES = {CHEAPER.get(m.function, m.function): m for m in methods_for("classes").values()}
+FOR_CLASSES[mace_vb] = method_named("mace")
+METHODS: list[Method] = [*FOR_CLASSES]
+BINARY = [function for function, m in FOR_CLASSES.items() if m.most_classes == 2]
+IN_CLASS_ORDER = [function for function, m in FOR_CLASSES.items() if not m.neutral]
+CLIMBING = [function for function, m in FOR_CLASSES.items() if m.climbs]
 
 
 @st.composite
@@ -268,19 +264,20 @@ def test_an_earlier_fit_is_where_to_begin(method: Method) -> None:
     assert accuracy(again, data.truth) == pytest.approx(accuracy(before, data.truth), abs=0.02)
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m is not kos])
+@pytest.mark.parametrize("method", [f for f, m in FOR_CLASSES.items() if "prior" in m.options])
 def test_an_earlier_fit_is_a_prior(method: Method) -> None:
     """What was seen before counts: the annotators of a small log are judged by a large one."""
     data = simulated(n_examples=400)
     before = quiet(method, data.log)
     few = data.log.filter(pl.col("example").is_in(data.truth["example"].head(20).implode()))
     fit = quiet(method, few, prior=before)
-    judged = fit.annotators.join(data.annotators, on="annotator")
-    alone = quiet(method, few).annotators.join(data.annotators, on="annotator")
+    truth = data.annotators.select("annotator", truth="accuracy")
+    judged = fit.annotators.join(truth, on="annotator")
+    alone = quiet(method, few).annotators.join(truth, on="annotator")
     column = fit.annotators.columns[3]  # the method's own
-    with_past = judged.select(pl.corr(column, "accuracy")).item()
+    with_past = judged.select(pl.corr(column, "truth")).item()
     assert with_past > 0.85
-    assert with_past > alone.select(pl.corr(column, "accuracy")).item()
+    assert with_past > alone.select(pl.corr(column, "truth")).item()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -291,9 +288,62 @@ def test_wrong_options(method: Method) -> None:
         ({"tol": -1.0}, "tol=-1.0; it must be a number of at least 0"),
         ({"init": "random"}, "init='random'; it must be 'majority_vote', an earlier fit"),
     ]
-    for options, message in wrong if method is not wawa else wrong[2:]:
+    for options, message in wrong:
+        if not FOR_CLASSES[method].options >= options.keys():
+            continue
         with pytest.raises(ValueError, match=message):
             method(log, **options)
+
+
+@pytest.mark.parametrize("name", [*methods_for("classes"), *methods_for("numbers")])
+def test_a_store_has_its_own_classes_and_duplicates(name: str, tmp_path: Path) -> None:
+    method = method_named(name)
+    store = pc.AnnotationStore.create(tmp_path / "store", DEGENERATE["all tied"])
+    given: dict[str, Any] = {"duplicates": "all", "classes": [0, 1], "pred_probs": store}
+    for option in given.keys() & method.options:
+        with pytest.raises(ValueError, match=f"{option}= is given with a store, which has its own"):
+            method.function(store, **{option: given[option]})
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_every_option_is_shown_documented_and_the_only_one(name: str) -> None:
+    method = method_named(name)
+    assert getattr(pc, method.function.__name__) is method.function
+    entries = re.findall(
+        r"^(\w[\w, ]*)\n    \S", inspect.getdoc(method.function) or "", re.MULTILINE
+    )
+    assert method.options <= {option for entry in entries for option in entry.split(", ")}
+    assert "options" not in method.options
+    for option in sorted(method.options):
+        with pytest.raises(TypeError, match=f"has no option '{option}x'.*'{option}'"):
+            method.function(None, **{f"{option}x": 1})
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_names_are_written_either_way(name: str) -> None:
+    assert method_named(name.replace("_", "-")) is method_named(name) is METHOD_NAMES[name]
+    assert method_of(partial(METHOD_NAMES[name].function, tol=1.0)) is METHOD_NAMES[name]
+
+
+@pytest.mark.parametrize("name", METHOD_NAMES)
+def test_the_tables_of_a_fit_are_those_registered(name: str) -> None:
+    method = method_named(name)
+    rng = np.random.default_rng(0)
+    log = pl.DataFrame(
+        {"example": [e // 4 for e in range(80)], "annotator": [e % 4 for e in range(80)]}
+    )
+    log = log.with_columns(label=pl.Series(rng.integers(0, 2, 80)))
+    if method.labels == "comparisons":
+        log = log.select("annotator", left="example", right=pl.col("example") + 1, winner="example")
+    with unwarned():
+        fit = method.function(log)
+    for table in ("examples", "annotations", "posterior", "annotators", "confusion", "difficulty"):
+        assert (getattr(fit, table, None) is not None) == (table in method.tables), table
+    assert fit.annotators.columns[:2] == ["annotator", "annotator_quality"]
+    assert fit.annotators.columns[2].startswith("num_")
+    score = fit.annotations.collect()["label_quality_score"]
+    assert score.is_between(0, 1 + 1e-12).all()
+    assert fit.posterior.collect_schema().names()[-1] == "probability"
 
 
 def test_kos_begins_at_no_labels() -> None:
