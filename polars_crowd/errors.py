@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import polars as pl
 
@@ -125,6 +125,13 @@ class OptionError(Advised, ValueError):
         given = self.value if isinstance(self.value, str) else shown_value(self.value)
         option = "--" + self.option.replace("_", "-")
         return f"{option} {given}: {super().said(words, names)}"
+
+
+def check_choice(option: str, value: Any, allowed: Any) -> None:
+    """The value of an option is one of a Literal's."""
+    if value not in get_args(allowed):
+        among = shown(list(get_args(allowed)))
+        raise OptionError(option, value, f"it must be one of {among}.")
 
 
 class StoreError(Advised):

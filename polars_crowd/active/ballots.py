@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats
-from polars_crowd.errors import AnnotationError
+from polars_crowd.errors import AnnotationError, OptionError
 from polars_crowd.inputs.pred_probs import PredProbs, read_unlabelled
 from polars_crowd.rounds import unlabelled
 from polars_crowd.rounds.opening import Opening, opened, refuse_executor
@@ -171,9 +171,7 @@ def open_scoring(door: Door, log: Any, pred_probs: Any, opening: Opening) -> Rou
         if not rows.head(1).collect().is_empty():
             return door.open(opening, log, pred_probs)
     elif opening.duplicates != "error":
-        raise ValueError(
-            f"duplicates={opening.duplicates!r} is about annotations, and there is no log."
-        )
+        raise OptionError("duplicates", opening.duplicates, "there is no log that could have any.")
     models = door.models(pred_probs, opening.classes)
     book = Codebook(*resolve_classes(label, models[0].names, opening.classes), NOBODY)
     return nothing_labelled(models, book, isinstance(pred_probs, (list, tuple)), opening)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, counted, missing_column, shown
+from polars_crowd.errors import AnnotationError, OptionError, counted, missing_column, shown
 
 SCORE = "active_learning_score"
 DECIMALS = 12
@@ -67,9 +67,9 @@ def next_batch(
     """
     for name, value in (("size", size), ("per_class", per_class)):
         if value is not None and value < 1:
-            raise ValueError(f"{name}={value}; it must be at least 1.")
+            raise OptionError(name, value, "it must be at least 1.")
     if per_class is None and label is not None:
-        raise ValueError(f"label={label!r} is for per_class=, which is not given.")
+        raise OptionError("label", label, "it is for per_class=, which is not given.")
     label = label or "consensus_label"
     schema = scores.lazy().collect_schema()
     columns = schema.names()

@@ -28,7 +28,7 @@ from polars_crowd.active.scores import activelab
 from polars_crowd.arrays import Flags, Floats, Ints
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.out_of_sample import cross_predicted, fitted, predicted
-from polars_crowd.errors import AnnotationWarning, shown
+from polars_crowd.errors import AnnotationWarning, OptionError, shown
 
 UNSEEN = -1
 """No label."""
@@ -171,11 +171,8 @@ def simulate_labelling(
     >>> curves.filter(strategy="activelab")["num_annotations"].to_list()
     [40, 50, 60]
     """
-    unknown = [name for name in strategies if name not in STRATEGIES]
-    if unknown:
-        raise ValueError(
-            f"strategies has {shown(unknown)}; there are {shown(list(STRATEGIES), 9)}."
-        )
+    if unknown := [name for name in strategies if name not in STRATEGIES]:
+        raise OptionError("strategies", unknown, f"there are {shown(list(STRATEGIES), 9)}.")
     rng = np.random.default_rng(seed)
     X, y = np.asarray(features, dtype=np.float64), np.asarray(truth, dtype=np.int64)
     pool = annotations
@@ -188,7 +185,7 @@ def simulate_labelling(
     n_test = round(len(y) * test_share)
     test, train = order[:n_test], order[n_test:]
     if n_labelled > len(train):
-        raise ValueError(f"n_labelled={n_labelled}, and there are {len(train)} examples to label.")
+        raise OptionError("n_labelled", n_labelled, f"there are {len(train)} examples to label.")
     campaign = Campaign(X[train], y[train], pool[train], X[test], y[test], estimator, cv, seed)
     start = campaign.first_labels(n_labelled, rng)
     rows = [
@@ -202,7 +199,7 @@ def simulate_labelling(
 def _refuse(**of_simulated: object) -> None:
     for name, value in of_simulated.items():
         if value is not None:
-            raise ValueError(f"{name}= is of simulated annotators, and annotations= are given.")
+            raise OptionError(name, value, "it is of simulated annotators; annotations= are given.")
 
 
 def simulated_answers(

@@ -27,9 +27,9 @@ from polars_crowd.consensus.model import (
     vote_shares,
     weigh,
 )
-from polars_crowd.consensus.options import Asked, CrowdlabOptions, check_choice, check_model
+from polars_crowd.consensus.options import Asked, CrowdlabOptions, check_model
 from polars_crowd.consensus.result import Crowdlab
-from polars_crowd.errors import counted, shown, warn
+from polars_crowd.errors import OptionError, check_choice, counted, shown, warn
 from polars_crowd.inputs import checks
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -105,9 +105,8 @@ def crowdlab(
     """
     asked = Asked(**options)
     if tolerance and not (asked.into is not None and isinstance(log, Partitioned)):
-        raise ValueError(
-            "tolerance= says which results that an earlier run wrote may stay: it needs a store and into=."
-        )
+        does = "it says which results of an earlier run may stay, and needs a store and into=."
+        raise OptionError("tolerance", tolerance, does)
     wanted = Options(
         methods_of(consensus_method),
         asked.quality_method,
@@ -125,9 +124,8 @@ def methods_of(
     """The consensus methods asked for."""
     given = (consensus_method,) if isinstance(consensus_method, str) else tuple(consensus_method)
     if not given or len(set(given)) < len(given):
-        raise ValueError(
-            f"consensus_method={list(given)!r}; give one method, or several different ones."
-        )
+        must = "give one method, or several different ones."
+        raise OptionError("consensus_method", list(given), must)
     for method in given:
         check_choice("consensus_method", method, ConsensusMethod)
     return given
@@ -136,10 +134,8 @@ def methods_of(
 def checked_adjustment(adjust_pred_probs: bool, method: LabelQualityMethod) -> bool:
     """Whether the posterior is adjusted, which not every score can be of."""
     if adjust_pred_probs and method == "confidence_weighted_entropy":
-        raise ValueError(
-            "adjust_pred_probs=True does not go with label_quality_method="
-            "'confidence_weighted_entropy'; use 'self_confidence' or 'normalized_margin'."
-        )
+        must = "it does not go with label_quality_method='confidence_weighted_entropy'."
+        raise OptionError("adjust_pred_probs", adjust_pred_probs, must)
     return adjust_pred_probs
 
 

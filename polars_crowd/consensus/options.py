@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
 
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import QualityMethod
-from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.errors import Advice, AnnotationError, check_choice
 from polars_crowd.rounds.opening import Opening, OpenOptions
 
 
@@ -63,16 +62,14 @@ class Asked(Opening, Judging):
     """
 
 
-def check_choice(name: str, value: str, allowed: Any) -> None:
-    """The value is one of a Literal's."""
-    if value not in get_args(allowed):
-        raise ValueError(f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}.")
-
-
 def check_model(is_there: bool) -> None:
     """There are pred_probs."""
     if not is_there:
         raise AnnotationError(
-            "CROWDLAB needs a model's pred_probs beside the log. Without a model, use "
-            "pc.majority_vote, or a method such as pc.dawid_skene."
+            "CROWDLAB needs a model's pred_probs beside the log.",
+            Advice(
+                "Without a model there are the majority vote and methods such as Dawid-Skene",
+                python="pc.majority_vote(log), pc.dawid_skene(log)",
+                command="consensus --method majority-vote, dawid-skene",
+            ),
         )

@@ -22,7 +22,7 @@ from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
 from polars_crowd.consensus.out_of_sample import cross_predicted, fitted, predicted
 from polars_crowd.consensus.result import Crowdlab
-from polars_crowd.errors import AnnotationError, counted, missing_column, shown
+from polars_crowd.errors import AnnotationError, OptionError, counted, missing_column, shown
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.pred_probs import class_names
@@ -147,7 +147,7 @@ def refine(
     """
     for name, value, least in (("rounds", rounds, 1), ("cv", cv, 2)):
         if value < least:
-            raise ValueError(f"{name}={value}; it must be at least {least}.")
+            raise OptionError(name, value, f"it must be at least {least}.")
     rows = checks.without_duplicates(scan_annotations(log), duplicates).collect().lazy()
     values, names = classes_of(rows, rows.collect_schema()["label"], (), classes)
     vote = majority_vote(rows, classes=values.to_list(), duplicates=duplicates).collect()

@@ -147,8 +147,15 @@ def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None
 def of_sets(labels: str) -> AnnotationError:
     """The error for labels that are sets of classes, where an annotation has one label."""
     return AnnotationError(
-        f"{labels} are sets of classes. Use pc.multilabel_crowdlab for their consensus and quality, "
-        "pc.multilabel_activelab for what to label next, pc.multilabel_agreement and pc.agreement_by_class "
-        "for agreement; no other method is for sets. To take each whole set for one class, join it: "
-        "pl.col('label').list.sort().list.join('+')."
+        f"{labels} are sets of classes, which this is not for.",
+        Advice(
+            "Sets have functions of their own, for consensus and quality, what to label next, and agreement",
+            python="pc.multilabel_crowdlab, pc.multilabel_activelab, pc.multilabel_agreement and "
+            "pc.agreement_by_class",
+            command="next --multilabel, and in Python pc.multilabel_crowdlab and pc.multilabel_agreement",
+        ),
+        Advice(
+            "To take each whole set for one class, join it to a text",
+            python="pl.col('label').list.sort().list.join('+')",
+        ),
     )

@@ -242,9 +242,7 @@ def test_executor_without_a_store() -> None:
 
 
 def test_options_about_annotations_without_a_log() -> None:
-    with pytest.raises(
-        ValueError, match="duplicates='first' is about annotations, and there is no"
-    ):
+    with pytest.raises(ValueError, match="duplicates='first'; there is no log"):
         activelab(None, PROBS, duplicates="first")
 
 
@@ -304,7 +302,7 @@ def test_wrong_batches() -> None:
         next_batch(SCORES.with_columns(example=pl.int_range(5)), 1, exclude=["x", "3"])
     with pytest.raises(pc.AnnotationError, match="exclude has no column 'example'"):
         next_batch(SCORES, 1, exclude=SCORES.rename({"example": "id"}))
-    with pytest.raises(ValueError, match="label='consensus_label' is for per_class="):
+    with pytest.raises(ValueError, match="label='consensus_label'; it is for per_class="):
         next_batch(SCORES, 1, label="consensus_label")
     with pytest.raises(pc.AnnotationError, match="scores has no column 'active_learning_score'"):
         next_batch(SCORES.drop("active_learning_score"), 1)

@@ -287,7 +287,7 @@ def test_the_repr_is_a_report() -> None:
             {"label_quality_method": "confidence_weighted_entropy", "adjust_pred_probs": True},
             "does not go with",
         ),
-        ({"tolerance": 0.1}, "tolerance= says which results that an earlier run wrote may stay"),
+        ({"tolerance": 0.1}, "tolerance=0.1; it says which results of an earlier run may stay"),
         ({"duplicates": "any"}, "duplicates='any'; it must be 'error', 'first', 'last' or 'all'"),
     ],
 )

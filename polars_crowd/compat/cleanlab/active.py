@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from polars_crowd.active.ballots import ballots_beside, trust_in, with_ballots
 from polars_crowd.active.scores import BEST_QUALITY, LabelTrust, quality_of_labels
 from polars_crowd.arrays import Floats, Probabilities
-from polars_crowd.compat.cleanlab.quality import caution, fit_rounds, in_range
-from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
+from polars_crowd.compat.cleanlab.quality import caution, fit_rounds, in_range, models_of
+from polars_crowd.compat.cleanlab.valid import check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
 from polars_crowd.rounds import unlabelled
 from polars_crowd.rounds.opening import rounds_of
@@ -130,7 +130,7 @@ def get_active_learning_scores_ensemble(
 
 def _scores(labels: Any, pred_probs: Any, pred_probs_unlabeled: Any, ensemble: bool) -> Scores:
     _check_arrays(pred_probs, pred_probs_unlabeled, ensemble)
-    beside = [] if pred_probs_unlabeled is None else _models(pred_probs_unlabeled, ensemble)
+    beside = [] if pred_probs_unlabeled is None else models_of(pred_probs_unlabeled, ensemble)
     if pred_probs is None:
         rounds, trust = trust_in(_nothing_labelled(beside), LabelTrust)
         handle = unlabelled.with_idle(rounds).handles[0]
@@ -157,14 +157,10 @@ def _score_beside(part: Partition, trust: LabelTrust) -> Floats:
     return trust.score_unlabelled(ballots_beside(part, trust))
 
 
-def _models(pred_probs: NDArray[Any], ensemble: bool) -> list[Probabilities]:
-    return [as_model(p) for p in (pred_probs if ensemble else [pred_probs])]
-
-
 def _rounds(
     wide: Wide, pred_probs: NDArray[Any], beside: Sequence[Probabilities], ensemble: bool
 ) -> Rounds:
-    models = _models(pred_probs, ensemble)
+    models = models_of(pred_probs, ensemble)
     runs = to_runs(wide, models, models[0].shape[1])
     rest = tuple(beside) or tuple(p[:0] for p in models)
     return rounds_of(runs, lambda: (_numbers(rest), rest), is_ensemble=ensemble)

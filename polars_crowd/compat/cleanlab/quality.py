@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
@@ -124,21 +125,21 @@ def get_label_quality_multiannotator(
     >>> info["label_quality"]["consensus_quality_score"].round(3).tolist()
     [0.799, 0.711, 0.887, 0.554]
     """
-    wide = read_wide(labels_multiannotator)
     if return_weights and quality_method != "crowdlab":
         raise ValueError(
             "Model and annotator weights are only applicable to the crowdlab quality method, "
             f"not to {quality_method!r}: leave return_weights or quality_method at its default."
         )
-    check_labels(wide)
-    check_pred_probs(pred_probs, wide, ensemble=False)
     methods = consensus_method if isinstance(consensus_method, list) else [consensus_method]
-    options = _options(methods, quality_method, label_quality_score_kwargs)
-    fit = _fit(wide, [as_model(pred_probs)], options, calibrate_probs, is_ensemble=False)
-    if verbose:
-        caution(fit, wide, options.consensus_methods)
-    wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
-    return _info(fit, wide, options, wanted, is_ensemble=False)
+    return _quality(
+        labels_multiannotator,
+        pred_probs,
+        partial(_options, methods, quality_method, label_quality_score_kwargs),
+        Wanted(return_detailed_quality, return_annotator_stats, return_weights),
+        calibrate_probs=calibrate_probs,
+        said_of=methods if verbose else (),
+        ensemble=False,
+    )
 
 
 def get_label_quality_multiannotator_ensemble(
@@ -197,16 +198,43 @@ def get_label_quality_multiannotator_ensemble(
     >>> info["label_quality"]["consensus_label"].tolist(), info["model_weight"].shape
     ([0, 1, 1, 0], (2,))
     """
-    wide = read_wide(labels_multiannotator)
+    return _quality(
+        labels_multiannotator,
+        pred_probs,
+        partial(_options, ["best_quality"], "crowdlab", label_quality_score_kwargs),
+        Wanted(return_detailed_quality, return_annotator_stats, return_weights),
+        calibrate_probs=calibrate_probs,
+        said_of=["crowdlab"] if verbose else (),
+        ensemble=True,
+    )
+
+
+def _quality(
+    labels: Labels,
+    pred_probs: NDArray[Any],
+    make_options: Callable[[], Options],
+    wanted: Wanted,
+    *,
+    calibrate_probs: bool,
+    said_of: Sequence[str],
+    ensemble: bool,
+) -> dict[str, Any]:
+    """The results; cautions are printed of the consensus methods `said_of`."""
+    wide = read_wide(labels)
     check_labels(wide)
-    check_pred_probs(pred_probs, wide, ensemble=True)
-    options = _options(["best_quality"], "crowdlab", label_quality_score_kwargs)
-    models = [as_model(probs) for probs in pred_probs]
-    fit = _fit(wide, models, options, calibrate_probs, is_ensemble=True)
-    if verbose:
-        caution(fit, wide, ["crowdlab"])
-    wanted = Wanted(return_detailed_quality, return_annotator_stats, return_weights)
-    return _info(fit, wide, options, wanted, is_ensemble=True)
+    check_pred_probs(pred_probs, wide, ensemble)
+    options = make_options()
+    models = models_of(pred_probs, ensemble)
+    rounds = rounds_of(to_runs(wide, models, models[0].shape[1]), is_ensemble=ensemble)
+    fit = fit_rounds(rounds, wide, options, calibrate_probs)
+    if said_of:
+        caution(fit, wide, said_of)
+    return _info(fit, wide, options, wanted, is_ensemble=ensemble)
+
+
+def models_of(pred_probs: NDArray[Any], ensemble: bool) -> list[Probabilities]:
+    """The probabilities of each model, (N, K)."""
+    return [as_model(probs) for probs in (pred_probs if ensemble else [pred_probs])]
 
 
 # --- options --------------------------------------------------------------------------------------
@@ -270,18 +298,6 @@ class Fit:
     def result(self, options: Options) -> Crowdlab:
         """The tables."""
         return Crowdlab(self.rounds, self.found, options, None)
-
-
-def _fit(
-    wide: Wide,
-    models: Sequence[Probabilities],
-    options: Options,
-    calibrate_probs: bool,
-    *,
-    is_ensemble: bool,
-) -> Fit:
-    rounds = rounds_of(to_runs(wide, models, models[0].shape[1]), is_ensemble=is_ensemble)
-    return fit_rounds(rounds, wide, options, calibrate_probs)
 
 
 def fit_rounds(rounds: Rounds, wide: Wide, options: Options, calibrate_probs: bool) -> Fit:

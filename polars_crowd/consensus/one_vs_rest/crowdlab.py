@@ -28,9 +28,9 @@ from polars_crowd.consensus.options import (
     Asked,
     CrowdlabOptions,
     Judging,
-    check_choice,
     check_model,
 )
+from polars_crowd.errors import OptionError, check_choice
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged
@@ -99,9 +99,8 @@ def multilabel_crowdlab(
     """
     asked = Asked(**options)
     if not isinstance(consensus_method, str):
-        raise ValueError(
-            f"consensus_method={consensus_method!r}; for sets of classes it is one method, not a list."
-        )
+        must = "for sets of classes it is one method, not a list."
+        raise OptionError("consensus_method", consensus_method, must)
     check_choice("consensus_method", consensus_method, ConsensusMethod)
     check_model(isinstance(log, Partitioned) or pred_probs is not None)
     rounds, classes = asked.open_sets(log, pred_probs)

@@ -292,7 +292,9 @@ def test_appending_label_sets_to_a_store(tmp_path: Path) -> None:
 
 def test_stores_of_sets_and_of_labels_are_not_taken_for_each_other(tmp_path: Path) -> None:
     sets = pc.AnnotationStore.create(tmp_path / "sets", LOG, PROBS, multilabel=True)
-    with pytest.raises(pc.AnnotationError, match=r"the store's labels are sets of classes\. Use"):
+    with pytest.raises(
+        pc.AnnotationError, match=r"the store's labels are sets of classes, which this"
+    ):
         pc.crowdlab(sets)
     labels = pc.AnnotationStore.create(
         tmp_path / "labels", LOG.with_columns(pl.lit("x").alias("label"))
