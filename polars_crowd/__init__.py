@@ -65,6 +65,7 @@ _NAMES = {
     "reliability.one_vs_rest": ("agreement_by_class",),
     "reliability.pairwise": ("pairwise_agreement",),
     "reliability.per_example": ("example_agreement",),
+    "rounds.results": ("Results", "open_results"),
     "store.store": ("AnnotationStore",),
     "truth.classification.bwa": ("bwa",),
     "truth.classification.dawid_skene": ("dawid_skene",),

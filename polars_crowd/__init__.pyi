@@ -37,6 +37,7 @@ from polars_crowd.reliability.leave_one_out import agreement_by_annotator
 from polars_crowd.reliability.one_vs_rest import agreement_by_class
 from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.per_example import example_agreement
+from polars_crowd.rounds.results import Results, open_results
 from polars_crowd.store.store import AnnotationStore
 from polars_crowd.truth.classification.bwa import bwa
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
@@ -76,6 +77,7 @@ __all__ = [
     "PartitionError",
     "Preferences",
     "Refined",
+    "Results",
     "StoreError",
     "TruthInference",
     "activelab",
@@ -120,6 +122,7 @@ __all__ = [
     "multilabel_crowdlab",
     "next_batch",
     "one_coin_dawid_skene",
+    "open_results",
     "pairwise_agreement",
     "percent_agreement",
     "refine",

@@ -20,6 +20,11 @@ import polars as pl
 
 from polars_crowd.errors import counted
 
+Heads = Mapping[str, tuple[str, int]]
+"""The tables that a report begins to show, by name: their titles, and how many rows."""
+FEW = 5
+"""Rows of a head."""
+MANY = 100
 USUAL = 100
 """Characters of a line where there is no terminal; Polars' own."""
 UNLIMITED = 10_000
@@ -182,6 +187,3 @@ def folded(name: str) -> str:
     ('consensus_\nquality_\nscore', 'log_loss')
     """
     return name if len(name) <= 9 else name.replace("_", "_\n")
-
-
-__all__ = ["Report", "Reported", "header", "value_text", "went"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -63,6 +63,8 @@ def cast_votes(run: Runs, label: NDArray[np.integer], classes: pl.Series) -> Run
 class Trust(ABC):
     """What the score of an example needs of all the others."""
 
+    method: ClassVar[str]
+    """As in a directory of results."""
     temperatures: Any
     """Of the models."""
 
@@ -119,8 +121,8 @@ def with_ballots(rounds: Rounds, trust: T) -> T:
 
 def scores_of(rounds: Rounds, kind: type[Trust]) -> pl.LazyFrame:
     """ActiveLab in rounds."""
-    rounds, trust = trust_in(rounds, kind)
-    return unlabelled.with_idle(rounds).tables({"scores": score_table}, trust)["scores"]
+    rounds, trust = trust_in(rounds.claim(kind.method), kind)
+    return unlabelled.with_idle(rounds).only("scores", score_table, trust)
 
 
 def score_table(part: Partition, trust: Trust) -> pl.DataFrame:

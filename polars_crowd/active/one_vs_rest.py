@@ -42,6 +42,8 @@ from polars_crowd.signatures import shares
 class SetTrust(Trust):
     """What the score of an example needs of all the others."""
 
+    method = "ActiveLab of sets of classes"
+
     weights: Weights[Floats]
     temperatures: Floats
     """(P, K)."""

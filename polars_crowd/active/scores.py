@@ -56,6 +56,8 @@ BEST_QUALITY = Options(("best_quality",), "crowdlab", "self_confidence", False)
 class LabelTrust(Trust):
     """What the score of an example needs of all the others."""
 
+    method = "ActiveLab"
+
     weights: Weights[float]
     """w[a] and w_m."""
     temperatures: tuple[float, ...]

@@ -28,7 +28,7 @@ from polars_crowd.consensus.model import (
     weigh,
 )
 from polars_crowd.consensus.options import Asked, CrowdlabOptions, check_model
-from polars_crowd.consensus.result import Crowdlab
+from polars_crowd.consensus.result import METHOD, Crowdlab
 from polars_crowd.errors import OptionError, check_choice, counted, shown, warn
 from polars_crowd.inputs import checks
 from polars_crowd.rounds.partitions import Partitioned
@@ -115,7 +115,7 @@ def crowdlab(
     )
     rounds = asked.open(log, pred_probs)
     check_model(rounds.n_models > 0)
-    return fit(rounds, wanted, calibrate=asked.calibrate, tolerance=tolerance)
+    return fit(rounds.claim(METHOD), wanted, calibrate=asked.calibrate, tolerance=tolerance)
 
 
 def methods_of(

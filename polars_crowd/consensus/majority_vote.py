@@ -320,8 +320,9 @@ def majority_vote(
             executor=executor,
             progress=progress,
         )
+        rounds.claim("Majority vote")
         ties = break_ties(rounds, rounds.run(count_ties, remember=True))
-        return rounds.tables({"examples": majority_table}, ties)["examples"]
+        return rounds.only("examples", majority_table, ties)
     if progress:
         raise ValueError(
             "progress= shows the partitions of a store, or what is written with into=; this is a lazy plan."

@@ -28,7 +28,8 @@ from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.numerics.mixture import SMALLEST_LOG
-from polars_crowd.rounds.results import MANY, Fit
+from polars_crowd.reports import MANY, Heads
+from polars_crowd.rounds.results import Fit
 from polars_crowd.runs.classes import classes_of
 
 
@@ -56,7 +57,9 @@ class Refined(Fit):
     trace: pl.DataFrame
     converged: bool
 
-    HEADS: ClassVar = {"trace": ("rounds", MANY), **Crowdlab.HEADS}
+    TABLES: ClassVar[tuple[str, ...]] = (*Crowdlab.TABLES, "pred_probs", "trace")
+    VALUES: ClassVar[tuple[str, ...]] = ("converged",)
+    HEADS: ClassVar[Heads] = {"trace": ("rounds", MANY), **Crowdlab.HEADS}
 
     @property
     def method(self) -> str:
@@ -71,6 +74,11 @@ class Refined(Fit):
     def annotations(self) -> pl.LazyFrame:
         """Those of the fit."""
         return self.fit.annotations
+
+    @property
+    def posterior(self) -> pl.LazyFrame:
+        """That of the fit."""
+        return self.fit.posterior
 
     @property
     def annotators(self) -> pl.DataFrame:

@@ -25,9 +25,9 @@ from polars_crowd.consensus.label_quality import (
     sum_consensus_thresholds,
 )
 from polars_crowd.consensus.model import ConsensusMethod, LabelConsensus, Options
-from polars_crowd.reports import header, value_text
+from polars_crowd.reports import FEW, Heads, header, value_text
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.results import FEW, Fit
+from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.rounds.tolerance import MadeWith
@@ -35,12 +35,15 @@ from polars_crowd.runs.classes import by_class
 
 Found = dict[ConsensusMethod, LabelConsensus]
 
+METHOD = "CROWDLAB"
 EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
 
 
 class OfModels(Fit):
     """What results of CROWDLAB have in common, of labels and of sets of classes."""
 
+    ON_DEMAND: ClassVar[tuple[str, ...]] = ("posterior",)
+    VALUES: ClassVar[tuple[str, ...]] = ("model_weight", "temperature")
     _rounds: Rounds
 
     @property
@@ -61,12 +64,11 @@ class OfModels(Fit):
     def _size(self) -> tuple[int, int]:
         """How many examples and annotations there are."""
 
-    def _header_of(self, n_classes: int, *notes: str) -> str:
+    def _header_of(self, n_classes: int, how: str, *notes: str) -> str:
         (n_examples, n_annotations), annotators = self._size, self._rounds.book.annotators
         sizes = {"example": n_examples, "annotator": len(annotators)}
-        return header(
-            self.method, sizes | {"annotation": n_annotations, "class": n_classes}, *notes
-        )
+        sizes |= {"annotation": n_annotations, "class": n_classes}
+        return header(f"{self.method} ({how})", sizes, *notes)
 
     def _of_models(self, values: Floats | None) -> float | list[float] | None:
         """A value of each model: a list for an ensemble."""
@@ -99,7 +101,8 @@ class Crowdlab(OfModels):
         The temperature of the calibrated pred_probs; a list for an ensemble; None if not calibrated.
     """
 
-    HEADS: ClassVar = {
+    TABLES: ClassVar[tuple[str, ...]] = ("examples", "annotations", "posterior", "annotators")
+    HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
         "annotations": ("annotations", FEW),
         "annotators": ("annotators, worst first", FEW),
@@ -119,8 +122,7 @@ class Crowdlab(OfModels):
         self._options = options
         self._temperatures = temperatures
         self._tolerance = tolerance
-        if rounds.into is not None:
-            rounds.save("annotators", self.annotators)
+        self._keep(rounds.into)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -207,12 +209,16 @@ class Crowdlab(OfModels):
 
     @property
     def method(self) -> str:
-        return f"CROWDLAB ({', '.join(self._found)}; quality by {self._options.quality_method})"
+        return METHOD
+
+    def _options_given(self) -> Options:
+        return self._options
 
     def _header(self) -> str:
         weight, temperature = value_text(self.model_weight), value_text(self.temperature)
         note = f"model weight {weight}, temperature {temperature}"
-        return self._header_of(self._rounds.n_classes, note)
+        how = f"{', '.join(self._found)}; quality by {self._options.quality_method}"
+        return self._header_of(self._rounds.n_classes, how, note)
 
 
 # --- the local plans of the tables -----------------------------------------------------------------

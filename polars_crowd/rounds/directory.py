@@ -1,6 +1,6 @@
 """A directory of results: Parquet files per partition, each written whole, that a later run takes up.
 
-    DIR/results.json              what this directory is; `complete` once a run has ended
+    DIR/results.json              what this directory holds (see `contents`); `complete` once a run has ended
     DIR/examples/part-0000.parquet, DIR/annotations/..., DIR/annotators.parquet
     DIR/.work/                    summaries and frames kept between rounds
 
@@ -10,20 +10,17 @@ A run that is started again makes only those whose digest is another.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import StoreError
 from polars_crowd.rounds.cache import (
     FITS,
     PLACES,
@@ -34,11 +31,20 @@ from polars_crowd.rounds.cache import (
     params_digest,
     plan_name,
 )
+from polars_crowd.rounds.contents import (
+    MARK,
+    Contents,
+    blank,
+    files_in,
+    read_contents,
+    remove_tables,
+    stored,
+    write_contents,
+)
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.rounds.tolerance import MadeWith, moved
+from polars_crowd.rounds.writing import Table, as_lazy, kind_of
 
-MARK = "results.json"
-FORMAT = 1
 CLOCK_STEP = 2.0
 """Seconds by which the clock of a file system may be behind."""
 DIGEST = "polars_crowd_digest"
@@ -53,21 +59,48 @@ class ResultDirectory:
 
     @classmethod
     def open(cls, path: str | Path) -> ResultDirectory:
-        """An empty or new directory, or one that holds results."""
-        directory = cls(Path(path), time.time() - CLOCK_STEP)
-        mark = directory.path / MARK
+        """An empty or new directory, or one that holds results of a run."""
+        directory = cls(Path(path).absolute(), time.time() - CLOCK_STEP)
         if directory.path.exists() and not directory.path.is_dir():
             raise NotADirectoryError(f"{path} is a file; give a directory for the results.")
-        if not mark.exists() and directory.path.exists() and any(directory.path.iterdir()):
+        contents = read_contents(directory.path)
+        if contents is None and directory.path.exists() and not _is_empty(directory.path):
             raise FileExistsError(
                 f"{path} holds files that are no results of this library. Give a new or an empty "
                 "directory, or one with earlier results."
             )
-        if mark.exists():
-            _check_format(mark)
-        directory.work.mkdir(parents=True, exist_ok=True)
-        directory._mark(complete=False)
+        if contents is not None and contents["by"] != "into":
+            raise FileExistsError(
+                f"{path} holds results that were written by .write. Give another directory."
+            )
+        directory.path.mkdir(parents=True, exist_ok=True)
+        write_contents(directory.path, {**(contents or blank("into")), "complete": False})
+        directory.work.mkdir(exist_ok=True)
         return directory
+
+    def claim(self, method: str) -> None:
+        """Say whose results these will be. Tables of an earlier run are listed apart until this one ends.
+
+        Raises
+        ------
+        FileExistsError
+            They are another method's.
+        """
+        found = self._contents()
+        if found["method"] not in (None, method):
+            raise FileExistsError(
+                f"{self.path} holds the results of {found['method']}, and this is {method}. Give another "
+                "directory: two methods in one would leave tables of both."
+            )
+        earlier = {**found.get("earlier", {}), **found["tables"]}
+        self._write({**blank("into"), "method": method, "earlier": earlier})
+
+    def complete(self, **about: Any) -> None:
+        """Say that the run has ended, and remove the tables of earlier ones that it did not write again."""
+        found = self._contents()
+        earlier = found.pop("earlier", {})
+        remove_tables(self.path, {k: v for k, v in earlier.items() if k not in found["tables"]})
+        self._write({**found, **about, "complete": True})
 
     @property
     def work(self) -> Path:
@@ -106,28 +139,51 @@ class ResultDirectory:
 
     def finish(self, tables: Sequence[str], handles: Sequence[Any]) -> None:
         """Remove files of partitions that are no more, and what this run did not use again."""
-        parts = {handle.name for handle in handles}
+        names = sorted(handle.name for handle in handles)
         for table in tables:
-            for file in (self.path / table).glob("*.parquet"):
-                if file.stem not in parts:
-                    file.unlink()
-        self._mark(complete=True)
+            self._remove_others(table, names)
+            self._list(table, stored("lazy", [f"{table}/{name}.parquet" for name in names]))
         present = {handle.fingerprint.partition("-")[0] for handle in handles}
         for place in self.work.glob("*/*"):
             of_present = place.parent.name == PLACES and place.name.partition("-")[0] in present
             if not of_present and place.stat().st_mtime < self.started:
                 _remove(place)
 
-    def save(self, name: str, frame: pl.DataFrame) -> None:
-        write_whole(self.path / f"{name}.parquet", frame.write_parquet)
+    def save(self, name: str, table: Table) -> None:
+        """Write a table of the annotators' size; those of the log's are written as they are made."""
+        if table is None:
+            self._list(name, None)
+        elif not isinstance(table, pl.LazyFrame):
+            file = f"{name}.parquet"
+            write_whole(self.path / file, as_lazy(table).collect().write_parquet)
+            self._list(name, stored(kind_of(table), [file]))
 
     def scan(self, table: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self.path / table / "*.parquet")
+        files = files_in(self.path, {table: self._contents()["tables"][table]})
+        return pl.scan_parquet(files, glob=False)
 
-    def _mark(self, *, complete: bool) -> None:
-        about = {"format": FORMAT, "polars_crowd": version("polars_crowd"), "complete": complete}
-        text = json.dumps(about, indent=1)
-        write_whole(self.path / MARK, lambda path: path.write_text(text))
+    def _remove_others(self, table: str, names: Sequence[str]) -> None:
+        """Remove what this library wrote of partitions that are no more."""
+        folder = self.path / table
+        if not folder.is_symlink():
+            for file in folder.glob("part-*.parquet"):
+                if file.stem not in names and _digest_in(file) is not None:
+                    file.unlink()
+
+    def _contents(self) -> Contents:
+        return read_contents(self.path) or blank("into")
+
+    def _list(self, name: str, table: Mapping[str, Any] | None) -> None:
+        found = self._contents()
+        self._write({**found, "tables": {**found["tables"], name: table}})
+
+    def _write(self, contents: Contents) -> None:
+        write_contents(self.path, contents)
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether nothing is in it but what a run left that was stopped as it began."""
+    return all(place.name.startswith(f".{MARK}.") for place in directory.iterdir())
 
 
 class WorkDirectory:
@@ -136,20 +192,6 @@ class WorkDirectory:
     def __init__(self) -> None:
         self.work = Path(tempfile.mkdtemp(prefix="polars-crowd-"))
         weakref.finalize(self, shutil.rmtree, self.work, ignore_errors=True)
-
-
-def _check_format(mark: Path) -> None:
-    try:
-        found = json.loads(mark.read_text())["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{mark} cannot be read: {error}. Remove the directory and run again."
-        ) from error
-    if found > FORMAT:
-        raise StoreError(
-            f"{mark}: the results are of format {found}, this version knows up to {FORMAT}. "
-            "Update polars_crowd, or choose another directory."
-        )
 
 
 def _remove(place: Path) -> None:

@@ -1,27 +1,34 @@
-"""What every fit can do: print its report, and be written."""
+"""What every fit can do: print its report, be written, be opened again."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
-from polars_crowd.reports import Report, Reported
+from polars_crowd.errors import StoreError, shown
+from polars_crowd.reports import Heads, Report, Reported
+from polars_crowd.rounds.contents import MARK, Contents, files_in, plain, read_contents
+from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, write_results
 
-Table = pl.LazyFrame | pl.DataFrame | pl.Series | None
-Heads = Mapping[str, tuple[str, int]]
-"""The tables that a report begins to show, by name: their titles, and how many rows."""
-FEW = 5
-"""Rows of a head."""
-MANY = 100
+if TYPE_CHECKING:
+    from polars_crowd.rounds.directory import ResultDirectory
 
 
 class Fit(Reported):
     """The base of all results."""
 
+    TABLES: ClassVar[tuple[str, ...]]
+    """The attributes that are tables, or None where the method has none."""
+    ON_DEMAND: ClassVar[tuple[str, ...]] = ()
+    """Those that a run with `into=` does not write, unless they are asked for."""
     HEADS: ClassVar[Heads]
+    """Those that the report begins to show."""
+    VALUES: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are numbers, texts or lists."""
 
     @property
     @abstractmethod
@@ -32,12 +39,233 @@ class Fit(Reported):
     def _header(self) -> str:
         """The first line of the report."""
 
+    def _options_given(self) -> Any:
+        """What the method was asked for."""
+        return {}
+
+    def write(
+        self,
+        directory: str | Path,
+        format: Format = "parquet",
+        *,
+        names: Mapping[str, str] | None = None,
+        overwrite: bool = False,
+        formulas: bool = False,
+    ) -> None:
+        """Write every table of the fit into a directory, all of them or none.
+
+        A table of the log's size is written as it is computed, and never held whole (but for `"xlsx"`).
+        Beside the tables stands `results.json`: the method, its options, the versions, and which tables there
+        are. `pc.open_results` opens the directory again.
+
+        Parameters
+        ----------
+        directory
+            Where to; made if it is not there. Other files in it stay as they are.
+        format
+            `"parquet"`, a file per table; `"csv"`, likewise, for other programs: lists of classes are joined
+            by `;`, and text is kept from being a formula; `"xlsx"`, one workbook with a sheet per table, for
+            people (needs the extra `excel`).
+        names
+            Other names for columns, wherever they occur: `{"example": "item_id"}`.
+        overwrite
+            Whether earlier results that `.write` left there give way. Files that are not listed in their
+            `results.json` are never replaced or removed.
+        formulas
+            A cell of a CSV file that begins with `=`, `+`, `-` or `@` and is no number would be run as a
+            formula by a spreadsheet: it gets an apostrophe before it (so does one that begins with
+            apostrophes and then one of these; `pc.open_results` takes it away). True leaves such cells as
+            they are.
+
+        Raises
+        ------
+        FileExistsError
+            There are results already and `overwrite` is not given; or a file that is not ours would be
+            replaced.
+        ValueError
+            An option has an unknown value or no effect; a column in `names` is in no table, or two columns of
+            a table would have one name.
+        AnnotationError
+            The format cannot hold the tables: nested columns other than lists, control characters or more
+            than 1,048,575 rows in a workbook.
+        StoreError
+            The disk is full, or the directory cannot be written to.
+
+        Examples
+        --------
+        >>> import polars_crowd as pc
+        >>> from tempfile import TemporaryDirectory
+        >>> data = pc.datasets.tutorial()
+        >>> fit = pc.dawid_skene(data.log)
+        >>> with TemporaryDirectory() as directory:
+        ...     fit.write(directory, names={"example": "item_id"})
+        ...     kept = pc.open_results(directory)
+        ...     print(kept.examples.collect_schema().names()[:2], kept.converged)
+        ['item_id', 'consensus_label'] True
+        """
+        tables = {name: self._table(name) for name in self._names()}
+        write_results(
+            Path(directory),
+            tables,
+            self._about(),
+            format=format,
+            names=names or {},
+            overwrite=overwrite,
+            formulas=formulas,
+        )
+
+    def _names(self) -> Sequence[str]:
+        return self.TABLES
+
+    def _table(self, name: str) -> Table:
+        found: Table = getattr(self, name)
+        return found
+
     def _report(self) -> Report:
-        return Report(self._header(), heads_of(self, self.HEADS))
+        heads = {title: head(self._table(name), n) for name, (title, n) in self.HEADS.items()}
+        return Report(self._header(), heads)
+
+    def _about(self) -> Contents:
+        """What results.json says of the fit."""
+        return {
+            "method": self.method,
+            "header": self._header(),
+            "heads": plain(self.HEADS),
+            "options": plain(self._options_given()),
+            "values": {name: plain(getattr(self, name)) for name in self.VALUES},
+        }
+
+    def _keep(self, into: ResultDirectory | None) -> None:
+        """End a run with `into=`: write the small tables beside those of the log's size."""
+        if into is None:
+            return
+        into.claim(self.method)
+        for name in self.TABLES:
+            if name not in self.ON_DEMAND:
+                into.save(name, self._table(name))
+        into.complete(**self._about())
 
 
-def heads_of(fit: object, heads: Heads) -> dict[str, pl.DataFrame]:
-    """The first rows of a fit's tables, by title."""
-    return {
-        title: getattr(fit, name).lazy().head(n).collect() for name, (title, n) in heads.items()
-    }
+def head(table: Table, n: int) -> pl.DataFrame:
+    assert table is not None, "a table that is shown is there"
+    return as_lazy(table).head(n).collect()
+
+
+# --- opened again ----------------------------------------------------------------------------------
+
+
+class Results(Fit):
+    """Results that were written: the tables and numbers of the fit, by the same names, and its report."""
+
+    def __init__(self, directory: Path, contents: Contents) -> None:
+        self._directory = directory
+        self._contents = contents
+
+    @property
+    def method(self) -> str:
+        return str(self._contents["method"])
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of the tables."""
+        return [name for name, table in self._contents["tables"].items() if table]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the method was asked for."""
+        return dict(self._contents.get("options", {}))
+
+    def __getattr__(self, name: str) -> Any:
+        contents = {} if name.startswith("_") else self._contents
+        if name in contents.get("tables", {}):
+            return self._table(name)
+        if name in contents.get("values", {}):
+            return contents["values"][name]
+        raise AttributeError(f"these results have no {name!r}; they have {', '.join(dir(self))}.")
+
+    def __dir__(self) -> list[str]:
+        own = ("method", "options", "tables", "write")
+        return [*own, *self.tables, *self._contents.get("values", {})]
+
+    def _names(self) -> Sequence[str]:
+        return list(self._contents["tables"])
+
+    def _table(self, name: str) -> Table:
+        return read_table(self._directory, self._contents, name)
+
+    def _header(self) -> str:
+        return str(self._contents.get("header", self.method))
+
+    def _report(self) -> Report:
+        heads = {
+            title: head(self._table(name), n)
+            for name, (title, n) in self._contents["heads"].items()
+            if name in self.tables
+        }
+        return Report(self._header(), heads)
+
+    def _about(self) -> Contents:
+        names = ("method", "header", "heads", "options", "values")
+        return {name: self._contents[name] for name in names if name in self._contents}
+
+
+def open_results(directory: str | Path) -> Results:
+    """Open what `into=` or `.write` left in a directory.
+
+    Parameters
+    ----------
+    directory
+        Of results; Parquet or CSV. In CSV dates, times, Enums and lists come back as text.
+
+    Returns
+    -------
+    Results
+        It prints the report of the fit, and has its tables and numbers under the same names: LazyFrames over
+        the files where they are of the log's size, else DataFrames. `.tables` lists them; `.method` and
+        `.options` say what made them; `.write` writes them in another format. The parameters of the fit are
+        not among them: it has no `.predict`.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such directory, or it holds no results.
+    StoreError
+        The run that writes them has not ended, a file is missing, or they are of a later version.
+    ValueError
+        They are a workbook.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> from tempfile import TemporaryDirectory
+    >>> data = pc.datasets.tutorial()
+    >>> with TemporaryDirectory() as directory:
+    ...     fit = pc.crowdlab(data.log, data.pred_probs, into=directory)
+    ...     kept = open_results(directory)
+    ...     kept.method, kept.tables, kept.annotators.equals(fit.annotators)
+    ('CROWDLAB', ['examples', 'annotations', 'annotators'], True)
+    """
+    place = Path(directory).absolute()
+    contents = read_contents(place)
+    if contents is None:
+        raise FileNotFoundError(
+            f"{directory} holds no results: there is no {MARK} in it. Give a directory that was into= of a "
+            "run or written by .write; a store is opened with pc.AnnotationStore.open."
+        )
+    if not contents["complete"] or contents["method"] is None:
+        raise StoreError(
+            f"{directory} holds results that are not complete. If no run is at work on them, run it again "
+            "with the same directory."
+        )
+    missing = [file.name for file in files_in(place, contents["tables"]) if not file.is_file()]
+    if missing:
+        raise StoreError(
+            f"{directory} is without files that its {MARK} lists: {shown(missing)}. Run again, or write them "
+            "again."
+        )
+    if contents.get("file_format") == "xlsx":
+        raise ValueError(
+            f"{directory} holds a workbook, which is for people. To open results again, write them with "
+            'format="parquet".'
+        )
+    return Results(place, contents)

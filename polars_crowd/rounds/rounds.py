@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from polars_crowd.reports import FEW
 from polars_crowd.rounds import executors
 from polars_crowd.rounds.cache import Cache, plan_digest
 from polars_crowd.rounds.directory import ResultDirectory, Writer
@@ -101,10 +102,18 @@ class Rounds:
         ]
         return replace(self, handles=views)
 
-    def save(self, name: str, frame: pl.DataFrame) -> None:
-        """Write a table of the annotators' size into the directory of results, if there is one."""
+    def claim(self, method: str) -> Rounds:
+        """The same rounds, whose directory of results, if there is one, is from now on that of a method."""
         if self.into is not None:
-            self.into.save(name, frame)
+            self.into.claim(method)
+        return self
+
+    def only(self, name: str, plan: TablePlan, *params: Any) -> pl.LazyFrame:
+        """The one table of a method that has no other."""
+        table = self.tables({name: plan}, *params)[name]
+        if self.into is not None:
+            self.into.complete(heads={name: (name, FEW)})
+        return table
 
     def _each(self, title: str, task: Callable[..., T], *args: Any) -> Iterator[T]:
         results = executors.in_order(self.executor, task, self.handles, args)

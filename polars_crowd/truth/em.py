@@ -75,7 +75,11 @@ def iterate(
             tell(len(trace), objective)
             converged = moved <= tol if moved is not None else gained_little(trace, tol)
             if converged or len(trace) == max_iter:
-                return params, sums, Iterations(tuple(trace), converged)
+                return (
+                    params,
+                    sums,
+                    Iterations(tuple(trace), converged, {"max_iter": max_iter, "tol": tol}),
+                )
             params, before = steps.maximise(sums, params), params
             moved = steps.change(before, params)
 
@@ -102,6 +106,7 @@ def opened(log: Any, options: Options) -> Rounds:
 
 def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference:
     """Fit a model to the partitions of a log."""
+    rounds.claim(model.name)
     known = Known.of(rounds, options.gold, _labels_of(options.init))
     log = LogSize.of(rounds.book)
     first = as_sums(rounds.run(count_beginning, model, known), {**model.sums, **FIRST_SUMS}, log)

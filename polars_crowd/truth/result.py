@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +13,8 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError, counted, shown
 from polars_crowd.inputs.checks import Duplicates
-from polars_crowd.reports import header, went
-from polars_crowd.rounds.results import FEW, Fit
+from polars_crowd.reports import FEW, Heads, header, went
+from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
 from polars_crowd.truth.known import Known
@@ -41,6 +42,8 @@ class Iterations:
     trace: tuple[float, ...]
     """The objective at the parameters of each iteration."""
     converged: bool
+    asked: Mapping[str, float] = field(default_factory=dict)
+    """`max_iter` and `tol`, where it looped."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,18 @@ class TruthInference(Fit):
         The classes, in order.
     """
 
-    HEADS: ClassVar = {
+    TABLES: ClassVar[tuple[str, ...]] = (
+        *("examples", "annotations", "posterior", "difficulty"),
+        *("annotators", "confusion", "class_prior", "trace"),
+    )
+    VALUES: ClassVar[tuple[str, ...]] = (
+        "converged",
+        "n_iter",
+        "model_weight",
+        "temperature",
+        "classes",
+    )
+    HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
         "annotators": ("annotators, least accurate first", FEW),
         "class_prior": ("class prior", 2 * FEW),
@@ -147,17 +161,7 @@ class TruthInference(Fit):
     def __init__(self, fitted: Fitted, iterations: Iterations) -> None:
         self._fitted = fitted
         self._iterations = iterations
-        if fitted.rounds.into is not None:
-            self._save()
-
-    def _save(self) -> None:
-        """Write what has the annotators' size beside the tables of the log's size."""
-        rounds = self._fitted.rounds
-        rounds.save("annotators", self.annotators)
-        rounds.save("class_prior", self.class_prior)
-        rounds.save("trace", self.trace.to_frame())
-        if self.confusion is not None:
-            rounds.save("confusion", self.confusion)
+        self._keep(fitted.rounds.into)
 
     # --- tables of the log's size ---
 
@@ -329,6 +333,9 @@ class TruthInference(Fit):
     @property
     def method(self) -> str:
         return self._fitted.model.name
+
+    def _options_given(self) -> dict[str, Any]:
+        return {"constants": self._fitted.model, **self._iterations.asked}
 
     def _header(self) -> str:
         log, census = self._fitted.log, self._fitted.census

@@ -23,7 +23,7 @@ from polars_crowd.consensus.one_vs_rest.model import (
     count_overlap,
     weigh,
 )
-from polars_crowd.consensus.one_vs_rest.result import Fitted, MultiLabelCrowdlab
+from polars_crowd.consensus.one_vs_rest.result import METHOD, Fitted, MultiLabelCrowdlab
 from polars_crowd.consensus.options import (
     Asked,
     CrowdlabOptions,
@@ -105,7 +105,7 @@ def multilabel_crowdlab(
     check_model(isinstance(log, Partitioned) or pred_probs is not None)
     rounds, classes = asked.open_sets(log, pred_probs)
     check_model(rounds.n_models > 0)
-    rounds, fitted = fit_sets(rounds, classes, consensus_method, asked)
+    rounds, fitted = fit_sets(rounds.claim(METHOD), classes, consensus_method, asked)
     return MultiLabelCrowdlab(rounds, classes, fitted, asked.label_quality_method)
 
 

@@ -25,11 +25,13 @@ from polars_crowd.consensus.one_vs_rest.model import (
     share_agreeing,
 )
 from polars_crowd.consensus.result import OfModels
+from polars_crowd.reports import FEW, Heads
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.results import FEW
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Merged, Summary
 from polars_crowd.runs.classes import beside, by_class
+
+METHOD = "CROWDLAB of sets of classes"
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,11 @@ class MultiLabelCrowdlab(OfModels):
         Means over the classes.
     """
 
-    HEADS: ClassVar = {
+    TABLES: ClassVar[tuple[str, ...]] = (
+        *("examples", "example_classes", "annotations", "annotation_classes", "posterior"),
+        *("annotators", "annotator_classes", "classes"),
+    )
+    HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
         "annotators": ("annotators, worst first", FEW),
         "classes": ("classes", FEW),
@@ -244,10 +250,7 @@ class MultiLabelCrowdlab(OfModels):
         self._values = classes.alias("class")
         self._fitted = fitted
         self._method = method
-        if rounds.into is not None:
-            rounds.save("annotators", self.annotators)
-            rounds.save("annotator_classes", self.annotator_classes)
-            rounds.save("classes", self.classes)
+        self._keep(rounds.into)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -342,8 +345,16 @@ class MultiLabelCrowdlab(OfModels):
 
     @property
     def method(self) -> str:
-        by = "agreement" if self._weights is None else "crowdlab"
-        return f"CROWDLAB of sets of classes ({self._fitted.method}; quality by {by})"
+        return METHOD
+
+    def _options_given(self) -> dict[str, str]:
+        return {
+            "consensus_method": self._fitted.method,
+            "quality_method": "agreement" if self._weights is None else "crowdlab",
+            "label_quality_method": self._method,
+        }
 
     def _header(self) -> str:
-        return self._header_of(len(self._values))
+        options = self._options_given()
+        how = f"{options['consensus_method']}; quality by {options['quality_method']}"
+        return self._header_of(len(self._values), how)

@@ -8,8 +8,8 @@ from typing import ClassVar
 import polars as pl
 
 from polars_crowd.errors import counted
-from polars_crowd.reports import Report
-from polars_crowd.rounds.results import FEW, MANY, Fit
+from polars_crowd.reports import FEW, MANY, Heads, Report
+from polars_crowd.rounds.results import Fit
 
 
 class MethodComparison(Fit):
@@ -36,7 +36,8 @@ class MethodComparison(Fit):
         for numbers with `range`, the largest less the smallest; those furthest apart first.
     """
 
-    HEADS: ClassVar = {"methods": ("methods", MANY), "disagreements": ("disagreements", FEW)}
+    TABLES: ClassVar[tuple[str, ...]] = ("methods", "labels", "disagreements")
+    HEADS: ClassVar[Heads] = {"methods": ("methods", MANY), "disagreements": ("disagreements", FEW)}
 
     def __init__(self, methods: pl.DataFrame, labels: pl.DataFrame, apart: pl.Expr) -> None:
         self.methods = methods

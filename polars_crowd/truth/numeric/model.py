@@ -239,6 +239,7 @@ def fit_numbers(
     sums = sums_under(rounds, NumericMethod(), equal, known)
     check_gold(options.gold, {"n_known": np.array([sums.known])})
     method = make(sums, rounds)
+    rounds.claim(method.name)
     if not sums.pooled_variance > 0:
         _warn_of_nothing_to_compare(sums)
         return NumericFit(rounds, method, equal, known, sums, Iterations((), True))

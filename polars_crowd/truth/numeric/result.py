@@ -12,9 +12,9 @@ import polars as pl
 
 from polars_crowd.arrays import Floats
 from polars_crowd.inputs.checks import Duplicates
-from polars_crowd.reports import header, went
+from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.results import FEW, Fit
+from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import beside
@@ -56,16 +56,20 @@ class NumericTruth(Fit):
     n_iter : int
     """
 
-    HEADS: ClassVar = {
+    TABLES: ClassVar[tuple[str, ...]] = (
+        *("examples", "annotations", "posterior"),
+        *("annotators", "trace"),
+    )
+    ON_DEMAND: ClassVar[tuple[str, ...]] = ("posterior",)
+    VALUES: ClassVar[tuple[str, ...]] = ("converged", "n_iter")
+    HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
         "annotators": ("annotators, least accurate first", FEW),
     }
 
     def __init__(self, fit: NumericFit) -> None:
         self._fit = fit
-        if fit.rounds.into is not None:
-            fit.rounds.save("annotators", self.annotators)
-            _ = self._tables
+        self._keep(fit.rounds.into)
 
     @cached_property
     def _tables(self) -> Tables:
@@ -164,6 +168,9 @@ class NumericTruth(Fit):
     @property
     def method(self) -> str:
         return self._fit.method.name
+
+    def _options_given(self) -> dict[str, Any]:
+        return {"constants": self._fit.method, **self._fit.iterations.asked}
 
     def _header(self) -> str:
         sums, trace = self._fit.sums, self._fit.iterations.trace

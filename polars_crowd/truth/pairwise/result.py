@@ -13,8 +13,8 @@ import polars as pl
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import counted, warn
 from polars_crowd.inputs.sources import open_frame
-from polars_crowd.reports import header, went
-from polars_crowd.rounds.results import FEW, Fit
+from polars_crowd.reports import FEW, Heads, header, went
+from polars_crowd.rounds.results import Fit
 from polars_crowd.truth.numeric.model import warn_of_stopping
 from polars_crowd.truth.pairwise.comparisons import COLUMNS, Comparisons
 from polars_crowd.truth.past import places
@@ -74,7 +74,12 @@ class Preferences(Fit):
     n_iter : int
     """
 
-    HEADS: ClassVar = {
+    TABLES: ClassVar[tuple[str, ...]] = (
+        *("examples", "annotations", "posterior"),
+        *("annotators", "trace"),
+    )
+    VALUES: ClassVar[tuple[str, ...]] = ("converged", "n_iter")
+    HEADS: ClassVar[Heads] = {
         "examples": ("examples, best first", FEW),
         "annotators": ("annotators, worst first", FEW),
     }
@@ -200,6 +205,11 @@ class Preferences(Fit):
         place = places(self._comparisons.annotators, annotators)
         known = self._strengths.reliability
         return np.append([] if known is None else known, otherwise)[place]
+
+    def _options_given(self) -> dict[str, Any]:
+        smoothing = self._strengths.smoothing
+        asked = self._iterations.asked
+        return {"smoothing": smoothing, "level": self._level, "seed": self._seed, **asked}
 
     def _header(self) -> str:
         comparisons = self._comparisons

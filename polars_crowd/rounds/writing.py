@@ -1,0 +1,288 @@
+"""Tables of results as Parquet, CSV and sheets of a workbook: all of them written, or none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.rounds.contents import (
+    MARK,
+    Contents,
+    as_json,
+    blank,
+    files_in,
+    read_contents,
+    remove_tables,
+    stored,
+    write_contents,
+)
+from polars_crowd.rounds.files import refusing, whole_files
+from polars_crowd.rounds.workbook import import_xlsxwriter, write_workbook
+
+Format = Literal["parquet", "csv", "xlsx"]
+Table = pl.LazyFrame | pl.DataFrame | pl.Series | None
+Frames = dict[str, pl.LazyFrame]
+WORKBOOK = "results.xlsx"
+FORMULA = r"^'*[=+\-@\t\r]"
+KEPT_FROM_IT = r"^'('*[=+\-@\t\r])"
+SEPARATORS = (";", "\n")
+"""Of the members of a list, in a cell."""
+TEXTS = (pl.String, pl.Categorical, pl.Enum)
+FROM_CSV: dict[str, type[pl.DataType]] = {
+    str(dtype()): dtype
+    for dtype in (
+        *(pl.Boolean, pl.Float32, pl.Float64, pl.Int8, pl.Int16, pl.Int32, pl.Int64),
+        *(pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
+    )
+}
+"""What CSV brings back as it was; all else is text."""
+
+
+# --- writing ---------------------------------------------------------------------------------------
+
+
+def write_results(
+    directory: Path,
+    tables: Mapping[str, Table],
+    about: Contents,
+    *,
+    format: Format,
+    names: Mapping[str, str],
+    overwrite: bool,
+    formulas: bool,
+) -> None:
+    """Write tables into a directory, and what they are."""
+    _check_options(format, formulas)
+    frames = renamed({name: as_lazy(t) for name, t in tables.items() if t is not None}, names)
+    file_of = {name: WORKBOOK if format == "xlsx" else f"{name}.{format}" for name in frames}
+    files = list(dict.fromkeys(file_of.values()))
+    earlier = earlier_tables(directory, files, overwrite)
+    contents = {
+        **blank("write"),
+        **about,
+        "file_format": format,
+        "names": dict(names),
+        "formulas": formulas,
+        "tables": dict.fromkeys(tables)
+        | {name: _listed(tables[name], frame, file_of[name]) for name, frame in frames.items()},
+        "complete": True,
+    }
+    with _made(directory), whole_files([directory / f for f in (*files, MARK)]) as (*paths, mark):
+        _write(frames, paths, format, formulas)
+        mark.write_text(as_json(contents), encoding="utf-8")
+        write_contents(directory, {**contents, "complete": False, "earlier": earlier})
+    remove_tables(directory, {k: t for k, t in earlier.items() if t["files"][0] not in files})
+
+
+def _check_options(format: str, formulas: bool) -> None:
+    if format not in get_args(Format):
+        raise ValueError(f"format={format!r}; it must be one of {shown(list(get_args(Format)))}.")
+    if formulas and format != "csv":
+        raise ValueError(f'formulas=True has no effect on format="{format}": only CSV has any.')
+    if format == "xlsx":
+        import_xlsxwriter()
+
+
+def as_lazy(table: pl.LazyFrame | pl.DataFrame | pl.Series) -> pl.LazyFrame:
+    return table.to_frame().lazy() if isinstance(table, pl.Series) else table.lazy()
+
+
+def renamed(frames: Frames, names: Mapping[str, str]) -> Frames:
+    """The frames with other names for columns.
+
+    Raises
+    ------
+    ValueError
+        A column is in none of them, or a table would have a name twice.
+    """
+    columns = {table: frame.collect_schema().names() for table, frame in frames.items()}
+    there = {name for own in columns.values() for name in own}
+    strange = [name for name in names if name not in there]
+    if strange:
+        raise ValueError(
+            f"names: no table has a column {shown(strange)}; there are {shown(sorted(there), 50)}."
+        )
+    for table, own in columns.items():
+        new = [names.get(name, name) for name in own]
+        twice = sorted({name for name in new if new.count(name) > 1})
+        if twice:
+            raise ValueError(f"names: {table} would have several columns {shown(twice)}.")
+    return {table: frame.rename(names, strict=False) for table, frame in frames.items()}
+
+
+def earlier_tables(directory: Path, files: Sequence[str], overwrite: bool) -> dict[str, Any]:
+    """The tables of the results that are there and give way.
+
+    Raises
+    ------
+    FileExistsError
+        They do not, or files that are not ours would be replaced.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise NotADirectoryError(f"{directory} is a file; give a directory to write into.")
+    found = read_contents(directory)
+    if found is not None and found["by"] != "write":
+        raise FileExistsError(
+            f"{directory} holds the results of a run with into=. Write into another directory."
+        )
+    if found is not None and not overwrite:
+        raise FileExistsError(
+            f"{directory} holds results of {found['method']} already. Give overwrite=True, or another "
+            "directory."
+        )
+    earlier = {} if found is None else _by_file({**found.get("earlier", {})}, found["tables"])
+    ours = set(files_in(directory, earlier))
+    strange = [f for f in files if (directory / f).exists() and directory / f not in ours]
+    if strange:
+        raise FileExistsError(
+            f"{directory} has {shown(strange)}, which no results of ours list. Move them away, or give "
+            "another directory."
+        )
+    return earlier
+
+
+def _by_file(*tables: Mapping[str, Any]) -> dict[str, Any]:
+    """All tables that have files, by their first file."""
+    return {table["files"][0]: table for some in tables for table in some.values() if table}
+
+
+@contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """The directory is there; if it was made for nothing it goes again."""
+    made = [place for place in (directory, *directory.parents) if not place.exists()]
+    with refusing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for place in made:
+            with suppress(OSError):  # it holds the results
+                place.rmdir()
+
+
+def _listed(table: Table, frame: pl.LazyFrame, file: str) -> dict[str, Any]:
+    types = {name: str(dtype) for name, dtype in frame.collect_schema().items()}
+    return stored(kind_of(table), [file], types=types)
+
+
+def kind_of(table: Table) -> str:
+    """How an attribute of a fit holds a table."""
+    if isinstance(table, pl.LazyFrame):
+        return "lazy"
+    return "series" if isinstance(table, pl.Series) else "frame"
+
+
+def _write(frames: Frames, paths: Sequence[Path], format: Format, formulas: bool) -> None:
+    if format == "xlsx":
+        write_workbook({name: flat(name, f, format) for name, f in frames.items()}, paths[0])
+        return
+    for (name, frame), path in zip(frames.items(), paths, strict=True):
+        with refusing(path):
+            if format == "parquet":
+                frame.sink_parquet(path)
+            else:
+                cells = flat(name, frame, format)
+                safe = cells if formulas else without_formulas(cells)
+                safe.sink_csv(path, check_extension=False)
+
+
+# --- cells -----------------------------------------------------------------------------------------
+
+
+def flat(table: str, frame: pl.LazyFrame, format: str) -> pl.LazyFrame:
+    """The frame with lists as text.
+
+    Raises
+    ------
+    AnnotationError
+        A column is nested otherwise, or the members of its lists hold what would stand between them.
+    """
+    schema = frame.collect_schema()
+    lists = [name for name, dtype in schema.items() if isinstance(dtype, pl.List)]
+    bad = [name for name, dtype in schema.items() if _is_no_cell(dtype)]
+    if bad:
+        raise AnnotationError(
+            f"{table}: a cell of {format} cannot hold the columns {shown(bad)}. Write format='parquet'."
+        )
+    return frame.with_columns(
+        _members(name).list.join(_separator(table, frame, name)).alias(name) for name in lists
+    )
+
+
+def _is_no_cell(dtype: Any) -> bool:
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    return bool(inner.is_nested()) or inner in (pl.Object, pl.Binary)
+
+
+def _members(name: str) -> pl.Expr:
+    return pl.col(name).list.eval(pl.element().cast(pl.String))
+
+
+def _separator(table: str, frame: pl.LazyFrame, name: str) -> str:
+    """What no member of the lists holds."""
+    for separator in SEPARATORS:
+        holds = _members(name).list.eval(pl.element().str.contains(separator, literal=True))
+        if not frame.select(holds.list.any().any()).collect().item():
+            return separator
+    raise AnnotationError(
+        f"{table}: lists in column {name!r} cannot be joined, as their members hold `;` and line ends. "
+        "Write format='parquet'."
+    )
+
+
+def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The frame with an apostrophe before text, and names of columns, that would be run as formulas."""
+    texts = [name for name, dtype in frame.collect_schema().items() if dtype in TEXTS]
+    return frame.with_columns(_safe_text(name) for name in texts).rename(safe_name)
+
+
+def _safe_text(name: str) -> pl.Expr:
+    text = pl.col(name).cast(pl.String)
+    is_number = text.cast(pl.Float64, strict=False).is_not_null()
+    runs = text.str.contains(FORMULA) & ~is_number
+    return pl.when(runs).then(pl.format("'{}", text)).otherwise(text).alias(name)
+
+
+def safe_name(name: str) -> str:
+    """A column's name with the apostrophe.
+
+    >>> safe_name("=a"), safe_name("'=a"), safe_name("a")
+    ("'=a", "''=a", 'a')
+    """
+    return f"'{name}" if re.match(FORMULA, name) else name
+
+
+# --- reading ---------------------------------------------------------------------------------------
+
+
+def read_table(directory: Path, contents: Contents, name: str) -> Table:
+    """A table that was written, as the fit had it."""
+    listed = contents["tables"][name]
+    if listed is None:
+        return None
+    files = files_in(directory, {name: listed})
+    if contents.get("file_format") == "csv":
+        frame = _scan_csv(files[0], listed["types"], contents["formulas"])
+    else:
+        frame = pl.scan_parquet(files, glob=False)
+    as_it_was: dict[str, Callable[[], Table]] = {
+        "lazy": lambda: frame,
+        "frame": frame.collect,
+        "series": lambda: frame.collect().to_series(),
+    }
+    return as_it_was[listed["kind"]]()
+
+
+def _scan_csv(file: Path, types: Mapping[str, str], formulas: bool) -> pl.LazyFrame:
+    schema = {name: FROM_CSV.get(dtype, pl.String) for name, dtype in types.items()}
+    if formulas:
+        return pl.scan_csv(file, schema=schema, glob=False)
+    frame = pl.scan_csv(file, schema={safe_name(n): t for n, t in schema.items()}, glob=False)
+    as_given = frame.rename({safe_name(name): name for name in schema})
+    return as_given.with_columns(pl.col(pl.String).str.replace(KEPT_FROM_IT, "${1}"))
