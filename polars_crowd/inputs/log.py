@@ -151,7 +151,7 @@ def of_sets(labels: str) -> AnnotationError:
         Advice(
             "Sets have functions of their own, for consensus and quality, what to label next, and agreement",
             python="pc.multilabel_crowdlab, pc.multilabel_activelab, pc.multilabel_agreement and "
-            "pc.agreement_by_class",
+            "pc.agreement_by_class; a store of sets is made with multilabel=True",
             command="next --multilabel, and in Python pc.multilabel_crowdlab and pc.multilabel_agreement",
         ),
         Advice(

@@ -256,7 +256,7 @@ def test_a_store_of_label_sets(tmp_path: Path) -> None:
     )
     assert_same(multilabel_agreement(store), multilabel_agreement(lists))
     assert_same(agreement_by_class(store), agreement_by_class(lists))
-    with pytest.raises(pc.AnnotationError, match=r"pc\.multilabel_agreement, pc\.agreement_by"):
+    with pytest.raises(pc.AnnotationError, match=r"pc\.multilabel_agreement and pc\.agreement_by"):
         pc.disagreements(store)
 
 
