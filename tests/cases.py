@@ -1,13 +1,19 @@
-"""Random logs with pred_probs, for properties, and how tables are compared."""
+"""Logs: random with pred_probs for properties, simulated, bundled; and how tables and fits are compared."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
+import polars_crowd as pc
+from tests import DATA
 
 NEAR = 1e-9
 
@@ -37,9 +43,7 @@ class Case:
 
     @property
     def log(self) -> pl.DataFrame:
-        example, annotator = np.nonzero(self.labels >= 0)
-        label = self.labels[example, annotator]
-        return pl.DataFrame({"example": example, "annotator": annotator, "label": label})
+        return log_of(self.labels)
 
     @property
     def pred_probs(self) -> list[pl.DataFrame]:
@@ -58,6 +62,34 @@ def dense(posterior: pl.LazyFrame) -> NDArray[np.float64]:
     n_examples = found["example"].n_unique()
     assert found["example"].is_sorted()
     return found["probability"].to_numpy().reshape(n_examples, -1)
+
+
+def log_of(matrix: NDArray[Any]) -> pl.DataFrame:
+    """The log of a (examples x annotators) matrix: -1, or NaN where its labels are numbers, is no label."""
+    example, annotator = np.nonzero(matrix >= 0 if matrix.dtype.kind == "i" else ~np.isnan(matrix))
+    label = matrix[example, annotator]
+    return pl.DataFrame({"example": example, "annotator": annotator, "label": label})
+
+
+def log_of_rows(rows: Iterable[tuple[Any, Any, Any]]) -> pl.DataFrame:
+    """The log of rows (example, annotator, label)."""
+    return pl.DataFrame(list(rows), schema=["example", "annotator", "label"], orient="row")
+
+
+def bundled(name: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The log, the probabilities and the truth of the tutorial or of a data set beside the tests."""
+    if name == "tutorial":
+        data = pc.datasets.tutorial()
+        return data.log, data.pred_probs, data.truth
+    files = ("annotations", "pred_probs", "truth")
+    log, probs, truth = (pl.read_parquet(DATA / name / f"{file}.parquet") for file in files)
+    return log, probs, truth
+
+
+def simulated(**options: Any) -> pc.simulate.Simulation:
+    """A small log of three classes, or what the options say."""
+    given = {"n_examples": 300, "n_annotators": 12, "n_classes": 3, "seed": 1, **options}
+    return pc.simulate.simulate_annotations(**given)
 
 
 def text_case(case: Case) -> tuple[pl.DataFrame, list[pl.DataFrame], list[str]]:
@@ -117,6 +149,11 @@ def cases(
     return Case(labels, models)
 
 
+def several(**options: Any) -> st.SearchStrategy[Case]:
+    """Logs with two annotators or more."""
+    return cases(**options).filter(lambda case: case.labels.shape[1] > 1)
+
+
 def assert_same(left: pl.DataFrame, right: pl.DataFrame, tolerance: float = NEAR) -> None:
     """Equal columns and values, floats up to the tolerance."""
     assert left.columns == right.columns
@@ -129,3 +166,20 @@ def assert_same(left: pl.DataFrame, right: pl.DataFrame, tolerance: float = NEAR
             assert difference is None or difference <= tolerance, (name, difference)  # type: ignore[operator]
         else:
             assert a.cast(pl.String).equals(b.cast(pl.String)), name
+
+
+def assert_same_fit(found: pc.Crowdlab, expected: pc.Crowdlab, tolerance: float = NEAR) -> None:
+    """Equal tables, whatever the order of their rows, and parameters."""
+    for name in ("examples", "annotations", "annotators"):
+        left, right = (getattr(fit, name).lazy().collect() for fit in (found, expected))
+        key = [c for c in ("example", "annotator", "label") if c in left.columns]
+        assert_same(left.sort(key), right.sort(key), tolerance)
+    assert found.model_weight == pytest.approx(expected.model_weight, abs=tolerance)
+    assert found.temperature == expected.temperature
+
+
+def accuracy(examples: pl.LazyFrame, truth: pl.DataFrame) -> float:
+    """The share of the examples with truth whose label is right."""
+    both = examples.collect().join(truth, on="example")
+    right = both["consensus_label"].cast(pl.String) == both["label"].cast(pl.String)
+    return float(right.mean())  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -16,37 +15,12 @@ import pytest
 import typer
 from polars.testing import assert_frame_equal
 from rich.text import Text
-from typer.testing import CliRunner, Result
 
 import polars_crowd as pc
-from polars_crowd import cli
 from polars_crowd.cli.common import executor_of
+from tests.cli.commands import PLAIN, files_in, refused, run, succeeded
 
-PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "TTY_COMPATIBLE": None}
 TABLES = ("examples", "annotations", "annotators")
-
-
-def run(*arguments: str | Path, **env: str) -> Result:
-    return CliRunner(env={**PLAIN, **env}).invoke(cli.app(), [str(a) for a in arguments])
-
-
-def succeeded(*arguments: str | Path, **env: str) -> str:
-    result = run(*arguments, **env)
-    assert result.exit_code == 0, result.output
-    assert result.stderr == ""
-    return result.stdout
-
-
-def refused(*arguments: str | Path) -> str:
-    """The one message of a run that ends with exit code 2, without its program's name."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("polars-crowd: ")
-    assert result.stderr.count("polars-crowd: ") == 1
-    assert "Traceback" not in result.stderr
-    assert not re.search(r"pc\.|log\.\w+\(", result.stderr), "advice for Python"
-    return result.stderr.removeprefix("polars-crowd: ")
 
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -64,10 +38,6 @@ def assert_results(into: Path, fit: pc.Crowdlab, file_format: str = "parquet") -
     expected = [fit.examples.collect(), fit.annotations.collect(), fit.annotators]
     for found, frame in zip(results(into, file_format), expected, strict=True):
         assert_frame_equal(found, frame, check_dtypes=file_format == "parquet", rel_tol=1e-12)
-
-
-def files_in(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
 
 
 @pytest.fixture(scope="module")

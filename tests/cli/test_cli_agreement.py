@@ -14,8 +14,8 @@ from rich.text import Text
 
 import polars_crowd as pc
 from polars_crowd.reliability.coefficients import agreement
-from tests.cli.test_cli import refused, run, succeeded
-from tests.reliability.test_disagreements import krippendorff_2011
+from tests.cli.commands import refused, run, succeeded
+from tests.reliability.agreement_cases import krippendorff_2011
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
-from tests.cli.test_cli import refused, succeeded
+from tests.cli.commands import refused, succeeded
 
 DATA = pc.datasets.tutorial()
 LOG = DATA.log.filter(pl.col("example") < "200")

@@ -10,7 +10,7 @@ import pytest
 
 import polars_crowd as pc
 from tests.cases import assert_same
-from tests.cli.test_cli import run, succeeded
+from tests.cli.commands import refused, run, succeeded
 
 DATA = pc.datasets.tutorial()
 LATER = pl.col("example") >= "250"
@@ -30,15 +30,6 @@ def inputs(tmp_path: Path) -> Path:
 def store(tmp_path: Path) -> Path:
     pc.AnnotationStore.create(tmp_path / "votes", DATA.log, DATA.pred_probs, partitions=3)
     return tmp_path / "votes"
-
-
-def refused(*arguments: str | Path) -> str:
-    """What is said by a run that ends with exit code 2."""
-    result = run(*arguments)
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.stderr
-    assert "pc." not in result.stderr, "advice for Python"
-    return " ".join(result.stderr.replace("│", " ").split())
 
 
 # --- store -----------------------------------------------------------------------------------------

@@ -13,8 +13,7 @@ from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
 from polars_crowd.truth.registry import method_named, methods_for
-
-from .test_cli import files_in, refused, run, succeeded
+from tests.cli.commands import files_in, refused, run, succeeded
 
 
 @pytest.fixture(scope="module")

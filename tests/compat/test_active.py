@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd.compat.cleanlab as ours
-from tests.compat.test_cleanlab import (
+from tests.compat.cleanlab_cases import (
     NAN,
     Case,
     as_frame,

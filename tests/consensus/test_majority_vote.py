@@ -16,18 +16,14 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
-from tests.cases import Case, cases
-from tests.compat.test_cleanlab import ROUNDING, first_for_random, tie_break_key
+from tests.cases import Case, cases, log_of_rows
+from tests.compat.cleanlab_cases import ROUNDING, first_for_random, tie_break_key
 
 Rows = Sequence[tuple[Any, Any, Any]]
 
 
-def log_of(rows: Rows) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=["example", "annotator", "label"], orient="row")
-
-
 def vote(rows: Rows, probs: Any = None, **options: Any) -> dict[Any, Any]:
-    table = pc.majority_vote(log_of(rows), probs, **options).collect()
+    table = pc.majority_vote(log_of_rows(rows), probs, **options).collect()
     return dict(table.select("example", "consensus_label").iter_rows())
 
 
@@ -37,7 +33,7 @@ CLEAR = [("e1", "a", "x"), ("e1", "b", "x"), ("e1", "c", "y"), ("e2", "a", "y")]
 
 
 def test_the_table() -> None:
-    table = pc.majority_vote(log_of(CLEAR)).collect()
+    table = pc.majority_vote(log_of_rows(CLEAR)).collect()
     expected = pl.DataFrame(
         {
             "example": ["e1", "e2"],
@@ -56,7 +52,7 @@ def test_nothing_is_computed_before_it_is_collected() -> None:
         read.append(frame.height)
         return frame
 
-    log = log_of(CLEAR)
+    log = log_of_rows(CLEAR)
     counted = log.lazy().map_batches(count, schema=log.schema, predicate_pushdown=False)
     plan = pc.majority_vote(counted)
     assert isinstance(plan, pl.LazyFrame)
@@ -70,9 +66,9 @@ def test_nothing_is_computed_before_it_is_collected() -> None:
 @pytest.mark.parametrize(
     ("log", "message"),
     [
-        (log_of(CLEAR).clear(), "the log has no annotations"),
-        (log_of([*CLEAR, CLEAR[0]]), "1 pair with more than one annotation"),
-        (log_of([*CLEAR, (None, "a", "x")]), "column 'example' of the log is null in 1 row"),
+        (log_of_rows(CLEAR).clear(), "the log has no annotations"),
+        (log_of_rows([*CLEAR, CLEAR[0]]), "1 pair with more than one annotation"),
+        (log_of_rows([*CLEAR, (None, "a", "x")]), "column 'example' of the log is null in 1 row"),
     ],
 )
 def test_errors_come_when_it_is_collected(log: pl.DataFrame, message: str) -> None:
@@ -85,7 +81,7 @@ def test_errors_come_when_it_is_collected(log: pl.DataFrame, message: str) -> No
 
 def test_the_type_of_labels_is_kept() -> None:
     for dtype in (pl.Categorical, pl.Enum(["y", "x", "z"])):
-        log = log_of(CLEAR).with_columns(pl.col("label").cast(dtype))
+        log = log_of_rows(CLEAR).with_columns(pl.col("label").cast(dtype))
         table = pc.majority_vote(log).collect()
         assert table.schema["consensus_label"] == dtype
         assert table["consensus_label"].to_list() == ["x", "y"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import polars_crowd as pc
 from tests.cases import NEAR, Case, cases, dense
-from tests.compat.test_cleanlab import ROUNDING, first_for_random, worst_class_key
+from tests.compat.cleanlab_cases import ROUNDING, first_for_random, worst_class_key
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning"),

@@ -13,24 +13,24 @@ from sklearn.linear_model import LogisticRegression
 import polars_crowd as pc
 from polars_crowd.consensus.out_of_sample import FLOOR, cross_predicted, folds
 from polars_crowd.consensus.refine import refine
+from tests.cases import accuracy
 
 pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
 
 DATA = pc.datasets.tutorial()
 
 
-def accuracy(examples: pl.LazyFrame) -> float:
-    joined = examples.collect().join(DATA.truth, on="example")
-    return float((joined["consensus_label"] == joined["label"]).mean())  # type: ignore[arg-type]
-
-
 def test_the_tutorial_ends_at_least_as_accurate_as_one_pass() -> None:
-    bundled = accuracy(pc.crowdlab(DATA.log, DATA.pred_probs).examples)
+    bundled = accuracy(pc.crowdlab(DATA.log, DATA.pred_probs).examples, DATA.truth)
     for seed in (0, 2, 3):
         refined = refine(DATA.log, DATA.features, LogisticRegression(), rounds=12, seed=seed)
         once = refine(DATA.log, DATA.features, LogisticRegression(), rounds=1, seed=seed)
-        assert accuracy(refined.fit.examples) >= accuracy(once.fit.examples)
-        assert accuracy(refined.fit.examples) >= bundled > accuracy(pc.majority_vote(DATA.log))
+        assert accuracy(refined.fit.examples, DATA.truth) >= accuracy(once.fit.examples, DATA.truth)
+        assert (
+            accuracy(refined.fit.examples, DATA.truth)
+            >= bundled
+            > accuracy(pc.majority_vote(DATA.log), DATA.truth)
+        )
 
 
 def test_it_ends_where_no_label_changes() -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests import DATA
+from tests import DATA, cases
 
 AGREEMENT_DATA = DATA / "agreement"
 Matrix = NDArray[np.int64]
@@ -30,13 +30,8 @@ def matrix_of(log: pl.DataFrame) -> NDArray[np.float64]:
 
 def log_of(labels: Matrix) -> pl.DataFrame:
     """The log of a (examples x annotators) matrix of class numbers, -1 where not labelled."""
-    example, annotator = np.nonzero(labels >= 0)
-    return pl.DataFrame(
-        {
-            "example": example,
-            "annotator": [f"a{j:02d}" for j in annotator],
-            "label": labels[example, annotator],
-        }
+    return cases.log_of(labels).with_columns(
+        pl.format("a{}", pl.col("annotator").cast(pl.String).str.zfill(2)).alias("annotator")
     )
 
 
@@ -153,3 +148,25 @@ def alpha(labels: Matrix, level: str, values: NDArray[np.float64]) -> float:
     D_o = sum(sum(d[k, j] for k, j in permutations(row, 2)) / (len(row) - 1) for row in rows) / n
     D_e = sum(d[k, j] for k, j in permutations(everything, 2)) / (n * (n - 1))
     return float(1 - D_o / D_e)
+
+
+def looped(labels: NDArray[np.int64], K: int) -> NDArray[np.float64]:
+    """The coincidence matrix by its definition: every ordered pair of annotations of each example."""
+    observed = np.zeros((K, K))
+    for row in labels:
+        given_labels = row[row >= 0]
+        for k, j in permutations(given_labels, 2):
+            observed[k, j] += 1 / (len(given_labels) - 1)
+    return observed
+
+
+def krippendorff_2011() -> pl.DataFrame:
+    """Four observers, twelve units, some missing: the worked example of Krippendorff (2011), part C."""
+    given_labels = ["123321412***", "1233224125**", "*33323422513", "12332441251*"]
+    rows = [
+        (unit, observer, int(value))
+        for observer, values in enumerate(given_labels)
+        for unit, value in enumerate(values)
+        if value != "*"
+    ]
+    return pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")

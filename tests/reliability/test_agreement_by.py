@@ -24,8 +24,8 @@ from polars_crowd.reliability.one_vs_rest import OF_CLASSES, agreement_by_class
 from polars_crowd.reliability.per_example import example_agreement
 from polars_crowd.reliability.request import Level
 from tests import DATA
-from tests.cases import Case, assert_same, text_case
-from tests.reliability.test_disagreements import krippendorff_2011, log_of, looped, several
+from tests.cases import Case, assert_same, log_of_rows, several, text_case
+from tests.reliability.agreement_cases import krippendorff_2011, looped
 
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval", "ratio")
 
@@ -58,7 +58,7 @@ def test_specific_agreement_by_its_definition(case: Case) -> None:
 
 
 def test_classes_that_are_numbers_of_any_order_and_unused_ones() -> None:
-    log = log_of((1, "a", "x"), (1, "b", "x"), (2, "a", "y"), (2, "b", "y"))
+    log = log_of_rows([(1, "a", "x"), (1, "b", "x"), (2, "a", "y"), (2, "b", "y")])
     found = agreement_by_class(log, classes=["z", "y", "x"])
     assert found["label"].to_list() == ["z", "y", "x"]
     assert found["share"].to_list() == [0.0, 0.5, 0.5]
@@ -69,12 +69,14 @@ def test_classes_that_are_numbers_of_any_order_and_unused_ones() -> None:
 
 
 def test_a_rare_class_is_warned_of() -> None:
-    log = log_of(
-        *(
-            (e, a, "rare" if (e, a) in {(0, "a"), (1, "b")} else "x")
-            for e in range(30)
-            for a in "ab"
-        )
+    log = log_of_rows(
+        [
+            *(
+                (e, a, "rare" if (e, a) in {(0, "a"), (1, "b")} else "x")
+                for e in range(30)
+                for a in "ab"
+            )
+        ]
     )
     found = agreement_by_class(log)
     assert (
@@ -278,13 +280,15 @@ def test_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reasons() -> None:
-    log = log_of((1, "a", "x"), (1, "b", "y"), (2, "a", "x"), (2, "b", "x"), (3, "c", "x"))
+    log = log_of_rows([(1, "a", "x"), (1, "b", "y"), (2, "a", "x"), (2, "b", "x"), (3, "c", "x")])
     found = {row["annotator"]: row for row in agreement_by_annotator(log).iter_rows(named=True)}
     assert found["a"]["reason"] == "no overlap without them: no example has two annotations"
     assert found["c"]["reason"] == "no overlap: no example of theirs has an annotation of another"
     assert found["c"]["alpha_change"] == 0
     assert found["c"]["agreement"] is None
-    log = log_of(*((1, a, "x") for a in "abc"), *((2, a, "y" if a == "c" else "x") for a in "abc"))
+    log = log_of_rows(
+        [*((1, a, "x") for a in "abc"), *((2, a, "y" if a == "c" else "x") for a in "abc")]
+    )
     found = {row["annotator"]: row for row in agreement_by_annotator(log).iter_rows(named=True)}
     assert (
         found["c"]["reason"]
@@ -294,7 +298,7 @@ def test_reasons() -> None:
 
 
 def test_errors() -> None:
-    one = log_of((1, "a", "x"), (2, "a", "y"))
+    one = log_of_rows([(1, "a", "x"), (2, "a", "y")])
     for function in (agreement_by_annotator, agreement_by_class):
         with pytest.raises(pc.AnnotationError, match="one annotator only"):
             function(one)
@@ -351,7 +355,7 @@ def test_examples_of_partitions(tmp_path: Path) -> None:
 
 
 def test_examples_of_a_bad_log() -> None:
-    log = log_of((1, "a", "x"), (1, "a", "y"))
+    log = log_of_rows([(1, "a", "x"), (1, "a", "y")])
     with pytest.raises(pc.AnnotationError, match="more than one annotation"):
         example_agreement(log).collect()
     found = example_agreement(log, duplicates="first").collect()

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 import polars_crowd as pc
 from polars_crowd.reliability import coincidences as module
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
 from tests import DATA
-from tests.cases import Case, assert_same, cases
-
-
-def several() -> st.SearchStrategy[Case]:
-    return cases().filter(lambda case: case.labels.shape[1] > 1)
-
-
-def looped(labels: NDArray[np.int64], K: int) -> NDArray[np.float64]:
-    """The coincidence matrix by its definition: every ordered pair of annotations of each example."""
-    observed = np.zeros((K, K))
-    for row in labels:
-        given_labels = row[row >= 0]
-        for k, j in permutations(given_labels, 2):
-            observed[k, j] += 1 / (len(given_labels) - 1)
-    return observed
-
+from tests.cases import Case, assert_same, log_of_rows, several
+from tests.reliability.agreement_cases import krippendorff_2011, looped
 
 # --- values ---------------------------------------------------------------------------------------
-
-
-def krippendorff_2011() -> pl.DataFrame:
-    """Four observers, twelve units, some missing: the worked example of Krippendorff (2011), part C."""
-    given_labels = ["123321412***", "1233224125**", "*33323422513", "12332441251*"]
-    rows = [
-        (unit, observer, int(value))
-        for observer, values in enumerate(given_labels)
-        for unit, value in enumerate(values)
-        if value != "*"
-    ]
-    return pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
 
 
 def test_the_matrix_printed_by_krippendorff() -> None:
@@ -137,12 +108,8 @@ def test_large_tables_are_summed_by_key(monkeypatch: pytest.MonkeyPatch) -> None
 # --- corner cases ---------------------------------------------------------------------------------
 
 
-def log_of(*rows: tuple[object, object, object]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
-
-
 def test_classes_nobody_used_and_no_overlap() -> None:
-    log = log_of((1, "a", "x"), (2, "b", "y"))
+    log = log_of_rows([(1, "a", "x"), (2, "b", "y")])
     found = disagreements(log, classes=["x", "y", "z"])
     assert found.height == 9
     assert found["observed"].sum() == 0
@@ -152,10 +119,10 @@ def test_classes_nobody_used_and_no_overlap() -> None:
 
 def test_one_annotator_is_an_error() -> None:
     with pytest.raises(pc.AnnotationError, match="one annotator only"):
-        disagreements(log_of((1, "a", "x"), (2, "a", "y")))
+        disagreements(log_of_rows([(1, "a", "x"), (2, "a", "y")]))
 
 
 def test_too_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CELLS", 3)
     with pytest.raises(pc.AnnotationError, match="of 2 classes has 4 cells, for each of 1 groups"):
-        disagreements(log_of((1, "a", "x"), (1, "b", "y")))
+        disagreements(log_of_rows([(1, "a", "x"), (1, "b", "y")]))

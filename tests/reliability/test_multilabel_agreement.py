@@ -25,8 +25,7 @@ from polars_crowd.reliability.label_sets import (
     read_sets,
 )
 from polars_crowd.reliability.one_vs_rest import agreement_by_class
-from tests.cases import assert_same
-from tests.reliability.test_disagreements import log_of
+from tests.cases import assert_same, log_of_rows
 
 DISTANCES: tuple[Distance, ...] = ("masi", "jaccard", "nominal")
 CLASSES = ["anger", "fear", "joy", "trust"]
@@ -151,7 +150,7 @@ def test_a_row_for_each_class(rows: Rows) -> None:
 
 
 def test_arrays() -> None:
-    log = log_of((1, "a", [1, 2]), (1, "b", [2, 1]), (2, "a", [3, 3]), (2, "b", [3, 1]))
+    log = log_of_rows([(1, "a", [1, 2]), (1, "b", [2, 1]), (2, "a", [3, 3]), (2, "b", [3, 1])])
     arrays = log.with_columns(pl.col("label").list.to_array(2))
     assert_same(multilabel_agreement(arrays), multilabel_agreement(log))
 
@@ -174,7 +173,7 @@ def test_each_class_is_agreement_on_chosen_or_not(rows: Rows) -> None:
 
 
 def test_classes_of_sets_keep_their_type_and_order() -> None:
-    log = log_of((1, "a", [10, 9]), (1, "b", [9]), (2, "a", [100]), (2, "b", [100, 9]))
+    log = log_of_rows([(1, "a", [10, 9]), (1, "b", [9]), (2, "a", [100]), (2, "b", [100, 9])])
     found = agreement_by_class(log)
     assert found["label"].to_list() == [9, 10, 100]
     assert found.schema["label"] == pl.Int64
@@ -278,7 +277,7 @@ def test_groups_and_bootstrap() -> None:
 
 
 def test_perfect_agreement_and_one_set() -> None:
-    log = log_of((1, "a", ["x"]), (1, "b", ["x"]), (2, "a", []), (2, "b", []))
+    log = log_of_rows([(1, "a", ["x"]), (1, "b", ["x"]), (2, "a", []), (2, "b", [])])
     assert value_of(log) == 1.0
     row = multilabel_agreement(log.filter(example=1)).row(0, named=True)
     assert row["value"] is None
@@ -286,14 +285,16 @@ def test_perfect_agreement_and_one_set() -> None:
 
 
 def test_rows_without_a_label_are_not_annotations() -> None:
-    log = log_of((1, "a", ["x"]), (1, "b", ["x"]), (1, "c", None), (2, "a", ["y"]), (2, "b", ["x"]))
+    log = log_of_rows(
+        [(1, "a", ["x"]), (1, "b", ["x"]), (1, "c", None), (2, "a", ["y"]), (2, "b", ["x"])]
+    )
     assert multilabel_agreement(log)["num_annotations"].item() == 4
 
 
 def test_errors() -> None:
-    log = log_of((1, "a", "x;y"), (1, "b", "x"), (2, "a", "y"), (2, "b", "y"))
+    log = log_of_rows([(1, "a", "x;y"), (1, "b", "x"), (2, "a", "y"), (2, "b", "y")])
     with pytest.raises(pc.AnnotationError, match="is Int64; with separator= it must be text"):
-        multilabel_agreement(log_of((1, "a", 1), (1, "b", 2)), separator=";")
+        multilabel_agreement(log_of_rows([(1, "a", 1), (1, "b", 2)]), separator=";")
     with pytest.raises(pc.AnnotationError, match="has no column 'label'"):
         multilabel_agreement(log.drop("label"), separator=";")
     with pytest.raises(pc.AnnotationError, match="has no column 'label'"):

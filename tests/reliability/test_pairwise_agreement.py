@@ -20,13 +20,7 @@ from polars_crowd.reliability import pairwise
 from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.patterns import pairs_in_blocks
 from tests import DATA
-from tests.cases import Case, assert_same, cases, text_case
-
-
-def several(*, max_annotators: int = 6) -> st.SearchStrategy[Case]:
-    """Logs with two annotators or more."""
-    found = cases(max_annotators=max_annotators)
-    return found.filter(lambda case: case.labels.shape[1] > 1)
+from tests.cases import Case, assert_same, log_of_rows, several, text_case
 
 
 def shared_labels(case: Case, i: int, j: int) -> tuple[list[int], list[int]]:
@@ -257,18 +251,14 @@ def test_one_example_of_many_annotators_is_thinned() -> None:
 # --- corner cases ---------------------------------------------------------------------------------
 
 
-def log_of(*rows: tuple[Any, Any, Any]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
-
-
 def test_perfect_agreement_is_one() -> None:
-    log = log_of((1, "a", "x"), (1, "b", "x"), (2, "a", "y"), (2, "b", "y"))
+    log = log_of_rows([(1, "a", "x"), (1, "b", "x"), (2, "a", "y"), (2, "b", "y")])
     row = pairwise_agreement(log).row(0, named=True)
     assert (row["kappa"], row["standard_error"], row["reason"]) == (1.0, 0.0, None)
 
 
 def test_one_class_has_no_kappa() -> None:
-    log = log_of((1, "a", "x"), (1, "b", "x"), (2, "a", "x"), (2, "b", "x"), (3, "a", "y"))
+    log = log_of_rows([(1, "a", "x"), (1, "b", "x"), (2, "a", "x"), (2, "b", "x"), (3, "a", "y")])
     row = pairwise_agreement(log).row(0, named=True)
     assert row["agreement"] == 1.0
     assert row["kappa"] is None
@@ -277,7 +267,7 @@ def test_one_class_has_no_kappa() -> None:
 
 
 def test_no_overlap_is_no_row() -> None:
-    found = pairwise_agreement(log_of((1, "a", "x"), (2, "b", "x")))
+    found = pairwise_agreement(log_of_rows([(1, "a", "x"), (2, "b", "x")]))
     assert found.height == 0
     assert found.columns == [*COLUMNS, "reason", "sampled"]
     assert found.schema["annotator_1"] == pl.String
@@ -285,11 +275,11 @@ def test_no_overlap_is_no_row() -> None:
 
 def test_one_annotator_is_an_error() -> None:
     with pytest.raises(pc.AnnotationError, match=r"one annotator only \('a'\)"):
-        pairwise_agreement(log_of((1, "a", "x"), (2, "a", "y")))
+        pairwise_agreement(log_of_rows([(1, "a", "x"), (2, "a", "y")]))
 
 
 def test_few_shared_examples_are_left_out() -> None:
-    log = log_of(*((e, a, e % 2) for e in range(4) for a in "abc" if e < 3 or a != "c"))
+    log = log_of_rows([*((e, a, e % 2) for e in range(4) for a in "abc" if e < 3 or a != "c")])
     assert pairwise_agreement(log)["num_shared"].to_list() == [4, 3, 3]
     found = pairwise_agreement(log, min_shared=4)
     assert found.select("annotator_1", "annotator_2", "num_shared").rows() == [("a", "b", 4)]
@@ -298,7 +288,7 @@ def test_few_shared_examples_are_left_out() -> None:
 
 def test_repeated_annotations() -> None:
     """Each row counts, and nobody is a pair with themselves."""
-    log = log_of((1, "a", "x"), (1, "a", "y"), (1, "b", "x"))
+    log = log_of_rows([(1, "a", "x"), (1, "a", "y"), (1, "b", "x")])
     with pytest.raises(pc.AnnotationError, match="more than one annotation"):
         pairwise_agreement(log)
     found = pairwise_agreement(log, duplicates="all")
@@ -309,13 +299,15 @@ def test_repeated_annotations() -> None:
 
 def test_annotators_of_an_enum_are_sorted_by_name() -> None:
     names = pl.Enum(["zoe", "amy"])
-    log = log_of((1, "zoe", "x"), (1, "amy", "y")).with_columns(pl.col("annotator").cast(names))
+    log = log_of_rows([(1, "zoe", "x"), (1, "amy", "y")]).with_columns(
+        pl.col("annotator").cast(names)
+    )
     assert pairwise_agreement(log).select("annotator_1", "annotator_2").rows() == [("amy", "zoe")]
 
 
 @pytest.mark.parametrize("option", ["min_shared", "max_pairs"])
 def test_options_out_of_range(option: str) -> None:
-    log = log_of((1, "a", "x"), (1, "b", "x"))
+    log = log_of_rows([(1, "a", "x"), (1, "b", "x")])
     options: dict[str, Any] = {option: 0}
     with pytest.raises(ValueError, match=f"{option}=0; it must be at least 1"):
         pairwise_agreement(log, **options)
@@ -323,10 +315,10 @@ def test_options_out_of_range(option: str) -> None:
 
 def test_weights_need_an_order() -> None:
     with pytest.raises(ValueError, match="weights='linear' goes by the order of the classes"):
-        pairwise_agreement(log_of((1, "a", "x"), (1, "b", "x")), weights="linear")
+        pairwise_agreement(log_of_rows([(1, "a", "x"), (1, "b", "x")]), weights="linear")
 
 
 def test_too_many_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairwise, "KEY_LIMIT", 3)
     with pytest.raises(pc.AnnotationError, match="2 annotators and 2 classes: too many"):
-        pairwise_agreement(log_of((1, "a", "x"), (1, "b", "y")))
+        pairwise_agreement(log_of_rows([(1, "a", "x"), (1, "b", "y")]))

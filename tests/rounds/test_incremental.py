@@ -19,7 +19,7 @@ from polars_crowd.consensus.steady import REACH
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import InMemory, Partition
 from polars_crowd.rounds.summaries import collected
-from tests.cases import Case, assert_same, cases
+from tests.cases import Case, assert_same, assert_same_fit, cases
 
 DATA = pc.datasets.tutorial()
 BY_ROW = ["example", "annotator"]
@@ -34,15 +34,6 @@ def split(examples: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 def files(folder: Path, table: str) -> dict[str, int]:
     """When each file of a table was written."""
     return {file.name: file.stat().st_mtime_ns for file in (folder / table).glob("*.parquet")}
-
-
-def assert_same_fit(found: pc.Crowdlab, expected: pc.Crowdlab, tolerance: float = 1e-9) -> None:
-    examples = found.examples.collect().sort("example")
-    assert_same(examples, expected.examples.collect(), tolerance)
-    annotations = found.annotations.collect().sort(BY_ROW)
-    assert_same(annotations, expected.annotations.collect().sort(BY_ROW), tolerance)
-    annotators = found.annotators.sort("annotator")
-    assert_same(annotators, expected.annotators.sort("annotator"), tolerance)
 
 
 def test_a_run_after_an_append_is_one_from_scratch(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
-from tests.cases import assert_same
+from tests.cases import assert_same, assert_same_fit
 
 DATA = pc.datasets.tutorial()
 NOTED = DATA.log.with_columns(note=pl.format("{}-{}", "example", "annotator"))
@@ -28,15 +28,6 @@ OPTIONS: list[dict[str, Any]] = [
 def store_of(path: Path, partitions: int, *models: pl.DataFrame) -> pc.AnnotationStore:
     given = list(models) if len(models) > 1 else (models or (DATA.pred_probs,))[0]
     return pc.AnnotationStore.create(path / "store", NOTED, given, partitions=partitions)
-
-
-def assert_same_fit(found: pc.Crowdlab, expected: pc.Crowdlab) -> None:
-    assert_same(found.examples.collect().sort("example"), expected.examples.collect())
-    assert_same(
-        found.annotations.collect().sort(BY_ROW), expected.annotations.collect().sort(BY_ROW)
-    )
-    assert_same(found.annotators.sort("annotator"), expected.annotators.sort("annotator"))
-    assert found.temperature == expected.temperature
 
 
 # --- methods ---------------------------------------------------------------------------------------

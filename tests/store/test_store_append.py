@@ -12,6 +12,7 @@ import pytest
 import polars_crowd as pc
 from polars_crowd.rounds.opening import open_rounds
 from tests.cases import assert_same
+from tests.store.store_cases import contents
 
 DATA = pc.datasets.tutorial()
 NOTED = DATA.log.with_columns(
@@ -34,11 +35,6 @@ PAIRS = pl.DataFrame(
 AGAIN = pl.DataFrame(
     {"example": ["e1", "e3"], "annotator": ["a", "a"], "label": ["y", "y"], "time": [5, 6]}
 )
-
-
-def contents(store: pc.AnnotationStore) -> pl.DataFrame:
-    log = store.scan_annotations().collect()
-    return log.sort(log.columns)
 
 
 def probabilities(store: pc.AnnotationStore) -> pl.DataFrame:

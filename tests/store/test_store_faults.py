@@ -24,6 +24,7 @@ from polars_crowd.errors import StoreError
 from polars_crowd.store import store as store_module
 from polars_crowd.store.manifest import _seal, write_manifest
 from tests.cases import assert_same
+from tests.store.store_cases import contents
 
 DATA = pc.datasets.tutorial()
 NOTED = DATA.log.with_columns(note=pl.format("{}-{}", "example", "annotator"))
@@ -35,11 +36,6 @@ def store(tmp_path: Path) -> pc.AnnotationStore:
     return pc.AnnotationStore.create(tmp_path / "store", BATCHES[0], DATA.pred_probs, partitions=3)
 
 
-def contents(store: pc.AnnotationStore) -> pl.DataFrame:
-    log = store.scan_annotations().collect()
-    return log.sort(log.columns)
-
-
 def rows_in(path: Path) -> pl.DataFrame:
     """What is in a store that is sound."""
     found = pc.AnnotationStore.open(path)
@@ -47,7 +43,7 @@ def rows_in(path: Path) -> pl.DataFrame:
     return contents(found)
 
 
-def several(*batches: pl.DataFrame) -> pl.DataFrame:
+def together(*batches: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(batches).sort(NOTED.columns)
 
 
@@ -84,7 +80,7 @@ def test_append_at_any_moment_is_the_old_store_or_the_new(
     store: pc.AnnotationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.append(BATCHES[1])
-    old, new = several(*BATCHES[:2]), several(*BATCHES[:3])
+    old, new = together(*BATCHES[:2]), together(*BATCHES[:3])
     with every_moment(store.path, monkeypatch) as copies:
         store.append(BATCHES[2])
     assert len(copies) > 30
@@ -100,7 +96,7 @@ def test_append_at_any_moment_is_the_old_store_or_the_new(
         left = pc.AnnotationStore.open(copy)
         done = rows_in(copy).equals(new)
         left.append(BATCHES[3] if done else pl.concat(BATCHES[2:]))
-        assert rows_in(copy).equals(several(*BATCHES))
+        assert rows_in(copy).equals(together(*BATCHES))
         left.append(BATCHES[0].head(1).with_columns(annotator=pl.lit("new")))
         names = {file.name for file in left._manifest.files}
         assert not [p for p in copy.glob(".*") if p.name != ".lock"], "leftovers are removed"
@@ -119,7 +115,7 @@ def test_create_at_any_moment_is_no_store_or_the_new(
     assert there == sorted(there)
     for copy in copies[::4]:
         if (copy / "store").exists():
-            assert rows_in(copy / "store").equals(several(NOTED))
+            assert rows_in(copy / "store").equals(together(NOTED))
         else:
             with pytest.raises(
                 StoreError, match=r"is no annotation store: it has no manifest.json"
@@ -169,7 +165,7 @@ def test_a_writer_killed_at_a_random_moment(tmp_path: Path, kind: str, seed: int
         found = rows_in(path)
         writes = sorted({int(name.rpartition("-")[2]) for name in found["annotator"]})
         expected = [small.with_columns(pl.col("annotator") + f"-{i}") for i in writes]
-        assert found.equals(several(*expected))
+        assert found.equals(together(*expected))
         assert writes == ([int(path.name)] if kind == "create" else list(range(len(writes))))
         pc.AnnotationStore.open(path).append(small)
 
@@ -192,10 +188,10 @@ def test_a_second_writer_is_refused_until_the_first_has_ended(store: pc.Annotati
         assert other.stdout.readline() == b"held\n"
         with pytest.raises(StoreError, match=r"store is being written to by another process. Wait"):
             store.append(BATCHES[1])
-        assert rows_in(store.path).equals(several(BATCHES[0]))
+        assert rows_in(store.path).equals(together(BATCHES[0]))
         other.kill()
     store.append(BATCHES[1])
-    assert rows_in(store.path).equals(several(*BATCHES[:2]))
+    assert rows_in(store.path).equals(together(*BATCHES[:2]))
 
 
 def test_two_that_make_a_store_in_one_place(
@@ -211,7 +207,7 @@ def test_two_that_make_a_store_in_one_place(
     monkeypatch.setattr(store_module, "write_manifest", write_later)
     with pytest.raises(FileExistsError, match=r"is a store already. Open it"):
         pc.AnnotationStore.create(place, BATCHES[0], partitions=2)
-    assert rows_in(place).equals(several(BATCHES[1]))
+    assert rows_in(place).equals(together(BATCHES[1]))
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
@@ -219,7 +215,7 @@ def test_a_reader_goes_on_while_the_store_is_written(store: pc.AnnotationStore) 
     reader = pc.AnnotationStore.open(store.path)
     fit = pc.crowdlab(reader)
     store.append(BATCHES[1])
-    assert contents(reader).equals(several(BATCHES[0]))
+    assert contents(reader).equals(together(BATCHES[0]))
     expected = pc.crowdlab(BATCHES[0], DATA.pred_probs).examples.collect()
     assert_same(fit.examples.collect().sort("example"), expected)
 
@@ -290,9 +286,9 @@ def test_a_full_disk(little_room: Path) -> None:
     store = pc.AnnotationStore.create(little_room / "store", BATCHES[0], partitions=2)
     with pytest.raises(StoreError, match=r"cannot write .*No space left"):
         store.append(LARGE.with_columns(pl.col("annotator"), label=pl.lit(0), note=pl.lit("n")))
-    assert rows_in(store.path).equals(several(BATCHES[0]))
+    assert rows_in(store.path).equals(together(BATCHES[0]))
     store.append(BATCHES[1])
-    assert rows_in(store.path).equals(several(*BATCHES[:2]))
+    assert rows_in(store.path).equals(together(*BATCHES[:2]))
 
 
 # --- files that are damaged ------------------------------------------------------------------------
@@ -398,7 +394,7 @@ def test_a_manifest_with_bits_flipped(store: pc.AnnotationStore) -> None:
             told += str(path) in str(error)
         path.write_bytes(sound)
     assert told > 290, "but for a flip in the space between"
-    assert rows_in(store.path).equals(several(BATCHES[0]))
+    assert rows_in(store.path).equals(together(BATCHES[0]))
 
 
 def test_a_manifest_that_is_cut_off(store: pc.AnnotationStore) -> None:

@@ -23,8 +23,7 @@ from polars_crowd.truth.classification.zencrowd import zencrowd
 from polars_crowd.truth.em import Steps, iterate
 from polars_crowd.truth.model import Model
 from polars_crowd.truth.result import Iterations, TruthInference
-from tests import DATA
-from tests.cases import Case, assert_same, cases
+from tests.cases import Case, assert_same, bundled, cases, simulated
 from tests.truth.truth_cases import (
     Method,
     accuracy,
@@ -45,11 +44,6 @@ LOG = pl.DataFrame(
         "label": ["x", "x", "y", "y", "y", "y", "x", "y", "x", "x", "x"],
     }
 )
-
-
-def simulated(**options: Any) -> pc.simulate.Simulation:
-    given: dict[str, Any] = {"n_examples": 300, "n_annotators": 12, "n_classes": 3, "seed": 1}
-    return pc.simulate.simulate_annotations(**{**given, **options})
 
 
 # --- invariances -----------------------------------------------------------------------------------
@@ -516,16 +510,6 @@ def test_a_useless_model_weighs_nothing() -> None:
     assert both.model_weight[0] < 0.05 < 0.9 < both.model_weight[1]
     alone = dawid_skene(data.log, useless, max_iter=300)
     assert accuracy(alone, data.truth) >= accuracy(dawid_skene(data.log), data.truth) - 0.01
-
-
-def bundled(name: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    if name == "tutorial":
-        data = pc.datasets.tutorial()
-        return data.log, data.pred_probs, data.truth
-    path = DATA / name
-    files = ("annotations", "pred_probs", "truth")
-    log, probs, truth = (pl.read_parquet(path / f"{file}.parquet") for file in files)
-    return log, probs, truth
 
 
 # --- warnings and report ---------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from polars_crowd.truth.classification.wawa import wawa
 from polars_crowd.truth.classification.zero_based_skill import zero_based_skill
 from polars_crowd.truth.registry import METHODS as METHOD_NAMES
 from polars_crowd.truth.registry import method_named, method_of, methods_for
-from tests.cases import Case, assert_same, cases
+from tests.cases import Case, assert_same, cases, simulated
 from tests.truth.truth_cases import (
     Method,
     accuracy,
@@ -59,11 +59,6 @@ def trials(draw: st.DrawFn, methods: list[Method] = METHODS) -> tuple[Method, Ca
     """A method and a log that it can be given."""
     method = draw(st.sampled_from(methods))
     return method, draw(cases(max_classes=2 if method in BINARY else 4))
-
-
-def simulated(**options: Any) -> pc.simulate.Simulation:
-    given: dict[str, Any] = {"n_examples": 200, "n_annotators": 12, "n_classes": 2, "seed": 1}
-    return pc.simulate.simulate_annotations(**{**given, **options})
 
 
 # --- the objective ---------------------------------------------------------------------------------
@@ -154,7 +149,7 @@ def test_an_example_twice_is_judged_twice_the_same(trial: tuple[Method, Case]) -
 
 @pytest.mark.parametrize("method", METHODS)
 def test_partitions_do_not_matter(method: Method, tmp_path: Path) -> None:
-    data = simulated()
+    data = simulated(n_classes=2, n_examples=200)
     store = pc.AnnotationStore.create(tmp_path / "store", data.log, partitions=5)
     whole, parts = quiet(method, data.log), quiet(method, store)
     assert_same(whole.examples.collect(), parts.examples.collect().sort("example"))
@@ -165,7 +160,7 @@ def test_partitions_do_not_matter(method: Method, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_sent_to_other_processes_can_be(method: Method) -> None:
-    fit = quiet(method, simulated(n_examples=30).log)
+    fit = quiet(method, simulated(n_classes=2, n_examples=30).log)
     model, weights, classes, _ = fit._fitted.plan_params
     again = pickle.loads(pickle.dumps((model, weights, classes)))
     assert type(again[0]) is type(model)
@@ -241,7 +236,7 @@ def test_predicting_the_log_itself_is_its_posterior(trial: tuple[Method, Case]) 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_predicting_with_known_and_unknown_annotators(method: Method) -> None:
-    data = simulated(n_examples=600)
+    data = simulated(n_classes=2, n_examples=600)
     first = data.truth["example"].head(400).implode()
     old, new = (
         data.log.filter(c)
@@ -257,7 +252,7 @@ def test_predicting_with_known_and_unknown_annotators(method: Method) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_earlier_fit_is_where_to_begin(method: Method) -> None:
-    data = simulated()
+    data = simulated(n_classes=2, n_examples=200)
     before = quiet(method, data.log)
     again = quiet(method, data.log, init=before)
     assert again.n_iter <= before.n_iter
@@ -267,7 +262,7 @@ def test_an_earlier_fit_is_where_to_begin(method: Method) -> None:
 @pytest.mark.parametrize("method", [f for f, m in FOR_CLASSES.items() if "prior" in m.options])
 def test_an_earlier_fit_is_a_prior(method: Method) -> None:
     """What was seen before counts: the annotators of a small log are judged by a large one."""
-    data = simulated(n_examples=400)
+    data = simulated(n_classes=2, n_examples=400)
     before = quiet(method, data.log)
     few = data.log.filter(pl.col("example").is_in(data.truth["example"].head(20).implode()))
     fit = quiet(method, few, prior=before)
@@ -357,7 +352,7 @@ def test_warnings() -> None:
     with pytest.warns(pc.AnnotationWarning, match="2 of 2 annotators have fewer than 5"):
         bwa(few)
     with pytest.warns(pc.AnnotationWarning, match="not converged after 1 iteration"):
-        mace(simulated().log, max_iter=1)
+        mace(simulated(n_classes=2, n_examples=200).log, max_iter=1)
 
 
 @settings(max_examples=20)

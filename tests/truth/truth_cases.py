@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 import polars_crowd as pc
 from polars_crowd.truth.result import TruthInference
+from tests.cases import accuracy as accuracy_of
 
 Method = Callable[..., TruthInference]
+R = TypeVar("R")
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def unwarned() -> Iterator[None]:
         yield
 
 
-def quiet(method: Method, log: Any, *args: Any, **options: Any) -> TruthInference:
+def quiet(method: Callable[..., R], log: Any, *args: Any, **options: Any) -> R:
     """A fit without warnings."""
     with unwarned():
         return method(log, *args, **options)
@@ -46,9 +48,7 @@ def matrix(fit: TruthInference) -> NDArray[np.float64]:
 
 def accuracy(fit: TruthInference, truth: pl.DataFrame) -> float:
     """The share of the examples with truth whose label is right."""
-    both = fit.examples.collect().join(truth, on="example")
-    right = both["consensus_label"].cast(pl.String) == both["label"].cast(pl.String)
-    return float(right.mean())  # type: ignore[arg-type]
+    return accuracy_of(fit.examples, truth)
 
 
 def confusions(fit: TruthInference) -> dict[Any, NDArray[np.float64]]:

@@ -19,7 +19,7 @@ from polars_crowd.truth.em import with_classes_in_place
 from polars_crowd.truth.past import past_confusion
 from polars_crowd.truth.result import Parameters
 from tests import DATA, GOLDEN
-from tests.cases import Case, assert_same, cases
+from tests.cases import Case, assert_same, cases, simulated
 from tests.truth.truth_cases import (
     accuracy,
     assert_never_lower,
@@ -31,10 +31,7 @@ from tests.truth.truth_cases import (
 
 GOLDEN = GOLDEN / "crowd-kit-1.4.2"
 
-
-def simulated(**options: Any) -> pc.simulate.Simulation:
-    given: dict[str, Any] = {"n_examples": 4000, "n_annotators": 20, "n_classes": 3, "seed": 2}
-    return pc.simulate.simulate_annotations(**{**given, **options})
+CROWD = {"n_examples": 4000, "n_annotators": 20, "seed": 2}
 
 
 # --- the formulas ----------------------------------------------------------------------------------
@@ -111,7 +108,7 @@ def test_equals_crowd_kit_after_as_many_iterations(n: int) -> None:
 def test_simulated_parameters_are_recovered() -> None:
     """Each row of a confusion has about 330 annotations: a standard error of 0.027 at most."""
     prior = [0.5, 0.3, 0.2]
-    data = simulated(class_prior=prior, accuracy=(0.5, 0.9))
+    data = simulated(**CROWD, class_prior=prior, accuracy=(0.5, 0.9))
     fit = dawid_skene(data.log)
     assert fit.confusion is not None
     both = fit.confusion.join(data.confusion, on=["annotator", "true_label", "label"])
@@ -122,14 +119,14 @@ def test_simulated_parameters_are_recovered() -> None:
 
 
 def test_it_beats_the_majority_where_annotators_differ() -> None:
-    data = simulated(accuracy=(0.4, 0.9), spammers=4)
+    data = simulated(**CROWD, accuracy=(0.4, 0.9), spammers=4)
     majority = pc.majority_vote(data.log).collect().join(data.truth, on="example")
     share = (majority["consensus_label"] == majority["label"]).mean()
     assert accuracy(dawid_skene(data.log), data.truth) > share + 0.02  # type: ignore[operator]
 
 
 def test_adversaries_are_turned_round() -> None:
-    data = simulated(n_classes=2, accuracy=0.8, adversaries=6)
+    data = simulated(**CROWD, n_classes=2, accuracy=0.8, adversaries=6)
     assert accuracy(dawid_skene(data.log), data.truth) > 0.93
 
 
@@ -169,7 +166,7 @@ def test_past_counts_are_pseudo_counts() -> None:
 
 
 def test_a_fit_is_a_prior() -> None:
-    data = simulated(n_examples=400)
+    data = simulated(**CROWD, n_examples=400)
     examples = data.truth["example"]
     old, new = (
         data.log.filter(pl.col("example").is_in(part.implode()))
@@ -182,7 +179,7 @@ def test_a_fit_is_a_prior() -> None:
 
 
 def test_past_skills_and_past_confusions_serve_all_methods() -> None:
-    data = simulated(n_examples=300)
+    data = simulated(**CROWD, n_examples=300)
     confusion, skills = dawid_skene(data.log), one_coin_dawid_skene(data.log)
     log = data.log.tail(100)
     for past in (confusion, confusion.confusion, skills, skills.annotators):
@@ -230,7 +227,7 @@ def test_exchanged_classes_are_put_back() -> None:
 
 def test_classes_that_were_exchanged_inside_the_parameters_are_put_back() -> None:
     """The same objective and the same posterior, under the names that the labels have."""
-    data = simulated(n_examples=300)
+    data = simulated(**CROWD, n_examples=300)
     fit = dawid_skene(data.log)
     fitted = fit._fitted
     order = np.array([1, 0, 2])
@@ -247,7 +244,7 @@ def test_classes_that_were_exchanged_inside_the_parameters_are_put_back() -> Non
 
 
 def test_labels_to_begin_with_name_the_classes() -> None:
-    data = simulated(n_examples=300)
+    data = simulated(**CROWD, n_examples=300)
     wrong = data.truth.with_columns((pl.col("label").rank("dense").cast(pl.Int64)) % 3)
     names = sorted(data.truth["label"].unique())
     shifted = wrong.with_columns(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +25,8 @@ from polars_crowd.truth.numeric.catd import catd
 from polars_crowd.truth.numeric.crh import crh, weights_for
 from polars_crowd.truth.numeric.gaussian import gaussian_truth
 from polars_crowd.truth.numeric.result import NumericTruth
+from tests.cases import log_of
+from tests.truth.truth_cases import unwarned
 
 Method = Callable[..., NumericTruth]
 Floats = NDArray[np.float64]
@@ -40,27 +40,11 @@ WEIGHTED: dict[str, Method] = {
 ALL: dict[str, Method] = {"mean": mean_truth, "median": median_truth, **WEIGHTED}
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Small logs make small-log warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AnnotationWarning)
-        yield
-
-
 def consensus(fit: NumericTruth) -> Floats:
     return fit.examples.collect()["consensus_label"].to_numpy()
 
 
 # --- logs ------------------------------------------------------------------------------------------
-
-
-def log_of(matrix: Floats) -> pl.DataFrame:
-    """A (examples x annotators) matrix as a log, NaN where not labelled."""
-    example, annotator = np.nonzero(~np.isnan(matrix))
-    return pl.DataFrame(
-        {"example": example, "annotator": annotator, "label": matrix[example, annotator]}
-    )
 
 
 @st.composite
@@ -87,7 +71,7 @@ def nearly_full(draw: st.DrawFn) -> Floats:
     return np.where(np.arange(m) == gap[:, None], np.nan, rng.normal(size=(n, 1)) * 3 + noise)
 
 
-def simulated(seed: int, n: int = 600, m: int = 20, per: int = 6) -> tuple[pl.DataFrame, Any]:
+def gaussian_log(seed: int, n: int = 600, m: int = 20, per: int = 6) -> tuple[pl.DataFrame, Any]:
     """A log of the Gaussian model, and its truth, biases and standard deviations."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=n) * 5 + 50
@@ -134,7 +118,7 @@ def test_crh_of_a_full_log_is_the_papers(matrix: Floats, n_iter: int) -> None:
         weight = -np.log(loss / loss.sum())
         truth = matrix @ weight / weight.sum()
     assume(0.011 < weight.min() < weight.max() < 13)  # neither bound holds
-    with quiet():
+    with unwarned():
         fit = crh(log_of(matrix), max_iter=n_iter, tol=0)
     np.testing.assert_allclose(consensus(fit), truth, rtol=1e-6, atol=1e-6)
 
@@ -160,7 +144,7 @@ def test_catd_is_the_papers(matrix: Floats, n_iter: int) -> None:
         weight = quantile / np.nansum((matrix - truth[:, None]) ** 2, axis=0)
         assume(weight.max() < 1e4 * weight.min())  # one annotator does not decide alone
         truth = np.nansum(matrix * weight, axis=1) / ((~np.isnan(matrix)) @ weight)
-    with quiet():
+    with unwarned():
         fit = catd(log_of(matrix), max_iter=n_iter, tol=0)
     assert fit.n_iter == n_iter
     np.testing.assert_allclose(consensus(fit), truth, rtol=1e-6, atol=1e-6)
@@ -168,7 +152,7 @@ def test_catd_is_the_papers(matrix: Floats, n_iter: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_gaussian_is_at_the_maximum_of_the_marginal_likelihood(seed: int) -> None:
-    log, _ = simulated(seed, n=40, m=4, per=3)
+    log, _ = gaussian_log(seed, n=40, m=4, per=3)
     fit = gaussian_truth(log, smoothing=2.0, tol=1e-14, max_iter=5000)
     by_name = fit.annotators.sort("annotator")
     found = np.concatenate([by_name["bias"], np.log(by_name["standard_deviation"] ** 2)])
@@ -204,7 +188,7 @@ def test_gaussian_is_at_the_maximum_of_the_marginal_likelihood(seed: int) -> Non
 @pytest.mark.parametrize("name", WEIGHTED)
 @given(matrix=matrices())
 def test_no_iteration_lowers_the_objective(name: str, matrix: Floats) -> None:
-    with quiet():
+    with unwarned():
         trace = WEIGHTED[name](log_of(matrix), tol=0, max_iter=30).trace.to_numpy()
     assert (np.diff(trace) >= -1e-8 * np.maximum(1, np.abs(trace[1:]))).all()
 
@@ -214,7 +198,7 @@ def test_no_iteration_lowers_the_objective_with_known_truths(matrix: Floats, n_k
     n = min(n_known, len(matrix))
     gold = pl.DataFrame({"example": np.arange(n), "label": np.linspace(-1, 1, n)})
     for method in WEIGHTED.values():
-        with quiet():
+        with unwarned():
             fit = method(log_of(matrix), tol=0, max_iter=20, gold=gold if n else None)
         trace = fit.trace.to_numpy()
         assert (np.diff(trace) >= -1e-8 * np.maximum(1, np.abs(trace[1:]))).all()
@@ -227,7 +211,7 @@ def test_no_iteration_lowers_the_objective_with_known_truths(matrix: Floats, n_k
 
 @pytest.mark.parametrize("seed", range(3))
 def test_gaussian_recovers_biases_and_variances(seed: int) -> None:
-    log, (truth, bias, deviation) = simulated(seed)
+    log, (truth, bias, deviation) = gaussian_log(seed)
     fit = gaussian_truth(log)
     found = fit.annotators.sort("annotator")
     np.testing.assert_allclose(found["bias"], bias, atol=0.6)
@@ -241,7 +225,7 @@ def test_gaussian_recovers_biases_and_variances(seed: int) -> None:
 
 @pytest.mark.parametrize("name", ["crh", "catd", "gaussian without bias"])
 def test_weights_help(name: str) -> None:
-    log, (truth, _, _) = simulated(7)
+    log, (truth, _, _) = gaussian_log(7)
     unbiased = log.with_columns(
         pl.col("label") - pl.col("label").mean().over("annotator") + pl.col("label").mean()
     )
@@ -251,14 +235,14 @@ def test_weights_help(name: str) -> None:
 
 
 def test_known_truths_fix_the_level_of_biases() -> None:
-    log, (truth, bias, _) = simulated(1)
+    log, (truth, bias, _) = gaussian_log(1)
     gold = pl.DataFrame({"example": np.arange(300), "label": truth[:300] - 10})
     found = gaussian_truth(log, gold=gold).annotators.sort("annotator")
     np.testing.assert_allclose(found["bias"], bias + 10, atol=1.0)
 
 
 def test_a_prior_without_biases_is_refused() -> None:
-    log, _ = simulated(2, n=100)
+    log, _ = gaussian_log(2, n=100)
     method = WEIGHTED["gaussian without bias"]
     with pytest.raises(AnnotationError, match=r"prior has no column 'bias'"):
         method(log, prior=method(log))
@@ -266,10 +250,10 @@ def test_a_prior_without_biases_is_refused() -> None:
 
 @pytest.mark.parametrize("name", [n for n in WEIGHTED if n != "gaussian without bias"])
 def test_an_earlier_fit_as_prior(name: str) -> None:
-    log, (truth, _, _) = simulated(2, n=900)
+    log, (truth, _, _) = gaussian_log(2, n=900)
     first, second = log.filter(pl.col("example") < 880), log.filter(pl.col("example") >= 880)
     earlier = WEIGHTED[name](first)
-    with quiet():
+    with unwarned():
         alone, later = WEIGHTED[name](second), WEIGHTED[name](second, prior=earlier)
         of_frame = WEIGHTED[name](second, prior=earlier.annotators.drop("mean_residual"))
         nobody = WEIGHTED[name](second, prior=earlier.annotators.clear())
@@ -281,9 +265,9 @@ def test_an_earlier_fit_as_prior(name: str) -> None:
 
 
 def test_an_earlier_gaussian_fit_keeps_its_deviations() -> None:
-    log, (_, _, deviation) = simulated(2, n=900)
+    log, (_, _, deviation) = gaussian_log(2, n=900)
     first, second = log.filter(pl.col("example") < 880), log.filter(pl.col("example") >= 880)
-    with quiet():
+    with unwarned():
         later = gaussian_truth(second, prior=gaussian_truth(first))
     np.testing.assert_allclose(
         later.annotators.sort("annotator")["standard_deviation"], deviation, rtol=0.3, atol=0.15
@@ -297,7 +281,7 @@ def test_an_earlier_gaussian_fit_keeps_its_deviations() -> None:
 @given(matrix=matrices(), seed=st.integers(0, 100))
 def test_row_order_and_names_do_not_matter(name: str, matrix: Floats, seed: int) -> None:
     log = log_of(matrix)
-    with quiet():
+    with unwarned():
         fit = few_steps(name, log)
         shuffled = few_steps(name, log.sample(fraction=1, shuffle=True, seed=seed))
         renamed = few_steps(
@@ -316,7 +300,7 @@ def test_row_order_and_names_do_not_matter(name: str, matrix: Floats, seed: int)
 def test_partitions_do_not_matter(name: str, matrix: Floats) -> None:
     log = log_of(matrix)
     gold = {} if name in ("mean", "median") else {"gold": log.select("example", "label").head(1)}
-    with quiet(), TemporaryDirectory() as place:
+    with unwarned(), TemporaryDirectory() as place:
         store = AnnotationStore.create(f"{place}/store", log, partitions=3)
         assert_same_truth(few_steps(name, store), few_steps(name, log))
         assert_same_truth(few_steps(name, store, **gold), few_steps(name, log, **gold))
@@ -324,7 +308,7 @@ def test_partitions_do_not_matter(name: str, matrix: Floats) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_store_with_an_executor_into_a_directory(name: str, tmp_path: Path) -> None:
-    log, _ = simulated(3, n=60, m=6, per=4)
+    log, _ = gaussian_log(3, n=60, m=6, per=4)
     store = AnnotationStore.create(tmp_path / "store", log, partitions=4)
     plain = ALL[name](log)
     with ThreadPoolExecutor(2) as executor:
@@ -355,7 +339,7 @@ def test_units_and_zero_do_not_matter(
     name: str, matrix: Floats, factor: float, shift: float
 ) -> None:
     log = log_of(matrix)
-    with quiet():
+    with unwarned():
         plain = few_steps(name, log)
         changed = few_steps(name, log.with_columns(pl.col("label") * factor + shift))
     size = factor + abs(shift)
@@ -373,7 +357,7 @@ def test_units_and_zero_do_not_matter(
 def test_an_equal_copy_of_the_log_changes_no_crh_weight(matrix: Floats) -> None:
     log = log_of(matrix)
     twice = pl.concat([log, log.with_columns(pl.col("example") + 1000)])
-    with quiet():
+    with unwarned():
         a, b = crh(log, max_iter=4, tol=0), crh(twice, max_iter=4, tol=0)
     if a.n_iter == b.n_iter:
         assert_frame_equal(
@@ -431,14 +415,14 @@ def test_a_perfect_pair_and_a_careless_third(name: str) -> None:
 
 
 def test_few_annotations_are_named() -> None:
-    log, _ = simulated(0, n=40, m=5, per=4)
+    log, _ = gaussian_log(0, n=40, m=5, per=4)
     late = pl.DataFrame({"example": [0, 1], "annotator": [99, 99], "label": [50.0, 50.0]})
     with pytest.warns(AnnotationWarning, match=r"1 annotator with fewer than 5 .*: 99\. "):
         crh(pl.concat([log, late]))
 
 
 def test_not_converged() -> None:
-    log, _ = simulated(0)
+    log, _ = gaussian_log(0)
     with pytest.warns(AnnotationWarning, match=r"not converged after 2 iterations"):
         fit = gaussian_truth(log, max_iter=2)
     assert not fit.converged
@@ -446,7 +430,7 @@ def test_not_converged() -> None:
 
 
 def test_duplicates_may_all_count() -> None:
-    log, _ = simulated(0, n=50, m=6, per=4)
+    log, _ = gaussian_log(0, n=50, m=6, per=4)
     twice = pl.concat([log, log])
     with pytest.raises(AnnotationError, match="more than one annotation"):
         crh(twice)
@@ -459,7 +443,7 @@ def test_duplicates_may_all_count() -> None:
 
 
 def test_gold_must_fit() -> None:
-    log, _ = simulated(0, n=30, m=6, per=4)
+    log, _ = gaussian_log(0, n=30, m=6, per=4)
     strange = pl.DataFrame({"example": [1000], "label": [1.0]})
     with pytest.raises(AnnotationError, match="none of its examples is in the log"):
         crh(log, gold=strange)
@@ -472,7 +456,7 @@ def test_gold_must_fit() -> None:
 
 
 def test_options_are_checked() -> None:
-    log, _ = simulated(0, n=30, m=6, per=4)
+    log, _ = gaussian_log(0, n=30, m=6, per=4)
     with pytest.raises(ValueError, match=r"alpha=2; it must be below 1"):
         catd(log, alpha=2)
     with pytest.raises(ValueError, match=r"smoothing=-1"):
@@ -488,7 +472,7 @@ def test_options_are_checked() -> None:
 
 @pytest.mark.parametrize("name", WEIGHTED)
 def test_predict_and_warm_start(name: str) -> None:
-    log, _ = simulated(4, n=200)
+    log, _ = gaussian_log(4, n=200)
     fit = WEIGHTED[name](log, tol=1e-12, max_iter=1000)
     np.testing.assert_allclose(consensus(fit.predict(log)), consensus(fit), rtol=1e-9)
     again = WEIGHTED[name](log, init=fit)
@@ -499,7 +483,7 @@ def test_predict_and_warm_start(name: str) -> None:
 
 
 def test_annotations_and_report() -> None:
-    log, _ = simulated(4, n=30, m=8, per=5)
+    log, _ = gaussian_log(4, n=30, m=8, per=5)
     fit = gaussian_truth(log)
     rows = fit.annotations.collect()
     assert_frame_equal(rows.select("example", "annotator", "label"), log)
@@ -519,7 +503,7 @@ def test_annotations_and_report() -> None:
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_scores_fall_with_the_distance_from_the_consensus(stored: bool, tmp_path: Path) -> None:
-    log, _ = simulated(4, n=30, m=8, per=5)
+    log, _ = gaussian_log(4, n=30, m=8, per=5)
     single = pl.DataFrame({"example": [99], "annotator": log["annotator"][:1], "label": [1.0]})
     noted: Any = pl.concat([log, single.cast(log.schema)]).with_columns(
         note=pl.format("{}-{}", "example", "annotator"), residual=pl.lit("of before")
@@ -548,7 +532,7 @@ def test_scores_fall_with_the_distance_from_the_consensus(stored: bool, tmp_path
 
 
 def test_the_posterior_is_quantiles_of_a_normal_distribution() -> None:
-    log, _ = simulated(4, n=30, m=8, per=5)
+    log, _ = gaussian_log(4, n=30, m=8, per=5)
     fit = gaussian_truth(log)
     both = fit.posterior.join(fit.examples, on="example", maintain_order="left").collect()
     expected = stats.norm.cdf(both["label"], both["consensus_label"], both["standard_error"])
@@ -558,7 +542,7 @@ def test_the_posterior_is_quantiles_of_a_normal_distribution() -> None:
 
 
 def test_results_into_a_directory(tmp_path: Path) -> None:
-    log, _ = simulated(4, n=30, m=8, per=5)
+    log, _ = gaussian_log(4, n=30, m=8, per=5)
     fit = crh(log, into=tmp_path / "out")
     plain = crh(log)
     assert_frame_equal(fit.examples.collect(), plain.examples.collect())

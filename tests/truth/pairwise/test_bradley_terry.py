@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import numpy as np
 import polars as pl
 import pytest
@@ -21,13 +18,14 @@ from polars_crowd.truth.pairwise.comparisons import count_comparisons, scan_comp
 from polars_crowd.truth.pairwise.crowd_bradley_terry import crowd_bradley_terry
 from polars_crowd.truth.pairwise.result import Preferences
 from tests import GOLDEN
+from tests.truth.truth_cases import quiet
 
 Floats = NDArray[np.float64]
 CROWD_KIT = GOLDEN / "crowd-kit-1.4.2"
 METHODS = {"bradley_terry": bradley_terry, "crowd_bradley_terry": crowd_bradley_terry}
 
 
-def log_of(rows: list[tuple[int, int, int, bool]]) -> pl.DataFrame:
+def comparisons_of(rows: list[tuple[int, int, int, bool]]) -> pl.DataFrame:
     """From (left, right, annotator, whether left won)."""
     frame = pl.DataFrame(rows, schema=["left", "right", "annotator", "first"], orient="row")
     won = pl.when("first").then("left").otherwise("right")
@@ -40,10 +38,10 @@ def logs(draw: st.DrawFn) -> pl.DataFrame:
     pair = st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda p: p[0] != p[1])
     row = st.tuples(pair, st.integers(0, 3), st.booleans())
     rows = draw(st.lists(row, min_size=1, max_size=40))
-    return log_of([(a, b, j, first) for (a, b), j, first in rows])
+    return comparisons_of([(a, b, j, first) for (a, b), j, first in rows])
 
 
-def simulated(
+def comparisons(
     seed: int, n: int = 30, rows: int = 6000, eta: list[float] | None = None
 ) -> tuple[pl.DataFrame, Floats]:
     """Comparisons by annotators of reliability eta, and the true scores."""
@@ -61,14 +59,6 @@ def simulated(
     return frame, score
 
 
-def quietly(method: Any, log: Any, **options: Any) -> Preferences:
-    """Small logs make small-log warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AnnotationWarning)
-        found: Preferences = method(log, **options)
-        return found
-
-
 def by_example(fit: Preferences) -> pl.DataFrame:
     return fit.examples.collect().sort("example")
 
@@ -78,7 +68,7 @@ def by_example(fit: Preferences) -> pl.DataFrame:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_maximum_and_its_inverse_hessian(seed: int) -> None:
-    log, _ = simulated(seed, n=7, rows=60)
+    log, _ = comparisons(seed, n=7, rows=60)
     c = 0.5
     won = np.zeros((7, 7))
     np.add.at(won, (log["winner"], (log["left"] + log["right"] - log["winner"])), 1.0)
@@ -106,7 +96,7 @@ def test_the_maximum_and_its_inverse_hessian(seed: int) -> None:
 
 
 def test_crowd_is_at_a_stationary_point() -> None:
-    log, _ = simulated(1, n=6, rows=300, eta=[0.95, 0.8, 0.6])
+    log, _ = comparisons(1, n=6, rows=300, eta=[0.95, 0.8, 0.6])
     fit = crowd_bradley_terry(log, tol=1e-15, smoothing=0.5)
     eta = fit.annotators.sort("annotator")["reliability"].to_numpy()
     x = fit._strengths.x
@@ -138,13 +128,13 @@ def test_without_a_prior_it_is_crowd_kits() -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_an_earlier_fit_to_begin_with(name: str) -> None:
-    log, _ = simulated(2)
+    log, _ = comparisons(2)
     fit = METHODS[name](log)
-    again = METHODS[name](pl.concat([log, log_of([(0, 99, 0, True)])]), init=fit)
+    again = METHODS[name](pl.concat([log, comparisons_of([(0, 99, 0, True)])]), init=fit)
     assert again.n_iter < fit.n_iter
     assert METHODS[name](log, init=fit).n_iter <= 3
     with pytest.raises(ValueError, match=r"init='x'; it must be an earlier fit of"):
-        quietly(METHODS[name], log, init="x")
+        quiet(METHODS[name], log, init="x")
 
 
 # --- recovery --------------------------------------------------------------------------------------
@@ -152,7 +142,7 @@ def test_an_earlier_fit_to_begin_with(name: str) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_scores_and_intervals(seed: int) -> None:
-    log, score = simulated(seed)
+    log, score = comparisons(seed)
     found = by_example(bradley_terry(log))
     np.testing.assert_allclose(found["score"], score, atol=0.4)
     inside = (found["lower"] <= pl.Series(score)) & (found["upper"] >= pl.Series(score))
@@ -163,7 +153,7 @@ def test_scores_and_intervals(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_reliabilities_and_scores_among_spammers(seed: int) -> None:
     eta = [0.98, 0.95, 0.9, 0.5, 0.5, 0.5, 0.05]
-    log, score = simulated(seed, rows=9000, eta=eta)
+    log, score = comparisons(seed, rows=9000, eta=eta)
     fit = crowd_bradley_terry(log)
     np.testing.assert_allclose(fit.annotators.sort("annotator")["reliability"], eta, atol=0.09)
     found = by_example(fit)["score"].to_numpy()
@@ -175,7 +165,7 @@ def test_reliabilities_and_scores_among_spammers(seed: int) -> None:
 def test_intervals_cover() -> None:
     covered: list[float] = []
     for seed in range(40):
-        log, score = simulated(seed, n=12, rows=600)
+        log, score = comparisons(seed, n=12, rows=600)
         found = by_example(bradley_terry(log, smoothing=0.05, level=0.9))
         truth = pl.Series(score)
         inside = (found["lower"] <= truth) & (found["upper"] >= truth)
@@ -184,7 +174,7 @@ def test_intervals_cover() -> None:
 
 
 def test_estimated_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    log, _ = simulated(0, n=60, rows=6000)
+    log, _ = comparisons(0, n=60, rows=6000)
     exact = by_example(bradley_terry(log))["standard_error"].to_numpy()
     monkeypatch.setattr(result, "DENSE", 10)
     monkeypatch.setattr(result, "PROBES", 400)
@@ -198,35 +188,35 @@ def test_estimated_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", METHODS)
 @given(log=logs())
 def test_no_iteration_lowers_the_objective(name: str, log: pl.DataFrame) -> None:
-    trace = quietly(METHODS[name], log, tol=0, max_iter=60).trace.to_numpy()
+    trace = quiet(METHODS[name], log, tol=0, max_iter=60).trace.to_numpy()
     assert (np.diff(trace) >= -1e-10 * np.maximum(1, np.abs(trace[1:]))).all()
 
 
 @pytest.mark.parametrize("name", METHODS)
 @given(log=logs(), seed=st.integers(0, 99))
 def test_order_sides_and_names_do_not_matter(name: str, log: pl.DataFrame, seed: int) -> None:
-    fit = quietly(METHODS[name], log, max_iter=30)
+    fit = quiet(METHODS[name], log, max_iter=30)
     swapped = log.select("annotator", "winner", left="right", right="left")
     shuffled = swapped.sample(fraction=1, shuffle=True, seed=seed)
     assert_frame_equal(
-        by_example(quietly(METHODS[name], shuffled, max_iter=30)), by_example(fit), abs_tol=1e-9
+        by_example(quiet(METHODS[name], shuffled, max_iter=30)), by_example(fit), abs_tol=1e-9
     )
     names = {column: pl.format("e{}", column) for column in ("left", "right", "winner")}
-    named = quietly(METHODS[name], log.with_columns(**names), max_iter=30)
+    named = quiet(METHODS[name], log.with_columns(**names), max_iter=30)
     assert_frame_equal(by_example(named).drop("example"), by_example(fit).drop("example"))
 
 
 @given(logs())
 def test_reversing_all_preferences_reverses_the_scores(log: pl.DataFrame) -> None:
     other = log.with_columns(winner=pl.col("left") + pl.col("right") - pl.col("winner"))
-    fit, reverse = quietly(bradley_terry, log), quietly(bradley_terry, other)
+    fit, reverse = quiet(bradley_terry, log), quiet(bradley_terry, other)
     np.testing.assert_allclose(
         by_example(reverse)["score"], -by_example(fit)["score"].to_numpy(), atol=1e-4
     )
 
 
 def test_annotators_who_are_all_the_same_change_nothing() -> None:
-    log, _ = simulated(5)
+    log, _ = comparisons(5)
     fit = crowd_bradley_terry(log, pseudo_counts=(1e9, 1e-3))
     np.testing.assert_allclose(
         by_example(fit)["score"], by_example(bradley_terry(log))["score"], atol=1e-3
@@ -276,7 +266,7 @@ def test_only_ties() -> None:
 
 
 def test_groups_are_reported() -> None:
-    log = log_of([(0, 1, 0, True), (1, 2, 0, True), (7, 8, 0, False), (7, 9, 0, True)])
+    log = comparisons_of([(0, 1, 0, True), (1, 2, 0, True), (7, 8, 0, False), (7, 9, 0, True)])
     with pytest.warns(AnnotationWarning, match=r"no comparison connects 2 groups of examples"):
         fit = bradley_terry(log)
     found = by_example(fit)
@@ -291,20 +281,20 @@ def test_groups_are_those_of_a_search(log: pl.DataFrame) -> None:
         joined = group[left] | group[right]
         for e in joined:
             group[e] = joined
-    found = by_example(quietly(bradley_terry, log, max_iter=2))
+    found = by_example(quiet(bradley_terry, log, max_iter=2))
     for e, component in found.select("example", "component").iter_rows():
         same = set(found.filter(pl.col("component") == component)["example"])
         assert same == group[e]
 
 
 def test_one_comparison() -> None:
-    found = by_example(bradley_terry(log_of([(0, 1, 0, True)])))
+    found = by_example(bradley_terry(comparisons_of([(0, 1, 0, True)])))
     assert found["score"][0] > 0 > found["score"][1]
     assert found["rank"].to_list() == [1, 2]
 
 
 def test_not_converged() -> None:
-    log, _ = simulated(0)
+    log, _ = comparisons(0)
     with pytest.warns(AnnotationWarning, match="not converged after 3 iterations"):
         fit = bradley_terry(log, max_iter=3)
     assert not fit.converged
@@ -354,7 +344,7 @@ def test_wrong_logs() -> None:
 
 
 def test_wrong_options() -> None:
-    log, _ = simulated(0, rows=200)
+    log, _ = comparisons(0, rows=200)
     with pytest.raises(ValueError, match=r"smoothing=0; it must be a number above 0"):
         bradley_terry(log, smoothing=0)
     with pytest.raises(ValueError, match=r"level=1; it must be below 1"):
@@ -367,7 +357,7 @@ def test_wrong_options() -> None:
 
 
 def test_every_comparison_has_the_probability_of_what_was_said() -> None:
-    log, _ = simulated(3, n=5)
+    log, _ = comparisons(3, n=5)
     log = log.with_row_index("row").with_columns(
         tie=pl.col("row") % 50 == 0, label_quality_score=pl.lit("of before")
     )
@@ -392,7 +382,7 @@ def test_every_comparison_has_the_probability_of_what_was_said() -> None:
 
 
 def test_predict_and_report() -> None:
-    log, _ = simulated(3, n=5)
+    log, _ = comparisons(3, n=5)
     fit = bradley_terry(log)
     score = dict(by_example(fit).select("example", "score").iter_rows())
     asked = pl.DataFrame({"left": [0, 1, 99], "right": [1, 0, 2]})
