@@ -191,6 +191,14 @@ class WorkDirectory:
 
     def __init__(self) -> None:
         self.work = Path(tempfile.mkdtemp(prefix="polars-crowd-"))
+        self._remove_at_the_end()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy makes the directory anew if it has to, and removes it too."""
+        self.__dict__.update(state)
+        self._remove_at_the_end()
+
+    def _remove_at_the_end(self) -> None:
         weakref.finalize(self, shutil.rmtree, self.work, ignore_errors=True)
 
 

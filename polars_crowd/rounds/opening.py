@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -188,7 +189,7 @@ def _beside_models(
     """The rounds of runs in memory, with the examples that only the models know."""
     return rounds_of(
         runs,
-        lambda: read_unlabelled(models, runs.examples["example"], runs.book.names),
+        partial(read_unlabelled, models, runs.examples["example"], runs.book.names),
         is_ensemble=isinstance(pred_probs, (list, tuple)),
         progress=progress,
         into=into,

@@ -41,6 +41,10 @@ class Memo:
     def forget(self, name: str) -> None:
         self._made.pop(name, None)
 
+    def __reduce__(self) -> tuple[type[Memo], tuple[()]]:
+        """A copy begins with nothing: all can be made anew."""
+        return Memo, ()
+
 
 class Handle(ABC):
     """Where a partition is and how it is read. Those of a store can be sent to another process."""

@@ -176,11 +176,12 @@ class Results(Fit):
         return dict(self._contents.get("options", {}))
 
     def __getattr__(self, name: str) -> Any:
-        contents = {} if name.startswith("_") else self._contents
-        if name in contents.get("tables", {}):
+        if name.startswith("_"):  # a copy has nothing yet
+            raise AttributeError(name)
+        if name in self._contents["tables"]:
             return self._table(name)
-        if name in contents.get("values", {}):
-            return contents["values"][name]
+        if name in self._contents.get("values", {}):
+            return self._contents["values"][name]
         raise AttributeError(f"these results have no {name!r}; they have {', '.join(dir(self))}.")
 
     def __dir__(self) -> list[str]:

@@ -49,6 +49,10 @@ class Rounds:
     work: object = None
     """Where a store's frames are kept between rounds: goes with the rounds."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy works in its own process: executors cannot be sent to another."""
+        return {**self.__dict__, "executor": None}
+
     @property
     def n_classes(self) -> int:
         return len(self.book.classes)
