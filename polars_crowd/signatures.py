@@ -63,18 +63,18 @@ def shares(options: type, defaults: type, **of_its_own: Any) -> Callable[[F], F]
         found = get_type_hints(options)
         hints = {name: found[name] for name in sorted(found, key=order.index)}
         values = {name: of_its_own.get(name, getattr(defaults, name)) for name in hints}
-        signature = in_full(inspect.signature(function, eval_str=True), hints, values)
-        refuse = refusal(function.__name__, signature)
-        known = frozenset(signature.parameters)
+        signature = in_full(signature_of(function), hints, values)
+        known = [name for name in signature.parameters if name != "self"]
+        refuse, names = refusal(function.__name__, known), frozenset(known)
 
         def call(*args: Any, **given: Any) -> Any:
-            if not known.issuperset(given):
+            if not given.keys() <= names:
                 raise refuse(given)
             return function(*args, **{**of_its_own, **given})
 
         shown_as: Any = in_module_of(function, call)
         shown_as.__signature__ = signature
-        shown_as.__doc__ = completed(function.__doc__, words, signature.parameters)
+        shown_as.__doc__ = completed(function.__doc__, words, known)
         return shown_as  # type: ignore[no-any-return]
 
     return decorate
@@ -89,6 +89,14 @@ def in_module_of(function: Callable[..., Any], call: Any) -> Callable[..., Any]:
 # --- signatures ------------------------------------------------------------------------------------
 
 
+def signature_of(function: Callable[..., Any]) -> Signature:
+    """The function's own signature; its types are text where a name in them is not there yet."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:
+        return inspect.signature(function)
+
+
 def in_full(signature: Signature, hints: Mapping[str, Any], values: Mapping[str, Any]) -> Signature:
     """The signature with the shared options in the place of `**options`."""
     own = [p for p in signature.parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
@@ -99,11 +107,10 @@ def in_full(signature: Signature, hints: Mapping[str, Any], values: Mapping[str,
     return signature.replace(parameters=[*own, *shared])
 
 
-def refusal(name: str, signature: Signature) -> Callable[[Mapping[str, Any]], TypeError]:
+def refusal(name: str, known: list[str]) -> Callable[[Mapping[str, Any]], TypeError]:
     """What makes the error for options among which are some that the function does not have."""
 
     def refuse(given: Mapping[str, Any]) -> TypeError:
-        known = list(signature.parameters)
         unknown = next(option for option in given if option not in known)
         near = get_close_matches(unknown, known)
         meant = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

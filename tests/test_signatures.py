@@ -131,6 +131,21 @@ def test_it_is_a_function_of_its_module() -> None:
     assert any(test.name.endswith(".count") and test.examples for test in found)
 
 
+class Counter:
+    @shares(Seeded, Counting)
+    def copy(self, **options: Unpack[Seeded]) -> Counter:
+        """A method of a class that is not there yet."""
+        Counting(**options)
+        return self
+
+
+def test_methods_of_classes() -> None:
+    assert str(inspect.signature(Counter().copy)) == "(*, seed: int = 0) -> 'Counter'"
+    wrong: dict[str, Any] = {"seeds": 1}
+    with pytest.raises(TypeError, match=r"copy\(\) has no option 'seeds'. .* It takes 'seed'."):
+        Counter().copy(seeds=1)
+
+
 def test_without_docstrings() -> None:
     def bare(log: Any, **options: Unpack[Seeded]) -> int:
         return Counting(**options).seed

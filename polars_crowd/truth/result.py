@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, counted, shown
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
+from polars_crowd.signatures import shares
 from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
 from polars_crowd.truth.known import Known
 from polars_crowd.truth.model import LogSize, Model, Sums
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import LogOptions, Options
 from polars_crowd.truth.past import places
 from polars_crowd.truth.plans import (
     CENSUS,
@@ -280,16 +279,14 @@ class TruthInference(Fit):
 
     # --- other logs ---
 
+    @shares(LogOptions, Options)
     def predict(
         self,
         log: Any,
         pred_probs: Any = None,
         *,
         gold: Any = None,
-        duplicates: Duplicates = "error",
-        into: str | Path | None = None,
-        executor: Any = None,
-        progress: bool = False,
+        **options: Unpack[LogOptions],
     ) -> TruthInference:
         """The truth of another log, with the annotators' skills as they were fitted here.
 
@@ -300,8 +297,6 @@ class TruthInference(Fit):
             taken for the pooled one.
         pred_probs
             The models' probabilities of its examples, if the fit had any; True for those of a store.
-        gold, duplicates, into, executor, progress
-            As for the method.
 
         Returns
         -------
@@ -309,14 +304,7 @@ class TruthInference(Fit):
             With the parameters of this fit; its trace is empty.
         """
         fitted = self._fitted
-        options = Options(
-            pred_probs,
-            duplicates=duplicates,
-            into=into,
-            executor=executor,
-            progress=progress,
-        )
-        rounds = options.open(log, self.classes)
+        rounds = Options(pred_probs=pred_probs, **options).open(log, self.classes)
         if rounds.n_models != fitted.rounds.n_models:
             raise ValueError(
                 f"pred_probs: {counted(rounds.n_models, 'model')} here, {fitted.rounds.n_models} in the "

@@ -217,16 +217,8 @@ def bwa(
     --------
     >>> import polars_crowd as pc
     >>> fit = bwa(pc.datasets.tutorial().log)
-    >>> fit.annotators.head(2).select("annotator", "precision", "num_examples_labeled")
-    shape: (2, 3)
-    ┌───────────┬───────────┬──────────────────────┐
-    │ annotator ┆ precision ┆ num_examples_labeled │
-    │ ---       ┆ ---       ┆ ---                  │
-    │ str       ┆ f64       ┆ i64                  │
-    ╞═══════════╪═══════════╪══════════════════════╡
-    │ A0050     ┆ 3.468244  ┆ 24                   │
-    │ A0047     ┆ 3.556942  ┆ 34                   │
-    └───────────┴───────────┴──────────────────────┘
+    >>> fit.annotators["precision"].head(2).round(4).to_list()
+    [3.4682, 3.5569]
     """
     check_number("pseudo_count", pseudo_count, 0.0, above=True)
     check_number("prior_precision", prior_precision, 0.0, above=True)

@@ -177,16 +177,8 @@ def dawid_skene(
     >>> fit = dawid_skene(pc.datasets.tutorial().log)
     >>> fit.converged, fit.n_iter
     (True, 14)
-    >>> fit.annotators.head(2).select("annotator", "annotator_quality", "num_examples_labeled")
-    shape: (2, 3)
-    ┌───────────┬───────────────────┬──────────────────────┐
-    │ annotator ┆ annotator_quality ┆ num_examples_labeled │
-    │ ---       ┆ ---               ┆ ---                  │
-    │ str       ┆ f64               ┆ i64                  │
-    ╞═══════════╪═══════════════════╪══════════════════════╡
-    │ A0050     ┆ 0.137532          ┆ 24                   │
-    │ A0047     ┆ 0.267652          ┆ 34                   │
-    └───────────┴───────────────────┴──────────────────────┘
+    >>> fit.annotators["annotator_quality"].head(2).round(4).to_list()
+    [0.1375, 0.2677]
     """
     check_number("smoothing", smoothing, 0.0, above=True)
 

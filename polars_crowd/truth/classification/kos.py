@@ -195,16 +195,8 @@ def kos(log: Any, **options: Unpack[IterationOptions]) -> TruthInference:
     >>> import polars as pl
     >>> import polars_crowd as pc
     >>> fit = kos(pc.datasets.tutorial().log.filter(pl.col("label") < 2))
-    >>> fit.annotators.head(2).select("annotator", "reliability", "num_examples_labeled")
-    shape: (2, 3)
-    ┌───────────┬─────────────┬──────────────────────┐
-    │ annotator ┆ reliability ┆ num_examples_labeled │
-    │ ---       ┆ ---         ┆ ---                  │
-    │ str       ┆ f64         ┆ i64                  │
-    ╞═══════════╪═════════════╪══════════════════════╡
-    │ A0050     ┆ -0.031453   ┆ 13                   │
-    │ A0046     ┆ -0.008723   ┆ 18                   │
-    └───────────┴─────────────┴──────────────────────┘
+    >>> fit.annotators["reliability"].head(2).round(4).to_list()
+    [-0.0315, -0.0087]
     """
     init = options.get("init", "majority_vote")
     if not isinstance(init, (str, TruthInference)):

@@ -85,15 +85,7 @@ def zero_based_skill(
     --------
     >>> import polars_crowd as pc
     >>> fit = zero_based_skill(pc.datasets.tutorial().log)
-    >>> fit.annotators.head(2).select("annotator", "skill", "num_examples_labeled")
-    shape: (2, 3)
-    ┌───────────┬──────────┬──────────────────────┐
-    │ annotator ┆ skill    ┆ num_examples_labeled │
-    │ ---       ┆ ---      ┆ ---                  │
-    │ str       ┆ f64      ┆ i64                  │
-    ╞═══════════╪══════════╪══════════════════════╡
-    │ A0050     ┆ 0.25     ┆ 24                   │
-    │ A0047     ┆ 0.294118 ┆ 34                   │
-    └───────────┴──────────┴──────────────────────┘
+    >>> fit.annotators["skill"].head(2).round(4).to_list()
+    [0.25, 0.2941]
     """
     return fit(log, lambda rounds: ZeroBasedSkill(past_counts(prior, rounds)), Options(**options))

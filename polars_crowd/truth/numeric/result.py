@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import beside
+from polars_crowd.signatures import shares
 from polars_crowd.truth.known import KnownValues
 from polars_crowd.truth.numeric.block import Numbers, Weighting, blocks
 from polars_crowd.truth.numeric.model import NumericFit, NumericMethod, open_numbers, sums_under
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import LogOptions, NumberOptions
 from polars_crowd.truth.quantiles import quantiles
 from polars_crowd.truth.result import Iterations
 
@@ -129,15 +128,13 @@ class NumericTruth(Fit):
     def n_iter(self) -> int:
         return len(self._fit.iterations.trace)
 
+    @shares(LogOptions, NumberOptions)
     def predict(
         self,
         log: Any,
         *,
         gold: Any = None,
-        duplicates: Duplicates = "error",
-        into: str | Path | None = None,
-        executor: Any = None,
-        progress: bool = False,
+        **options: Unpack[LogOptions],
     ) -> NumericTruth:
         """The truth of another log, with the annotators as they were judged here.
 
@@ -146,18 +143,13 @@ class NumericTruth(Fit):
         log
             Annotations: whatever `scan_annotations` takes, or a store. An annotator whom the fit does not
             know is weighed as the others are on average, without a bias.
-        gold, duplicates, into, executor, progress
-            As for the method.
 
         Returns
         -------
         NumericTruth
             With the weights of this fit; its trace is empty.
         """
-        rounds = open_numbers(
-            log,
-            Options(duplicates=duplicates, into=into, executor=executor, progress=progress),
-        )
+        rounds = open_numbers(log, NumberOptions(**options))
         known = None if gold is None else KnownValues.of(gold)
         fit, weighting = self._fit, self._fit.weighting_for(rounds)
         sums = sums_under(rounds, fit.method, weighting, known)
