@@ -143,7 +143,7 @@ def test_methods_of_classes() -> None:
     assert str(inspect.signature(Counter().copy)) == "(*, seed: int = 0) -> 'Counter'"
     wrong: dict[str, Any] = {"seeds": 1}
     with pytest.raises(TypeError, match=r"copy\(\) has no option 'seeds'. .* It takes 'seed'."):
-        Counter().copy(seeds=1)
+        Counter().copy(**wrong)
 
 
 def test_without_docstrings() -> None:
