@@ -301,6 +301,8 @@ def test_stores_of_sets_and_of_labels_are_not_taken_for_each_other(tmp_path: Pat
     )
     with pytest.raises(pc.AnnotationError, match="the store holds single labels"):
         pc.multilabel_crowdlab(labels)
+    with pytest.raises(pc.AnnotationError, match="a store of sets is made with multilabel=True"):
+        pc.AnnotationStore.create(tmp_path / "none", LOG, PROBS)
     with pytest.raises(pc.AnnotationError, match="sets of classes needs pred_probs"):
         pc.AnnotationStore.create(tmp_path / "none", LOG, multilabel=True)
 
