@@ -49,12 +49,18 @@ ENTRY = re.compile(r"^(\w[\w*, ]*)\n(?: {4}.+(?:\n|$))+", re.MULTILINE)
 """The names of an entry of a docstring, and its indented lines."""
 
 
-def shares(options: type, defaults: type, **of_its_own: Any) -> Callable[[F], F]:
+def shares(
+    options: type,
+    defaults: type,
+    advice: Callable[[str], Mapping[str, str]] = lambda name: {},
+    **of_its_own: Any,
+) -> Callable[[F], F]:
     """A decorator for functions that end in `**options: Unpack[...]` of a TypedDict.
 
     Defaults, words and the order of the options are those of the dataclass `defaults`; `of_its_own` are
     defaults that the function has instead, and it gets them like options that were given. An entry or a
-    section in the function's own docstring stands for the shared one.
+    section in the function's own docstring stands for the shared one. `advice(name of the function)` has
+    what to say of options that it does not take.
     """
     order = [field.name for field in fields(defaults)]
     words = sections_of(defaults)
@@ -65,7 +71,8 @@ def shares(options: type, defaults: type, **of_its_own: Any) -> Callable[[F], F]
         values = {name: of_its_own.get(name, getattr(defaults, name)) for name in hints}
         signature = in_full(signature_of(function), hints, values)
         known = [name for name in signature.parameters if name != "self"]
-        refuse, names = refusal(function.__name__, known), frozenset(known)
+        refuse = refusal(function.__name__, known, advice(function.__name__))
+        names = frozenset(known)
 
         def call(*args: Any, **given: Any) -> Any:
             if not given.keys() <= names:
@@ -107,15 +114,18 @@ def in_full(signature: Signature, hints: Mapping[str, Any], values: Mapping[str,
     return signature.replace(parameters=[*own, *shared])
 
 
-def refusal(name: str, known: list[str]) -> Callable[[Mapping[str, Any]], TypeError]:
+def refusal(
+    name: str, known: list[str], advice: Mapping[str, str]
+) -> Callable[[Mapping[str, Any]], TypeError]:
     """What makes the error for options among which are some that the function does not have."""
 
     def refuse(given: Mapping[str, Any]) -> TypeError:
         unknown = next(option for option in given if option not in known)
         near = get_close_matches(unknown, known)
         meant = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        instead = f" It {advice[unknown]}" if unknown in advice else meant
         return TypeError(
-            f"{name}() has no option {unknown!r}.{meant} It takes {shown(known, limit=30)}."
+            f"{name}() has no option {unknown!r}.{instead} It takes {shown(known, limit=30)}."
         )
 
     return refuse

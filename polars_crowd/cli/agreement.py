@@ -12,8 +12,9 @@ from polars_crowd.cli import common
 from polars_crowd.cli.common import open_log, progress, show, stdout, store_at, tell
 from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
-from polars_crowd.reliability.request import ALL, DEFAULT, KNOWN, Interval, Level
-from polars_crowd.reliability.weights import WeightName
+from polars_crowd.reliability.registry import ALL, DEFAULT, KNOWN, meant
+from polars_crowd.reliability.request import Interval
+from polars_crowd.reliability.weights import Level, WeightName
 
 Output = Literal["table", "json", "csv"]
 
@@ -135,9 +136,7 @@ def named(name: str) -> str:
     >>> named("ac1"), named("fleiss"), named("icc(A,1)")
     ('gwet_ac1', 'fleiss_kappa', 'icc(A,1)')
     """
-    if name in KNOWN:
-        return name
-    found = [c for c in ALL if name in c.split("_")]
+    found = [coefficient.name for coefficient in meant(name)]
     if len(found) == 1:
         return found[0]
     among = shown(found or list(KNOWN), 20)

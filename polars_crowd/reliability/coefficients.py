@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, Unpack
 
 import polars as pl
 
-from polars_crowd.errors import shown
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.reliability.estimates import estimates
-from polars_crowd.reliability.evidence import gather
-from polars_crowd.reliability.report import report
-from polars_crowd.reliability.request import (
-    ALL,
-    DEFAULT,
-    ICC_FORMS,
-    Interval,
-    Level,
-    Options,
-    Request,
-    check_order,
-    open_groups,
-)
+from polars_crowd.reliability.gathering import gather
+from polars_crowd.reliability.registry import ICC_FORMS, chosen, named
+from polars_crowd.reliability.report import COLUMNS, report
+from polars_crowd.reliability.request import Everything, Levelled, Options, Request, Weighted
+from polars_crowd.signatures import shares
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
+@shares(Everything, Request)
 def agreement(
-    log: Any,
-    *,
-    coefficients: str | Sequence[str] | None = None,
-    weights: Any = "identity",
-    level: Level = "nominal",
-    classes: Sequence[Any] | None = None,
-    by: Any = None,
-    confidence: float = 0.95,
-    interval: Interval = "analytic",
-    n_boot: int = 2000,
-    seed: int = 0,
-    duplicates: Duplicates = "error",
-    executor: Any = None,
-    progress: bool = False,
+    log: Any, *, coefficients: str | Sequence[str] | None = None, **options: Unpack[Everything]
 ) -> pl.DataFrame:
     """How far annotators agree beyond chance, by any coefficient, with its interval.
 
@@ -50,55 +31,15 @@ def agreement(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
     coefficients
         Names of coefficients, or `"all"`: `percent_agreement, cohen_kappa, scott_pi, fleiss_kappa,
         conger_kappa, light_kappa, brennan_prediger, gwet_ac1, gwet_ac2, krippendorff_alpha, icc` (or one
-        of the six forms of `icc`). By default percent agreement, Fleiss, Conger, Brennan-Prediger, AC1
-        and alpha.
+        of the six forms of `icc`). A word that one of them alone has will do (`"alpha"`, `"ac1"`). By
+        default percent agreement, Fleiss, Conger, Brennan-Prediger, AC1 and alpha.
     weights
-        How much two labels agree, for all coefficients but `gwet_ac1` and `krippendorff_alpha`:
+        How much two labels agree, for all coefficients but `gwet_ac1`, `krippendorff_alpha` and `icc`:
         `"identity"`, `"linear"`, `"quadratic"`, `"ordinal"`, `"radical"`, `"ratio"`, `"circular"`,
-        `"bipolar"`, or a symmetric (K, K) matrix in class order, 1 on its diagonal.
-    level
-        The level of measurement of alpha's distance: `"nominal"`, `"ordinal"`, `"interval"`, `"ratio"`.
-    classes
-        The classes in order, also those that nobody used: they count in Brennan-Prediger, AC1, AC2 and
-        in the weights. By default the Enum's if the label is one, else the labels there are, sorted.
-    by
-        Groups: names of other columns of the log, a frame with a column `example` or `annotator` and
-        the group columns, or a list of these. All groups are computed in the same pass.
-    confidence
-        Of the intervals, between 0 and 1.
-    interval
-        `"analytic"`: Student's t with a linearised standard error (Gwet 2014; Fleiss, Cohen and Everitt
-        1969 for Cohen's kappa); where many examples have one annotation only, it is on the wide side.
-        `"bootstrap"`: BCa over examples drawn anew (Efron 1987).
-    n_boot, seed
-        The number of bootstrap replicates, and where their random numbers start.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    executor, progress
-        For a store: an executor that works on its partitions, and whether to show progress.
-
-    Returns
-    -------
-    DataFrame
-        One row per group and coefficient: the group columns; `coefficient`; `value`; `standard_error`,
-        `ci_low`, `ci_high`, `p_value` (two-sided, of no agreement beyond chance); `num_examples`,
-        `num_annotators`, `num_annotations`, `num_pairable` (annotations of examples that have two or more);
-        `reason` why a value or its interval is null; `warning` where Fleiss' kappa and AC1 part by more
-        than 0.2 (one class prevails), or an interval could not be drawn.
-
-    Raises
-    ------
-    AnnotationError
-        The log cannot be used: no annotations, null ids, duplicates, labels outside of `classes`, or
-        one annotator only.
-    ValueError
-        An option has an unknown value, or weights or a level go by an order that the classes have not.
+        `"bipolar"`, or a symmetric (K, K) matrix in class order, at most 1, with 1 on its diagonal.
 
     Agrees with
     -----------
@@ -126,43 +67,32 @@ def agreement(
     │ krippendorff_alpha ┆ 0.64     ┆ -0.561465 ┆ 1.0     ┆ 4            │
     └────────────────────┴──────────┴───────────┴─────────┴──────────────┘
     """
-    request = Request(_chosen(coefficients), weights, level, confidence, interval, n_boot, seed)
-    check_order(log, classes, weights, level)
-    rounds, grouping = open_groups(
-        log, by, classes=classes, duplicates=duplicates, executor=executor, progress=progress
-    )
+    request = Request(chosen(coefficients), **options)
+    rounds, grouping = request.open(log, COLUMNS)
     evidence = gather(rounds, grouping, request)
     return report(evidence, estimates(evidence, request))
 
 
-def _chosen(coefficients: str | Sequence[str] | None) -> tuple[str, ...]:
-    if coefficients is None:
-        return DEFAULT
-    if coefficients == "all":
-        return ALL
-    return (coefficients,) if isinstance(coefficients, str) else tuple(coefficients)
+def measured(name: str, log: Any, **options: Unpack[Everything]) -> pl.DataFrame:
+    """`agreement` by one coefficient."""
+    found: pl.DataFrame = agreement(log, coefficients=name, **options)
+    return found
+
+
+def instead(name: str) -> Mapping[str, str]:
+    """What the coefficient of this name goes by instead of the options that it does not have."""
+    return named(name).advice
 
 
 # --- one function for each coefficient -------------------------------------------------------------
 
 
-def percent_agreement(
-    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
-) -> pl.DataFrame:
+@shares(Weighted, Request, instead)
+def percent_agreement(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """The share of pairs of annotations of the same example that agree, averaged over examples.
 
     p_a = mean_i sum_k n_ik (sum_l w_kl n_il - 1) / (n_i (n_i - 1)) over examples with two annotations or
     more. Not corrected for chance: where one class prevails it is high without any skill.
-
-    Parameters
-    ----------
-    log, weights, **options
-        As for `agreement`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
 
     Examples
     --------
@@ -170,10 +100,11 @@ def percent_agreement(
     >>> round(pc.percent_agreement(pc.datasets.tutorial().log)["value"][0], 4)
     0.6163
     """
-    return agreement(log, coefficients="percent_agreement", weights=weights, **options)
+    return measured("percent_agreement", log, **options)
 
 
-def cohen_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Options]) -> pl.DataFrame:
+@shares(Weighted, Request, instead)
+def cohen_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Cohen's kappa of two annotators, on the examples that both labelled.
 
     kappa = (p_o - p_e) / (1 - p_e), where p_o = sum_kl w_kl p_kl and p_e = sum_kl w_kl a_k b_l of the two
@@ -182,14 +113,9 @@ def cohen_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Option
 
     Parameters
     ----------
-    log, weights, **options
-        As for `agreement`. A log (or group) must have exactly two annotators; the value is null
-        otherwise, and `reason` says so.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. It (or a
+        group) must have exactly two annotators; the value is null otherwise, and `reason` says so.
 
     Agrees with
     -----------
@@ -206,10 +132,11 @@ def cohen_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Option
     >>> pc.cohen_kappa(log)["value"][0]
     0.5
     """
-    return agreement(log, coefficients="cohen_kappa", weights=weights, **options)
+    return measured("cohen_kappa", log, **options)
 
 
-def scott_pi(log: Any, *, weights: Any = "identity", **options: Unpack[Options]) -> pl.DataFrame:
+@shares(Weighted, Request, instead)
+def scott_pi(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Scott's pi of two annotators, on the examples that both labelled.
 
     pi = (p_o - p_e) / (1 - p_e), where p_e = sum_kl w_kl p_k p_l of the label shares of both together
@@ -217,14 +144,9 @@ def scott_pi(log: Any, *, weights: Any = "identity", **options: Unpack[Options])
 
     Parameters
     ----------
-    log, weights, **options
-        As for `agreement`. A log (or group) must have exactly two annotators; the value is null
-        otherwise, and `reason` says so.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. It (or a
+        group) must have exactly two annotators; the value is null otherwise, and `reason` says so.
 
     Examples
     --------
@@ -236,26 +158,15 @@ def scott_pi(log: Any, *, weights: Any = "identity", **options: Unpack[Options])
     >>> round(pc.scott_pi(log)["value"][0], 4)
     0.4667
     """
-    return agreement(log, coefficients="scott_pi", weights=weights, **options)
+    return measured("scott_pi", log, **options)
 
 
-def fleiss_kappa(
-    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
-) -> pl.DataFrame:
+@shares(Weighted, Request, instead)
+def fleiss_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Fleiss' kappa: chance is two labels drawn from the shares of all labels.
 
     kappa = (p_a - p_e) / (1 - p_e), p_e = sum_kl w_kl p_k p_l, p_k = mean_i n_ik / n_i (Fleiss 1971; for any
     number of annotations per example Gwet 2014).
-
-    Parameters
-    ----------
-    log, weights, **options
-        As for `agreement`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
 
     Agrees with
     -----------
@@ -267,12 +178,11 @@ def fleiss_kappa(
     >>> round(pc.fleiss_kappa(pc.datasets.tutorial().log)["value"][0], 4)
     0.418
     """
-    return agreement(log, coefficients="fleiss_kappa", weights=weights, **options)
+    return measured("fleiss_kappa", log, **options)
 
 
-def conger_kappa(
-    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
-) -> pl.DataFrame:
+@shares(Weighted, Request, instead)
+def conger_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Conger's kappa: chance is a label from each of two different annotators' own shares.
 
     p_e = mean over pairs of annotators of P_j' W P_j', with P_j the label shares of annotator j (Conger
@@ -280,14 +190,10 @@ def conger_kappa(
 
     Parameters
     ----------
-    log, weights, **options
-        As for `agreement`. Bootstrap intervals draw all annotations anew; where the log is too large for
-        that, the interval is the analytic one and `warning` says so.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. Bootstrap
+        intervals draw all annotations anew; where the log is too large for that, the interval is the
+        analytic one and `warning` says so.
 
     Agrees with
     -----------
@@ -299,10 +205,11 @@ def conger_kappa(
     >>> round(pc.conger_kappa(pc.datasets.tutorial().log)["value"][0], 4)
     0.4197
     """
-    return agreement(log, coefficients="conger_kappa", weights=weights, **options)
+    return measured("conger_kappa", log, **options)
 
 
-def light_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Options]) -> pl.DataFrame:
+@shares(Weighted, Request, instead)
+def light_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Light's kappa: the mean of Cohen's kappa over all pairs of annotators who share examples.
 
     Pairs for which Cohen's kappa is undefined are left out (Light 1971). Meant for a few annotators
@@ -310,14 +217,10 @@ def light_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Option
 
     Parameters
     ----------
-    log, weights, **options
-        As for `agreement`. The value is null, and `reason` says so, beyond 5 million annotations or 20
-        million pairs of annotations of the same example.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The value
+        is null, and `reason` says so, beyond 5 million annotations or 20 million pairs of annotations of
+        the same example.
 
     Examples
     --------
@@ -331,26 +234,15 @@ def light_kappa(log: Any, *, weights: Any = "identity", **options: Unpack[Option
     >>> round(pc.light_kappa(log)["value"][0], 4)
     0.6
     """
-    return agreement(log, coefficients="light_kappa", weights=weights, **options)
+    return measured("light_kappa", log, **options)
 
 
-def brennan_prediger(
-    log: Any, *, weights: Any = "identity", **options: Unpack[Options]
-) -> pl.DataFrame:
+@shares(Weighted, Request, instead)
+def brennan_prediger(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Brennan and Prediger's coefficient: chance is every class equally likely.
 
     p_e = sum w / K^2, which is 1 / K without weights (Brennan and Prediger 1981); also known as Bennett's S,
     Randolph's free-marginal kappa, and PABAK for two classes. Declare `classes` if some went unused.
-
-    Parameters
-    ----------
-    log, weights, **options
-        As for `agreement`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
 
     Agrees with
     -----------
@@ -362,24 +254,15 @@ def brennan_prediger(
     >>> round(pc.brennan_prediger(pc.datasets.tutorial().log)["value"][0], 4)
     0.4244
     """
-    return agreement(log, coefficients="brennan_prediger", weights=weights, **options)
+    return measured("brennan_prediger", log, **options)
 
 
+@shares(Options, Request, instead)
 def gwet_ac1(log: Any, **options: Unpack[Options]) -> pl.DataFrame:
     """Gwet's AC1: chance is a random label, which happens on examples that are hard to label.
 
     p_e = sum_k p_k (1 - p_k) / (K - 1), p_k = mean_i n_ik / n_i (Gwet 2008). It stays high where almost all
     labels are of one class, where kappa falls. Declare `classes` if some went unused.
-
-    Parameters
-    ----------
-    log, **options
-        As for `agreement`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
 
     Agrees with
     -----------
@@ -391,23 +274,14 @@ def gwet_ac1(log: Any, **options: Unpack[Options]) -> pl.DataFrame:
     >>> round(pc.gwet_ac1(pc.datasets.tutorial().log)["value"][0], 4)
     0.4276
     """
-    return agreement(log, coefficients="gwet_ac1", **options)
+    return measured("gwet_ac1", log, **options)
 
 
-def gwet_ac2(log: Any, *, weights: Any = "quadratic", **options: Unpack[Options]) -> pl.DataFrame:
+@shares(Weighted, Request, instead, weights="quadratic")
+def gwet_ac2(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Gwet's AC2: AC1 with weights, for labels some of which are closer than others.
 
     p_e = sum w / (K (K - 1)) sum_k p_k (1 - p_k) (Gwet 2014).
-
-    Parameters
-    ----------
-    log, weights, **options
-        As for `agreement`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
 
     Agrees with
     -----------
@@ -419,12 +293,11 @@ def gwet_ac2(log: Any, *, weights: Any = "quadratic", **options: Unpack[Options]
     >>> round(pc.gwet_ac2(pc.datasets.tutorial().log, weights="linear")["value"][0], 4)
     0.3279
     """
-    return agreement(log, coefficients="gwet_ac2", weights=weights, **options)
+    return measured("gwet_ac2", log, **options)
 
 
-def krippendorff_alpha(
-    log: Any, *, level: Level = "nominal", **options: Unpack[Options]
-) -> pl.DataFrame:
+@shares(Levelled, Request, instead)
+def krippendorff_alpha(log: Any, **options: Unpack[Levelled]) -> pl.DataFrame:
     """Krippendorff's alpha, at any level of measurement.
 
     alpha = 1 - D_o / D_e: D_o is the mean distance of pairs of annotations of the same example (an example
@@ -439,17 +312,11 @@ def krippendorff_alpha(
     Parameters
     ----------
     log
-        As for `agreement`. The interval and ordinal levels take any number of different numbers.
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The
+        interval and ordinal levels take any number of different numbers.
     level
         `"nominal"`, `"ordinal"`, `"interval"` or `"ratio"`. Labels that are no numbers have the values
-        1, 2, ... in the order of `classes`.
-    **options
-        As for `agreement`. The standard error takes the ordinal distance as given.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; one row, or one per group of `by`.
+        1, 2, ... in the order of `classes`. The standard error takes the ordinal distance as given.
 
     Agrees with
     -----------
@@ -467,9 +334,10 @@ def krippendorff_alpha(
     >>> round(pc.krippendorff_alpha(log, level="interval")["value"][0], 4)
     0.875
     """
-    return agreement(log, coefficients="krippendorff_alpha", level=level, **options)
+    return measured("krippendorff_alpha", log, **options)
 
 
+@shares(Options, Request, instead)
 def icc(
     log: Any, *, form: str | Sequence[str] = "icc(1)", **options: Unpack[Options]
 ) -> pl.DataFrame:
@@ -483,18 +351,13 @@ def icc(
     Parameters
     ----------
     log
-        As for `agreement`, with numeric labels. Two-way forms need every annotator on every example;
-        the one-way forms do not.
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The labels
+        are numbers. Two-way forms need every annotator on every example; the one-way forms do not.
     form
         One form or several.
-    **options
-        As for `agreement`. The analytic interval comes from F and has no standard error; a bootstrap of
-        two-way forms is not made (`warning` says so).
-
-    Returns
-    -------
-    DataFrame
-        The columns of `agreement`; a row for each form, and group of `by`.
+    interval
+        `"analytic"`: from F, without a standard error. `"bootstrap"`: BCa over examples drawn anew (Efron
+        1987) for the one-way forms; of the others the interval is the analytic one, and `warning` says so.
 
     Agrees with
     -----------
@@ -524,5 +387,6 @@ def icc(
     forms = [form] if isinstance(form, str) else list(form)
     unknown = [f for f in forms if f not in ICC_FORMS]
     if unknown or not forms:
-        raise ValueError(f"form={form!r}; it must be among {shown(list(ICC_FORMS), 20)}.")
-    return agreement(log, coefficients=forms, **options)
+        raise OptionError("form", form, f"it must be among {shown(list(ICC_FORMS), 20)}.")
+    found: pl.DataFrame = agreement(log, coefficients=forms, **options)
+    return found

@@ -14,45 +14,37 @@ e_kl there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.reliability.chance import ratio
-from polars_crowd.reliability.evidence import gather
+from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.pairwise import DENSE
 from polars_crowd.reliability.patterns import Units, pairs_in_blocks
-from polars_crowd.reliability.request import Request, open_groups
+from polars_crowd.reliability.registry import ALPHA
+from polars_crowd.reliability.request import ByOption, ClassesOption, Reading, Request
+from polars_crowd.signatures import shares
 
+COLUMNS = ("label_1", "label_2", "observed", "expected", "ratio")
 MAX_CELLS = 1 << 24
 """Rows that a coincidence matrix may have."""
 
 
-def disagreements(
-    log: Any,
-    *,
-    by: Any = None,
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    executor: Any = None,
-    progress: bool = False,
-) -> pl.DataFrame:
+class OfCells(ByOption, ClassesOption, Reading, total=False):
+    """The options of the coincidence matrix."""
+
+
+@shares(OfCells, Request)
+def disagreements(log: Any, **options: Unpack[OfCells]) -> pl.DataFrame:
     """Which classes annotators disagree about: the coincidence matrix, in long form.
 
     o_kl = sum_i n_ik (n_il - 1[k = l]) / (n_i - 1) over the examples with two annotations or more, against
     what chance would give, e_kl = n_k (n_l - 1[k = l]) / (n - 1) (Krippendorff 2004, chapter 11).
-
-    Parameters
-    ----------
-    log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
-    by, classes, duplicates, executor, progress
-        As in `agreement`.
 
     Returns
     -------
@@ -66,7 +58,8 @@ def disagreements(
     Raises
     ------
     AnnotationError
-        The log cannot be used, has one annotator only, or too many classes to write out all pairs of.
+        The log cannot be used, has one annotator only, or too many classes to write out all pairs of; a group
+        column is called like one of the result.
 
     Agrees with
     -----------
@@ -92,12 +85,12 @@ def disagreements(
     │ x       ┆ z       ┆ 0.0      ┆ 1.142857 ┆ 0.0   │
     └─────────┴─────────┴──────────┴──────────┴───────┘
     """
-    rounds, grouping = open_groups(
-        log, by, classes=classes, duplicates=duplicates, executor=executor, progress=progress
-    )
-    evidence = gather(rounds, grouping, Request(("krippendorff_alpha",)))
+    request = Request((ALPHA,), **options)
+    rounds, grouping = request.open(log, COLUMNS)
+    evidence = gather(rounds, grouping, request)
     _check_size(rounds.n_classes, evidence.n_groups)
-    return _long(coincidence_matrix(evidence.units), evidence.groups, rounds.book.classes)
+    cells = _long(coincidence_matrix(evidence.units), evidence.groups, rounds.book.classes)
+    return grouping.named(cells)
 
 
 def _check_size(K: int, n_groups: int) -> None:

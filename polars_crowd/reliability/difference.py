@@ -13,18 +13,16 @@ coefficients that ask who voted, from leaving one example out at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
-from polars_crowd.reliability import who_voted
-from polars_crowd.reliability.evidence import check_annotators
+from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.intervals import (
     MAX_DRAWS,
@@ -34,40 +32,39 @@ from polars_crowd.reliability.intervals import (
     draws_of,
     resample,
 )
+from polars_crowd.reliability.kinds import Coefficient, Icc, OfVotes
 from polars_crowd.reliability.patterns import Units, encode, local_units, merged_units
-from polars_crowd.reliability.request import Interval, Level, Request, check_order
-from polars_crowd.reliability.scales import (
-    BY_PATTERN,
-    Scales,
-    class_values,
-    pattern_estimate,
-    pattern_value,
+from polars_crowd.reliability.registry import named
+from polars_crowd.reliability.request import (
+    ClassesOption,
+    Intervals,
+    LevelOption,
+    Reading,
+    Request,
+    WeightsOption,
+    check_order,
 )
-from polars_crowd.reliability.weights import make_weights
+from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.who_voted import Signed, encode_signed
-from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 
 ALL_EXAMPLES = Grouping()
 
 
+class OfTwoLogs(WeightsOption, LevelOption, ClassesOption, Intervals, Reading, total=False):
+    """The options of a difference."""
+
+
+@shares(OfTwoLogs, Request, interval="bootstrap")
 def agreement_difference(
     a: Any,
     b: Any = None,
     *,
     coefficient: str = "krippendorff_alpha",
     other: str | None = None,
-    weights: Any = "identity",
-    level: Level = "nominal",
-    classes: Sequence[Any] | None = None,
-    confidence: float = 0.95,
-    interval: Interval = "bootstrap",
-    n_boot: int = 2000,
-    seed: int = 0,
-    duplicates: Duplicates = "error",
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[OfTwoLogs],
 ) -> pl.DataFrame:
     """The difference of two agreements with its interval, on shared draws of examples.
 
@@ -81,8 +78,10 @@ def agreement_difference(
         says with which coefficient it is compared.
     coefficient, other
         The coefficient of `a`, and that of `b` (by default the same): any of `agreement` but `icc`.
-    weights, level, classes, confidence, n_boot, seed, duplicates, executor, progress
-        As for `agreement`. Classes are by default those of both logs.
+    weights
+        As in `agreement`, for a coefficient that goes by them.
+    classes
+        The classes in order; by default those of both logs. A store has its own.
     interval
         `"bootstrap"` (BCa), or `"analytic"` for coefficients that do not ask who voted.
 
@@ -118,58 +117,55 @@ def agreement_difference(
     │ 0.530224 ┆ 0.308305 ┆ 0.22192    ┆ 0.129965 ┆ 0.315887 ┆ 257        │
     └──────────┴──────────┴────────────┴──────────┴──────────┴────────────┘
     """
-    other = other or coefficient
-    request = Request((coefficient,), weights, level, confidence, interval, n_boot, seed)
-    Request((other,))
-    _check_choice(b, coefficient, other, interval)
-    logs = [a] if b is None else [a, b]
-    for log in logs:
-        check_order(log, classes, weights, level)
-    common = classes if classes is not None else _common_classes(logs)
-    rounds = [
-        open_rounds(
-            log,
-            classes=classes if isinstance(log, Partitioned) else common,
-            duplicates=duplicates,
-            executor=executor,
-            progress=progress,
-        )
-        for log in logs
-    ]
-    sides = _sides(rounds, (coefficient, other), request)
-    return _report(sides, _uncertainty(sides, request))
-
-
-def _check_choice(b: Any, coefficient: str, other: str, interval: Interval) -> None:
-    if b is None and other == coefficient:
+    names = (coefficient, other or coefficient)
+    pair = (named(names[0]), named(names[1]))
+    if b is None and pair[0] == pair[1]:
         raise ValueError(
             "there is nothing to compare: give a second log b, or other= for a second coefficient."
         )
-    unknown = [c for c in dict.fromkeys((coefficient, other)) if c.startswith("icc")]
-    if unknown:
+    request = Request(tuple(dict.fromkeys(pair)), **options)
+    _check_has_difference(request)
+    logs = [a] if b is None else [a, b]
+    for log in logs:
+        check_order(log, request)
+    common = request.classes if request.classes is not None else _common_classes(logs)
+    of_log = replace(request, classes=common)
+    rounds = [(request if isinstance(log, Partitioned) else of_log).open(log)[0] for log in logs]
+    sides = _sides(rounds, pair, request)
+    return _report(sides, _uncertainty(sides, request))
+
+
+def _check_has_difference(request: Request) -> None:
+    of_squares = [c.name for c in request.coefficients if isinstance(c, Icc)]
+    if of_squares:
         raise ValueError(
-            f"the difference of {shown(unknown)} is not computed; see pc.icc for its interval."
+            f"the difference of {shown(of_squares)} is not computed; see pc.icc for its interval."
         )
-    signed = [c for c in dict.fromkeys((coefficient, other)) if not _is_by_pattern(c)]
-    if interval == "analytic" and signed:
+    of_who = [c.name for c in request.coefficients if c.asks_who_voted]
+    if request.interval == "analytic" and of_who:
         raise ValueError(
-            f"interval='analytic' is not there for {shown(signed)}, which asks who voted. Use "
+            f"interval='analytic' is not there for {shown(of_who)}, which asks who voted. Use "
             "interval='bootstrap'."
         )
 
 
-def _is_by_pattern(coefficient: str) -> bool:
-    return coefficient in BY_PATTERN or coefficient == "krippendorff_alpha"
-
-
 def _common_classes(logs: Sequence[Any]) -> Sequence[Any] | None:
-    """The labels of both logs, sorted, unless their types or their stores say what the classes are."""
+    """Those of a store, else the labels of both logs, sorted, unless their types say what they are."""
+    stored = [log.classes for log in logs if isinstance(log, Partitioned)]
     given = [log for log in logs if not isinstance(log, Partitioned)]
+    if stored and stored[0] is not None:
+        return stored[0].to_list()
     if len(given) < 2:
         return None
     labels = [scan_annotations(log).select("label") for log in given]
-    if isinstance(labels[0].collect_schema()["label"], pl.Enum):
+    one, other = (rows.collect_schema()["label"] for rows in labels)
+    if isinstance(one, pl.Enum):
         return None
+    if one.is_numeric() != other.is_numeric():
+        raise AnnotationError(
+            f"the labels of a are {one} and those of b are {other}: they have no classes in common. Cast "
+            "one of them."
+        )
     both = pl.concat(labels, how="vertical_relaxed").unique().sort("label")
     return both.collect()["label"].to_list()
 
@@ -181,7 +177,7 @@ def _common_classes(logs: Sequence[Any]) -> Sequence[Any] | None:
 class Side:
     """One of the two agreements: its patterns, and which of them each joint pattern has."""
 
-    coefficient: str
+    coefficient: Coefficient
     scales: Scales
     votes: Units | None
     signed: Signed | None
@@ -209,15 +205,17 @@ class Side:
 
     def _values(self, times: Floats) -> Any:
         with np.errstate(invalid="ignore", divide="ignore"):
-            if self.signed is None:
-                return pattern_value(self.coefficient, resample(self.units, times), self.scales)
-            value_of = who_voted.VALUES[self.coefficient]
-            return [value_of(self.signed, t, self.scales.weights) for t in times]
+            if isinstance(self.coefficient, OfVotes):
+                return self.coefficient.value(resample(self.units, times), self.scales)
+            assert self.signed is not None
+            weights = self.scales.weights
+            return [self.coefficient.of_times(self.signed, t, weights) for t in times]
 
     def influence(self) -> Floats:
         """(J,) t_i / n of the examples of each joint pattern."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = pattern_estimate(self.coefficient, self.units, self.scales)
+            assert isinstance(self.coefficient, OfVotes)
+            found = self.coefficient.of_units(self.units, self.scales)
             assert found.influence is not None
             return np.append(found.influence / found.n[0], 0.0)[self.place]
 
@@ -237,7 +235,9 @@ class Sides:
         return self.a.of_draws(draws) - self.b.of_draws(draws)
 
 
-def _sides(rounds: Sequence[Rounds], names: tuple[str, str], request: Request) -> Sides:
+def _sides(
+    rounds: Sequence[Rounds], pair: tuple[Coefficient, Coefficient], request: Request
+) -> Sides:
     for one in rounds:
         check_annotators(one.book.annotators)
         if not one.book.classes.equals(rounds[0].book.classes):
@@ -246,7 +246,7 @@ def _sides(rounds: Sequence[Rounds], names: tuple[str, str], request: Request) -
                 f"{shown(one.book.classes.to_list(), 20)}. Make both stores with the same classes=[...]."
             )
     both = (rounds[0], rounds[-1])
-    tables = [_patterns_of(one, name) for one, name in zip(both, names, strict=True)]
+    tables = [_patterns_of(one, c) for one, c in zip(both, pair, strict=True)]
     renamed = [t.rename({"pattern": side}) for t, side in zip(tables, "ab", strict=True)]
     joint = (
         renamed[0]
@@ -257,8 +257,7 @@ def _sides(rounds: Sequence[Rounds], names: tuple[str, str], request: Request) -
         .collect()
     )
     a, b = (
-        _side(joint, side, one, name, request)
-        for side, one, name in zip("ab", both, names, strict=True)
+        _side(joint, side, one, c, request) for side, one, c in zip("ab", both, pair, strict=True)
     )
     return Sides(a, b, joint["examples"].to_numpy().astype(np.int64))
 
@@ -273,26 +272,25 @@ def example_patterns(part: Partition, signed: bool) -> pl.DataFrame:
     return part.runs.examples.select("example").with_columns(pattern)
 
 
-def _patterns_of(rounds: Rounds, coefficient: str) -> pl.LazyFrame:
-    return rounds.tables({"patterns": example_patterns}, not _is_by_pattern(coefficient))[
-        "patterns"
-    ]
+def _patterns_of(rounds: Rounds, coefficient: Coefficient) -> pl.LazyFrame:
+    return rounds.tables({"patterns": example_patterns}, coefficient.asks_who_voted)["patterns"]
 
 
-def _side(joint: pl.DataFrame, side: str, rounds: Rounds, name: str, request: Request) -> Side:
+def _side(
+    joint: pl.DataFrame, side: str, rounds: Rounds, coefficient: Coefficient, request: Request
+) -> Side:
     counts = joint.lazy().filter(pl.col(side).is_not_null()).group_by(side)
     patterns = counts.agg(pl.col("examples").cast(pl.Int64).sum()).sort(side).collect()
     codes = patterns.select(side).with_row_index("place")
     place = joint.join(codes, on=side, how="left", maintain_order="left")["place"]
     patterns, classes = patterns.rename({side: "pattern"}), rounds.book.classes
-    values = class_values(classes)
-    scales = Scales(make_weights(request.weights, values), request.level, values)
+    scales = Scales.of_classes(classes, request.weights, request.level)
     units = merged_units(patterns, ALL_EXAMPLES, len(classes))
     at = place.cast(pl.Int64).fill_null(-1).to_numpy()
-    if _is_by_pattern(name):
-        return Side(name, scales, units, None, at)
-    signed = Signed.of(patterns, ALL_EXAMPLES, pl.DataFrame(), units)
-    return Side(name, scales, None, signed, at)
+    if not coefficient.asks_who_voted:
+        return Side(coefficient, scales, units, None, at)
+    signed = Signed.of(patterns, pl.DataFrame(), units)
+    return Side(coefficient, scales, None, signed, at)
 
 
 # --- uncertainty -----------------------------------------------------------------------------------
@@ -300,6 +298,8 @@ def _side(joint: pl.DataFrame, side: str, rounds: Rounds, name: str, request: Re
 
 def _uncertainty(sides: Sides, request: Request) -> Uncertainty:
     difference = sides.a.value - sides.b.value
+    if sides.times.sum() < 2:
+        return Uncertainty.none(1)
     if request.interval == "analytic":
         return _analytic(sides, difference, request.confidence)
     if len(sides.times) * request.n_boot > MAX_DRAWS:
@@ -349,10 +349,9 @@ def _left_out(sides: Sides) -> Floats:
 def _report(sides: Sides, found: Uncertainty) -> pl.DataFrame:
     a, b = sides.a.value, sides.b.value
     lacking = [name for name, value in (("a", a), ("b", b)) if not np.isfinite(value)]
-    reason = f"no value of {' and of '.join(lacking)}: see pc.agreement" if lacking else None
     columns: dict[str, Any] = {
-        "coefficient": sides.a.coefficient,
-        "other": sides.b.coefficient,
+        "coefficient": sides.a.coefficient.name,
+        "other": sides.b.coefficient.name,
         "value_a": a,
         "value_b": b,
         "difference": a - b,
@@ -363,7 +362,18 @@ def _report(sides: Sides, found: Uncertainty) -> pl.DataFrame:
         "num_examples_a": int(sides.a.units.times.sum()),
         "num_examples_b": int(sides.b.units.times.sum()),
         "num_shared": sides.n_shared,
-        "reason": reason,
+        "reason": _reason(sides, lacking, found),
     }
     one = pl.DataFrame({name: [value] for name, value in columns.items()})
     return one.with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("reason").cast(pl.String))
+
+
+def _reason(sides: Sides, lacking: Sequence[str], found: Uncertainty) -> str | None:
+    """Why the difference or its interval is null."""
+    if lacking:
+        return f"no value of {' and of '.join(lacking)}: see pc.agreement"
+    if np.isfinite(found.ci_low[0]):
+        return None
+    if sides.times.sum() < 2:
+        return "no interval: it takes two examples or more"
+    return "no interval: it is undefined where examples are drawn anew"

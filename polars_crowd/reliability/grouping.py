@@ -16,16 +16,16 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, counted, missing_column, shown
-from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.runs.classes import Runs
-
-OWN_COLUMNS = (*LOG_COLUMNS, "group", "pattern", "examples", "annotations", "first", "second")
-"""Names that a column of `by` cannot have: those of the log's ids and of the tables of counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """What the annotations are grouped by: nothing, by default."""
+    """What the annotations are grouped by: nothing, by default.
+
+    Plans, summaries and joins know the group columns as `keys`, which no column of theirs is called; the
+    caller's names come back with `named`.
+    """
 
     columns: tuple[str, ...] = ()
     """Columns of the log."""
@@ -37,17 +37,52 @@ class Grouping:
     """The different labels, sorted, of a store whose labels are numbers without classes."""
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The names of all group columns."""
+    def names(self) -> tuple[str, ...]:
+        """What the caller calls the group columns."""
         return (*self.columns, *_others(self.examples), *_others(self.annotators))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """... and what they are called inside."""
+        return tuple(f"by_{i}" for i in range(len(self.names)))
+
+    def keyed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The caller's group columns in `frame` under their keys, alone."""
+        named = zip(self.names, self.keys, strict=True)
+        return frame.select(pl.col(name).alias(key) for name, key in named if name in frame.columns)
+
+    def check_found(self, groups: pl.DataFrame) -> None:
+        """A frame of which no id is in the log (which has these `groups`) is of something else."""
+        named = self.named(groups)
+        for frame in (self.examples, self.annotators):
+            if frame is None:
+                continue
+            there, meant = (
+                not f.select(pl.all_horizontal(pl.all().is_null()).all()).item()
+                for f in (named.select(frame.columns[1:]), frame[:, 1:])
+            )
+            if meant and not there:
+                ids = frame[:, 0]
+                raise AnnotationError(
+                    f"by=: no {ids.name} of the log is in the frame of groups, which has "
+                    f"{counted(len(ids), ids.name)} of type {ids.dtype}: {shown(ids.to_list())}. Give the "
+                    "ids of the log."
+                )
+
+    def named(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A result with the group columns as the caller calls them."""
+        return frame.rename(dict(zip(self.keys, self.names, strict=True)))
 
 
 def _others(frame: pl.DataFrame | None) -> list[str]:
     return frame.columns[1:] if frame is not None else []
 
 
-def parse_grouping(by: Any, columns: Iterable[str]) -> Grouping:
-    """`by` as names of columns of the log (which has these `columns`), frames, or a list of both."""
+def parse_grouping(by: Any, columns: Iterable[str], taken: Iterable[str] = ()) -> Grouping:
+    """`by` as names of columns of the log (which has these `columns`), frames, or a list of both.
+
+    The result has columns of its own (`taken`), whose names a group column cannot have.
+    """
     if by is None:
         return Grouping()
     given = list(by) if isinstance(by, (list, tuple)) else [by]
@@ -59,7 +94,7 @@ def parse_grouping(by: Any, columns: Iterable[str]) -> Grouping:
     _check_frames(frames, by_id)
     keyed = {kind: _keyed(found, kind) for kind, found in by_id.items()}
     grouping = Grouping(names, keyed["example"], keyed["annotator"])
-    _check_names(grouping, list(columns))
+    _check_names(grouping, list(columns), tuple(taken))
     return grouping
 
 
@@ -85,7 +120,7 @@ def _check_frames(frames: Sequence[pl.DataFrame], by_id: dict[str, list[pl.DataF
         )
 
 
-def _check_names(grouping: Grouping, columns: list[str]) -> None:
+def _check_names(grouping: Grouping, columns: list[str], taken: tuple[str, ...]) -> None:
     for name in grouping.columns:
         if name not in columns:
             raise missing_column(
@@ -94,13 +129,16 @@ def _check_names(grouping: Grouping, columns: list[str]) -> None:
                 columns,
                 "by= takes one of these, or a frame keyed by example or annotator.",
             )
-    keys = grouping.keys
-    wrong = [key for key in keys if key in OWN_COLUMNS or keys.count(key) > 1]
-    if wrong:
-        raise ValueError(
-            f"by=: {shown(sorted(set(wrong)))} cannot name a group column (it is taken, or given twice). "
-            "Rename it."
-        )
+    wrong = {
+        "is given twice": {name for name in grouping.names if grouping.names.count(name) > 1},
+        "is a column of the result": set(grouping.names) & set(taken),
+    }
+    for what, names in wrong.items():
+        if names:
+            raise AnnotationError(
+                f"by=: {shown(sorted(names))} {what}. Give the group column another name: "
+                f"log.rename({{{min(names)!r}: ...}})."
+            )
 
 
 # --- the groups of a partition ---------------------------------------------------------------------
@@ -125,14 +163,14 @@ def groups_of(runs: Runs, grouping: Grouping) -> Groups:
         return Groups(one, np.zeros(runs.examples.height, np.int64))
     of_examples = _look_up(runs.examples["example"], grouping.examples)
     if not grouping.columns and grouping.annotators is None:
-        return Groups(*_coded(of_examples))
+        return Groups(*_coded(grouping.keyed(of_examples)))
     example = runs.votes["example"].gather(runs.rows["vote"])
     of_annotators = _look_up(runs.book.annotators.alias("annotator"), grouping.annotators)
     rows = [runs.extra.select(grouping.columns).collect()] if grouping.columns else []
     rows += [of_examples.select(pl.all().gather(example))] if of_examples.width else []
     annotator = runs.rows["annotator"]
     rows += [of_annotators.select(pl.all().gather(annotator))] if of_annotators.width else []
-    frame, codes = _coded(pl.concat(rows, how="horizontal").select(grouping.keys))
+    frame, codes = _coded(grouping.keyed(pl.concat(rows, how="horizontal")))
     at_example = example.to_numpy()
     first = np.searchsorted(at_example, np.arange(runs.examples.height))
     of_first = codes[first]
@@ -144,13 +182,25 @@ def _look_up(ids: pl.Series, frame: pl.DataFrame | None) -> pl.DataFrame:
     """The group columns of each id: null for one that the frame does not have."""
     if frame is None:
         return pl.DataFrame()
-    known = frame.with_columns(pl.col(ids.name).cast(ids.dtype))
+    known = frame.with_columns(pl.col(ids.name).cast(ids.dtype, strict=False))
     return ids.to_frame().join(known, on=ids.name, how="left", maintain_order="left").drop(ids.name)
 
 
 def _coded(rows: pl.DataFrame) -> tuple[pl.DataFrame, Ints]:
     """The distinct rows with their codes, and the code of each row."""
     frame = rows.unique().with_row_index("group")
-    keys = rows.columns
-    codes = rows.join(frame, on=keys, how="left", nulls_equal=True, maintain_order="left")["group"]
-    return frame, codes.to_numpy()
+    return frame, codes_in(frame, rows).to_numpy()
+
+
+def codes_in(groups: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
+    """The `group` of each row by its group columns, which are the other columns of `groups`; null if none.
+
+    Groups are looked up by all columns in one: where one column alone is sorted, a join of floats does not
+    find NaN.
+    """
+    keys = [column for column in groups.columns if column != "group"]
+    if not keys:
+        return pl.Series("group", np.zeros(rows.height, np.uint32))
+    key = pl.struct(keys).alias("key")
+    known = groups.select(key, "group")
+    return rows.select(key).join(known, on="key", how="left", maintain_order="left")["group"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ class Uncertainty:
     ci_low: Floats
     ci_high: Floats
     p_value: Floats
+
+    @classmethod
+    def none(cls, n_groups: int) -> Uncertainty:
+        """No interval."""
+        return cls(*(np.full(n_groups, np.nan) for _ in range(4)))
 
     def replaced(self, group: int, other: Uncertainty) -> Uncertainty:
         """The same with those of one group (of `other`, which has one) in their place."""
@@ -79,6 +84,7 @@ CELLS = 1 << 24
 MAX_DRAWS = 1 << 31
 """Replicates times patterns up to which they are drawn at all."""
 
+Name = TypeVar("Name")
 ValueOf = Callable[[Units], Floats]
 """A coefficient of units: its value in each group."""
 
@@ -145,10 +151,10 @@ def resample(units: Units, draws: Floats) -> Resampled:
 
 
 def replicates(
-    units: Units, values: Mapping[str, ValueOf], n_boot: int, rng: np.random.Generator
-) -> dict[str, Floats]:
+    units: Units, values: Mapping[Name, ValueOf], n_boot: int, rng: np.random.Generator
+) -> dict[Name, Floats]:
     """(n_boot,) values of each coefficient on the same draws."""
-    found: dict[str, list[Floats]] = {name: [] for name in values}
+    found: dict[Name, list[Floats]] = {name: [] for name in values}
     with np.errstate(invalid="ignore", divide="ignore"):
         for draws in draws_of(units.times, len(units.label), n_boot, rng):
             sample = resample(units, draws)
@@ -171,7 +177,7 @@ def bca(
     defined = np.sort(sample[np.isfinite(sample)])
     B = len(defined)
     if not np.isfinite(value) or len(sample) > 2 * B or B < 2:
-        return Uncertainty(*(np.array([np.nan]) for _ in range(4)))
+        return Uncertainty.none(1)
     ends = [_end(value, defined, acceleration, (1 + side * confidence) / 2) for side in (-1, 1)]
     beyond = min((defined <= 0).sum(), (defined >= 0).sum())
     return Uncertainty(

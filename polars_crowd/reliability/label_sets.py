@@ -17,51 +17,49 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints, Packed
-from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.inputs.label_sets import UNIT, scan_label_sets
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reliability.estimates import estimates
-from polars_crowd.reliability.evidence import Evidence, gather
+from polars_crowd.reliability.evidence import Evidence
+from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.patterns import Units, pairs_in_blocks, run_lengths
-from polars_crowd.reliability.report import report
-from polars_crowd.reliability.request import Interval, Request, open_groups
+from polars_crowd.reliability.registry import OF_SETS, chosen
+from polars_crowd.reliability.report import COLUMNS, report
+from polars_crowd.reliability.request import ByOption, Intervals, Reading, Request, check_one_of
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.weights import Weights
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.runs.codes import named_classes
+from polars_crowd.runs.codes import declared_values, named_classes
+from polars_crowd.signatures import shares
 
 Distance = Literal["masi", "jaccard", "nominal"]
 
-OF_SETS = ("krippendorff_alpha", "fleiss_kappa", "percent_agreement")
-"""Coefficients that do not ask how many sets there could be."""
 CELLS = 1 << 22
 """(set, set) cells that are worked on at once."""
 
 
+class OfSets(ByOption, Intervals, Reading, total=False):
+    """The options of agreement on sets of classes."""
+
+
+@shares(OfSets, Request)
 def multilabel_agreement(
     log: Any,
     *,
     distance: Distance = "masi",
     coefficients: str | Sequence[str] = "krippendorff_alpha",
     separator: str | None = None,
-    by: Any = None,
-    confidence: float = 0.95,
-    interval: Interval = "analytic",
-    n_boot: int = 2000,
-    seed: int = 0,
-    duplicates: Duplicates = "error",
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[OfSets],
 ) -> pl.DataFrame:
     """Agreement of annotators who choose any number of classes for an example.
 
@@ -82,8 +80,6 @@ def multilabel_agreement(
         One or several of `krippendorff_alpha`, `fleiss_kappa`, `percent_agreement`.
     separator
         What stands between the classes where labels are text, such as `";"`.
-    by, confidence, interval, n_boot, seed, duplicates, executor, progress
-        As in `agreement`.
 
     Returns
     -------
@@ -118,35 +114,20 @@ def multilabel_agreement(
     >>> pc.multilabel_agreement(text, separator=";").equals(found)
     True
     """
-    if distance not in get_args(Distance):
-        raise ValueError(
-            f"distance={distance!r}; it must be one of {shown(list(get_args(Distance)))}."
-        )
-    chosen = of_sets(coefficients)
-    request = Request(chosen, confidence=confidence, interval=interval, n_boot=n_boot, seed=seed)
-    rounds, grouping, sets = open_sets(
-        log, separator, by, duplicates=duplicates, executor=executor, progress=progress
-    )
+    check_one_of("distance", distance, Distance)
+    found = chosen(coefficients, OF_SETS, "for sets of classes they are")
+    request = Request(found, **options)
+    rounds, grouping, sets = open_sets(log, separator, request, COLUMNS)
     evidence = by_set(gather(rounds, grouping, request), sets, distance)
     return report(evidence, estimates(evidence, request))
-
-
-def of_sets(coefficients: str | Sequence[str]) -> tuple[str, ...]:
-    """The coefficients asked for, if they are those of sets."""
-    chosen = (coefficients,) if isinstance(coefficients, str) else tuple(coefficients)
-    unknown = [c for c in chosen if c not in OF_SETS]
-    if unknown:
-        raise ValueError(
-            f"coefficients: {shown(unknown)}; for sets of classes they are {shown(list(OF_SETS))}."
-        )
-    return chosen
 
 
 def by_set(evidence: Evidence, sets: SetCodes, distance: Distance) -> Evidence:
     """The evidence with sets as its classes, each once, however it was written."""
     kind, first = sets.kinds
     distinct = sets.chosen(first)
-    scales = SetScales(SetWeights(distinct, distance), "nominal", np.arange(float(len(first))))
+    weights, ranks = SetWeights(distinct, distance), np.arange(float(len(first)))
+    scales = SetScales(weights, "nominal", ranks, name=distance)
     return replace(evidence, units=relabelled(evidence.units, kind, len(first)), scales=scales)
 
 
@@ -210,36 +191,35 @@ class SetCodes:
 
 
 def open_sets(
-    log: Any,
-    separator: str | None,
-    by: Any = None,
-    classes: Sequence[Any] | None = None,
-    **options: Any,
+    log: Any, separator: str | None, request: Request, taken: Sequence[str]
 ) -> tuple[Rounds, Grouping, SetCodes]:
     """The rounds of a log whose labels are sets of classes (each distinct set is one label there)."""
+    of_labels = replace(request, classes=None)
     if isinstance(log, Partitioned):
-        return _open_store(log, separator, by, classes, **options)
+        return _open_store(log, separator, request, of_labels.open(log, taken, **_as_sets(log)))
     found = scan_label_sets(log if separator is None else as_lists(log, separator))
-    rounds, grouping = open_groups(found.log, by, **options)
-    return rounds, grouping, read_sets(rounds.book.classes, UNIT, found.dtype, classes)
+    rounds, grouping = of_labels.open(found.log, taken)
+    return rounds, grouping, read_sets(rounds.book.classes, UNIT, found.dtype, request.classes)
+
+
+def _as_sets(store: Partitioned) -> dict[str, bool]:
+    return {"multilabel": True} if store.set_classes is not None else {}
 
 
 def _open_store(
-    store: Partitioned,
-    separator: str | None,
-    by: Any,
-    classes: Sequence[Any] | None,
-    **options: Any,
+    store: Partitioned, separator: str | None, request: Request, opened: tuple[Rounds, Grouping]
 ) -> tuple[Rounds, Grouping, SetCodes]:
     """... of a store of sets of classes, or of labels that are text."""
-    known = store.set_classes
-    if known is not None:
-        rounds, grouping = open_groups(store, by, multilabel=True, **options)
-        declared = known.to_list() if classes is None else classes
-        return rounds, grouping, read_sets(rounds.book.classes, UNIT, known.dtype, declared)
-    rounds, grouping = open_groups(store, by, **options)
-    between = checked_separator(rounds.book.classes.dtype, separator)
-    return rounds, grouping, read_sets(rounds.book.classes, between, pl.String(), classes)
+    (rounds, grouping), known = opened, store.set_classes
+    labels = rounds.book.classes
+    if known is None:
+        between = checked_separator(labels.dtype, separator)
+        return rounds, grouping, read_sets(labels, between, pl.String(), request.classes)
+    if separator is not None or request.classes is not None:
+        option = "separator" if separator is not None else "classes"
+        value = separator if separator is not None else request.classes
+        raise OptionError(option, value, "a store of sets of classes has its own.", "Leave it out.")
+    return rounds, grouping, read_sets(labels, UNIT, known.dtype, known.to_list())
 
 
 def has_sets(log: Any) -> bool:
@@ -289,8 +269,10 @@ def read_sets(
     if codes["code"].null_count():
         unknown = codes.filter(pl.col("code").is_null())["label"].unique().sort().to_list()
         raise AnnotationError(
-            f"column 'label' of the log has classes that are not declared: {shown(unknown)}. Add them to "
-            "classes=, or filter them out."
+            f"has classes that are not declared: {shown(unknown)}.",
+            Advice("Add them, or filter them out", "classes=[...]", "--classes A,B,C"),
+            source="the log",
+            column="label",
         )
     codes = codes.sort("set", "code")
     sizes = np.bincount(codes["set"].to_numpy(), minlength=len(labels))
@@ -299,7 +281,7 @@ def read_sets(
 
 def _classes(names: pl.Series, dtype: pl.DataType, declared: Sequence[Any] | None) -> pl.Series:
     if declared is not None:
-        return named_classes(tuple(class_names(list(declared))), dtype)
+        return declared_values(declared, dtype)[0]
     return named_classes(tuple(names.to_list()), dtype).sort()
 
 
@@ -374,8 +356,8 @@ def similarity(shared: Ints, a: Ints, b: Ints, distance: Distance) -> Floats:
 class SetScales(Scales):
     """The same weights for every coefficient."""
 
-    def of(self, coefficient: str) -> Weights:
-        return self.weights
-
     def metric(self, units: Units) -> Weights:
         return self.weights
+
+    def measure(self, option: str | None) -> tuple[str | None, str | None]:
+        return self.name, None

@@ -21,21 +21,20 @@ that others labelled too, of the share of the others' annotations that have the 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.numerics.mixture import DECIMALS
 from polars_crowd.reliability.chance import PairableSums, alpha_value, mid_ranks, pair_agreement
 from polars_crowd.reliability.coincidences import coincidences, sum_keys
-from polars_crowd.reliability.evidence import check_annotators
+from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.pairwise import CELLS, by_id
 from polars_crowd.reliability.patterns import (
@@ -46,34 +45,24 @@ from polars_crowd.reliability.patterns import (
     pairs_in_blocks,
     run_lengths,
 )
-from polars_crowd.reliability.request import Level, Request, check_order, open_groups
-from polars_crowd.reliability.scales import Scales, class_values
-from polars_crowd.reliability.weights import Identity, SquaredDistance, Weights
+from polars_crowd.reliability.registry import ALPHA
+from polars_crowd.reliability.request import ClassesOption, LevelOption, Reading, Request
+from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.weights import SquaredDistance, Weights
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Merged, Summary, dense
+from polars_crowd.signatures import shares
 
 
-def agreement_by_annotator(
-    log: Any,
-    *,
-    level: Level = "nominal",
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    executor: Any = None,
-    progress: bool = False,
-) -> pl.DataFrame:
+class OfAnnotators(LevelOption, ClassesOption, Reading, total=False):
+    """The options of agreement by annotator."""
+
+
+@shares(OfAnnotators, Request)
+def agreement_by_annotator(log: Any, **options: Unpack[OfAnnotators]) -> pl.DataFrame:
     """How much each annotator agrees with the others, and Krippendorff's alpha without them.
 
     Every alpha without an annotator is exact, and all come from one pass over the log.
-
-    Parameters
-    ----------
-    log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
-    level
-        Of alpha: `"nominal"`, `"ordinal"`, `"interval"` or `"ratio"`.
-    classes, duplicates, executor, progress
-        As in `agreement`.
 
     Returns
     -------
@@ -114,13 +103,10 @@ def agreement_by_annotator(
     │ ann       ┆ 0.6       ┆ 0.054054      ┆ -0.178269    │
     └───────────┴───────────┴───────────────┴──────────────┘
     """
-    request = Request(level=level)
-    check_order(log, classes, "identity", level)
-    rounds, grouping = open_groups(
-        log, classes=classes, duplicates=duplicates, executor=executor, progress=progress
-    )
+    request = Request((ALPHA,), **options)
+    rounds, grouping = request.open(log)
     check_annotators(rounds.book.annotators)
-    scales = Scales(Identity(rounds.n_classes), request.level, class_values(rounds.book.classes))
+    scales, level = Scales.of_classes(rounds.book.classes, "identity", request.level), request.level
     M, K = len(rounds.book.annotators), rounds.n_classes
     merged = rounds.run(
         count_without, grouping, M, scales.weights if level == "ordinal" else scales.fixed_metric

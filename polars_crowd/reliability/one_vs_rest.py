@@ -14,43 +14,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import shown
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.estimates import estimates
-from polars_crowd.reliability.evidence import Evidence, gather
+from polars_crowd.reliability.evidence import Evidence
+from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.label_sets import SetCodes, has_sets, open_sets
 from polars_crowd.reliability.patterns import Units
-from polars_crowd.reliability.report import report
-from polars_crowd.reliability.request import Interval, Request, open_groups
-from polars_crowd.reliability.scales import BY_PATTERN, Scales
-from polars_crowd.reliability.weights import Identity
+from polars_crowd.reliability.registry import OF_CLASSES, chosen
+from polars_crowd.reliability.report import COLUMNS, report
+from polars_crowd.reliability.request import Options, Request
+from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.who_voted import Profiles
+from polars_crowd.signatures import shares
 
-OF_CLASSES = ("krippendorff_alpha", *BY_PATTERN)
-"""Coefficients that do not ask who voted."""
+OF_CLASS = ("label", "share", "specific_agreement", *COLUMNS)
+"""The columns of the result."""
 
 
+@shares(Options, Request)
 def agreement_by_class(
     log: Any,
     *,
     coefficients: str | Sequence[str] = "krippendorff_alpha",
     separator: str | None = None,
-    classes: Sequence[Any] | None = None,
-    by: Any = None,
-    confidence: float = 0.95,
-    interval: Interval = "analytic",
-    n_boot: int = 2000,
-    seed: int = 0,
-    duplicates: Duplicates = "error",
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[Options],
 ) -> pl.DataFrame:
     """Agreement on each class against the rest: which classes annotators can tell.
 
@@ -67,8 +60,6 @@ def agreement_by_class(
         `gwet_ac1`, `gwet_ac2`.
     separator
         What stands between the classes where a label is text that names several, such as `";"`.
-    classes, by, confidence, interval, n_boot, seed, duplicates, executor, progress
-        As in `agreement`.
 
     Returns
     -------
@@ -107,32 +98,15 @@ def agreement_by_class(
     │ z     ┆ 0.266667 ┆ 0.75               ┆ 0.681818 │
     └───────┴──────────┴────────────────────┴──────────┘
     """
-    chosen = of_classes(coefficients)
-    request = Request(chosen, confidence=confidence, interval=interval, n_boot=n_boot, seed=seed)
-    options: dict[str, Any] = {
-        "duplicates": duplicates,
-        "executor": executor,
-        "progress": progress,
-    }
-    sets = None
+    found = chosen(coefficients, OF_CLASSES, "of single classes they are")
+    request = Request(found, **options)
     if separator is not None or has_sets(log):
-        rounds, grouping, sets = open_sets(log, separator, by, classes, **options)
+        rounds, grouping, sets = open_sets(log, separator, request, OF_CLASS)
     else:
-        rounds, grouping = open_groups(log, by, classes=classes, **options)
+        (rounds, grouping), sets = request.open(log, OF_CLASS), None
     evidence = gather(rounds, grouping, request)
     one_vs_rest = against_the_rest(evidence, rounds.book.classes, sets)
     return report(one_vs_rest, estimates(one_vs_rest, request))
-
-
-def of_classes(coefficients: str | Sequence[str]) -> tuple[str, ...]:
-    """The coefficients asked for, if they do not ask who voted."""
-    chosen = (coefficients,) if isinstance(coefficients, str) else tuple(coefficients)
-    unknown = [c for c in chosen if c not in OF_CLASSES]
-    if unknown:
-        raise ValueError(
-            f"coefficients: {shown(unknown)}; of single classes they are {shown(list(OF_CLASSES), 20)}."
-        )
-    return chosen
 
 
 # --- one class against the rest --------------------------------------------------------------------
@@ -143,7 +117,7 @@ def against_the_rest(evidence: Evidence, classes: pl.Series, sets: SetCodes | No
     classes = classes if sets is None else sets.classes
     K, G = len(classes), evidence.n_groups
     units = binary_units(evidence.units, K, sets)
-    share, specific = shares(units)
+    share, specific = class_shares(units)
     label = classes.gather(np.tile(np.arange(K), G)).alias("label")
     of_groups = evidence.groups.select(pl.all().gather(np.repeat(np.arange(G), K)))
     numbers = {"share": share, "specific_agreement": specific}
@@ -154,7 +128,7 @@ def against_the_rest(evidence: Evidence, classes: pl.Series, sets: SetCodes | No
         groups=pl.DataFrame([*of_groups.get_columns(), label, *columns]),
         units=units,
         profiles=Profiles(some_annotators(annotators), pl.DataFrame()),
-        scales=Scales(Identity(2), "nominal", np.arange(2.0)),
+        scales=Scales.plain(2),
     )
 
 
@@ -217,7 +191,7 @@ def votes_by_class(units: Units, sets: SetCodes | None) -> pl.LazyFrame:
     return entries.select(*looked_up, "label", "v").select("group", "label", "n", "v", "times")
 
 
-def shares(units: Units) -> tuple[Floats, Floats]:
+def class_shares(units: Units) -> tuple[Floats, Floats]:
     """(G,) each: the share of the annotations that chose the class, and the specific agreement."""
     v = units.over_entries(units.votes * units.label).astype(np.float64)
     others = np.where(units.pairable, units.n - 1, 1)

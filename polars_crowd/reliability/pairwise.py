@@ -19,27 +19,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats, Ints, Packed
-from polars_crowd.errors import Advice, AnnotationError, counted, warn
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, warn
 from polars_crowd.reliability.chance import corrected, room
-from polars_crowd.reliability.evidence import check_annotators
+from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.patterns import pairs_in_blocks, run_lengths, runs_of
-from polars_crowd.reliability.request import check_order, open_groups
-from polars_crowd.reliability.scales import class_values
-from polars_crowd.reliability.weights import Identity, Weights, make_weights
+from polars_crowd.reliability.registry import named
+from polars_crowd.reliability.request import (
+    ClassesOption,
+    Reading,
+    Request,
+    WeightsOption,
+    check_seed,
+)
+from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.weights import Identity, Weights
 from polars_crowd.reliability.who_voted import Pairs, cohen, pair_kappa
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import run_lengths as run_counts
 from polars_crowd.runs.hashing import MIX, hashed
+from polars_crowd.signatures import shares
 
 MAX_PAIRS = 50_000_000
 """Pairs of annotations that are looked at, unless the caller says otherwise."""
@@ -53,17 +60,18 @@ ODD = 0x9E3779B97F4A7C15
 """The golden ratio in 64 bits, by which a seed is spread."""
 
 
+class OfPairs(WeightsOption, ClassesOption, Reading, total=False):
+    """The options of pairs of annotators."""
+
+
+@shares(OfPairs, Request)
 def pairwise_agreement(
     log: Any,
     *,
-    weights: Any = "identity",
     min_shared: int = 1,
     max_pairs: int | None = MAX_PAIRS,
     seed: int = 0,
-    classes: Any = None,
-    duplicates: Duplicates = "error",
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[OfPairs],
 ) -> pl.DataFrame:
     """Agreement and Cohen's kappa of every two annotators who share examples.
 
@@ -73,10 +81,6 @@ def pairwise_agreement(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
-    weights
-        How much two labels agree: a name or a matrix, as in `agreement`.
     min_shared
         Leave out pairs with fewer shared examples than this, at least 1.
     max_pairs
@@ -85,8 +89,6 @@ def pairwise_agreement(
         (about 130 bytes each where most pairs of annotators meet once or twice).
     seed
         Of that sample. It depends on the ids of examples and annotators and on nothing else.
-    classes, duplicates, executor, progress
-        As in `agreement`.
 
     Returns
     -------
@@ -133,24 +135,27 @@ def pairwise_agreement(
     │ bob         ┆ cyd         ┆ 5          ┆ 0.6       ┆ 0.166667  │
     └─────────────┴─────────────┴────────────┴───────────┴───────────┘
     """
-    _check_options(min_shared, max_pairs)
-    check_order(log, classes, weights, "nominal")
-    rounds, grouping = open_groups(
-        log, classes=classes, duplicates=duplicates, executor=executor, progress=progress
-    )
+    _check_options(min_shared, max_pairs, seed)
+    request = Request((named("cohen_kappa"),), **options)
+    rounds, grouping = request.open(log)
     codes = check_codes(rounds)
     n_pairs = int(rounds.run(count_pairs, grouping)[()]["pairs"].item())
     sample = Sample.of(n_pairs, max_pairs, seed)
     merged = rounds.run(count_labels_of_pairs, grouping, codes, sample)
-    of_classes = make_weights(weights, class_values(rounds.book.classes))
-    table = pair_table(merged[("key",)], codes, of_classes, min_shared)
+    scales = Scales.of_classes(rounds.book.classes, request.weights, request.level)
+    table = pair_table(merged[("key",)], codes, scales.weights, min_shared)
     return _named(table, codes.annotators).with_columns(sampled=pl.lit(sample.share_of_pairs))
 
 
-def _check_options(min_shared: int, max_pairs: int | None) -> None:
+def _check_options(min_shared: int, max_pairs: int | None, seed: int) -> None:
+    check_seed(seed)
+    if max_pairs is None and seed:
+        raise OptionError(
+            "seed", seed, "it has no effect with max_pairs=None: all pairs are looked at."
+        )
     for name, value in (("min_shared", min_shared), ("max_pairs", max_pairs)):
         if value is not None and value < 1:
-            raise ValueError(f"{name}={value!r}; it must be at least 1.")
+            raise OptionError(name, value, "it must be at least 1.")
 
 
 # --- codes -----------------------------------------------------------------------------------------
@@ -330,7 +335,7 @@ def _table_blocks(
 
 def run_starts(codes: Ints) -> Ints:
     lengths = run_lengths(codes)
-    return np.cumsum(lengths) - lengths if len(codes) else lengths[:0]
+    return np.cumsum(lengths) - lengths
 
 
 def _block(

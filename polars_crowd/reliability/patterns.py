@@ -245,7 +245,7 @@ def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
 def run_lengths(codes: NDArray[Any]) -> Ints:
     """The lengths of the runs of equal codes."""
     changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-    return np.diff(changes, prepend=0, append=len(codes))
+    return np.diff(changes, prepend=0, append=len(codes))[: len(codes)]
 
 
 # --- patterns as bytes -----------------------------------------------------------------------------

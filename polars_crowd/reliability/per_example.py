@@ -10,30 +10,30 @@ The agreement is null for one annotation; its mean over the other examples is pe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 
+from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.patterns import runs_of
-from polars_crowd.reliability.request import open_groups
+from polars_crowd.reliability.registry import named
+from polars_crowd.reliability.request import ClassesOption, Reading, Request
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.runs.codes import declared_values
+from polars_crowd.signatures import shares
 
 
+class OfExamples(ClassesOption, Reading, total=False):
+    """The options of agreement by example."""
+
+
+@shares(OfExamples, Request)
 def example_agreement(
-    log: Any,
-    *,
-    classes: Sequence[Any] | None = None,
-    duplicates: Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    log: Any, *, into: str | Path | None = None, **options: Unpack[OfExamples]
 ) -> pl.LazyFrame:
     """The agreement and the entropy of each example's labels, as one lazy plan.
 
@@ -42,16 +42,12 @@ def example_agreement(
 
     Parameters
     ----------
-    log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
     classes
-        The classes that labels may be. By default all labels are.
-    duplicates
-        What to do where an annotator labelled an example more than once, as in `majority_vote`.
+        The classes that labels may be. By default all labels are. A store has its own.
     into
         A directory for the result, written partition by partition; the LazyFrame scans it.
-    executor, progress
-        For a store: an executor that works on its partitions, and whether to show progress.
+    progress
+        Whether to show progress: with a store, or `into`.
 
     Returns
     -------
@@ -91,16 +87,14 @@ def example_agreement(
     │ e3      ┆ 1               ┆ 1          ┆ null      ┆ 0.0      │
     └─────────┴─────────────────┴────────────┴───────────┴──────────┘
     """
-    if isinstance(log, Partitioned) or into is not None or executor is not None:
-        rounds, grouping = open_groups(
-            log,
-            classes=classes,
-            duplicates=duplicates,
-            into=into,
-            executor=executor,
-            progress=progress,
-        )
+    request = Request((named("percent_agreement"),), **options)
+    if isinstance(log, Partitioned) or into is not None or request.executor is not None:
+        rounds, grouping = request.open(log, into=into)
         return rounds.tables({"examples": of_partition}, grouping)["examples"]
+    if request.progress:
+        wrong = "it has no effect here: nothing is computed before the result is collected."
+        raise OptionError("progress", True, wrong, "Leave it out, or give into=.")
+    classes, duplicates = request.classes, request.duplicates
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     values = None
     if classes is not None:

@@ -3,61 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.reliability.estimates import Found
-from polars_crowd.reliability.evidence import ICC, MAX_PAIRS, OF_TWO, Evidence, few_annotations
-from polars_crowd.reliability.icc import ONE_WAY
-from polars_crowd.reliability.scales import Scales, pattern_value
-from polars_crowd.reliability.weights import Identity
+from polars_crowd.reliability.evidence import Evidence
+from polars_crowd.reliability.kinds import Coefficient
+from polars_crowd.reliability.registry import KNOWN
+from polars_crowd.reliability.scales import Scales
 
 APART = 0.2
 """How far kappa and AC1 may part before the reader is warned."""
 COUNTS = ("num_examples", "num_annotators", "num_annotations", "num_pairable")
 UNCERTAINTY = ("standard_error", "ci_low", "ci_high", "p_value")
+COLUMNS = ("coefficient", "value", *UNCERTAINTY, *COUNTS, "weights", "level", "reason", "warning")
+PLAIN = ("identity", "nominal")
 
 
-def report(evidence: Evidence, found: Mapping[str, Found]) -> pl.DataFrame:
+def report(evidence: Evidence, found: Mapping[Coefficient, Found]) -> pl.DataFrame:
     """One row per group and coefficient, groups in order."""
-    warning = _prevalence(evidence)
-    parts = [_rows(c, at, evidence, f, warning) for at, (c, f) in enumerate(found.items())]
-    return pl.concat(parts).sort("group", "place").drop("group", "place")
+    prevalence, notes = _prevalence(evidence), _scale_notes(list(found), evidence.scales)
+    parts = []
+    for place, (c, one) in enumerate(found.items()):
+        first = prevalence if c.is_corrected else [None] * evidence.n_groups
+        warnings = [_joined(*all_of, notes[c]) for all_of in zip(first, one.warning, strict=True)]
+        rows = _rows(c, evidence, one).with_columns(warning=pl.Series(warnings, dtype=pl.String))
+        parts.append(rows.with_columns(group=pl.int_range(pl.len()), place=pl.lit(place)))
+    rows = pl.concat(parts).sort("group", "place").drop("group", "place")
+    return evidence.grouping.named(rows)
 
 
-def _rows(
-    coefficient: str, place: int, evidence: Evidence, found: Found, warning: Sequence[str | None]
-) -> pl.DataFrame:
-    G, counts = evidence.n_groups, evidence.counts
-    if coefficient == "percent_agreement" or coefficient in ICC:
-        warning = [None] * G
-    notes = [
-        "; ".join(filter(None, both)) or None for both in zip(warning, found.warning, strict=True)
-    ]
+def _joined(*texts: str | None) -> str | None:
+    return "; ".join(filter(None, texts)) or None
+
+
+def _rows(coefficient: Coefficient, evidence: Evidence, found: Found) -> pl.DataFrame:
+    """The rows of one coefficient, a group each."""
     numbers = {"value": found.estimate.value}
     numbers |= {c: getattr(found.uncertainty, c) for c in UNCERTAINTY}
+    weights, level = coefficient.measure(evidence.scales)
     rows = pl.DataFrame(
         {
-            "coefficient": [coefficient] * G,
+            "coefficient": [coefficient.name] * evidence.n_groups,
             **{c: pl.Series(v).fill_nan(None) for c, v in numbers.items()},
-            **{c: counts[c].round().astype(np.int64) for c in COUNTS},
+            **{c: evidence.counts[c].round().astype(np.int64) for c in COUNTS},
+            "weights": pl.Series([weights] * evidence.n_groups, dtype=pl.String),
+            "level": pl.Series([level] * evidence.n_groups, dtype=pl.String),
             "reason": pl.Series(_reasons(coefficient, evidence, found), dtype=pl.String),
-            "warning": pl.Series(notes, dtype=pl.String),
-            "group": range(G),
-            "place": [place] * G,
         }
     )
     return pl.concat([evidence.groups, rows], how="horizontal") if evidence.groups.width else rows
 
 
-def _prevalence(evidence: Evidence) -> list[str | None]:
+def _reasons(coefficient: Coefficient, evidence: Evidence, found: Found) -> list[str | None]:
+    """Why values or their intervals are null."""
+    has_value = np.isfinite(found.estimate.value)
+    has_interval = np.isfinite(found.uncertainty.ci_low)
+    reasons: list[str | None] = [None] * evidence.n_groups
+    for group in np.flatnonzero(~has_interval).tolist():
+        reasons[group] = "no interval: it takes two examples or more"
+    for group in np.flatnonzero(~has_value).tolist():
+        reasons[group] = coefficient.reason(evidence, group)
+    return reasons
+
+
+# --- warnings --------------------------------------------------------------------------------------
+
+
+def _prevalence(evidence: Evidence) -> Sequence[str | None]:
     """Where kappa and AC1 part: one class is so common that chance explains most agreement."""
-    units = evidence.units
-    K = units.n_classes
-    plain = Scales(Identity(K), "nominal", np.arange(K, dtype=np.float64))
+    plain = replace(evidence, scales=Scales.plain(evidence.units.n_classes))
     with np.errstate(invalid="ignore", divide="ignore"):
-        pairs = [pattern_value(c, units, plain) for c in ("fleiss_kappa", "gwet_ac1")]
+        pairs = [KNOWN[c].of_sample(plain.units, plain) for c in ("fleiss_kappa", "gwet_ac1")]
     return [
         f"prevalence: Fleiss' kappa {a:.2f} and Gwet's AC1 {b:.2f} part by more than {APART}"
         if abs(a - b) > APART
@@ -66,35 +85,14 @@ def _prevalence(evidence: Evidence) -> list[str | None]:
     ]
 
 
-def _reasons(coefficient: str, evidence: Evidence, found: Found) -> list[str | None]:
-    return [_reason(coefficient, g, evidence, found) for g in range(evidence.n_groups)]
-
-
-def _reason(coefficient: str, g: int, evidence: Evidence, found: Found) -> str | None:
-    """Why a value or its interval is null."""
-    if np.isfinite(found.estimate.value[g]):
-        undefined = not np.isfinite(found.uncertainty.ci_low[g])
-        return "no interval: it takes two examples or more" if undefined else None
-    annotators = int(evidence.counts["num_annotators"][g])
-    if annotators < 2:
-        return "one annotator only"
-    if coefficient in OF_TWO and annotators != 2:
-        return f"compares two annotators, here are {annotators:,}: see conger_kappa"
-    if not evidence.counts["num_pairable"][g]:
-        return "no overlap: no example has two annotations"
-    if coefficient in ICC:
-        return _reason_of_icc(ICC[coefficient], g, evidence)
-    if coefficient == "light_kappa" and not few_annotations(evidence)[g]:
-        return f"over {MAX_PAIRS:,} pairs of annotations: see conger_kappa"
-    if coefficient == "light_kappa" and evidence.units.n_classes > 1:
-        return "undefined for every pair of annotators"
-    return "one class only is used: agreement by chance is certain"
-
-
-def _reason_of_icc(form: str, g: int, evidence: Evidence) -> str:
-    if not evidence.scales.are_numbers:
-        return "the labels are no numbers"
-    at = evidence.mean_squares
-    if form not in ONE_WAY and np.isnan(at.MSE[g]):
-        return "not every annotator labelled every example: see icc(1)"
-    return "the labels do not vary"
+def _scale_notes(
+    coefficients: Sequence[Coefficient], scales: Scales
+) -> dict[Coefficient, str | None]:
+    """Where some coefficients tell near labels from far ones and others do not, a note on the others."""
+    goes_by = {c: _joined(*c.measure(scales)) for c in coefficients if c.takes_classes}
+    scaled = [f"{c.name} goes by {name!r}" for c, name in goes_by.items() if name not in PLAIN]
+    notes: dict[Coefficient, str | None] = dict.fromkeys(coefficients)
+    for c, name in goes_by.items():
+        if scaled and name in PLAIN:
+            notes[c] = f"labels are equal or not here, while {scaled[0]}: {c.remedy}"
+    return notes

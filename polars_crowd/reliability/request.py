@@ -1,120 +1,185 @@
-"""What `agreement` can be asked for."""
+"""What `agreement` and its relatives are asked for, and how they open a log."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any, Literal, TypedDict, get_args
 
 import polars as pl
 
-from polars_crowd.errors import shown
+from polars_crowd.errors import Advice, OptionError, shown
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
+from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.reliability.grouping import Grouping, parse_grouping
+from polars_crowd.reliability.kinds import Coefficient
+from polars_crowd.reliability.weights import Level
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.codes import Codebook
 
-Level = Literal["nominal", "ordinal", "interval", "ratio"]
+DRAW = Advice("Draw too, or leave it out", "interval='bootstrap'", "--interval bootstrap")
+DECLARE = Advice("Declare it, from lowest to highest", "classes=[...]", "--classes A,B,C")
+
 Interval = Literal["analytic", "bootstrap"]
 
-ICC_FORMS = ("icc(1)", "icc(A,1)", "icc(C,1)", "icc(k)", "icc(A,k)", "icc(C,k)")
-COEFFICIENTS = (
-    "percent_agreement",
-    "cohen_kappa",
-    "scott_pi",
-    "fleiss_kappa",
-    "conger_kappa",
-    "light_kappa",
-    "brennan_prediger",
-    "gwet_ac1",
-    "gwet_ac2",
-    "krippendorff_alpha",
-)
-ALL = (*COEFFICIENTS, "icc")
-KNOWN = (*ALL, *ICC_FORMS)
-DEFAULT = (
-    "percent_agreement",
-    "fleiss_kappa",
-    "conger_kappa",
-    "brennan_prediger",
-    "gwet_ac1",
-    "krippendorff_alpha",
-)
+
+class WeightsOption(TypedDict, total=False):
+    weights: Any
 
 
-@dataclass(frozen=True)
-class Request:
-    """What `agreement` was asked for."""
-
-    coefficients: tuple[str, ...] = DEFAULT
-    weights: Any = "identity"
-    level: Level = "nominal"
-    confidence: float = 0.95
-    interval: Interval = "analytic"
-    n_boot: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        unknown = [c for c in self.coefficients if c not in KNOWN]
-        if unknown or not self.coefficients:
-            raise ValueError(
-                f"coefficients={shown(list(self.coefficients), 20)}; they must be among "
-                f"{shown(list(KNOWN), 20)}."
-            )
-        if len(set(self.coefficients)) < len(self.coefficients):
-            raise ValueError(f"coefficients={shown(list(self.coefficients), 20)} names one twice.")
-        for name, value, allowed in (
-            ("level", self.level, Level),
-            ("interval", self.interval, Interval),
-        ):
-            if value not in get_args(allowed):
-                raise ValueError(
-                    f"{name}={value!r}; it must be one of {shown(list(get_args(allowed)))}."
-                )
-        if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence={self.confidence!r}; it must be between 0 and 1.")
-        if self.n_boot < 2:
-            raise ValueError(f"n_boot={self.n_boot!r}; at least 2 replicates are needed.")
+class LevelOption(TypedDict, total=False):
+    level: Level
 
 
-"""What `agreement` and its relatives are asked for, and how they open a log."""
-
-
-class Options(TypedDict, total=False):
-    """The options that all coefficients share; see `agreement`."""
-
+class ClassesOption(TypedDict, total=False):
     classes: Sequence[Any] | None
+
+
+class ByOption(TypedDict, total=False):
     by: Any
+
+
+class Intervals(TypedDict, total=False):
     confidence: float
     interval: Interval
     n_boot: int
     seed: int
+
+
+class Reading(TypedDict, total=False):
     duplicates: Duplicates
     executor: Any
     progress: bool
 
 
-def open_groups(log: Any, by: Any = None, **options: Any) -> tuple[Rounds, Grouping]:
-    """The rounds of a log (with the options of `open_rounds`) and its groups."""
-    if isinstance(log, Partitioned):
-        if log.classes is None:
-            return _open_numbers(log, by, options)
-        return open_rounds(log, **options), parse_grouping(
-            by, _extra_columns(log.scan_annotations())
-        )
-    rows = scan_annotations(log)
-    grouping = parse_grouping(by, _extra_columns(rows))
-    return open_rounds(rows.select(*LOG_COLUMNS, *grouping.columns), **options), grouping
+class Options(ClassesOption, ByOption, Intervals, Reading, total=False):
+    """The options that all coefficients have."""
 
 
-def _open_numbers(log: Partitioned, by: Any, options: Any) -> tuple[Rounds, Grouping]:
+class Weighted(WeightsOption, Options, total=False):
+    """... with weights."""
+
+
+class Levelled(LevelOption, Options, total=False):
+    """... with a level of measurement."""
+
+
+class Everything(WeightsOption, LevelOption, Options, total=False):
+    """... of several coefficients."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What agreement is asked for.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`.
+    weights
+        How much two labels agree: `"identity"`, `"linear"`, `"quadratic"`, `"ordinal"`, `"radical"`,
+        `"ratio"`, `"circular"`, `"bipolar"`, or a symmetric (K, K) matrix in class order, at most 1, with 1
+        on its diagonal.
+    level
+        The level of measurement that alpha's distance goes by: `"nominal"`, `"ordinal"`, `"interval"`,
+        `"ratio"`.
+    classes
+        The classes in order, also those that nobody used: they count in Brennan-Prediger, AC1, AC2 and
+        in the weights. By default the Enum's if the label is one, else the labels there are, sorted. A
+        store has its own.
+    by
+        Groups: names of other columns of the log, a frame with a column `example` or `annotator` and
+        the group columns, or a list of these. All groups are computed in the same pass.
+    confidence
+        Of the intervals, between 0 and 1.
+    interval
+        `"analytic"`: Student's t with a linearised standard error (Gwet 2014; Fleiss, Cohen and Everitt
+        1969 for Cohen's kappa); where many examples have one annotation only, it is on the wide side.
+        `"bootstrap"`: BCa over examples drawn anew (Efron 1987).
+    n_boot
+        The number of bootstrap replicates.
+    seed
+        Where the random numbers of the bootstrap start.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row, or count `"all"`. A store has its own.
+    executor
+        For a store: an executor that works on its partitions.
+    progress
+        Whether to show progress.
+
+    Returns
+    -------
+    DataFrame
+        One row per group and coefficient: the columns of `by`; `coefficient`; `value`; `standard_error`,
+        `ci_low`, `ci_high`, `p_value` (two-sided, of no agreement beyond chance); `num_examples`,
+        `num_annotators`, `num_annotations`, `num_pairable` (annotations of examples that have two or more);
+        `weights` and `level` that the value goes by; `reason` why a value or its interval is null; `warning`
+        where Fleiss' kappa and AC1 part by more than 0.2 (one class prevails), where labels are equal or
+        not in this row and near or far in others, or an interval could not be drawn.
+
+    Raises
+    ------
+    AnnotationError
+        The log cannot be used: no annotations, null ids, duplicates, labels outside of `classes`, or
+        one annotator only. No id of a frame in `by` is in the log, or a group column is called like one of
+        the result's.
+    ValueError
+        An option has an unknown value or no effect on this call, or weights or a level go by an order that
+        the classes have not.
+    """
+
+    coefficients: tuple[Coefficient, ...]
+    weights: Any = "identity"
+    level: Level = "nominal"
+    classes: Sequence[Any] | None = None
+    by: Any = None
+    confidence: float = 0.95
+    interval: Interval = "analytic"
+    n_boot: int = 2000
+    seed: int = 0
+    duplicates: Duplicates = "error"
+    executor: Any = None
+    progress: bool = False
+
+    def __post_init__(self) -> None:
+        check_one_of("level", self.level, Level)
+        check_one_of("interval", self.interval, Interval)
+        _check_numbers(self)
+        _check_classes(self.classes)
+        _check_effect(self)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether labels are to be weighed otherwise than as equal or not."""
+        return not isinstance(self.weights, str) or self.weights != "identity"
+
+    def open(self, log: Any, taken: Iterable[str] = (), **more: Any) -> tuple[Rounds, Grouping]:
+        """The rounds of a log, and its groups, whose names the result has not `taken`."""
+        check_order(log, self)
+        options = {name: getattr(self, name) for name in ("classes", "duplicates")}
+        options |= {"executor": self.executor, "progress": self.progress, **more}
+        if isinstance(log, Partitioned):
+            if log.classes is None:
+                return _open_numbers(log, self.by, taken, options)
+            columns = _extra_columns(log.scan_annotations())
+            return open_rounds(log, **options), parse_grouping(self.by, columns, taken)
+        rows = scan_annotations(log)
+        grouping = parse_grouping(self.by, _extra_columns(rows), taken)
+        return open_rounds(rows.select(*LOG_COLUMNS, *grouping.columns), **options), grouping
+
+
+def _open_numbers(
+    log: Partitioned, by: Any, taken: Iterable[str], options: Any
+) -> tuple[Rounds, Grouping]:
     """... of a store of numbers, whose classes are the numbers there are: one round more to find them."""
     rounds = open_rounds(log, numeric=True, **options)
-    grouping = parse_grouping(by, [])
+    grouping = parse_grouping(by, [], taken)
     numbers = rounds.run(count_numbers)[("value",)]["value"].alias("label")
     book = Codebook(numbers, (), rounds.book.annotators)
     return replace(rounds, book=book), replace(grouping, numbers=numbers.to_numpy())
@@ -129,16 +194,69 @@ def _extra_columns(rows: pl.LazyFrame) -> list[str]:
     return [c for c in rows.collect_schema() if c not in LOG_COLUMNS]
 
 
-def check_order(log: Any, classes: Sequence[Any] | None, weights: Any, level: Level) -> None:
+# --- what cannot be asked for ----------------------------------------------------------------------
+
+
+def check_one_of(name: str, value: Any, allowed: Any) -> None:
+    """A value is one of a `Literal`."""
+    if value not in get_args(allowed):
+        raise OptionError(name, value, f"it must be one of {shown(list(get_args(allowed)))}.")
+
+
+def _check_numbers(request: Request) -> None:
+    confidence, n_boot = request.confidence, request.n_boot
+    if not (isinstance(confidence, Real) and 0 < confidence < 1):
+        raise OptionError("confidence", confidence, "it must be between 0 and 1.")
+    if not (isinstance(n_boot, Integral) and int(n_boot) >= 2):
+        raise OptionError("n_boot", n_boot, "at least 2 replicates are needed.")
+    check_seed(request.seed)
+
+
+def check_seed(seed: Any) -> None:
+    """A seed is a whole number."""
+    if not (isinstance(seed, Integral) and int(seed) >= 0):
+        raise OptionError("seed", seed, "it must be a whole number, 0 or more.")
+
+
+def _check_classes(classes: Any) -> None:
+    if classes is None:
+        return
+    if isinstance(classes, str) or not isinstance(classes, Collection):
+        raise OptionError("classes", classes, "it must be a list of the labels, in order.")
+    names = class_names(list(classes))
+    if not names or "None" in names or len(set(names)) < len(names):
+        wrong = "it must list the labels, in order, each of them once."
+        raise OptionError("classes", list(classes), wrong)
+
+
+def _check_effect(request: Request) -> None:
+    """An option that changes nothing is a misunderstanding."""
+    scales = {c.scale for c in request.coefficients}
+    given = {"weights": request.has_weights, "level": request.level != "nominal"}
+    for option, is_given in given.items():
+        if is_given and option not in scales:
+            advice = (f"{c.name} {c.advice[option]}" for c in request.coefficients)
+            raise OptionError(option, getattr(request, option), "it has no effect here.", *advice)
+    defaults = {field.name: field.default for field in fields(Request)}
+    for option in ("n_boot", "seed"):
+        value = getattr(request, option)
+        if request.interval == "analytic" and value != defaults[option]:
+            wrong = "it has no effect on analytic intervals, which draw nothing."
+            raise OptionError(option, value, wrong, DRAW)
+
+
+def check_order(log: Any, request: Request) -> None:
     """Weights and levels that go by the order of the classes need one that was meant."""
-    named = isinstance(weights, str) and weights != "identity"
-    if classes is not None or isinstance(log, Partitioned) or not (named or level != "nominal"):
+    has_order = request.classes is not None or isinstance(log, Partitioned)
+    if has_order or not (request.has_weights or request.level != "nominal"):
         return
     dtype = scan_annotations(log).collect_schema()["label"]
     if dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, (pl.Enum, pl.Boolean)):
         return
-    option = f"weights={weights!r}" if named else f"level={level!r}"
-    raise ValueError(
-        f"{option} goes by the order of the classes, and labels of type {dtype} have none but the "
-        "alphabet's. Declare it: classes=[...] from lowest to highest."
+    option = "weights" if request.has_weights else "level"
+    raise OptionError(
+        option,
+        getattr(request, option),
+        f"it goes by the order of the classes, and labels of type {dtype} have none but the alphabet's.",
+        DECLARE,
     )

@@ -4,45 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.reliability.chance import (
-    Estimate,
-    Expected,
-    alpha,
-    alpha_value,
-    brennan_prediger,
-    fleiss,
-    gwet,
-    kappa,
-    kappa_value,
-    mid_ranks,
-    pairable_sums,
-    percent,
-    ratio,
-    sums,
-)
+from polars_crowd.reliability.chance import mid_ranks
 from polars_crowd.reliability.patterns import Units
-from polars_crowd.reliability.request import Level
 from polars_crowd.reliability.weights import (
     MAX_CLASSES,
     Identity,
+    Level,
     Matrix,
     SquaredDistance,
     Weights,
+    make_weights,
     ratio_distance,
 )
-
-BY_PATTERN: dict[str, Expected] = {
-    "percent_agreement": percent,
-    "fleiss_kappa": fleiss,
-    "brennan_prediger": brennan_prediger,
-    "gwet_ac1": gwet,
-    "gwet_ac2": gwet,
-}
 
 
 def class_values(classes: pl.Series) -> Floats:
@@ -61,9 +40,27 @@ class Scales:
     values: Floats
     are_numbers: bool = True
     """Whether the values are the labels themselves, not their ranks."""
+    name: str = "identity"
+    """Of the weights."""
 
-    def of(self, coefficient: str) -> Weights:
-        return Identity(len(self.values)) if coefficient == "gwet_ac1" else self.weights
+    @classmethod
+    def of_classes(cls, classes: pl.Series, weights: Any, level: Level) -> Scales:
+        """The scale of these labels."""
+        values = class_values(classes)
+        name = weights if isinstance(weights, str) else "matrix"
+        made = make_weights(weights, values)
+        return cls(made, level, values, classes.dtype.is_numeric(), name)
+
+    @classmethod
+    def plain(cls, n_classes: int) -> Scales:
+        """Labels that are equal or not."""
+        return cls(Identity(n_classes), "nominal", np.arange(float(n_classes)))
+
+    def measure(self, option: str | None) -> tuple[str | None, str | None]:
+        """The weights and the level that a coefficient with this option goes by."""
+        if option == "level":
+            return None, self.level
+        return (self.name if option == "weights" else "identity"), None
 
     @cached_property
     def fixed_metric(self) -> Weights:
@@ -85,23 +82,3 @@ class Scales:
         if self.level != "ordinal":
             return self.fixed_metric
         return SquaredDistance.scaled(mid_ranks(units.by_label(units.pairable.astype(np.float64))))
-
-
-def pattern_estimate(coefficient: str, units: Units, scales: Scales) -> Estimate:
-    """A coefficient that does not ask who voted, for every group of units."""
-    if coefficient == "krippendorff_alpha":
-        metric = scales.metric(units)
-        return alpha(units, pairable_sums(units, metric), metric)
-    weights = scales.of(coefficient)
-    return kappa(units, sums(units, weights), weights, BY_PATTERN[coefficient])
-
-
-def pattern_value(coefficient: str, units: Units, scales: Scales) -> Floats:
-    """Its value alone: what is computed of each bootstrap replicate."""
-    if coefficient == "krippendorff_alpha":
-        metric = scales.metric(units)
-        return alpha_value(pairable_sums(units, metric), metric)
-    weights = scales.of(coefficient)
-    found = sums(units, weights)
-    p = ratio(found.shares, found.N[:, None])
-    return kappa_value(found, BY_PATTERN[coefficient](p, weights).p_e)

@@ -25,12 +25,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import shown
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.reliability.patterns import Units
 
 WeightName = Literal[
     "identity", "linear", "quadratic", "ordinal", "radical", "ratio", "circular", "bipolar"
 ]
+Level = Literal["nominal", "ordinal", "interval", "ratio"]
 MAX_CLASSES = 5000
 """Up to this many classes a K x K matrix is made."""
 CELLS = 1 << 24
@@ -163,11 +164,13 @@ def make_weights(weights: Any, values: Floats) -> Weights:
     """The weights of a name, or of a matrix, for classes with these values in class order."""
     K = len(values)
     if not isinstance(weights, str):
-        return _custom(np.asarray(weights, dtype=np.float64), K)
+        return _custom(_as_matrix(weights), K)
     if weights not in get_args(WeightName):
-        raise ValueError(
-            f"weights={weights!r}; it must be one of {shown(list(get_args(WeightName)), 20)}, or a "
-            "matrix with a row and a column for each class."
+        raise OptionError(
+            "weights",
+            weights,
+            f"it must be one of {shown(list(get_args(WeightName)), 20)}, or a matrix with a row and a column "
+            "for each class.",
         )
     if weights == "identity" or K < 2:
         return Identity(K)
@@ -181,6 +184,16 @@ def make_weights(weights: Any, values: Floats) -> Weights:
     distance = DISTANCES[weights](values[:, None], values[None, :])
     largest = distance.max()
     return Matrix(1 - distance / (largest if largest > 0 else 1))
+
+
+def _as_matrix(weights: Any) -> Floats:
+    try:
+        return np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        wrong = (
+            f"it must be one of {shown(list(get_args(WeightName)), 20)}, or a matrix of numbers."
+        )
+        raise OptionError("weights", weights, wrong) from None
 
 
 def _custom(w: Floats, n_classes: int) -> Weights:

@@ -23,9 +23,9 @@ share examples, where it is defined; the influence of an example on it is the me
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -45,8 +45,8 @@ from polars_crowd.reliability.chance import (
     single_part,
     sums,
 )
-from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.intervals import draws_of
+from polars_crowd.reliability.grouping import Grouping, codes_in
+from polars_crowd.reliability.intervals import Name, draws_of
 from polars_crowd.reliability.patterns import (
     LocalUnits,
     Units,
@@ -145,10 +145,7 @@ def count_spread(part: Partition, grouping: Grouping, spread: pl.DataFrame) -> S
 
 def _of_rows(local: LocalUnits, grouping: Grouping, spread: pl.DataFrame) -> Floats:
     """u_jk of each annotation, from a frame of group columns, `annotator`, `label`, `u`."""
-    if grouping.keys:
-        spread = spread.join(local.groups, on=grouping.keys, nulls_equal=True)
-    else:
-        spread = spread.with_columns(group=pl.lit(0))
+    spread = spread.with_columns(codes_in(local.groups, spread)).drop_nulls("group")
     columns = (spread[c].to_numpy().astype(np.int64) for c in ("group", "annotator", "label"))
     known = local.cells_of(*columns)
     if local.n_cells <= DENSE:
@@ -193,9 +190,9 @@ def count_signed_patterns(
     frame = pl.DataFrame(
         {"group": local.units.group, "pattern": pattern, "examples": local.units.times}
     )
-    if wanted is not None and grouping.keys:
-        kept = local.groups.join(wanted, on=grouping.keys, how="semi", nulls_equal=True)
-        frame = frame.filter(pl.col("group").is_in(kept["group"].implode()))
+    if wanted is not None:
+        kept = codes_in(wanted.with_row_index("group"), local.groups).is_not_null()
+        frame = frame.filter(pl.lit(kept).gather("group"))
     return {(*grouping.keys, "pattern"): summed(frame, ["pattern"], local, grouping)}
 
 
@@ -217,12 +214,10 @@ class Signed:
     """(E,) of each entry."""
 
     @classmethod
-    def of(
-        cls, patterns: pl.DataFrame, grouping: Grouping, groups: pl.DataFrame, like: Units
-    ) -> Signed:
+    def of(cls, patterns: pl.DataFrame, groups: pl.DataFrame, like: Units) -> Signed:
         """The groups that have patterns may be some only of the `groups` of the units `like`."""
         annotator, label, lengths = decode(patterns["pattern"])
-        group = _codes_in(patterns, grouping, groups)
+        group = codes_in(groups.with_row_index("group"), patterns).to_numpy().astype(np.int64)
         times, votes = patterns["examples"].to_numpy(), np.ones(len(label), np.int64)
         units = Units(group, times, lengths, label, votes, like.n_groups, like.n_classes)
         return cls(units, annotator)
@@ -251,16 +246,6 @@ class Signed:
         return pairs_of(self)
 
 
-def _codes_in(frame: pl.DataFrame, grouping: Grouping, groups: pl.DataFrame) -> Ints:
-    """The group of each row as its position in `groups`."""
-    if not grouping.keys:
-        return np.zeros(frame.height, np.int64)
-    known = groups.with_row_index("group")
-    keys = frame.select(grouping.keys)
-    codes = keys.join(known, on=grouping.keys, how="left", nulls_equal=True, maintain_order="left")
-    return codes["group"].to_numpy().astype(np.int64)
-
-
 @dataclass(frozen=True)
 class Pairs:
     """The pairs of annotations of the same example, those of the smaller annotator first."""
@@ -284,8 +269,11 @@ class Pairs:
 
 
 def pairs_of(signed: Signed) -> Pairs:
-    """All pairs of annotations within units."""
+    """All pairs of annotations within units by two annotators: nobody is compared with themselves."""
     first, second = entry_pairs(signed.units.lengths)
+    of_two = signed.annotator[first] != signed.annotator[second]
+    if not of_two.all():
+        first, second = first[of_two], second[of_two]
     unit = signed.units.unit[first]
     key = np.stack([signed.units.group[unit], signed.annotator[first], signed.annotator[second]])
     distinct, group = np.unique(key, axis=1, return_inverse=True)
@@ -376,6 +364,7 @@ def light(signed: Signed, weights: Weights) -> Estimate:
     share = units.of_group(ratio(N, n_pairs))[pairs.unit] / found.n[pairs.group]
     parts = np.where(np.isfinite(found.value)[pairs.group], found.influence * share, 0)
     influence = sums_at(pairs.unit, parts, len(units.n))
+    influence = np.where(np.isfinite(units.of_group(value)), influence, np.nan)
     return estimate(units, value, N, influence)
 
 
@@ -389,34 +378,38 @@ def _mean_of_pairs(pairs: Pairs, values: Floats, n_groups: int) -> tuple[Floats,
 # --- bootstrap -------------------------------------------------------------------------------------
 
 
+ValueOf = Callable[[Signed, Floats, Weights], float]
+"""A coefficient of one group whose patterns come so many times."""
+
+
 def replicates(
     signed: Signed,
-    coefficients: Sequence[str],
+    values: Mapping[Name, ValueOf],
     weights: Weights,
     n_boot: int,
     rng: np.random.Generator,
-) -> dict[str, Floats]:
+) -> dict[Name, Floats]:
     """(n_boot,) values of each coefficient of one group, on the same draws."""
-    found: dict[str, list[float]] = {c: [] for c in coefficients}
+    found: dict[Name, list[float]] = {name: [] for name in values}
     with np.errstate(invalid="ignore", divide="ignore"):
         for draws in draws_of(signed.units.times, len(signed.units.label), n_boot, rng):
             for times in draws:
-                for c in coefficients:
-                    found[c].append(VALUES[c](signed, times, weights))
-    return {c: np.array(values) for c, values in found.items()}
+                for name, value_of in values.items():
+                    found[name].append(value_of(signed, times, weights))
+    return {name: np.array(sample) for name, sample in found.items()}
 
 
-def _pair_value(expected: PairExpected, signed: Signed, times: Floats, weights: Weights) -> float:
+def pair_value(expected: PairExpected, signed: Signed, times: Floats, weights: Weights) -> float:
     pairs = replace(signed.pairs, times=times[signed.pairs.unit])
     return float(pair_kappa(pairs, weights, expected).value[0])
 
 
-def _light_value(signed: Signed, times: Floats, weights: Weights) -> float:
+def light_value(signed: Signed, times: Floats, weights: Weights) -> float:
     pairs = replace(signed.pairs, times=times[signed.pairs.unit])
     return float(_mean_of_pairs(pairs, pair_kappa(pairs, weights, cohen).value, 1)[1][0])
 
 
-def _conger_value(signed: Signed, times: Floats, weights: Weights) -> float:
+def conger_value(signed: Signed, times: Floats, weights: Weights) -> float:
     votes = replace(signed.votes, times=times)
     profiles = _drawn_profiles(signed, times)
     p_e = conger_chance(profiles, weights).p_e
@@ -433,11 +426,3 @@ def _drawn_profiles(signed: Signed, times: Floats) -> Units:
     zeros, ones = np.zeros(len(lengths), np.int64), np.ones(len(lengths), np.int64)
     label = cell % units.n_classes
     return Units(zeros, ones, lengths, label, counts[cell], 1, units.n_classes)
-
-
-VALUES: dict[str, Callable[[Signed, Floats, Weights], float]] = {
-    "cohen_kappa": partial(_pair_value, cohen),
-    "scott_pi": partial(_pair_value, scott),
-    "light_kappa": _light_value,
-    "conger_kappa": _conger_value,
-}

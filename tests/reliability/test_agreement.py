@@ -19,11 +19,13 @@ from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa
 from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 import polars_crowd as pc
-from polars_crowd.reliability import evidence, report, who_voted
+from polars_crowd.reliability import evidence, who_voted
 from polars_crowd.reliability import weights as weights_module
+from polars_crowd.reliability.kinds import OfVotes
 from polars_crowd.reliability.patterns import count_patterns, merged_units
-from polars_crowd.reliability.request import ALL, ICC_FORMS, open_groups
-from polars_crowd.reliability.scales import Scales, pattern_estimate, pattern_value
+from polars_crowd.reliability.registry import ALL, ALPHA, ICC_FORMS, KNOWN
+from polars_crowd.reliability.request import Request
+from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.weights import make_weights
 from tests import GOLDEN
 from tests.cases import assert_same
@@ -186,7 +188,9 @@ def test_weights_of_any_matrix() -> None:
     log = published("gwet_raw5obser")
     w = dense("linear", 4, first=0.0)
     named = pc.agreement(log, coefficients=BY_DEFINITION, weights="linear")
-    assert_same(named, pc.agreement(log, coefficients=BY_DEFINITION, weights=w), 1e-12)
+    by_matrix = pc.agreement(log, coefficients=BY_DEFINITION, weights=w)
+    names = ["weights", "warning"]
+    assert_same(named.drop(names), by_matrix.drop(names), 1e-12)
 
 
 # --- edges -----------------------------------------------------------------------------------------
@@ -288,7 +292,7 @@ def test_an_enum_declares_its_classes() -> None:
     [
         (
             {"coefficients": ["kappa"]},
-            r"coefficients='kappa'; they must be among 'percent_agreement'",
+            r"coefficients='kappa'; they must be among 'cohen_kappa', 'fleiss_kappa'",
         ),
         (
             {"coefficients": ["gwet_ac1"] * 2},
@@ -298,6 +302,27 @@ def test_an_enum_declares_its_classes() -> None:
         ({"interval": "exact"}, r"interval='exact'; it must be one of 'analytic', 'bootstrap'"),
         ({"confidence": 95}, r"confidence=95; it must be between 0 and 1"),
         ({"n_boot": 1}, r"n_boot=1; at least 2 replicates"),
+        ({"n_boot": None}, r"n_boot=None; at least 2 replicates"),
+        ({"confidence": "high"}, r"confidence='high'; it must be between 0 and 1"),
+        ({"seed": -1}, r"seed=-1; it must be a whole number, 0 or more"),
+        ({"seed": "x"}, r"seed='x'; it must be a whole number, 0 or more"),
+        ({"classes": 3}, r"classes=3; it must be a list of the labels, in order"),
+        ({"classes": "abc"}, r"classes='abc'; it must be a list of the labels, in order"),
+        (
+            {"classes": [1, 2, 2]},
+            r"classes=\[1, 2, 2\]; it must list the labels, in order, each of them once",
+        ),
+        ({"classes": [1, None]}, r"classes=\[1, None\]; it must list the labels"),
+        ({"classes": []}, r"classes=\[\]; it must list the labels"),
+        (
+            {"classes": ["a", "b"]},
+            r"'a', 'b'",
+        ),
+        (
+            {"weights": ["a", "b"]},
+            r"weights=\['a', 'b'\]; it must be one of .* or a matrix of numbers",
+        ),
+        ({"weights": [[1], [1, 2]]}, r"weights=\[\[1\], \[1, 2\]\]; it must be one of"),
         ({"weights": "cubic"}, r"weights='cubic'; it must be one of 'identity', 'linear'"),
         (
             {"weights": np.eye(3)},
@@ -324,10 +349,12 @@ def test_wrong_options_say_so(options: dict[str, Any], message: str) -> None:
 
 def test_order_must_be_declared() -> None:
     log = published("gwet_g1g2")
-    with pytest.raises(ValueError, match=r"weights='linear' goes by the order of the classes"):
+    with pytest.raises(ValueError, match=r"weights='linear'; it goes by the order of the classes"):
         pc.fleiss_kappa(log, weights="linear")
-    with pytest.raises(ValueError, match=r"level='ordinal' goes by the order of the classes"):
+    with pytest.raises(ValueError, match=r"level='ordinal'; it goes by the order of the classes"):
         pc.krippendorff_alpha(log, level="ordinal")
+    with pytest.raises(ValueError, match=r"weights=array\((.|\n)*; it goes by the order of the cl"):
+        pc.fleiss_kappa(log, weights=dense("linear", 5))
     pc.fleiss_kappa(log, weights="linear", classes=list("edcba"))
 
 
@@ -368,9 +395,12 @@ def test_row_order_and_names_do_not_matter(labels: Matrix, random: Any) -> None:
         ),
     )
     for interval in ("analytic", "bootstrap"):
-        signed = EVERYTHING if interval == "analytic" else []  # draws go by the annotators' order
-        coefficients = signed or ["fleiss_kappa", "gwet_ac1", "krippendorff_alpha", "icc"]
-        options: dict[str, Any] = {"coefficients": coefficients, "interval": interval, "n_boot": 20}
+        # draws of who voted go by the annotators' order
+        coefficients = [
+            c for c in EVERYTHING if interval == "analytic" or not KNOWN[c].asks_who_voted
+        ]
+        options: dict[str, Any] = {"coefficients": coefficients, "interval": interval}
+        options |= {"n_boot": 20} if interval == "bootstrap" else {}
         assert_same(pc.agreement(log, **options), pc.agreement(renamed, **options))
 
 
@@ -456,8 +486,8 @@ def test_partitions(
             "by": by,
             "coefficients": EVERYTHING if interval == "analytic" else "all",
             "interval": interval,
-            "n_boot": 50,
         }
+        options |= {"n_boot": 50} if interval == "bootstrap" else {}
         assert_same(pc.agreement(log, **options), pc.agreement(store, **options))
 
 
@@ -488,7 +518,6 @@ def test_blocks_of_groups(
 
 def test_too_large_for_pairs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evidence, "MAX_PAIRS", 10)
-    monkeypatch.setattr(report, "MAX_PAIRS", 10)
     log = published("irr_anxiety")
     found = pc.agreement(log, coefficients=["light_kappa", "conger_kappa"], interval="bootstrap")
     assert found["reason"].to_list() == ["over 10 pairs of annotations: see conger_kappa", None]
@@ -498,6 +527,26 @@ def test_too_large_for_pairs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     analytic = pc.agreement(log, coefficients="conger_kappa")
     assert found[1:].select(NUMBERS).equals(analytic.select(NUMBERS))
+
+
+def test_labels_outside_of_the_classes() -> None:
+    """The advice is of what was given: there are no pred_probs."""
+    log = published("gwet_raw5obser")
+    for function in (pc.agreement, pc.disagreements, pc.agreement_by_class, pc.pairwise_agreement):
+        with pytest.raises(pc.AnnotationError, match=r"among the\s+classes 1, 2") as error:
+            function(log, classes=[1, 2])
+        advice = "Filter these rows out, or declare all classes, in order: classes=[...]."
+        assert str(error.value).endswith(advice)
+    with pytest.raises(pc.AnnotationError, match=r"declare all classes, in order: classes="):
+        pc.example_agreement(log, classes=[1, 2]).collect()
+
+
+def test_two_way_forms_beside_what_asks_who_voted() -> None:
+    log = published("irr_anxiety")
+    names = ["conger_kappa", "icc(A,1)", "icc(1)"]
+    found = pc.agreement(log, coefficients=names, interval="bootstrap", n_boot=50)
+    not_drawn = "analytic interval: two-way forms are not drawn anew"
+    assert found["warning"].to_list() == [None, not_drawn, None]
 
 
 def test_duplicates_as_asked() -> None:
@@ -513,16 +562,18 @@ def test_duplicates_as_asked() -> None:
 @given(matrices(max_examples=8, max_annotators=4).filter(two_classes))
 def test_influences_are_derivatives(labels: Matrix) -> None:
     """The exact influence is the derivative by an example's multiplicity."""
-    rounds, grouping = open_groups(log_of(labels), classes=[0, 1, 2, 3])
+    rounds, grouping = Request((ALPHA,), classes=[0, 1, 2, 3]).open(log_of(labels))
     units = merged_units(rounds.run(count_patterns, grouping)[("pattern",)], grouping, 4)
     values = np.arange(4.0)
     scales = Scales(make_weights("linear", values), "nominal", values)
     step = 1e-6
     for name in ("percent_agreement", "fleiss_kappa", "gwet_ac2"):
-        found = pattern_estimate(name, units, scales)
+        coefficient = KNOWN[name]
+        assert isinstance(coefficient, OfVotes)
+        found = coefficient.of_units(units, scales)
         assert found.influence is not None
         for u in range(len(units.times)):
             times = units.times.astype(np.float64)
             times[u] += step
-            slope = (pattern_value(name, replace(units, times=times), scales) - found.value) / step
+            slope = (coefficient.value(replace(units, times=times), scales) - found.value) / step
             assert found.influence[u] / found.n[0] == pytest.approx(float(slope[0]), abs=1e-4)

@@ -20,9 +20,10 @@ import polars_crowd as pc
 from polars_crowd.reliability import leave_one_out as module
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.leave_one_out import agreement_by_annotator
-from polars_crowd.reliability.one_vs_rest import OF_CLASSES, agreement_by_class
+from polars_crowd.reliability.one_vs_rest import agreement_by_class
 from polars_crowd.reliability.per_example import example_agreement
-from polars_crowd.reliability.request import Level
+from polars_crowd.reliability.registry import OF_CLASSES
+from polars_crowd.reliability.weights import Level
 from tests import DATA
 from tests.cases import Case, assert_same, log_of_rows, several, text_case
 from tests.reliability.agreement_cases import krippendorff_2011, looped
@@ -302,7 +303,7 @@ def test_errors() -> None:
     for function in (agreement_by_annotator, agreement_by_class):
         with pytest.raises(pc.AnnotationError, match="one annotator only"):
             function(one)
-    with pytest.raises(ValueError, match="level='ordinal' goes by the order of the classes"):
+    with pytest.raises(ValueError, match="level='ordinal'; it goes by the order of the classes"):
         agreement_by_annotator(one, level="ordinal")
     with pytest.raises(ValueError, match="level='cardinal'"):
         agreement_by_annotator(one, level="cardinal")  # type: ignore[arg-type]
@@ -352,6 +353,13 @@ def test_examples_of_partitions(tmp_path: Path) -> None:
     assert_same(example_agreement(store).collect().sort("example"), whole)
     assert_same(example_agreement(store, into=tmp_path / "out").collect().sort("example"), whole)
     assert_same(example_agreement(labelme(), into=tmp_path / "out2").collect(), whole)
+
+
+def test_progress_of_a_plan_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="progress=True; it has no effect here: nothing is computed"
+    ):
+        example_agreement(labelme(), progress=True)
 
 
 def test_examples_of_a_bad_log() -> None:

@@ -15,6 +15,7 @@ import polars_crowd as pc
 from polars_crowd.numerics.special import f_cdf, f_quantile, f_upper, t_cdf, t_quantile, t_tails
 from polars_crowd.reliability import difference
 from polars_crowd.reliability.intervals import bca
+from polars_crowd.reliability.registry import COEFFICIENTS
 from tests.cases import assert_same
 from tests.reliability.agreement_cases import log_of, published
 
@@ -215,11 +216,51 @@ def test_a_difference_on_stores(tmp_path: Any) -> None:
     options: dict[str, Any] = {"coefficient": "fleiss_kappa", "n_boot": 100}
     expected = pc.agreement_difference(one, other, **options)
     assert_same(pc.agreement_difference(*stores, **options), expected)
+    alike = other.filter(pl.col("label") < 2)  # its classes are those of the store
+    mixed = pc.agreement_difference(stores[0], alike, **options)
+    assert_same(mixed, pc.agreement_difference(one, alike, classes=[0, 1, 2], **options))
     unlike = pc.AnnotationStore.create(tmp_path / "unlike", other, classes=[0, 1, 2, 3])
     with pytest.raises(
         pc.AnnotationError, match="the two logs have different classes: 0, 1, 2 and"
     ):
         pc.agreement_difference(stores[0], unlike)
+
+
+@pytest.mark.parametrize("coefficient", [c.name for c in COEFFICIENTS if c.name != "icc"])
+def test_a_difference_of_one_example_has_no_interval(coefficient: str) -> None:
+    one = log_of(np.array([[0, 1]]))
+    two = log_of(np.array([[0, 0], [1, 1], [0, 1]]))
+    alone = pc.agreement_difference(one, one, coefficient=coefficient).row(0, named=True)
+    assert (alone["num_examples_a"], alone["num_shared"], alone["ci_low"]) == (1, 1, None)
+    reason = "no interval: it takes two examples or more"
+    assert alone["reason"] == (reason if alone["difference"] is not None else NO_VALUES)
+    beside = pc.agreement_difference(one, two, coefficient=coefficient, n_boot=50)
+    assert beside["num_examples_b"].to_list() == [3]
+    assert beside["value_b"].null_count() == 0
+
+
+NO_VALUES = "no value of a and of b: see pc.agreement"
+
+
+def test_a_difference_takes_options_that_have_an_effect() -> None:
+    one, other = pools(n=20)
+    with pytest.raises(
+        ValueError, match=r"weights='linear'; it has no effect here\. krippendorff_alpha"
+    ):
+        pc.agreement_difference(one, other, weights="linear")
+    with pytest.raises(ValueError, match=r"level='ordinal'; it has no effect here\. fleiss_kappa"):
+        pc.agreement_difference(one, other, coefficient="fleiss", level="ordinal")
+    with pytest.raises(ValueError, match="n_boot=9; it has no effect on analytic intervals"):
+        pc.agreement_difference(one, other, interval="analytic", n_boot=9)
+
+
+def test_labels_without_classes_in_common() -> None:
+    one, other = pools(n=20)
+    text = other.with_columns(pl.col("label").cast(pl.String).replace("0", "A"))
+    with pytest.raises(
+        pc.AnnotationError, match="the labels of a are Int64 and those of b are Str"
+    ):
+        pc.agreement_difference(one, text)
 
 
 def test_no_value_no_difference() -> None:

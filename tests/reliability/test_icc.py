@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from scipy import stats
 
 import polars_crowd as pc
-from polars_crowd.reliability.request import ICC_FORMS
+from polars_crowd.reliability.registry import ICC_FORMS
 from tests.reliability.agreement_cases import Matrix, log_of, matrices, matrix_of, published
 
 OF_PINGOUIN = {

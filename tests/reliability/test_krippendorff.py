@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_crowd as pc
-from polars_crowd.reliability.request import Level
+from polars_crowd.reliability.weights import Level
 from tests.cases import assert_same
 from tests.reliability import agreement_cases as by_definition
 from tests.reliability.agreement_cases import (

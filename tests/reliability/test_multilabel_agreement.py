@@ -117,7 +117,9 @@ def test_nominal_alpha_is_that_of_the_engine(rows: Rows) -> None:
     coefficients = ["krippendorff_alpha", "fleiss_kappa", "percent_agreement"]
     whole = agreement(text, coefficients=coefficients)
     found = multilabel_agreement(frame_of(rows), distance="nominal", coefficients=coefficients)
-    assert_same(found.drop("warning"), whole.drop("warning"), 1e-9)
+    names = ["weights", "level", "warning"]
+    assert_same(found.drop(names), whole.drop(names), 1e-9)
+    assert found["weights"].to_list() == ["nominal"] * 3
 
 
 @given(rows_of_sets())
@@ -255,6 +257,12 @@ def test_a_store_of_label_sets(tmp_path: Path) -> None:
     )
     assert_same(multilabel_agreement(store), multilabel_agreement(lists))
     assert_same(agreement_by_class(store), agreement_by_class(lists))
+    with pytest.raises(ValueError, match="separator=','; a store of sets of classes has its own"):
+        multilabel_agreement(store, separator=",")
+    with pytest.raises(
+        ValueError, match="classes=range\\(0, 12\\); a store of sets of classes has its own"
+    ):
+        agreement_by_class(store, classes=range(12))
     with pytest.raises(pc.AnnotationError, match=r"pc\.multilabel_agreement and pc\.agreement_by"):
         pc.disagreements(store)
 
@@ -304,7 +312,7 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="'gwet_ac1'; for sets of classes they are"):
         multilabel_agreement(log, coefficients="gwet_ac1", separator=";")
     with pytest.raises(
-        pc.AnnotationError, match=r"classes that are not declared: 'y'\. Add them to"
+        pc.AnnotationError, match=r"classes that are not declared: 'y'\. Add them, or"
     ):
         agreement_by_class(log, separator=";", classes=["x", "z"])
     with pytest.raises(pc.AnnotationError, match="one annotator only"):

@@ -142,7 +142,7 @@ def test_a_real_log_pair_by_pair() -> None:
 def test_weights_of_identity_and_its_matrix() -> None:
     """The two ways to a kappa, with margins written out and without, are one."""
     log = pl.read_parquet(DATA / "digits_sim" / "annotations.parquet")
-    found = pairwise_agreement(log, weights=np.eye(10))
+    found = pairwise_agreement(log, weights=np.eye(10), classes=[str(k) for k in range(10)])
     assert_same(found, pairwise_agreement(log), 1e-7)
     assert_same(found.select("kappa"), pairwise_agreement(log).select("kappa"), 1e-12)
 
@@ -313,8 +313,18 @@ def test_options_out_of_range(option: str) -> None:
         pairwise_agreement(log, **options)
 
 
+def test_a_seed_without_a_sample() -> None:
+    log = log_of_rows([(1, "a", "x"), (1, "b", "x")])
+    with pytest.raises(ValueError, match="seed=2; it has no effect with max_pairs=None"):
+        pairwise_agreement(log, max_pairs=None, seed=2)
+    with pytest.raises(ValueError, match="seed=-2; it must be a whole number"):
+        pairwise_agreement(log, seed=-2)
+    with pytest.raises(TypeError, match=r"pairwise_agreement\(\) has no option 'by'"):
+        pairwise_agreement(log, by="x")  # type: ignore[call-arg]
+
+
 def test_weights_need_an_order() -> None:
-    with pytest.raises(ValueError, match="weights='linear' goes by the order of the classes"):
+    with pytest.raises(ValueError, match="weights='linear'; it goes by the order of the classes"):
         pairwise_agreement(log_of_rows([(1, "a", "x"), (1, "b", "x")]), weights="linear")
 
 

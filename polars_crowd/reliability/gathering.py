@@ -1,0 +1,85 @@
+"""How evidence is gathered: one round over the log, a second where the request asks who voted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Flags, Floats
+from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.reliability import who_voted
+from polars_crowd.reliability.evidence import Evidence
+from polars_crowd.reliability.grouping import Grouping
+from polars_crowd.reliability.kinds import Conger, Light, OfTwo
+from polars_crowd.reliability.patterns import count_patterns, merged_units
+from polars_crowd.reliability.request import Request
+from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.who_voted import Profiles, Signed
+from polars_crowd.rounds.rounds import Rounds
+
+
+def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
+    """What the coefficients of a request go by."""
+    merged = rounds.run(count_patterns, grouping)
+    patterns, classes = merged[(*grouping.keys, "pattern")], rounds.book.classes
+    labels = merged[(*grouping.keys, "annotator", "label")]
+    groups = patterns.select(grouping.keys).unique(maintain_order=True)
+    evidence = Evidence(
+        grouping=grouping,
+        groups=groups,
+        units=merged_units(patterns, grouping, len(classes)),
+        profiles=Profiles.of(labels, grouping, len(classes)),
+        scales=Scales.of_classes(classes, request.weights, request.level),
+    )
+    check_annotators(rounds.book.annotators)
+    grouping.check_found(groups)
+    if any(isinstance(c, Conger) for c in request.coefficients):
+        evidence = replace(evidence, spread=_conger_spread(rounds, evidence))
+    wanted = _groups_to_sign(evidence, request)
+    if wanted.any():
+        evidence = replace(evidence, signed=_signed(rounds, evidence, wanted))
+    return evidence
+
+
+def check_annotators(annotators: pl.Series) -> None:
+    """Agreement takes two annotators or more."""
+    if len(annotators) < 2:
+        raise AnnotationError(
+            f"the log has one annotator only ({shown(annotators.to_list())}): agreement compares "
+            "annotators, at least two. For one annotator's consistency over repeated labels, give each "
+            "repetition its own annotator id."
+        )
+
+
+def _conger_spread(rounds: Rounds, evidence: Evidence) -> Floats:
+    """Conger's second round: the sums of the powers of e_i - p_e over the examples of each pattern."""
+    u = np.concatenate([_spread(block) for _, block in evidence.blocks()])
+    spread = evidence.profiles.frame.drop("annotations").with_columns(u=u)
+    merged = rounds.run(who_voted.count_spread, evidence.grouping, spread)
+    sums_of = merged[(*evidence.grouping.keys, "pattern")]
+    return np.stack([sums_of[c].to_numpy() for c in ("e1", "e2", "e3")])
+
+
+def _spread(block: Evidence) -> Floats:
+    profiles = block.profiles.units
+    N = profiles.of_group(block.counts["num_examples"])
+    return np.nan_to_num(N[profiles.unit] * block.chance.spread)
+
+
+def _groups_to_sign(evidence: Evidence, request: Request) -> Flags:
+    """The groups whose patterns of (annotator, label) are asked for, and small enough."""
+    of_two = any(isinstance(c, OfTwo) for c in request.coefficients)
+    drawn = Conger if request.interval == "bootstrap" else ()
+    of_all = any(isinstance(c, (Light, drawn)) for c in request.coefficients)
+    two = evidence.profiles.n_annotators == 2
+    wanted: Flags = (of_two & two) | (of_all & evidence.is_small)
+    return wanted
+
+
+def _signed(rounds: Rounds, evidence: Evidence, wanted: Flags) -> Signed:
+    groups = evidence.groups.filter(pl.Series(wanted)) if evidence.grouping.keys else None
+    merged = rounds.run(who_voted.count_signed_patterns, evidence.grouping, groups)
+    patterns = merged[(*evidence.grouping.keys, "pattern")]
+    return Signed.of(patterns, evidence.groups, evidence.units)

@@ -1,0 +1,292 @@
+"""The kinds of coefficient: what each asks of the evidence, and how it is computed from it.
+
+    Corrected    (p_a - p_e) / (1 - p_e) of count vectors (`chance.py`)         does not ask who voted
+    Alpha        Krippendorff's, of count vectors                               does not ask who voted
+    Conger       p_e from the label shares of each annotator (`who_voted.py`)
+    OfTwo        Cohen's and Scott's kappa of two annotators
+    Light        the mean of Cohen's over all pairs
+    Icc          from mean squares (`icc.py`)
+
+The coefficients themselves, one of a kind each, are in `registry.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from polars_crowd.arrays import Floats
+from polars_crowd.reliability import evidence as limits
+from polars_crowd.reliability import who_voted
+from polars_crowd.reliability.chance import (
+    Estimate,
+    Expected,
+    alpha,
+    alpha_value,
+    kappa,
+    kappa_value,
+    pairable_sums,
+    ratio,
+    sums,
+)
+from polars_crowd.reliability.evidence import Evidence
+from polars_crowd.reliability.icc import ONE_WAY, icc_interval, icc_value, mean_squares
+from polars_crowd.reliability.intervals import Uncertainty, analytic
+from polars_crowd.reliability.patterns import Units
+from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.weights import Identity, Weights
+from polars_crowd.reliability.who_voted import PairExpected, Signed
+
+Drawn = Literal["votes", "who voted"]
+ONE_CLASS = "one class only is used: agreement by chance is certain"
+NO_PAIR = "no overlap: no two annotators share an example"
+
+
+@dataclass(frozen=True)
+class Coefficient(ABC):
+    """One coefficient: its formulas, and what it takes."""
+
+    name: str
+    scale: Literal["weights", "level"] | None = None
+    """The option that says how far labels are apart, if it takes one."""
+    annotators: int | None = None
+    """How many it compares; by default any number."""
+    counts_classes: bool = False
+    """Whether it goes by how many classes there are."""
+    is_corrected: bool = True
+    """Whether it is corrected for chance, so that it may suffer where one class prevails."""
+
+    @property
+    def drawn_from(self) -> Drawn | None:
+        """What a bootstrap draws anew."""
+        return "votes"
+
+    @property
+    def asks_who_voted(self) -> bool:
+        return self.drawn_from != "votes"
+
+    @abstractmethod
+    def estimate(self, evidence: Evidence) -> Estimate:
+        """Its value in every group, NaN where it is undefined."""
+
+    def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
+        """... and the interval without a bootstrap."""
+        return analytic(found.value, found.standard_error, found.n, confidence)
+
+    def of_sample(self, sample: Units, evidence: Evidence) -> Floats:
+        """(B,) values of replicates of the votes of one group."""
+        raise NotImplementedError
+
+    def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
+        """The value where each pattern of one group comes so many times."""
+        raise NotImplementedError
+
+    def measure(self, scales: Scales) -> tuple[str | None, str | None]:
+        """The names of the weights and of the level that its value goes by."""
+        return scales.measure(self.scale)
+
+    @property
+    def advice(self) -> dict[str, str]:
+        """What to say of the options that it does not take."""
+        if self.scale == "level":
+            return {"weights": "goes by level=: 'interval' has the distances of 'quadratic'."}
+        if self.scale == "weights":
+            return {"level": "goes by weights=: 'quadratic' has the distances of 'interval'."}
+        return dict.fromkeys(("weights", "level"), self.unscaled)
+
+    unscaled: ClassVar[str] = "takes labels as equal or not: gwet_ac2 is gwet_ac1 with weights=."
+    takes_classes: ClassVar[bool] = True
+    """Whether labels are classes to it, near ones or far ones, and not numbers in any case."""
+
+    @property
+    def remedy(self) -> str:
+        """How its value is made to go by how far labels are apart."""
+        return f"give {self.scale}= too" if self.scale else "see gwet_ac2"
+
+    def reason(self, evidence: Evidence, group: int) -> str:
+        """Why it has no value in a group."""
+        annotators = int(evidence.counts["num_annotators"][group])
+        if annotators < 2:
+            return "one annotator only"
+        if self.annotators is not None and annotators != self.annotators:
+            return f"compares two annotators, here are {annotators:,}: see conger_kappa"
+        if not evidence.counts["num_pairable"][group]:
+            return "no overlap: no example has two annotations"
+        return self.undefined(evidence, group)
+
+    def undefined(self, evidence: Evidence, group: int) -> str:
+        """... where there are annotations to compare."""
+        return ONE_CLASS
+
+
+# --- from count vectors ----------------------------------------------------------------------------
+
+
+class OfVotes(Coefficient):
+    """A function of count vectors: a partition's, a pool's, one class against the rest."""
+
+    @abstractmethod
+    def of_units(self, units: Units, scales: Scales) -> Estimate:
+        """For every group of units."""
+
+    @abstractmethod
+    def value(self, units: Units, scales: Scales) -> Floats:
+        """Its value alone: what is computed of each bootstrap replicate."""
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        return self.of_units(evidence.units, evidence.scales)
+
+    def of_sample(self, sample: Units, evidence: Evidence) -> Floats:
+        return self.value(sample, evidence.scales)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrected(OfVotes):
+    """(p_a - p_e) / (1 - p_e)."""
+
+    expected: Expected
+
+    def weights(self, scales: Scales) -> Weights:
+        return scales.weights if self.scale == "weights" else Identity(len(scales.values))
+
+    def of_units(self, units: Units, scales: Scales) -> Estimate:
+        weights = self.weights(scales)
+        return kappa(units, sums(units, weights), weights, self.expected)
+
+    def value(self, units: Units, scales: Scales) -> Floats:
+        weights = self.weights(scales)
+        found = sums(units, weights)
+        p = ratio(found.shares, found.N[:, None])
+        return kappa_value(found, self.expected(p, weights).p_e)
+
+
+@dataclass(frozen=True)
+class Alpha(OfVotes):
+    """Krippendorff's alpha."""
+
+    def of_units(self, units: Units, scales: Scales) -> Estimate:
+        metric = scales.metric(units)
+        return alpha(units, pairable_sums(units, metric), metric)
+
+    def value(self, units: Units, scales: Scales) -> Floats:
+        metric = scales.metric(units)
+        return alpha_value(pairable_sums(units, metric), metric)
+
+
+# --- from who voted --------------------------------------------------------------------------------
+
+
+class OfWho(Coefficient):
+    """A coefficient that asks who voted."""
+
+    @property
+    def drawn_from(self) -> Drawn | None:
+        return "who voted"
+
+
+@dataclass(frozen=True)
+class Conger(OfWho):
+    """Conger's kappa."""
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        assert evidence.spread is not None
+        units, weights = evidence.units, evidence.scales.weights
+        found = sums(units, weights)
+        return who_voted.conger(units, found, weights, evidence.chance, evidence.spread)
+
+    def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
+        return who_voted.conger_value(signed, times, weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfTwo(OfWho):
+    """Cohen's or Scott's kappa of two annotators."""
+
+    expected: PairExpected
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        if evidence.signed is None:
+            return _not_looked_at(evidence)
+        two = evidence.profiles.n_annotators == 2
+        return who_voted.of_two(evidence.signed, two, evidence.scales.weights, self.expected)
+
+    def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
+        return who_voted.pair_value(self.expected, signed, times, weights)
+
+    def undefined(self, evidence: Evidence, group: int) -> str:
+        return ONE_CLASS if _shares_examples(evidence, group) else NO_PAIR
+
+
+@dataclass(frozen=True)
+class Light(OfWho):
+    """Light's kappa."""
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        if evidence.signed is None:
+            return _not_looked_at(evidence)
+        return who_voted.light(evidence.signed, evidence.scales.weights)
+
+    def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
+        return who_voted.light_value(signed, times, weights)
+
+    def undefined(self, evidence: Evidence, group: int) -> str:
+        if not evidence.is_small[group]:
+            return f"over {limits.MAX_PAIRS:,} pairs of annotations: see conger_kappa"
+        if not _shares_examples(evidence, group):
+            return NO_PAIR
+        if evidence.units.n_classes > 1:
+            return "undefined for every pair of annotators"
+        return ONE_CLASS
+
+
+def _not_looked_at(evidence: Evidence) -> Estimate:
+    """NaN: no group was small enough, or has two annotators."""
+    nothing = np.full(evidence.n_groups, np.nan)
+    return Estimate(nothing, np.zeros(evidence.n_groups), nothing, nothing)
+
+
+def _shares_examples(evidence: Evidence, group: int) -> bool:
+    return evidence.signed is not None and group in evidence.signed.pairs.owner
+
+
+# --- from mean squares -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Icc(Coefficient):
+    """One form of intraclass correlation."""
+
+    form: str
+    is_corrected: bool = False
+    unscaled = "takes labels as the numbers they are."
+    takes_classes = False
+
+    @property
+    def drawn_from(self) -> Drawn | None:
+        """The two-way forms are not drawn anew."""
+        return "votes" if self.form in ONE_WAY else None
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        zero = np.zeros(evidence.n_groups)
+        value = icc_value(self.form, evidence.mean_squares)
+        return Estimate(value, evidence.counts["num_examples"], zero, zero)
+
+    def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
+        return icc_interval(self.form, evidence.mean_squares, confidence)
+
+    def of_sample(self, sample: Units, evidence: Evidence) -> Floats:
+        at = mean_squares(sample, evidence.profiles.units, evidence.scales.values)
+        return icc_value(self.form, at)
+
+    def measure(self, scales: Scales) -> tuple[str | None, str | None]:
+        return None, "interval"
+
+    def undefined(self, evidence: Evidence, group: int) -> str:
+        if not evidence.scales.are_numbers:
+            return "the labels are no numbers"
+        if self.form not in ONE_WAY and np.isnan(evidence.mean_squares.MSE[group]):
+            return "not every annotator labelled every example: see icc(1)"
+        return "the labels do not vary"
