@@ -92,3 +92,14 @@ def test_every_result_has_html(name: str) -> None:
     section = ET.fromstring(fit._repr_html_())
     assert [part.tag for part in section] == ["p", *["figure"] * len(fit.HEADS)]
     assert "".join(section[0].itertext()) == repr(fit).splitlines()[0]
+
+
+def test_a_table_of_agreement_shows_intervals_and_counts_in_80_columns() -> None:
+    found = pc.agreement(DATA.log, coefficients="krippendorff_alpha")
+    with pl.Config(tbl_width_chars=80):
+        head = str(found).partition("╞")[0].splitlines()[2:]
+    cells = zip(*(line.strip("│").split("┆") for line in head), strict=True)
+    assert ["".join(map(str.strip, cell)).partition("---")[0] for cell in cells] == [
+        *("coefficient", "value", "ci_low", "ci_high", "…"),
+        *("num_examples", "num_annotators", "num_annotations", "num_pairable"),
+    ]

@@ -17,8 +17,9 @@ from polars_crowd.reliability.scales import Scales
 APART = 0.2
 """How far kappa and AC1 may part before the reader is warned."""
 COUNTS = ("num_examples", "num_annotators", "num_annotations", "num_pairable")
-UNCERTAINTY = ("standard_error", "ci_low", "ci_high", "p_value")
-COLUMNS = ("coefficient", "value", *UNCERTAINTY, *COUNTS, "weights", "level", "reason", "warning")
+UNCERTAINTY = ("ci_low", "ci_high", "standard_error", "p_value")
+COLUMNS = ("coefficient", "value", *UNCERTAINTY, "weights", "level", "reason", "warning", *COUNTS)
+"""Polars prints the first four columns of a wide frame and the last four: the interval, and what is behind it."""
 PLAIN = ("identity", "nominal")
 
 
@@ -32,7 +33,7 @@ def report(evidence: Evidence, found: Mapping[Coefficient, Found]) -> pl.DataFra
         rows = _rows(c, evidence, one).with_columns(warning=pl.Series(warnings, dtype=pl.String))
         parts.append(rows.with_columns(group=pl.int_range(pl.len()), place=pl.lit(place)))
     rows = pl.concat(parts).sort("group", "place").drop("group", "place")
-    return evidence.grouping.named(rows)
+    return evidence.grouping.named(rows.select(pl.exclude(COLUMNS), *COLUMNS))
 
 
 def _joined(*texts: str | None) -> str | None:

@@ -116,12 +116,12 @@ class Request:
     Returns
     -------
     DataFrame
-        One row per group and coefficient: the columns of `by`; `coefficient`; `value`; `standard_error`,
-        `ci_low`, `ci_high`, `p_value` (two-sided, of no agreement beyond chance); `num_examples`,
-        `num_annotators`, `num_annotations`, `num_pairable` (annotations of examples that have two or more);
-        `weights` and `level` that the value goes by; `reason` why a value or its interval is null; `warning`
-        where Fleiss' kappa and AC1 part by more than 0.2 (one class prevails), where labels are equal or
-        not in this row and near or far in others, or an interval could not be drawn.
+        One row per group and coefficient: the columns of `by`; `coefficient`; `value`; `ci_low`, `ci_high`,
+        `standard_error`, `p_value` (two-sided, of no agreement beyond chance); `weights` and `level` that
+        the value goes by; `reason` why a value or its interval is null; `warning` where Fleiss' kappa and
+        AC1 part by more than 0.2 (one class prevails), where labels are equal or not in this row and near or
+        far in others, or an interval could not be drawn; `num_examples`, `num_annotators`,
+        `num_annotations`, `num_pairable` (annotations of examples that have two or more).
 
     Raises
     ------

@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.rounds import contents
 from polars_crowd.rounds.cache import (
     FITS,
     PLACES,
@@ -31,16 +32,7 @@ from polars_crowd.rounds.cache import (
     params_digest,
     plan_name,
 )
-from polars_crowd.rounds.contents import (
-    MARK,
-    Contents,
-    blank,
-    files_in,
-    read_contents,
-    remove_tables,
-    stored,
-    write_contents,
-)
+from polars_crowd.rounds.contents import MARK, Contents
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.rounds.tolerance import MadeWith, moved
 from polars_crowd.rounds.writing import Table, as_lazy, kind_of
@@ -63,18 +55,20 @@ class ResultDirectory:
         directory = cls(Path(path).absolute(), time.time() - CLOCK_STEP)
         if directory.path.exists() and not directory.path.is_dir():
             raise NotADirectoryError(f"{path} is a file; give a directory for the results.")
-        contents = read_contents(directory.path)
-        if contents is None and directory.path.exists() and not _is_empty(directory.path):
+        found = contents.read_contents(directory.path)
+        if found is None and directory.path.exists() and not _is_empty(directory.path):
             raise FileExistsError(
                 f"{path} holds files that are no results of this library. Give a new or an empty "
                 "directory, or one with earlier results."
             )
-        if contents is not None and contents["by"] != "into":
+        if found is not None and found["by"] != "into":
             raise FileExistsError(
                 f"{path} holds results that were written by .write. Give another directory."
             )
         directory.path.mkdir(parents=True, exist_ok=True)
-        write_contents(directory.path, {**(contents or blank("into")), "complete": False})
+        contents.write_contents(
+            directory.path, {**(found or contents.blank("into")), "complete": False}
+        )
         directory.work.mkdir(exist_ok=True)
         return directory
 
@@ -93,13 +87,15 @@ class ResultDirectory:
                 "directory: two methods in one would leave tables of both."
             )
         earlier = {**found.get("earlier", {}), **found["tables"]}
-        self._write({**blank("into"), "method": method, "earlier": earlier})
+        self._write({**contents.blank("into"), "method": method, "earlier": earlier})
 
     def complete(self, **about: Any) -> None:
         """Say that the run has ended, and remove the tables of earlier ones that it did not write again."""
         found = self._contents()
         earlier = found.pop("earlier", {})
-        remove_tables(self.path, {k: v for k, v in earlier.items() if k not in found["tables"]})
+        contents.remove_tables(
+            self.path, {k: v for k, v in earlier.items() if k not in found["tables"]}
+        )
         self._write({**found, **about, "complete": True})
 
     @property
@@ -142,7 +138,9 @@ class ResultDirectory:
         names = sorted(handle.name for handle in handles)
         for table in tables:
             self._remove_others(table, names)
-            self._list(table, stored("lazy", [f"{table}/{name}.parquet" for name in names]))
+            self._list(
+                table, contents.stored("lazy", [f"{table}/{name}.parquet" for name in names])
+            )
         present = {handle.fingerprint.partition("-")[0] for handle in handles}
         for place in self.work.glob("*/*"):
             of_present = place.parent.name == PLACES and place.name.partition("-")[0] in present
@@ -156,10 +154,10 @@ class ResultDirectory:
         elif not isinstance(table, pl.LazyFrame):
             file = f"{name}.parquet"
             write_whole(self.path / file, as_lazy(table).collect().write_parquet)
-            self._list(name, stored(kind_of(table), [file]))
+            self._list(name, contents.stored(kind_of(table), [file]))
 
     def scan(self, table: str) -> pl.LazyFrame:
-        files = files_in(self.path, {table: self._contents()["tables"][table]})
+        files = contents.files_in(self.path, {table: self._contents()["tables"][table]})
         return pl.scan_parquet(files, glob=False)
 
     def _remove_others(self, table: str, names: Sequence[str]) -> None:
@@ -171,14 +169,14 @@ class ResultDirectory:
                     file.unlink()
 
     def _contents(self) -> Contents:
-        return read_contents(self.path) or blank("into")
+        return contents.read_contents(self.path) or contents.blank("into")
 
     def _list(self, name: str, table: Mapping[str, Any] | None) -> None:
         found = self._contents()
         self._write({**found, "tables": {**found["tables"], name: table}})
 
-    def _write(self, contents: Contents) -> None:
-        write_contents(self.path, contents)
+    def _write(self, found: Contents) -> None:
+        contents.write_contents(self.path, found)
 
 
 def _is_empty(directory: Path) -> bool:
