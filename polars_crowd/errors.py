@@ -98,16 +98,19 @@ class AnnotationError(Advised, ValueError):
 
 
 class OptionError(Advised, ValueError):
-    """An option has a value that it cannot have, or has no effect here.
+    """An option has a value that it cannot have, or has no effect on this call.
 
-    >>> print(OptionError("max_iter", 0, "it must be at least 1."))
-    max_iter=0; it must be at least 1.
-    >>> print(OptionError("max_iter", 0, "it must be at least 1.").said("command"))
-    --max-iter 0: it must be at least 1.
+    >>> error = OptionError("max_iter", 0, "it must be at least 1.")
+    >>> str(error), error.said("command")
+    ('max_iter=0; it must be at least 1.', '--max-iter 0: it must be at least 1.')
+    >>> error = OptionError("executor", ..., "is for a store.")
+    >>> str(error), error.said("command")
+    ('executor= is for a store.', '--executor is for a store.')
     """
 
     option: str | None = None
-    value: Any = None
+    value: Any = ...
+    """What was given, where that is what is wrong; else the dots."""
 
     def __init__(self, option: str, value: Any, wrong: str, *advice: Advice | str) -> None:
         self.option, self.value = option, value
@@ -118,13 +121,24 @@ class OptionError(Advised, ValueError):
 
     def said(self, words: Words, names: Mapping[str, str] | None = None) -> str:
         """The message, beginning with the option as it is given there."""
-        if self.option is None:
-            return super().said(words, names)
-        if words == "python":
-            return f"{self.option}={shown_value(self.value)}; {super().said(words, names)}"
-        given = self.value if isinstance(self.value, str) else shown_value(self.value)
-        option = "--" + self.option.replace("_", "-")
-        return f"{option} {given}: {super().said(words, names)}"
+        name = f"{self.option}="
+        if words == "command":
+            name = "--" + str(self.option).replace("_", "-")
+        message = super().said(words, names)
+        if self.value is ...:
+            return f"{name} {message}"
+        given = self._given(words)
+        return f"{name}{given}; {message}" if words == "python" else f"{name} {given}: {message}"
+
+    def _given(self, words: Words) -> str:
+        """The value as it is written there."""
+        if isinstance(self.value, (tuple, list)):
+            return shown(list(self.value))
+        return (
+            self.value
+            if words == "command" and isinstance(self.value, str)
+            else shown_value(self.value)
+        )
 
 
 def check_choice(option: str, value: Any, allowed: Any) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
 import re
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import polars as pl
 import pytest
 
+import polars_crowd
 import polars_crowd as pc
 from polars_crowd.errors import (
     Advice,
@@ -93,3 +97,35 @@ def test_rows_are_shown_by_their_keys_cut_and_escaped() -> None:
 
 def test_few_of_many_values() -> None:
     assert shown(list(range(20_000)), 3) == "0, 1, 2, ... (19,997 more)"
+
+
+# --- messages of the package ----------------------------------------------------------------------
+
+NOT_FOR_THE_COMMAND = ("compat", "simulate", "namespace.py", "cli", "datasets.py", "signatures.py")
+"""What the command never calls, or is."""
+OPTIONS = "classes|init|gold|duplicates|into|by|executor|weights|level|max_iter|tol|progress"
+PYTHON = re.compile(rf"\bpc\.\w|\blog\.\w+\(|\b({OPTIONS})=")
+
+
+def _texts(node: ast.AST) -> Iterator[ast.Constant]:
+    """The texts in a program, without documentation and what an Advice says of Python."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    if isinstance(node, ast.keyword) and node.arg == "python":
+        return
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "Advice":
+        del node.args[1:2]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _texts(child)
+
+
+def test_python_is_spoken_in_advice_only() -> None:
+    root = Path(polars_crowd.__file__).parent
+    files = [
+        f for f in root.rglob("*.py") if f.relative_to(root).parts[0] not in NOT_FOR_THE_COMMAND
+    ]
+    assert len(files) > 100
+    texts = [(f.name, t.lineno, t.value) for f in files for t in _texts(ast.parse(f.read_text()))]
+    assert [text for text in texts if PYTHON.search(str(text[2]))] == []

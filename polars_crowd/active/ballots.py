@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats
-from polars_crowd.errors import AnnotationError, OptionError
+from polars_crowd.errors import Advice, AnnotationError, OptionError
 from polars_crowd.inputs.pred_probs import PredProbs, read_unlabelled
 from polars_crowd.rounds import unlabelled
 from polars_crowd.rounds.opening import Opening, opened, refuse_executor
@@ -186,8 +186,12 @@ def check_models(rounds: Rounds) -> Rounds:
     """A store has pred_probs."""
     if not rounds.n_models:
         raise AnnotationError(
-            "the store has no pred_probs, which ActiveLab needs: their examples are what it ranks. "
-            "Add them: pc.AnnotationStore.create(path, log, pred_probs)."
+            "the store has no pred_probs, which ActiveLab needs: their examples are what it ranks.",
+            Advice(
+                "Make the store with them",
+                python="pc.AnnotationStore.create(path, log, pred_probs)",
+                command="polars-crowd store create STORE LOG --pred-probs PROBS",
+            ),
         )
     return rounds
 

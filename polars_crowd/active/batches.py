@@ -6,7 +6,14 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, OptionError, counted, missing_column, shown
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    OptionError,
+    counted,
+    missing_column,
+    shown,
+)
 
 SCORE = "active_learning_score"
 DECIMALS = 12
@@ -95,7 +102,8 @@ def _order(columns: list[str]) -> list[pl.Expr]:
 def _check_columns(columns: list[str], label: str | None) -> None:
     for column in ("example", SCORE):
         if column not in columns:
-            raise missing_column("scores", column, columns, "Give what pc.activelab returns.")
+            advice = Advice("Give scores of examples", python="pc.activelab(log, pred_probs)")
+            raise missing_column("scores", column, columns, advice)
     if label is not None and label not in columns:
         raise missing_column(
             "scores",

@@ -127,6 +127,6 @@ def _tell(found: pc.MethodComparison) -> None:
     show(console, "Methods, the best at predicting held-out annotations first", shown)
     if found.disagreements.height:
         show(console, "Where they disagree most, an example a column", _as_columns(found))
-    for name, said in methods.select("method", "warnings").iter_rows():
-        for message in said:
-            common.tell(f"warning: {name}: {message}")
+    for name, said in found._said.items():
+        for warning in said:
+            common.tell(f"warning: {name}: {common.in_words(warning)}")

@@ -105,7 +105,7 @@ def crowdlab(
     """
     asked = Asked(**options)
     if tolerance and not (asked.into is not None and isinstance(log, Partitioned)):
-        does = "it says which results of an earlier run may stay, and needs a store and into=."
+        does = "it says which results of an earlier run may stay: give a store, and a directory."
         raise OptionError("tolerance", tolerance, does)
     wanted = Options(
         methods_of(consensus_method),

@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
+from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import (
@@ -324,8 +325,10 @@ def majority_vote(
         ties = break_ties(rounds, rounds.run(count_ties, remember=True))
         return rounds.only("examples", majority_table, ties)
     if progress:
-        raise ValueError(
-            "progress= shows the partitions of a store, or what is written with into=; this is a lazy plan."
+        raise OptionError(
+            "progress",
+            ...,
+            "shows the partitions of a store, or what is written; this is a lazy plan.",
         )
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     models = open_models(pred_probs, classes) if pred_probs is not None else []

@@ -63,7 +63,9 @@ def null_ids(log: pl.LazyFrame, column: str) -> AnnotationError:
 
 def drop_nulls(column: str) -> Advice:
     """What to do about rows without an id."""
-    return Advice(f"Fill in the {column}s, or drop these rows", f"log.drop_nulls({column!r})")
+    return Advice(
+        f"Fill in the {column}s, or drop these rows", python=f"log.drop_nulls({column!r})"
+    )
 
 
 def unknown_labels(

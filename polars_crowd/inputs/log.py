@@ -152,7 +152,7 @@ def of_sets(labels: str) -> AnnotationError:
             "Sets have functions of their own, for consensus and quality, what to label next, and agreement",
             python="pc.multilabel_crowdlab, pc.multilabel_activelab, pc.multilabel_agreement and "
             "pc.agreement_by_class; a store of sets is made with multilabel=True",
-            command="next --multilabel, and in Python pc.multilabel_crowdlab and pc.multilabel_agreement",
+            command="polars-crowd next --multilabel, and more in Python",
         ),
         Advice(
             "To take each whole set for one class, join it to a text",

@@ -139,7 +139,7 @@ def _check_has_difference(request: Request) -> None:
     of_squares = [c.name for c in request.coefficients if isinstance(c, Icc)]
     if of_squares:
         raise ValueError(
-            f"the difference of {shown(of_squares)} is not computed; see pc.icc for its interval."
+            f"the difference of {shown(of_squares)} is not computed; agreement has its interval."
         )
     of_who = [c.name for c in request.coefficients if c.asks_who_voted]
     if request.interval == "analytic" and of_who:
@@ -243,7 +243,8 @@ def _sides(
         if not one.book.classes.equals(rounds[0].book.classes):
             raise AnnotationError(
                 f"the two logs have different classes: {shown(rounds[0].book.classes.to_list(), 20)} and "
-                f"{shown(one.book.classes.to_list(), 20)}. Make both stores with the same classes=[...]."
+                f"{shown(one.book.classes.to_list(), 20)}. ",
+                "Make both stores with the same classes declared, in one order.",
             )
     both = (rounds[0], rounds[-1])
     tables = [_patterns_of(one, c) for one, c in zip(both, pair, strict=True)]
@@ -371,7 +372,7 @@ def _report(sides: Sides, found: Uncertainty) -> pl.DataFrame:
 def _reason(sides: Sides, lacking: Sequence[str], found: Uncertainty) -> str | None:
     """Why the difference or its interval is null."""
     if lacking:
-        return f"no value of {' and of '.join(lacking)}: see pc.agreement"
+        return f"no value of {' and of '.join(lacking)}: see agreement"
     if np.isfinite(found.ci_low[0]):
         return None
     if sides.times.sum() < 2:

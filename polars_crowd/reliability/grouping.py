@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import AnnotationError, counted, missing_column, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
 from polars_crowd.runs.classes import Runs
 
 
@@ -64,9 +64,9 @@ class Grouping:
             if meant and not there:
                 ids = frame[:, 0]
                 raise AnnotationError(
-                    f"by=: no {ids.name} of the log is in the frame of groups, which has "
-                    f"{counted(len(ids), ids.name)} of type {ids.dtype}: {shown(ids.to_list())}. Give the "
-                    "ids of the log."
+                    f"by: no {ids.name} of the log is in the frame of groups, which has "
+                    f"{counted(len(ids), ids.name)} of type {ids.dtype}: {shown(ids.to_list())}.",
+                    "Give the ids of the log.",
                 )
 
     def named(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -89,7 +89,7 @@ def parse_grouping(by: Any, columns: Iterable[str], taken: Iterable[str] = ()) -
     names = tuple(g for g in given if isinstance(g, str))
     frames = [g.lazy().collect() for g in given if isinstance(g, (pl.DataFrame, pl.LazyFrame))]
     if len(names) + len(frames) < len(given):
-        raise TypeError("by= takes names of columns of the log, Polars frames, or a list of these.")
+        raise TypeError("by takes names of columns of the log, Polars frames, or a list of these.")
     by_id = {kind: [f for f in frames if kind in f.columns] for kind in ("example", "annotator")}
     _check_frames(frames, by_id)
     keyed = {kind: _keyed(found, kind) for kind, found in by_id.items()}
@@ -105,8 +105,11 @@ def _keyed(frames: Sequence[pl.DataFrame], kind: str) -> pl.DataFrame | None:
     twice = frame.filter(pl.col(kind).is_duplicated())
     if twice.height:
         raise AnnotationError(
-            f"by=: column {kind!r} of the frame repeats {counted(twice[kind].n_unique(), kind)}: "
-            f"{shown(twice[kind].unique().sort().to_list())}. Keep one row for each {kind}."
+            f"repeats {counted(twice[kind].n_unique(), kind)}: "
+            f"{shown(twice[kind].unique().sort().to_list())}.",
+            f"Keep one row for each {kind}.",
+            source="the frame of groups",
+            column=kind,
         )
     return frame
 
@@ -115,7 +118,7 @@ def _check_frames(frames: Sequence[pl.DataFrame], by_id: dict[str, list[pl.DataF
     keyed = sum(len(found) for found in by_id.values())
     if keyed != len(frames) or any(len(found) > 1 for found in by_id.values()):
         raise ValueError(
-            "by=: a frame of groups has a column 'example' or a column 'annotator', and there is at "
+            "by: a frame of groups has a column 'example' or a column 'annotator', and there is at "
             f"most one of each; the columns given are {shown([f.columns for f in frames])}."
         )
 
@@ -127,7 +130,10 @@ def _check_names(grouping: Grouping, columns: list[str], taken: tuple[str, ...])
                 "the log",
                 name,
                 columns,
-                "by= takes one of these, or a frame keyed by example or annotator.",
+                Advice(
+                    "Group by one of these",
+                    python="or by a frame with a column example or annotator",
+                ),
             )
     wrong = {
         "is given twice": {name for name in grouping.names if grouping.names.count(name) > 1},
@@ -136,8 +142,10 @@ def _check_names(grouping: Grouping, columns: list[str], taken: tuple[str, ...])
     for what, names in wrong.items():
         if names:
             raise AnnotationError(
-                f"by=: {shown(sorted(names))} {what}. Give the group column another name: "
-                f"log.rename({{{min(names)!r}: ...}})."
+                f"by: {shown(sorted(names))} {what}.",
+                Advice(
+                    "Give the group column another name", f"log.rename({{{min(names)!r}: ...}})"
+                ),
             )
 
 

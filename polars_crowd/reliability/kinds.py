@@ -92,19 +92,19 @@ class Coefficient(ABC):
     def advice(self) -> dict[str, str]:
         """What to say of the options that it does not take."""
         if self.scale == "level":
-            return {"weights": "goes by level=: 'interval' has the distances of 'quadratic'."}
+            return {"weights": "goes by the level: 'interval' has the distances of 'quadratic'."}
         if self.scale == "weights":
-            return {"level": "goes by weights=: 'quadratic' has the distances of 'interval'."}
+            return {"level": "goes by weights: 'quadratic' has the distances of 'interval'."}
         return dict.fromkeys(("weights", "level"), self.unscaled)
 
-    unscaled: ClassVar[str] = "takes labels as equal or not: gwet_ac2 is gwet_ac1 with weights=."
+    unscaled: ClassVar[str] = "takes labels as equal or not: gwet_ac2 is gwet_ac1 with weights."
     takes_classes: ClassVar[bool] = True
     """Whether labels are classes to it, near ones or far ones, and not numbers in any case."""
 
     @property
     def remedy(self) -> str:
         """How its value is made to go by how far labels are apart."""
-        return f"give {self.scale}= too" if self.scale else "see gwet_ac2"
+        return f"give {self.scale} too" if self.scale else "see gwet_ac2"
 
     def reason(self, evidence: Evidence, group: int) -> str:
         """Why it has no value in a group."""

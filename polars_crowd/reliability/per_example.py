@@ -93,7 +93,7 @@ def example_agreement(
         return rounds.tables({"examples": of_partition}, grouping)["examples"]
     if request.progress:
         wrong = "it has no effect here: nothing is computed before the result is collected."
-        raise OptionError("progress", True, wrong, "Leave it out, or give into=.")
+        raise OptionError("progress", True, wrong, "Leave it out, or have the result written.")
     classes, duplicates = request.classes, request.duplicates
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     values = None

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
+from polars_crowd.errors import Advice, OptionError
 from polars_crowd.reliability.chance import mid_ranks
 from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.weights import (
@@ -69,10 +70,16 @@ class Scales:
         if self.level == "interval":
             return SquaredDistance.scaled(self.values)
         if len(self.values) > MAX_CLASSES:
-            raise ValueError(
-                f"level='ratio' needs a matrix of {len(self.values):,} x {len(self.values):,}; at most "
-                f"{MAX_CLASSES:,} different labels can be compared so. Round them, or use "
-                "level='interval' on their logarithms."
+            raise OptionError(
+                "level",
+                "ratio",
+                f"this needs a matrix of {len(self.values):,} x {len(self.values):,}; at most "
+                f"{MAX_CLASSES:,} different labels can be compared so.",
+                Advice(
+                    "Round them, or take their logarithms",
+                    python="level='interval'",
+                    command="--level interval",
+                ),
             )
         distance = ratio_distance(self.values[:, None], self.values[None, :])
         return Matrix(1 - distance / max(distance.max(), 1e-300))

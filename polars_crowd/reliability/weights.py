@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import OptionError, shown
+from polars_crowd.errors import Advice, OptionError, shown
 from polars_crowd.reliability.patterns import Units
 
 WeightName = Literal[
@@ -177,9 +177,15 @@ def make_weights(weights: Any, values: Floats) -> Weights:
     if weights == "quadratic":
         return SquaredDistance.scaled(values)
     if K > MAX_CLASSES:
-        raise ValueError(
-            f"weights={weights!r} need a matrix of {K:,} x {K:,}; at most {MAX_CLASSES:,} classes can "
-            "be weighted so. Use weights='quadratic', or round the labels."
+        raise OptionError(
+            "weights",
+            weights,
+            f"this needs a matrix of {K:,} x {K:,}; at most {MAX_CLASSES:,} classes can be weighted so.",
+            Advice(
+                "Round the labels, or use another",
+                python="weights='quadratic'",
+                command="--weights quadratic",
+            ),
         )
     distance = DISTANCES[weights](values[:, None], values[None, :])
     largest = distance.max()

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from polars.exceptions import PanicException
 
-from polars_crowd.errors import AnnotationError, PartitionError, StoreError, counted, shown
+from polars_crowd.errors import Advice, AnnotationError, PartitionError, StoreError, counted, shown
 
 T = TypeVar("T")
 
@@ -29,7 +29,11 @@ AHEAD = 2
 """Partitions under way for each worker: one that is worked on, one that waits."""
 MANY_WORKERS = 32
 """Where an executor does not say how many it has."""
-RESUMES = "What was written before stays; with the same into= the run takes up where it stopped."
+RESUMES = Advice(
+    "What was written before stays; the same run takes up where it stopped",
+    python="with the same into=",
+    command="with the same --into",
+)
 
 
 class Named(Protocol):
@@ -72,7 +76,7 @@ def run_named(task: Callable[..., T], part: Named, n_parts: int, call: str, *arg
     except (Exception, PanicException) as error:
         cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise PartitionError(
-            f"{part.name} of {counted(n_parts, 'partition')} failed: {cause}\n{RESUMES}"
+            f"{part.name} of {counted(n_parts, 'partition')} failed: {cause}", RESUMES
         ) from error
 
 
@@ -108,11 +112,13 @@ def _worker_died(
     begun = begun[: workers_of(executor)]
     advice = "Memory may have run out: use fewer workers, or a store with more partitions."
     if not begun:
-        return PartitionError(f"the executor is broken: {error}\nMake a new one. {RESUMES}")
+        return PartitionError(f"the executor is broken: {error}", "Make a new one.", RESUMES)
     where = f"{begun[0]} was" if len(begun) == 1 else f"one of {shown(begun)} was"
     return PartitionError(
         f"a worker died while {where} worked on, of {counted(n_parts, 'partition')}: "
-        f"{type(error).__name__}: {error}\n{advice} {RESUMES}"
+        f"{type(error).__name__}: {error}",
+        advice,
+        RESUMES,
     )
 
 

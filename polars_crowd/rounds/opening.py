@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError
+from polars_crowd.errors import Advice, AnnotationError, OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.label_sets import (
@@ -204,12 +204,25 @@ def rounds_of(
     return Rounds([handle], runs.book, len(runs.models), **options)
 
 
+MAKE_STORE = Advice(
+    "Give it where a store is made",
+    python="pc.AnnotationStore.create(path, log, ...)",
+    command="polars-crowd store create STORE LOG",
+)
+
+
 def refuse_executor(executor: Any) -> None:
     """Workers are for the partitions of a store."""
     if executor is not None:
-        raise ValueError(
-            "executor= needs a log in partitions: make a store with pc.AnnotationStore.create(path, log) "
-            "and give that. A log in memory is worked on by all threads of this process."
+        raise OptionError(
+            "executor",
+            ...,
+            "needs a log in partitions. A log in memory is worked on by all threads of this process.",
+            Advice(
+                "Make a store, and give that",
+                python="pc.AnnotationStore.create(path, log)",
+                command="polars-crowd store create STORE LOG",
+            ),
         )
 
 
@@ -223,7 +236,4 @@ def _refuse_what_a_store_has(
     }
     for name, is_given in given.items():
         if is_given:
-            raise ValueError(
-                f"{name}= is given with a store, which has its own. Give it to "
-                "pc.AnnotationStore.create(path, log, ...) instead."
-            )
+            raise OptionError(name, ..., "is given with a store, which has its own.", MAKE_STORE)

@@ -250,8 +250,8 @@ def open_results(directory: str | Path) -> Results:
     contents = read_contents(place)
     if contents is None:
         raise FileNotFoundError(
-            f"{directory} holds no results: there is no {MARK} in it. Give a directory that was into= of a "
-            "run or written by .write; a store is opened with pc.AnnotationStore.open."
+            f"{directory} holds no results: there is no {MARK} in it. Give a directory that a run "
+            "wrote into, or .write; a store is opened with AnnotationStore.open."
         )
     if not contents["complete"] or contents["method"] is None:
         raise StoreError(

@@ -129,7 +129,7 @@ def earlier_tables(directory: Path, files: Sequence[str], overwrite: bool) -> di
     found = read_contents(directory)
     if found is not None and found["by"] != "write":
         raise FileExistsError(
-            f"{directory} holds the results of a run with into=. Write into another directory."
+            f"{directory} holds the results of a run. Write into another directory."
         )
     if found is not None and not overwrite:
         raise FileExistsError(

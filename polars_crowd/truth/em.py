@@ -23,7 +23,16 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from polars_crowd.errors import SHOWN, Advice, AnnotationError, counted, shown, shown_value, warn
+from polars_crowd.errors import (
+    SHOWN,
+    Advice,
+    AnnotationError,
+    OptionError,
+    counted,
+    shown,
+    shown_value,
+    warn,
+)
 from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
@@ -176,17 +185,18 @@ def first_class_prior(sums: Sums, rounds: Rounds, model: Model) -> ClassPrior:
 def _labels_of(init: Any) -> Any:
     """The frame of labels to begin with, if `init` is one."""
     if isinstance(init, str) and init != "majority_vote":
-        raise ValueError(
-            f"init={init!r}; it must be 'majority_vote', an earlier fit, or a frame of `example, label`."
-        )
+        must = "it must be 'majority_vote', an earlier fit, or a frame of `example, label`."
+        raise OptionError("init", init, must)
     return None if isinstance(init, (str, TruthInference)) else init
 
 
 def check_gold(gold: Any, found: Sums) -> None:
     if gold is not None and found["n_known"][0] == 0:
         raise AnnotationError(
-            "column 'example' of gold: none of its examples is in the log. Check that both name the same "
-            "example by the same id."
+            ": none of its examples is in the log.",
+            "Check that both name the same example by the same id.",
+            source="gold",
+            column="example",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from polars_crowd.errors import OptionError
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partitioned
@@ -171,7 +172,7 @@ class NumberOptions(Options):
 
 def check_count(name: str, value: Any, least: int) -> None:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name}={value!r}; it must be an integer of at least {least}.")
+        raise OptionError(name, value, f"it must be an integer of at least {least}.")
 
 
 def check_number(name: str, value: Any, least: float, *, above: bool = False) -> None:
@@ -179,4 +180,4 @@ def check_number(name: str, value: Any, least: float, *, above: bool = False) ->
     fine = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     if not fine or not np.isfinite(value) or value < least or (above and value == least):
         bound = f"above {least:g}" if above else f"of at least {least:g}"
-        raise ValueError(f"{name}={value!r}; it must be a number {bound}.")
+        raise OptionError(name, value, f"it must be a number {bound}.")

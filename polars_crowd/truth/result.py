@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
@@ -75,13 +75,16 @@ class Fitted:
     def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
         """The parameters for the annotators of another log: those it does not know get the pooled skill."""
         if type(model) is not type(self.model):
-            raise ValueError(
-                f"init= is a fit of {self.model.name}; {model.name} can begin at its own fits only."
+            raise OptionError(
+                "init",
+                ...,
+                f"is a fit of {self.model.name}; {model.name} can begin at its own fits only.",
             )
         if rounds.book.classes.cast(pl.String).to_list() != self._class_names:
             raise AnnotationError(
                 f"the earlier fit has the classes {shown(self._class_names, 20)}, the log has "
-                f"{shown(rounds.book.classes.to_list(), 20)}. Give both the same classes=, in one order."
+                f"{shown(rounds.book.classes.to_list(), 20)}. ",
+                "Declare the same classes for both, in one order.",
             )
         place = places(self.log.annotators, rounds.book.annotators)
         return replace(self.params, skills=self.model.moved(self.params.skills, place))

@@ -231,7 +231,7 @@ def test_scanning_reads_only_a_schema(tmp_path: Path) -> None:
         (
             LOG.with_columns(label=pl.concat_list("label")),
             {},
-            "column 'label' of the log is List(String), which cannot be the label. Cast it",
+            "the labels in column 'label' of the log are sets of classes, where an annotation has one",
         ),
         (
             LOG.with_columns(annotator=pl.struct("annotator")),

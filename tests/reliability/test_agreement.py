@@ -334,12 +334,12 @@ def test_an_enum_declares_its_classes() -> None:
         ),
         ({"by": "town"}, r"the log has no column 'town'; its columns are"),
         ({"by": "label"}, r"the log has no column 'label'"),
-        ({"by": pl.DataFrame({"x": [1]})}, r"by=: a frame of groups has a column 'example' or"),
+        ({"by": pl.DataFrame({"x": [1]})}, r"by: a frame of groups has a column 'example' or"),
         (
             {"by": pl.DataFrame({"example": ["1", "1"], "x": [1, 2]})},
-            r"by=: column 'example' of the frame repeats 1 example: '1'",
+            r"column 'example' of the frame of groups repeats 1 example: '1'",
         ),
-        ({"by": 3}, r"by= takes names of columns of the log, Polars frames, or a list"),
+        ({"by": 3}, r"by takes names of columns of the log, Polars frames, or a list"),
     ],
 )
 def test_wrong_options_say_so(options: dict[str, Any], message: str) -> None:

@@ -269,7 +269,7 @@ def test_no_value_no_difference() -> None:
     found = pc.agreement_difference(one, single)
     assert found["difference"].to_list() == [None]
     assert found["ci_low"].to_list() == [None]
-    assert found["reason"].to_list() == ["no value of b: see pc.agreement"]
+    assert found["reason"].to_list() == ["no value of b: see agreement"]
 
 
 def test_wrong_differences_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

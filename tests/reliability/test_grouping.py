@@ -83,7 +83,7 @@ def test_a_name_of_the_result_is_refused(function: Any, name: str) -> None:
 
 
 def test_a_name_given_twice_is_refused() -> None:
-    with pytest.raises(pc.AnnotationError, match="by=: 'site' is given twice"):
+    with pytest.raises(pc.AnnotationError, match="by: 'site' is given twice"):
         pc.agreement(grouped(), by=["site", "site"])
 
 
@@ -114,6 +114,6 @@ def test_a_frame_of_something_else_is_refused(function: Any, kind: str) -> None:
         with pytest.raises(pc.AnnotationError) as error:
             function(grouped(), by=["half", frame])
         assert str(error.value) == (
-            f"by=: no {kind} of the log is in the frame of groups, which has 2 {kind}s of type "
+            f"by: no {kind} of the log is in the frame of groups, which has 2 {kind}s of type "
             f"{frame.schema[kind]}: {ids[0]!r}, {ids[1]!r}. Give the ids of the log."
         )

@@ -158,7 +158,7 @@ def test_rows_say_what_they_go_by() -> None:
     ]
     note = "labels are equal or not here, while krippendorff_alpha goes by 'ordinal': "
     assert found["warning"].to_list() == [
-        note + "give weights= too",
+        note + "give weights too",
         note + "see gwet_ac2",
         None,
         None,
@@ -167,7 +167,7 @@ def test_rows_say_what_they_go_by() -> None:
     binary = log.with_columns(pl.col("label") > 2)
     found = pc.agreement(binary, coefficients=["conger", "alpha"], weights=matrix)
     assert found["weights"].to_list() == ["matrix", None]
-    note = "labels are equal or not here, while conger_kappa goes by 'matrix': give level= too"
+    note = "labels are equal or not here, while conger_kappa goes by 'matrix': give level too"
     assert found["warning"].to_list() == [None, note]
 
 

@@ -329,7 +329,7 @@ def test_a_run_does_not_overwrite_what_write_wrote(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match=r"written by .write"):
         pc.dawid_skene(DATA.log, into=tmp_path)
     pc.dawid_skene(DATA.log, into=tmp_path / "into")
-    with pytest.raises(FileExistsError, match="results of a run with into="):
+    with pytest.raises(FileExistsError, match="holds the results of a run"):
         fit_of("dawid_skene").write(tmp_path / "into", overwrite=True)
 
 

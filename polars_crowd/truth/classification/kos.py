@@ -41,7 +41,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, shown
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import UNKNOWN, Block
@@ -160,9 +160,11 @@ def of_two_classes(rounds: Rounds) -> Kos:
     """The model, for a log that it is for."""
     if rounds.n_classes > 2:
         raise AnnotationError(
-            f"column 'label' of the log has {counted(rounds.n_classes, 'class')} "
-            f"({shown(rounds.book.classes.to_list())}); KOS is for two. Ask one class against the rest, or "
-            "use a method for any number of classes, pc.dawid_skene say."
+            f"has {counted(rounds.n_classes, 'class')} ({shown(rounds.book.classes.to_list())}); KOS is "
+            "for two.",
+            "Ask one class against the rest, or use a method for any number of classes, such as Dawid-Skene.",
+            source="the log",
+            column="label",
         )
     return Kos()
 
@@ -200,8 +202,10 @@ def kos(log: Any, **options: Unpack[IterationOptions]) -> TruthInference:
     """
     init = options.get("init", "majority_vote")
     if not isinstance(init, (str, TruthInference)):
-        raise ValueError(
-            "init= has labels, which KOS does not begin at: its messages begin alike. Give an earlier fit; "
-            "or labels that are known, as gold=."
+        raise OptionError(
+            "init",
+            ...,
+            "has labels, which KOS does not begin at: its messages begin alike.",
+            Advice("Give an earlier fit, or labels that are known", python="gold="),
         )
     return fit(log, of_two_classes, Options(**options))

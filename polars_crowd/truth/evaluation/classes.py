@@ -121,8 +121,10 @@ def known_classes(truth: Any, run: Runs) -> Ints | None:
 
 def no_truth(examples: pl.Series) -> AnnotationError:
     return AnnotationError(
-        "column 'example' of truth: none of its examples is in the log, which has "
-        f"{shown(examples.head(3).to_list())}, ... Check that both name the same example by the same id."
+        f": none of its examples is in the log, which has {shown(examples.head(3).to_list())}, ...",
+        "Check that both name the same example by the same id.",
+        source="truth",
+        column="example",
     )
 
 

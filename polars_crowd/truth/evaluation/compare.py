@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import shown
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.rounds import executors
@@ -113,7 +113,8 @@ def compare(
     elif classes is None:
         trial = NumberTrial.of(scan, truth, folds, seed, duplicates)
     else:
-        raise ValueError(f"classes= is not for numbers, which {shown([*functions])} are for.")
+        must = f"is not for numbers, which {shown([*functions])} are for."
+        raise OptionError("classes", ..., must)
     tasks = [task for name, f in functions.items() for task in trial.tasks(name, f)]
     done = [*tracked(ran(executor, tasks), "comparing", len(tasks), progress, "fits")]
     fits = iter(done)
@@ -141,7 +142,7 @@ def comparison(trial: Trial, fits: Mapping[str, Sequence[Ran]]) -> MethodCompari
             "seconds": whole.seconds,
             "n_iter": whole.n_iter,
             "converged": whole.converged,
-            "warnings": whole.warnings,
+            "warnings": [str(warning) for warning in whole.warnings],
         }
         for name, (whole, *without) in fits.items()
     ]
@@ -150,7 +151,8 @@ def comparison(trial: Trial, fits: Mapping[str, Sequence[Ran]]) -> MethodCompari
     table = pl.DataFrame(rows, schema_overrides={**dtypes, "warnings": pl.List(pl.String)})
     apart = trial.apart([*fits]).alias(trial.APART)
     table = table.sort("held_out_log_loss", maintain_order=True)
-    return MethodComparison(table, labels, apart)
+    said = {name: of[0].warnings for name, of in fits.items()}
+    return MethodComparison(table, labels, apart, said)
 
 
 def to_others(trial: Trial, name: str, labels: pl.DataFrame) -> float | None:

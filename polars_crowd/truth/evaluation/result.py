@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import ClassVar
 
@@ -39,10 +40,17 @@ class MethodComparison(Fit):
     TABLES: ClassVar[tuple[str, ...]] = ("methods", "labels", "disagreements")
     HEADS: ClassVar[Heads] = {"methods": ("methods", MANY), "disagreements": ("disagreements", FEW)}
 
-    def __init__(self, methods: pl.DataFrame, labels: pl.DataFrame, apart: pl.Expr) -> None:
+    def __init__(
+        self,
+        methods: pl.DataFrame,
+        labels: pl.DataFrame,
+        apart: pl.Expr,
+        said: Mapping[str, Sequence[Warning]],
+    ) -> None:
         self.methods = methods
         self.labels = labels
         self._apart = apart
+        self._said = said
 
     @cached_property
     def disagreements(self) -> pl.DataFrame:

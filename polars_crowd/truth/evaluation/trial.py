@@ -59,7 +59,7 @@ class Ran:
     seconds: float
     n_iter: int
     converged: bool
-    warnings: list[str]
+    warnings: list[Warning]
 
 
 def run(task: Task) -> Ran:
@@ -72,7 +72,7 @@ def run(task: Task) -> Ran:
     T = None
     if task.with_posterior:
         T = fit.posterior.collect()["probability"].to_numpy().reshape(examples.height, -1)
-    return Ran(examples, T, seconds, fit.n_iter, fit.converged, [str(w) for w in said])
+    return Ran(examples, T, seconds, fit.n_iter, fit.converged, said)
 
 
 # --- the trial -------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.errors import OptionError
 from polars_crowd.numerics.special import chi2_quantile
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
@@ -107,7 +108,7 @@ def catd(
     """
     check_number("alpha", alpha, 0.0, above=True)
     if alpha >= 1:
-        raise ValueError(f"alpha={alpha!r}; it must be below 1.")
+        raise OptionError("alpha", alpha, "it must be below 1.")
 
     def method(sums: Sums, rounds: Rounds) -> Catd:
         past = Past.of(prior, np.square, "root_mean_square_residual", rounds.book.annotators)

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import Advice, counted, missing_column, shown, warn
+from polars_crowd.errors import Advice, OptionError, counted, missing_column, shown, warn
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
@@ -268,7 +268,7 @@ def first_weighting(init: Any, method: NumericMethod, rounds: Rounds, sums: Sums
         return method.start(sums)
     fit = getattr(init, "_fit", None)
     if not isinstance(fit, NumericFit) or type(fit.method) is not type(method):
-        raise ValueError(f"init={init!r}; it must be an earlier fit of {method.name}.")
+        raise OptionError("init", init, f"it must be an earlier fit of {method.name}.")
     return fit.weighting_for(rounds)
 
 

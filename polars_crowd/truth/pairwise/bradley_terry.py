@@ -36,6 +36,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.errors import OptionError
 from polars_crowd.signatures import shares
 from polars_crowd.truth.em import Steps, iterate
 from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons, scan_comparisons
@@ -120,5 +121,5 @@ def first_strengths(init: Any, name: str, comparisons: Comparisons) -> Floats:
     if init is None:
         return np.ones(len(comparisons.examples))
     if not isinstance(init, Preferences) or init.method != name:
-        raise ValueError(f"init={init!r}; it must be an earlier fit of {name}.")
+        raise OptionError("init", init, f"it must be an earlier fit of {name}.")
     return init.strengths_of(comparisons.examples)

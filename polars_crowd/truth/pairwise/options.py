@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from polars_crowd.errors import OptionError
 from polars_crowd.truth.options import check_count, check_number
 
 
@@ -64,6 +65,6 @@ class Pairing:
         check_number("smoothing", self.smoothing, 0.0, above=True)
         check_number("level", self.level, 0.0, above=True)
         if self.level >= 1:
-            raise ValueError(f"level={self.level!r}; it must be below 1.")
+            raise OptionError("level", self.level, "it must be below 1.")
         check_count("max_iter", self.max_iter, 1)
         check_number("tol", self.tol, 0.0)
