@@ -239,7 +239,7 @@ def test_a_difference_of_one_example_has_no_interval(coefficient: str) -> None:
     assert beside["value_b"].null_count() == 0
 
 
-NO_VALUES = "no value of a and of b: see pc.agreement"
+NO_VALUES = "no value of a and of b: see agreement"
 
 
 def test_a_difference_takes_options_that_have_an_effect() -> None:
