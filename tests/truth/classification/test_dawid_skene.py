@@ -166,7 +166,7 @@ def test_past_counts_are_pseudo_counts() -> None:
 
 
 def test_a_fit_is_a_prior() -> None:
-    data = simulated(**CROWD, n_examples=400)
+    data = simulated(**{**CROWD, "n_examples": 400})
     examples = data.truth["example"]
     old, new = (
         data.log.filter(pl.col("example").is_in(part.implode()))
@@ -179,7 +179,7 @@ def test_a_fit_is_a_prior() -> None:
 
 
 def test_past_skills_and_past_confusions_serve_all_methods() -> None:
-    data = simulated(**CROWD, n_examples=300)
+    data = simulated(**{**CROWD, "n_examples": 300})
     confusion, skills = dawid_skene(data.log), one_coin_dawid_skene(data.log)
     log = data.log.tail(100)
     for past in (confusion, confusion.confusion, skills, skills.annotators):
@@ -227,7 +227,7 @@ def test_exchanged_classes_are_put_back() -> None:
 
 def test_classes_that_were_exchanged_inside_the_parameters_are_put_back() -> None:
     """The same objective and the same posterior, under the names that the labels have."""
-    data = simulated(**CROWD, n_examples=300)
+    data = simulated(**{**CROWD, "n_examples": 300})
     fit = dawid_skene(data.log)
     fitted = fit._fitted
     order = np.array([1, 0, 2])
@@ -244,7 +244,7 @@ def test_classes_that_were_exchanged_inside_the_parameters_are_put_back() -> Non
 
 
 def test_labels_to_begin_with_name_the_classes() -> None:
-    data = simulated(**CROWD, n_examples=300)
+    data = simulated(**{**CROWD, "n_examples": 300})
     wrong = data.truth.with_columns((pl.col("label").rank("dense").cast(pl.Int64)) % 3)
     names = sorted(data.truth["label"].unique())
     shifted = wrong.with_columns(
