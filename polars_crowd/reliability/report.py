@@ -19,7 +19,7 @@ APART = 0.2
 COUNTS = ("num_examples", "num_annotators", "num_annotations", "num_pairable")
 UNCERTAINTY = ("ci_low", "ci_high", "standard_error", "p_value")
 COLUMNS = ("coefficient", "value", *UNCERTAINTY, "weights", "level", "reason", "warning", *COUNTS)
-"""Polars prints the first four columns of a wide frame and the last four: the interval, and what is behind it."""
+"""Polars prints the first four columns of a wide frame and the last four: the interval and the counts."""
 PLAIN = ("identity", "nominal")
 
 

@@ -193,6 +193,7 @@ def count_labels(part: Partition) -> Summary:
 
 def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthInference:
     """The fit with the best bound, with the warnings that it gave."""
+    rounds.claim(Ebcc.name)
     best: TruthInference | None = None
     said: list[Warning] = []
     for model in models:
