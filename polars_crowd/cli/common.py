@@ -119,7 +119,7 @@ def class_list(classes: str | None) -> list[str] | None:
     return [name.strip() for name in classes.split(",")] if classes else None
 
 
-def open_log(paths: list[str], **names: str) -> pl.LazyFrame:
+def open_log(paths: list[str], **names: Any) -> pl.LazyFrame:
     with reading(paths):
         return pc.scan_annotations(paths[0] if len(paths) == 1 else paths, **names)
 

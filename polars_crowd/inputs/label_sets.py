@@ -22,8 +22,9 @@ from polars_crowd.arrays import Flags
 from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
 from polars_crowd.inputs.checks import GIVE_COLUMNS, near_classes
 from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.inputs.parts import settled
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
-from polars_crowd.inputs.sources import open_frame, stacked
+from polars_crowd.inputs.sources import open_parts, stacked
 
 UNIT = "\x1f"
 """Between the names of a set's classes."""
@@ -41,10 +42,8 @@ def scan_label_sets(source: Any) -> LabelSets:
     """A log of sets from any source that `scan_annotations` takes, or one that is open already."""
     if isinstance(source, LabelSets):
         return source
-    parts = source if isinstance(source, (list, tuple)) else [source]
-    rows = stacked(
-        [_checked(open_frame(part, "the log")) for part in parts], "the log", LOG_COLUMNS
-    )
+    frames = settled(open_parts(source, "the log"))
+    rows = stacked([_checked(frame) for frame in frames], "the log", LOG_COLUMNS)
     dtype = rows.collect_schema()["label"]
     if isinstance(dtype, pl.Array):
         rows = rows.with_columns(pl.col("label").arr.to_list())

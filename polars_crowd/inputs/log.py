@@ -1,20 +1,23 @@
 """The door for annotations: any frame, file or dataset becomes a lazy log.
 
 A **log** is a LazyFrame with the columns `example`, `annotator`, `label`, one row per annotation, and
-whatever other columns travel along. Nothing here reads more than a schema; what the rows hold is checked
-where they are used.
+whatever other columns travel along. Of files that say their types nothing more than a schema is read here,
+and text files are looked through once; what the rows hold is checked where they are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, missing_column
-from polars_crowd.inputs.sources import open_frame, stacked
+from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_column
+from polars_crowd.inputs.numbers import as_numbers
+from polars_crowd.inputs.parts import Part, is_text, settled
+from polars_crowd.inputs.sources import USUAL, open_parts, stacked
+from polars_crowd.inputs.text import Reading, ReadingOptions
+from polars_crowd.signatures import shares
 
 LOG_COLUMNS = ("example", "annotator", "label")
 
@@ -27,21 +30,41 @@ class HoldsLog(Protocol):
         """The log, as a lazy scan."""
 
 
+@shares(ReadingOptions, Reading)
 def scan_annotations(
-    source: Any, *, example: str = "example", annotator: str = "annotator", label: str = "label"
+    source: Any,
+    *,
+    example: str = "example",
+    annotator: str = "annotator",
+    label: str = "label",
+    label_type: Literal["number"] | None = None,
+    decimal_comma: bool = False,
+    **reading: Unpack[ReadingOptions],
 ) -> pl.LazyFrame:
     """A lazy log of annotations, with the columns `example`, `annotator`, `label`, from any source.
+
+    Frames, Parquet and Arrow files say which types their columns have, and have them here. Text files do not:
+    a column is `Int64` if every value of it, in all files together, is written as that integer is printed,
+    and `String` as it is written otherwise (`007`, `+1`, `3.0`, an id of 21 digits). The same holds for
+    the cells of a sheet, as they are shown without a format. In JSON a text is a text and a number a number;
+    a column of both is text. An empty field, quoted or not, is null: not labelled.
 
     Parameters
     ----------
     source
         A LazyFrame or DataFrame; a path, a glob or a directory (hive partitions become columns) of
-        Parquet, CSV, TSV, NDJSON or Arrow IPC files; an object with `__arrow_c_stream__` (a pyarrow
+        text files (`.csv`, `.tsv`, `.txt`), JSON (`.json`, `.jsonl`, `.ndjson`), Parquet, Arrow IPC or
+        Excel files (`.xlsx`, with the extra `excel`); an object with `__arrow_c_stream__` (a pyarrow
         Table, a pandas frame, a DuckDB relation); or a list of any of these, read one after another.
-        Text files may be compressed (`log.csv.gz`). A named index of a pandas frame is a column.
+        Text files and JSON lines may be compressed (`log.csv.gz`, `.zst`). The files' columns may be in any
+        order, and there may be others. A named index of a pandas frame is a column.
     example, annotator, label
         The names that these columns have in the source. Ids and labels may be strings, integers,
         booleans, dates, categoricals or enums. Other columns travel along.
+    label_type
+        `"number"` if labels are to be numbers (`Float64`): a value that is none is an error.
+    decimal_comma
+        Whether these numbers are written with a decimal comma, `3,5`.
 
     Returns
     -------
@@ -52,8 +75,15 @@ def scan_annotations(
     Raises
     ------
     AnnotationError
-        Now: a column is missing, named twice, or of a type that cannot be an id or a label. What the
-        rows hold (null ids, duplicates) is checked by the function that uses the log.
+        Now: a column is missing, named twice, or of a type that cannot be an id or a label; a row of a text
+        file has more or fewer fields than the header (file and line are named), a quote is out of place,
+        bytes are not of the encoding; a label is not a number that is to be one; an option has no effect on
+        this source. What the rows hold (null ids, duplicates) is checked by the function that uses the log.
+
+    Warns
+    -----
+    AnnotationWarning
+        The separator was found out and is no comma.
 
     Examples
     --------
@@ -70,30 +100,50 @@ def scan_annotations(
     │ 2       ┆ a         ┆ y     │
     └─────────┴───────────┴───────┘
     """
-    rows = open_rows(source, {"example": example, "annotator": annotator, "label": label})
+    names = {"example": example, "annotator": annotator, "label": label}
+    rows = open_rows(source, names, Reading(**reading))
+    if decimal_comma and label_type is None:
+        raise OptionError("decimal_comma", True, "it is about labels that are numbers.", NUMBERS)
+    if label_type is not None:
+        rows = with_number_labels(rows, label_type, decimal_comma)
     return rows.filter(is_labelled(rows.collect_schema()["label"]))
 
 
-def open_rows(source: Any, names: Mapping[str, str] | None = None) -> pl.LazyFrame:
+def open_rows(
+    source: Any, names: Mapping[str, str] | None = None, reading: Reading = USUAL
+) -> pl.LazyFrame:
     """Any source as `example`, `annotator`, `label` and the other columns, rows without a label included.
 
     `names` says how these three are called in the source.
     """
     if isinstance(source, HoldsLog):
         source = source.scan_annotations()
-    parts = source if isinstance(source, (list, tuple)) else [source]
     names = names or {name: name for name in LOG_COLUMNS}
+    parts = open_parts(source, "the log", reading)
     named = [
-        _named(open_frame(part, _log_of(part, parts)), names, _log_of(part, parts))
-        for part in parts
+        _named(frame, names, _log_of(part, parts), part.hints)
+        for part, frame in zip(parts, settled(parts), strict=True)
     ]
-    return stacked(named, "the log", LOG_COLUMNS, parts)
+    return stacked(named, "the log", LOG_COLUMNS, [part.file for part in parts])
 
 
-def _log_of(part: Any, parts: Sequence[Any]) -> str:
+def _log_of(part: Part, parts: list[Part]) -> str:
     """The log in errors, or its file if it has many."""
-    named = len(parts) > 1 and isinstance(part, (str, Path))
-    return f"the log's file {part}" if named else "the log"
+    return f"the log's file {part.file}" if len(parts) > 1 and part.file else "the log"
+
+
+def with_number_labels(
+    rows: pl.LazyFrame, label_type: str = "number", decimal_comma: bool = False
+) -> pl.LazyFrame:
+    """The rows with numbers as labels, where these are numbers or are written like numbers."""
+    if label_type != "number":
+        raise OptionError("label_type", label_type, "it must be 'number', or None.")
+    if decimal_comma and not is_text(rows.collect_schema()["label"]):
+        raise OptionError("decimal_comma", True, "it has no effect: the labels are no text.")
+    return as_numbers(rows, ["label"], "the log", decimal_comma)
+
+
+NUMBERS = Advice("Ask for numbers", python="label_type='number'", command="--label-type number")
 
 
 def is_labelled(dtype: pl.DataType) -> pl.Expr:
@@ -102,9 +152,11 @@ def is_labelled(dtype: pl.DataType) -> pl.Expr:
     return label.is_not_null() & label.is_not_nan() if dtype.is_float() else label.is_not_null()
 
 
-def _named(frame: pl.LazyFrame, names: Mapping[str, str], what: str) -> pl.LazyFrame:
+def _named(
+    frame: pl.LazyFrame, names: Mapping[str, str], what: str, hints: Sequence[Advice]
+) -> pl.LazyFrame:
     schema = frame.collect_schema()
-    _check_names(names, schema, what)
+    _check_names(names, schema, what, hints)
     others = [c for c in schema if c not in names.values()]
     return frame.select(*(pl.col(given).alias(name) for name, given in names.items()), *others)
 
@@ -116,7 +168,9 @@ NAME_COLUMNS = Advice(
 )
 
 
-def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None:
+def _check_names(
+    names: Mapping[str, str], schema: pl.Schema, what: str, hints: Sequence[Advice]
+) -> None:
     if len(set(names.values())) < len(names):
         raise AnnotationError(
             "example, annotator and label must be three columns, not "
@@ -124,7 +178,7 @@ def _check_names(names: Mapping[str, str], schema: pl.Schema, what: str) -> None
         )
     for name, given in names.items():
         if given not in schema:
-            raise missing_column(what, given, list(schema), NAME_COLUMNS)
+            raise missing_column(what, given, list(schema), NAME_COLUMNS, *hints)
         if given != name and name in schema and name not in names.values():
             raise AnnotationError(
                 f"has a column {name!r} beside {given!r}, which is to become {name!r}.",

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Probabilities
-from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column, shown
 from polars_crowd.inputs import probability_checks
-from polars_crowd.inputs.sources import is_text, open_frame
+from polars_crowd.inputs.matching import both_sides, ids_like
+from polars_crowd.inputs.numbers import as_numbers
+from polars_crowd.inputs.parts import Part, is_read_from_text, settled
+from polars_crowd.inputs.sources import USUAL, open_parts, stacked
+from polars_crowd.inputs.text import Reading, ReadingOptions
+from polars_crowd.signatures import shares
 
 Values = Sequence[Any] | pl.Series | NDArray[Any]
 Classes = Values | Mapping[str, Any]
@@ -27,6 +32,11 @@ Unlabelled = tuple[pl.Series, tuple[Probabilities, ...]]
 
 PROBABILITIES = "pred_probs"
 """The name of a single column that holds all of an example's probabilities."""
+NO_NUMBERS = Advice(
+    "Correct them, drop these columns, or say which columns are classes",
+    python="pc.scan_pred_probs(probs, classes=[...])",
+    command="--classes A,B,C",
+)
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,14 @@ class PredProbs:
     """Whether each class has a probability of its own, so that they need not sum to 1."""
 
 
+@shares(ReadingOptions, Reading)
 def scan_pred_probs(
     source: Any,
     *,
     example: str | Values = "example",
     classes: Classes | None = None,
+    decimal_comma: bool = False,
+    **reading: Unpack[ReadingOptions],
 ) -> pl.LazyFrame | list[pl.LazyFrame]:
     """A model's predicted class probabilities as a lazy frame: `example` and one column per class.
 
@@ -71,6 +84,8 @@ def scan_pred_probs(
         from column to class (`{"p_cat": "cat"}`). For an Array column or a matrix: what the entries
         mean; without it they mean the integers 0 .. K-1. For a long frame: the classes, if they are
         not to be read from the data.
+    decimal_comma
+        Whether the probabilities of a text file are written with a decimal comma, `0,5`.
 
     Returns
     -------
@@ -81,7 +96,8 @@ def scan_pred_probs(
     Raises
     ------
     AnnotationError
-        A column is missing, or a column that is no probability is in the way.
+        A column is missing, or a column that is no probability is in the way; what `scan_annotations` says
+        of files; a probability in a text file is no number (the values and their rows are counted).
 
     Examples
     --------
@@ -96,9 +112,22 @@ def scan_pred_probs(
     │ e1      ┆ 0.9 ┆ 0.1 │
     └─────────┴─────┴─────┘
     """
+    given = Reading(**reading)
+
+    def opened(model: Any) -> pl.LazyFrame:
+        return _wide(
+            open_pred_probs(
+                model,
+                example=example,
+                classes=classes,
+                decimal_comma=decimal_comma,
+                reading=given,
+            )
+        )
+
     if isinstance(source, (list, tuple)):
-        return [_wide(open_pred_probs(model, example=example, classes=classes)) for model in source]
-    return _wide(open_pred_probs(source, example=example, classes=classes))
+        return [opened(model) for model in source]
+    return opened(source)
 
 
 NAME_IDS = Advice(
@@ -121,6 +150,8 @@ def open_pred_probs(
     *,
     example: str | Values = "example",
     classes: Classes | None = None,
+    decimal_comma: bool = False,
+    reading: Reading = USUAL,
 ) -> PredProbs:
     """One model's probabilities from any source, still unread."""
     if isinstance(source, PredProbs):
@@ -131,18 +162,40 @@ def open_pred_probs(
         raise TypeError(
             "example must be a column's name; ids beside the probabilities go with a numpy matrix only."
         )
-    frame = open_frame(source, "pred_probs")
+    parts = open_parts(source, "pred_probs", reading)
+    frame = stacked(settled(parts), "pred_probs")
     schema = frame.collect_schema()
     if example not in schema:
-        raise missing_column("pred_probs", example, list(schema), NAME_IDS)
-    frame = frame.rename({example: "example"})
+        raise missing_column("pred_probs", example, list(schema), NAME_IDS, *parts[0].hints)
     others = [c for c in schema if c != example]
+    numbers = [c for c in _probability_columns(others, classes) if is_read_from_text(c, parts)]
+    if decimal_comma and not numbers:
+        raise OptionError("decimal_comma", True, "it has no effect: no probability is text.")
+    frame = as_numbers(frame, numbers, _named(parts), decimal_comma, NO_NUMBERS)
+    frame, schema = frame.rename({example: "example"}), frame.collect_schema()
     nested = [c for c in others if isinstance(schema[c], (pl.Array, pl.List))]
     if {"label", "probability"} <= set(others):
         return _from_long(frame, classes)
     if nested:
         return _from_array(frame, nested, schema, classes)
     return _from_columns(frame, others, schema, classes)
+
+
+def _probability_columns(others: list[str], classes: Classes | None) -> list[str]:
+    """The columns that hold probabilities, as far as there are such."""
+    if {"label", "probability"} <= set(others):
+        return ["probability"]
+    return others if classes is None else [c for c in _columns_of(classes) if c in others]
+
+
+def _columns_of(classes: Classes) -> list[str]:
+    """The columns that are declared for the classes."""
+    return list(classes) if isinstance(classes, Mapping) else declared_classes(classes)
+
+
+def _named(parts: Sequence[Part]) -> str:
+    """The pred_probs in errors, with their file."""
+    return f"pred_probs ({parts[0].file})" if parts[0].file else "pred_probs"
 
 
 def declared_classes(classes: Classes) -> list[str]:
@@ -167,7 +220,7 @@ def _from_columns(
     classes: Classes | None,
 ) -> PredProbs:
     names = declared_classes(classes) if classes is not None else others
-    columns = list(classes) if isinstance(classes, Mapping) else names
+    columns = names if classes is None else _columns_of(classes)
     for column in columns:
         if column not in others:
             raise missing_column("pred_probs", column, others, MAP_CLASSES)
@@ -315,7 +368,9 @@ def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
         return held
     given = probs.frame.select("example").collect()
     if held.height < given.height:
-        lost = given.filter(pl.col("example").cast(dtype, strict=False).is_null())["example"]
+        lost = given.filter(
+            ids_like("example", given.schema["example"], dtype, "pred_probs").is_null()
+        )["example"]
         raise AnnotationError(
             f": {counted(len(lost), 'id')} of examples without annotations cannot be {dtype}, the type of "
             f"the log's: {shown(lost.drop_nulls().to_list())}.",
@@ -392,28 +447,14 @@ def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
-    """The frame with its example ids in the type of the log's, if they are of the same kind.
+    """The frame with its example ids in the type of the log's.
 
     Rows whose id that type cannot hold are left out: they are of no example of the log.
     """
     given = probs.frame.collect_schema()["example"]
     if given == dtype:
         return probs.frame
-    same_kind = (
-        (given.is_integer() and dtype.is_integer())
-        or (is_text(given) and is_text(dtype))
-        or (given.is_temporal() and dtype.is_temporal())
-    )
-    if not same_kind:
-        raise AnnotationError(
-            f"column 'example' is {dtype} in the log but {given} in pred_probs.",
-            Advice(
-                "Give both one type, so that the same example has the same id in both",
-                python="pl.col('example').cast(...)",
-                command="Parquet files keep the types of their columns",
-            ),
-        )
-    example = pl.col("example").cast(dtype, strict=False)
+    example = ids_like("example", given, dtype, "pred_probs")
     held = example.is_not_null() | pl.col("example").is_null()
     return probs.frame.filter(held).with_columns(example)
 
@@ -430,7 +471,9 @@ def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str) -> pl.DataFram
     at = wanted.join(rows, on="example", how="left", maintain_order="left").collect()["row"]
     if at.null_count():
         lacking = examples.filter(at.is_null())
-        raise probability_checks.missing_examples(lacking, examples.len(), kind)
+        none = len(lacking) == len(examples) and not given.is_empty()
+        sides = [both_sides(given, examples, "pred_probs")] if none else []
+        raise probability_checks.missing_examples(lacking, examples.len(), kind, sides)
     return frame[at]
 
 

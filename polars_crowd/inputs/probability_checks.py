@@ -53,8 +53,9 @@ def repeated_examples(frame: pl.DataFrame) -> AnnotationError:
 
 
 def missing_examples(
-    missing: pl.Series, n_examples: int, kind: str = "annotated example"
+    missing: pl.Series, n_examples: int, kind: str = "annotated example", sides: Sequence[str] = ()
 ) -> AnnotationError:
+    """The error for examples without pred_probs; `sides` shows ids of both if none is in both."""
     have = "has" if missing.len() == 1 else "have"
     return AnnotationError(
         f"{missing.len():,} of {counted(n_examples, kind)} {have} no pred_probs: "
@@ -63,6 +64,7 @@ def missing_examples(
             "Predict them too (out of sample, by cross-validation), or leave them out",
             python="log.join(pred_probs, on='example', how='semi')",
         ),
+        *sides,
     )
 
 

@@ -1,50 +1,85 @@
-"""Frames, files and datasets, all as LazyFrames. Nothing here reads more than a schema.
+"""Frames, files and datasets, all as LazyFrames. Of files that say their types no more is read than a schema.
 
-Objects with `__arrow_c_stream__` are the exception: a stream is read once, so they are read whole.
+Text files are looked through once (`inputs.text`), since their types are in their values. Objects with
+`__arrow_c_stream__` are streams that are read once, so they are read whole.
 """
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.errors import AnnotationError, OptionError, shown
+from polars_crowd.inputs.parts import (
+    Part,
+    in_directories,
+    is_text,
+    part_of_excel,
+    part_of_frame,
+    part_of_json,
+    part_of_text,
+    settled,
+)
+from polars_crowd.inputs.streams import COMPRESSED, fetched
+from polars_crowd.inputs.text import Reading, open_text
 
 READERS: dict[str, Callable[..., pl.LazyFrame]] = {
     ".parquet": pl.scan_parquet,
     ".pq": pl.scan_parquet,
-    ".csv": pl.scan_csv,
-    ".tsv": lambda source, **options: pl.scan_csv(source, separator="\t", **options),
-    ".ndjson": pl.scan_ndjson,
-    ".jsonl": pl.scan_ndjson,
     ".arrow": pl.scan_ipc,
     ".ipc": pl.scan_ipc,
     ".feather": pl.scan_ipc,
 }
-TEXT = (".csv", ".tsv", ".ndjson", ".jsonl")
-"""Files that may be compressed as a whole, and for which Polars knows no hive partitions."""
-COMPRESSED = (".gz", ".zst", ".zlib")
+"""Files whose columns have types."""
+TEXT = (".csv", ".tsv", ".txt")
+JSON_LINES = (".ndjson", ".jsonl")
+ENDINGS = (*READERS, *TEXT, *JSON_LINES, ".json", ".xlsx")
+PACKED = (*TEXT, *JSON_LINES)
+"""Files that may be compressed as a whole."""
+BESIDE = {".txt", ".json"}
+"""What lies beside the files of a dataset and says something about it; a log, if there is nothing else."""
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-FILE = "__file__"
-"""A column for the path of a row's file, while a frame is made."""
+USUAL = Reading()
 
 
-def open_frame(source: Any, what: str) -> pl.LazyFrame:
+def open_frame(source: Any, what: str, reading: Reading = USUAL) -> pl.LazyFrame:
     """Any source as a LazyFrame; `what` names it in errors."""
+    return stacked(settled(open_parts(source, what, reading)), what)
+
+
+def open_parts(source: Any, what: str, reading: Reading = USUAL) -> list[Part]:
+    """Any source as its parts, one after another."""
+    parts = list(_parts(source, what, reading))
+    if not parts:
+        raise AnnotationError(f"{what} is an empty list; give at least one frame or path.")
+    known = frozenset[str]().union(*(part.options for part in parts))
+    for name, value in reading.given.items():
+        if name not in known:
+            kinds = "Excel files (.xlsx)" if name == "sheet" else f"text files ({', '.join(TEXT)})"
+            raise OptionError(name, value, f"it is about {kinds}, and {what} has none.")
+    return parts
+
+
+def _parts(source: Any, what: str, reading: Reading) -> Iterable[Part]:
+    if isinstance(source, (list, tuple)):
+        return [part for one in source for part in _parts(one, what, reading)]
+    if isinstance(source, (str, Path)):
+        return _parts_at(str(source), what, reading)
+    return [part_of_frame(_frame(source, what))]
+
+
+def _frame(source: Any, what: str) -> pl.LazyFrame:
     if isinstance(source, pl.LazyFrame):
         return source
     if isinstance(source, pl.DataFrame):
         return source.lazy()
-    if isinstance(source, (str, Path)):
-        return _scan_path(str(source), what)
-    if isinstance(source, (list, tuple)):
-        return stacked([open_frame(part, what) for part in source], what)
     if type(source).__module__.partition(".")[0] == "pandas":
         return _from_pandas(source)
     if hasattr(source, "__arrow_c_stream__"):
@@ -69,21 +104,19 @@ def stacked(
     frames: Sequence[pl.LazyFrame],
     what: str,
     columns: Sequence[str] = (),
-    sources: Sequence[Any] = (),
+    files: Sequence[str] = (),
 ) -> pl.LazyFrame:
     """Frames one after another. Columns that some do not have are null there.
 
     `columns` hold ids and labels: their types must be of one kind, so that equal ids are equal everywhere.
-    `sources` are what the frames were opened from; errors name the first file that differs.
+    `files` are those that the frames are of; errors name the first that differs.
     """
-    if not frames:
-        raise AnnotationError(f"{what} is an empty list; give at least one frame or path.")
     if len(frames) == 1:
         return frames[0]
     schemas = [frame.collect_schema() for frame in frames]
     common = [
         pl.col(column).cast(
-            _common_type([schema[column] for schema in schemas], column, what, sources)
+            _common_type([schema[column] for schema in schemas], column, what, files)
         )
         for column in columns
     ]
@@ -100,7 +133,7 @@ def stacked(
 
 
 def _common_type(
-    dtypes: Sequence[pl.DataType], column: str, what: str, sources: Sequence[Any]
+    dtypes: Sequence[pl.DataType], column: str, what: str, files: Sequence[str]
 ) -> pl.DataType:
     """The type that holds equal values of all these types as equal values."""
     different = set(dtypes) - {pl.Null()} or {pl.Null()}
@@ -115,92 +148,121 @@ def _common_type(
     raise AnnotationError(
         f"column {column!r} of {what} is {' in one part and '.join(sorted(map(str, different)))} in "
         "another. Cast it to one type, so that equal values are equal everywhere."
-        + _first_that_differs(dtypes, sources)
+        + _first_that_differs(dtypes, files)
     )
 
 
-def _first_that_differs(dtypes: Sequence[pl.DataType], sources: Sequence[Any]) -> str:
+def _first_that_differs(dtypes: Sequence[pl.DataType], files: Sequence[str]) -> str:
     """The first file with another type than the first part, said as a sentence."""
-    for dtype, source in zip(dtypes, sources, strict=False):
-        if dtype != dtypes[0] and isinstance(source, (str, Path)):
-            return f" The first with another type than the first part is {source}."
+    for dtype, file in zip(dtypes, files, strict=False):
+        if dtype != dtypes[0] and file:
+            return f" The first with another type than the first part is {file}."
     return ""
-
-
-def is_text(dtype: pl.DataType) -> bool:
-    """Whether values of this type are strings."""
-    return dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
 
 
 # --- files -----------------------------------------------------------------------------------------
 
 
-def _scan_path(path: str, what: str) -> pl.LazyFrame:
-    if "://" not in path:
-        if Path(path).is_dir():
-            return _scan_directory(path, what)
-        if not glob.glob(path, recursive=True):
-            raise FileNotFoundError(f"{what}: no file at {path!r}.")
-    suffix = _suffix(path.rstrip("*")) or ".parquet"
-    if suffix not in READERS:
-        raise AnnotationError(
-            f"{what}: {path!r} ends in {suffix!r}; known endings are {', '.join(READERS)}, and of "
-            f"text {', '.join(COMPRESSED)} after them."
+def _parts_at(path: str, what: str, reading: Reading) -> list[Part]:
+    """The parts of a file, a glob, a directory or an address."""
+    if "://" in path:
+        return _parts_of_kind(
+            [fetched(path)] if _kind(path, what) in TEXT else [path], what, reading
         )
-    return READERS[suffix](path)
+    if Path(path).is_dir():
+        return _parts_in_directory(Path(path), what, reading)
+    found = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
+    if not found:
+        raise FileNotFoundError(f"{what}: no file at {path!r}.")
+    files = [file for file in found if not Path(file).is_dir()]
+    if not files:
+        return [part for file in found for part in _parts_in_directory(Path(file), what, reading)]
+    return _parts_of_kind(files, what, reading)
 
 
-def _suffix(path: str) -> str:
+def suffix_of(path: str) -> str:
     """The ending that says what a file holds.
 
-    >>> _suffix("log.parquet"), _suffix("LOG.CSV.GZ"), _suffix("log.parquet.gz"), _suffix("log")
+    >>> suffix_of("log.parquet"), suffix_of("LOG.CSV.GZ"), suffix_of("log.parquet.gz"), suffix_of("log")
     ('.parquet', '.csv', '.gz', '')
     """
     *_, before, last = ["", "", *(suffix.lower() for suffix in Path(path).suffixes)]
-    return before if last in COMPRESSED and before in TEXT else last
+    return before if last in COMPRESSED and before in PACKED else last
 
 
-def _scan_directory(path: str, what: str) -> pl.LazyFrame:
+def _kind(path: str, what: str) -> str:
+    ending = suffix_of(path.rstrip("*"))
+    if ending not in ENDINGS:
+        raise AnnotationError(
+            f"{what}: {path!r} ends in {ending!r}; known endings are {', '.join(ENDINGS)}, and of "
+            f"{', '.join(PACKED)} also {' and '.join(COMPRESSED)} after them."
+        )
+    return ending
+
+
+def _parts_of_kind(files: Sequence[str], what: str, reading: Reading) -> list[Part]:
+    """Files of one kind, as few parts as they can be read in."""
+    kinds = {_kind(file, what) for file in files}
+    if len(kinds) > 1:
+        raise AnnotationError(
+            f"{what}: the files end in {shown(sorted(kinds))}; give those of one kind, or a list."
+        )
+    kind = kinds.pop()
+    if kind in TEXT:
+        opened = [open_text(file, reading) for file in files]
+        return [part_of_text(list(alike)) for _, alike in groupby(opened, lambda file: file.kind)]
+    if kind == ".xlsx":
+        return [part_of_excel(file, reading) for file in files]
+    if kind == ".json":
+        return [part_of_json(file, _json(file)) for file in files]
+    if kind in JSON_LINES:
+        return [part_of_json(file, _json_lines(file)) for file in files]
+    return [part_of_frame(READERS[kind](list(files), glob="://" in files[0]), files[0])]
+
+
+def _json(file: str) -> Callable[[pl.Schema | None], pl.LazyFrame]:
+    """An array of objects, which is read whole."""
+    return lambda schema: pl.read_json(file, schema=schema, infer_schema_length=None).lazy()
+
+
+def _json_lines(file: str) -> Callable[[pl.Schema | None], pl.LazyFrame]:
+    """An object a line."""
+    path = file if "://" in file else glob.escape(file)
+    return lambda schema: pl.scan_ndjson(path, schema=schema, infer_schema_length=None)
+
+
+# --- directories -----------------------------------------------------------------------------------
+
+
+def _parts_in_directory(path: Path, what: str, reading: Reading) -> list[Part]:
     """All files of a directory; directories named like `language=en` in it become columns."""
-    every = sorted(file for file in Path(path).rglob("*") if file.is_file())
-    suffixes = {_suffix(file.name) for file in every}
-    known = sorted(suffixes & READERS.keys())
+    every = sorted(file for file in path.rglob("*") if file.is_file())
+    suffixes = {suffix_of(file.name) for file in every}
+    known = sorted(suffixes & set(ENDINGS) - BESIDE) or sorted(suffixes & BESIDE)
     if len(known) != 1:
         raise AnnotationError(
-            f"{what}: the directory {path!r} holds {shown(sorted(suffixes)) or 'no files'}; "
-            f"it must hold files of one kind among {', '.join(READERS)}."
+            f"{what}: the directory {str(path)!r} holds {shown(sorted(suffixes)) or 'no files'}; "
+            f"it must hold files of one kind among {', '.join(ENDINGS)}."
         )
-    files = [file for file in every if _suffix(file.name) == known[0]]
-    reader = READERS[known[0]]
+    files = [file for file in every if suffix_of(file.name) == known[0]]
     if not any("=" in part for file in files for part in file.relative_to(path).parts[:-1]):
-        return reader(files)
-    if known[0] not in TEXT and "=" not in path:
-        return reader(files, hive_partitioning=True)
-    return _with_hive_columns(reader(files, include_file_paths=FILE), Path(path), files)
+        return _parts_of_kind([str(file) for file in files], what, reading)
+    if known[0] in READERS and "=" not in str(path):
+        scan = READERS[known[0]](files, hive_partitioning=True, glob=False)
+        return [part_of_frame(scan, str(files[0]))]
+    parts, said = [], []
+    for values, alike in groupby(files, lambda file: _said_by(file.relative_to(path).parent)):
+        found = _parts_of_kind([str(file) for file in alike], what, reading)
+        parts += found
+        said += [values] * len(found)
+    return in_directories(parts, said)
 
 
-def _with_hive_columns(frame: pl.LazyFrame, root: Path, files: Sequence[Path]) -> pl.LazyFrame:
-    """The frame with the values that the directories of its files give, in place of its `FILE`."""
-    directories = [file.relative_to(root).parent.as_posix() for file in files]
-    given = [dict(re.findall(r"([^/=]+)=([^/]*)", directory)) for directory in directories]
-    keys = dict.fromkeys(key for values in given for key in values)
-    names = pl.Series([file.as_posix() for file in files])
-    columns = [
-        pl.col(FILE).replace_strict(names, _hive_values([values.get(key) for values in given]))
-        for key in keys
-    ]
-    return frame.with_columns(
-        column.alias(key) for key, column in zip(keys, columns, strict=True)
-    ).drop(FILE)
+def _said_by(directory: Path) -> Mapping[str, str | None]:
+    """What the names of directories say.
 
-
-def _hive_values(texts: Sequence[str | None]) -> pl.Series:
-    """What the names of directories say, as integers if they all are.
-
-    >>> _hive_values(["1", "__HIVE_DEFAULT_PARTITION__"]).to_list(), _hive_values(["a%20b"]).to_list()
-    ([1, None], ['a b'])
+    >>> _said_by(Path("language=a%20b/year=2024/part"))
+    {'language': 'a b', 'year': '2024'}
     """
-    values = [None if text in (None, HIVE_NULL) else unquote(str(text)) for text in texts]
-    series = pl.Series(values, dtype=pl.String)
-    integers = series.cast(pl.Int64, strict=False)
-    return integers if integers.null_count() == series.null_count() else series
+    said = re.findall(r"([^/=]+)=([^/]*)", directory.as_posix())
+    return {key: None if text == HIVE_NULL else unquote(text) for key, text in said}

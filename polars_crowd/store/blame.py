@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, StoreError
-from polars_crowd.inputs.sources import READERS, _suffix
+from polars_crowd.inputs.sources import READERS, suffix_of
 
 DISK = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EDQUOT)
 """What the system says when nothing more can be written."""
@@ -58,7 +58,7 @@ def bad_file(sources: tuple[Any, ...]) -> tuple[str, str] | None:
         schema = None
         for file in files:
             try:
-                frame = READERS[_suffix(file)](file)
+                frame = READERS[suffix_of(file)](file)
                 found = frame.collect_schema()
                 if schema is None:
                     schema = found
@@ -95,7 +95,9 @@ def files_of(source: Any) -> list[str]:
             path.rglob("*") if path.is_dir() else map(Path, glob.glob(str(path), recursive=True))
         )
         return [
-            str(file) for file in sorted(found) if file.is_file() and _suffix(str(file)) in READERS
+            str(file)
+            for file in sorted(found)
+            if file.is_file() and suffix_of(str(file)) in READERS
         ]
     frame = getattr(source, "frame", source)
     return _scanned(frame) if isinstance(frame, pl.LazyFrame) else []
@@ -113,4 +115,4 @@ def _scanned(frame: pl.LazyFrame) -> list[str]:
             nodes += plan.get_inputs()
     except Exception:
         return files
-    return [file for file in files if _suffix(file) in READERS]
+    return [file for file in files if suffix_of(file) in READERS]

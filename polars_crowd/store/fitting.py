@@ -11,8 +11,8 @@ import polars as pl
 from polars_crowd.errors import AnnotationError, OptionError, counted, rows_shown, shown
 from polars_crowd.inputs import checks, probability_checks
 from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import PredProbs, cast_ids, with_ids_like
-from polars_crowd.inputs.sources import is_text
 from polars_crowd.rounds.opening import read_book
 from polars_crowd.runs.classes import classes_of
 from polars_crowd.runs.codes import label_code, named_classes

@@ -59,9 +59,7 @@ def test_an_ensemble_and_other_names(files: tuple[Path, Path], tmp_path: Path) -
     log = tmp_path / "log.csv"
     LOG.rename({"example": "task", "annotator": "worker", "label": "answer"}).write_csv(log)
     probs = tmp_path / "probs.csv"
-    DATA.pred_probs.rename({"example": "task"}).with_columns(
-        pl.col("task").cast(pl.Int64)
-    ).write_csv(probs)
+    DATA.pred_probs.rename({"example": "task"}).write_csv(probs)
     out = tmp_path / "batch.parquet"
     names = ("--example", "task", "--annotator", "worker", "--label", "answer")
     succeeded("next", log, "-p", probs, "-p", probs, *names, "--size", "5", "--out", out)

@@ -122,13 +122,15 @@ def test_scanning_reads_only_a_schema() -> None:
     def fail(frame: pl.DataFrame) -> pl.DataFrame:
         raise AssertionError("rows were read")
 
-    for frame, options in (
+    declared: dict[str, Any] = {"classes": CLASSES}
+    sources: Any = (
         (PROBS, {}),
-        (PROBS, {"classes": CLASSES}),
-        (AS_ARRAY, {"classes": CLASSES}),
-        (AS_LIST, {"classes": CLASSES}),
-        (LONG, {"classes": CLASSES}),
-    ):
+        (PROBS, declared),
+        (AS_ARRAY, declared),
+        (AS_LIST, declared),
+        (LONG, declared),
+    )
+    for frame, options in sources:
         unread = frame.lazy().map_batches(fail, schema=frame.schema)
         pc.scan_pred_probs(unread, **options)
         pc.majority_vote(LOG, pc.scan_pred_probs(unread, **options))
@@ -286,8 +288,10 @@ def test_columns_may_be_mapped_where_they_are_used() -> None:
         ),
         (
             PROBS.with_columns(example=pl.Series([1, 2, 3])),
-            "column 'example' is String in the log but Int64 in pred_probs. Give both one type, so "
-            "that the same example has the same id in both: pl.col('example').cast(...).",
+            "3 of 3 annotated examples have no pred_probs: 'e1', 'e2', 'e3'. Predict them too (out of "
+            "sample, by cross-validation), or leave them out: log.join(pred_probs, on='example', "
+            "how='semi'). In pred_probs: '1', '2', '3'; in the log: 'e1', 'e2', 'e3'. Say which column "
+            "holds the examples, or give them the ids of the log.",
         ),
         (
             PROBS.select("example", cat=1.0),
