@@ -406,7 +406,7 @@ def read_probabilities(
     frame = with_ids_like(probs, examples.dtype).select("example", *columns).collect()
     if frame["example"].null_count():
         raise probability_checks.null_ids(frame)
-    frame = _aligned(frame, examples, kind)
+    frame = _aligned(frame, examples, kind, probs)
     if check:
         probability_checks.check_nulls(frame, columns)
     matrix = _matrix(frame, probs, names)
@@ -459,7 +459,13 @@ def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
     return probs.frame.filter(held).with_columns(example)
 
 
-def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str) -> pl.DataFrame:
+def _both_sides(probs: PredProbs, examples: pl.Series) -> list[str]:
+    """What the ids of pred_probs look like, beside examples none of which is among them."""
+    given = probs.frame.select("example").collect()["example"]
+    return [] if given.is_empty() else [both_sides(given, examples, "pred_probs")]
+
+
+def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str, probs: PredProbs) -> pl.DataFrame:
     """The rows of pred_probs for the given examples, in their order."""
     given = frame["example"]
     if given.len() == examples.len() and bool((given == examples).all()):
@@ -471,8 +477,7 @@ def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str) -> pl.DataFram
     at = wanted.join(rows, on="example", how="left", maintain_order="left").collect()["row"]
     if at.null_count():
         lacking = examples.filter(at.is_null())
-        none = len(lacking) == len(examples) and not given.is_empty()
-        sides = [both_sides(given, examples, "pred_probs")] if none else []
+        sides = _both_sides(probs, examples) if len(lacking) == len(examples) else []
         raise probability_checks.missing_examples(lacking, examples.len(), kind, sides)
     return frame[at]
 

@@ -290,7 +290,7 @@ def test_columns_may_be_mapped_where_they_are_used() -> None:
             PROBS.with_columns(example=pl.Series([1, 2, 3])),
             "3 of 3 annotated examples have no pred_probs: 'e1', 'e2', 'e3'. Predict them too (out of "
             "sample, by cross-validation), or leave them out: log.join(pred_probs, on='example', "
-            "how='semi'). In pred_probs: '1', '2', '3'; in the log: 'e1', 'e2', 'e3'. Say which column "
+            "how='semi'). In pred_probs: 1, 2, 3; in the log: 'e1', 'e2', 'e3'. Say which column "
             "holds the examples, or give them the ids of the log.",
         ),
         (

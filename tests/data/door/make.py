@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +246,7 @@ def types_of(rows: list[list[Any]]) -> list[str]:
 
 def workbook() -> list[Case]:
     """A sheet with cells of every type, beside another."""
-    xlsxwriter = import_module("xlsxwriter")
+    import xlsxwriter
 
     name = "cells.xlsx"
     book = xlsxwriter.Workbook(str(HERE / name))
