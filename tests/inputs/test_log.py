@@ -239,7 +239,7 @@ def test_scanning_reads_only_a_schema(tmp_path: Path) -> None:
         (
             LOG.with_columns(label=pl.concat_list("label")),
             {},
-            "the labels in column 'label' of the log are sets of classes, where an annotation has one",
+            "the labels in column 'label' of the log are sets of classes, which this is not for",
         ),
         (
             LOG.with_columns(annotator=pl.struct("annotator")),
