@@ -15,45 +15,44 @@ the fourth replaces its random draw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats
+from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
-from polars_crowd.inputs.pred_probs import (
-    PredProbs,
-    found_probabilities,
-    lookup,
-    open_models,
-)
+from polars_crowd.inputs.pred_probs import PredProbs, lookup, open_models
+from polars_crowd.inputs.probability_audit import audit_probabilities
 from polars_crowd.numerics import mixture
 from polars_crowd.numerics.mixture import EXACT
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary, dense
-from polars_crowd.runs.classes import Runs, run_lengths
-from polars_crowd.runs.codes import declared_values, label_code, largest, resolve_classes
+from polars_crowd.runs import codes
+from polars_crowd.runs.codes import declared_values, label_code, resolve_classes
 
-# --- the majority vote, step by step ---------------------------------------------------------------
+# --- the narrowing of candidates -------------------------------------------------------------------
 #
 # A candidate is a row `example`, `label` and what it is judged by. Each step keeps, of every example,
-# the candidates that are best by one thing.
+# the candidates that are best by one thing. Votes come lazily from a scan, or from sorted runs.
 
 
-def narrow(candidates: pl.LazyFrame, by: str, tolerance: float = 0.0) -> pl.LazyFrame:
+def largest(candidates: pl.LazyFrame, by: str, tolerance: float = 0) -> pl.LazyFrame:
     """The candidates of each example that are largest by a column."""
-    largest = pl.col(by).max().over("example")
-    return candidates.filter(
-        pl.col(by) >= largest - tolerance if tolerance else pl.col(by) == largest
-    )
+    return candidates.filter(pl.col(by) >= pl.col(by).max().over("example") - tolerance)
+
+
+def smallest(candidates: pl.LazyFrame, by: str) -> pl.LazyFrame:
+    """... that are smallest by it."""
+    return candidates.filter(pl.col(by) == pl.col(by).min().over("example"))
 
 
 def tied(candidates: pl.LazyFrame) -> pl.LazyFrame:
@@ -61,15 +60,63 @@ def tied(candidates: pl.LazyFrame) -> pl.LazyFrame:
     return candidates.filter(pl.len().over("example") > 1)
 
 
+@dataclass(frozen=True)
+class Contest:
+    """The votes under way: the examples with one leader from the start, and the candidates on the others."""
+
+    clear: pl.LazyFrame
+    candidates: pl.LazyFrame
+    leaders: pl.LazyFrame
+    """Both, as they were before any tie-break; `alone` says which is which."""
+
+    @classmethod
+    def of(cls, votes: pl.LazyFrame, hold: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Contest:
+        """From `example`, `label`, `votes` and more; `hold` keeps a frame that is used several times."""
+        leaders = hold(largest(votes, "votes").with_columns(alone=pl.len().over("example") == 1))
+        clear, candidates = leaders.filter("alone"), leaders.filter(~pl.col("alone"))
+        return cls(clear.drop("alone"), candidates.drop("alone"), leaders)
+
+    def by_probability(self, judge: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Contest:
+        """Step 1: the class with the largest `probability`, a column that `judge` adds."""
+        judged = judge(self.candidates)
+        return self._with(largest(judged, "probability").drop("probability"))
+
+    def by_rarity(self, labels: pl.LazyFrame) -> Contest:
+        """Step 2: the class with the fewest `annotations` in the whole log."""
+        counted = self.candidates.join(labels, on="label")
+        return self._with(smallest(counted, "annotations").drop("annotations"))
+
+    def by_agreement(self, rows: pl.LazyFrame, agreement: pl.LazyFrame) -> Contest:
+        """Step 3: the class whose annotators agree most with the winners of other examples."""
+        share = agreement.select("annotator", share=pl.col("agreeing") / pl.col("judged"))
+        others = share.select(others=pl.col("share").mean().fill_null(0.0))
+        of_candidates = (
+            rows.join(tied(self.candidates), on=["example", "label"], how="semi")
+            .join(share, on="annotator", how="left")
+            .join(others, how="cross")
+            .group_by("example", "label")
+            .agg(agreement=pl.col("share").fill_null(pl.col("others")).mean())
+        )
+        judged = self.candidates.join(of_candidates, on=["example", "label"], how="left")
+        judged = judged.with_columns(pl.col("agreement").fill_null(0.0))
+        return self._with(largest(judged, "agreement", EXACT).drop("agreement"))
+
+    def winners(self, order: pl.Expr) -> pl.LazyFrame:
+        """One class for each example: by step 4, the first in order, where several are left."""
+        first = smallest(self.candidates.with_columns(order=order), "order").drop("order")
+        return pl.concat([self.clear, first], how="diagonal")
+
+    def held(self, hold: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Contest:
+        """The same, with the candidates that are left kept for the next steps."""
+        return self._with(hold(self.candidates))
+
+    def _with(self, candidates: pl.LazyFrame) -> Contest:
+        return replace(self, candidates=candidates)
+
+
 def count_labels(votes: pl.LazyFrame) -> pl.LazyFrame:
     """Summary by label: `annotations` of each class in the log."""
     return votes.group_by("label").agg(annotations=pl.col("votes").cast(pl.Int64).sum())
-
-
-def by_rarity(candidates: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
-    """Step 2: the class with the fewest annotations in the whole log."""
-    counted = candidates.join(labels, on="label").with_columns(rarity=-pl.col("annotations"))
-    return narrow(counted, "rarity").drop("annotations", "rarity")
 
 
 def count_agreement(rows: pl.LazyFrame, winners: pl.LazyFrame) -> pl.LazyFrame:
@@ -80,24 +127,6 @@ def count_agreement(rows: pl.LazyFrame, winners: pl.LazyFrame) -> pl.LazyFrame:
         .group_by("annotator")
         .agg(agreeing=(pl.col("label") == pl.col("winner")).cast(pl.Int64).sum(), judged=pl.len())
     )
-
-
-def by_agreement(
-    candidates: pl.LazyFrame, rows: pl.LazyFrame, agreement: pl.LazyFrame
-) -> pl.LazyFrame:
-    """Step 3: the class whose annotators agree most with the winners of other examples."""
-    share = agreement.select("annotator", share=pl.col("agreeing") / pl.col("judged"))
-    others = share.select(others=pl.col("share").mean().fill_null(0.0))
-    of_candidates = (
-        rows.join(tied(candidates), on=["example", "label"], how="semi")
-        .join(share, on="annotator", how="left")
-        .join(others, how="cross")
-        .group_by("example", "label")
-        .agg(agreement=pl.col("share").fill_null(pl.col("others")).mean())
-    )
-    judged = candidates.join(of_candidates, on=["example", "label"], how="left")
-    judged = judged.with_columns(pl.col("agreement").fill_null(0.0))
-    return narrow(judged, "agreement", EXACT).drop("agreement")
 
 
 # --- the majority vote of a partition's runs --------------------------------------------------------
@@ -112,91 +141,63 @@ class TieBreaks:
     agreement: Floats | None = None
     """Agreement per annotator (NaN if unknown; as many as are known), if a tie is left after step 2."""
 
-
-@dataclass(frozen=True)
-class Contest:
-    """The examples of a partition whose vote is decided, and the candidates of the others."""
-
-    run: Runs
-    clear: pl.DataFrame
-    """`example`, `label` of the examples with one leader from the start."""
-    settled: pl.DataFrame
-    """... of the examples settled by a tie-break."""
-    candidates: pl.DataFrame
-    """... of the candidates on the examples that are not settled."""
-
-    @classmethod
-    def of(cls, run: Runs) -> Contest:
-        leaders = run.leaders().select("example", "label")
-        alone = _alone(leaders)
-        return cls(run, leaders.filter(alone), leaders.clear(), leaders.filter(~alone))
-
-    def narrowed(self, candidates: pl.LazyFrame) -> Contest:
-        left = candidates.select("example", "label").collect().sort("example", "label")
-        alone = _alone(left)
-        settled = pl.concat([self.settled, left.filter(alone)])
-        return replace(self, settled=settled, candidates=left.filter(~alone))
+    @property
+    def labels(self) -> pl.LazyFrame:
+        """`label`, `annotations` for step 2."""
+        return _by_code("label", annotations=self.rarity)
 
     @property
-    def is_open(self) -> bool:
-        """Whether a tie is left."""
-        return not self.candidates.is_empty()
-
-    def labels(self) -> pl.Series:
-        """The winners in the order of the examples: step 4 for who is still tied."""
-        first = self.candidates.unique("example", keep="first", maintain_order=True)
-        return pl.concat([self.clear, self.settled, first]).sort("example")["label"]
+    def shares(self) -> pl.LazyFrame:
+        """`annotator`, `agreeing`, `judged` for step 3."""
+        shares = _by_code("annotator", agreeing=self.agreement)
+        return shares.filter(pl.col("agreeing").is_not_nan()).with_columns(judged=1.0)
 
 
-def _alone(candidates: pl.DataFrame) -> pl.Series:
-    """Whether each candidate, sorted by example, is the only one of its example."""
-    lengths = run_lengths(candidates["example"])["len"]
-    return (lengths == 1).gather(candidates["example"].rle_id())
+def _by_code(code: str, **values: Floats | None) -> pl.LazyFrame:
+    return pl.LazyFrame(values).with_row_index(code)
+
+
+def in_memory(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Runs are in memory, and sorted: the engine that makes use of it."""
+    return frame.collect(engine="in-memory").lazy()
 
 
 def contest_by_probability(part: Partition) -> Contest:
     """The votes after step 1: the class that the models' mean probability prefers."""
-    return part.once("contest", lambda: _by_probability(Contest.of(part.runs)))
+
+    def narrowed() -> Contest:
+        contest = Contest.of(part.runs.votes.lazy(), in_memory).held(in_memory)
+        models = part.runs.models
+        if not models or not count_tied(contest):
+            return contest
+        return contest.by_probability(lambda rows: _at_votes(models, rows)).held(in_memory)
+
+    return part.once("contest", narrowed)
 
 
-def _by_probability(contest: Contest) -> Contest:
-    candidates, models = contest.candidates, contest.run.models
-    if not models or not contest.is_open:
-        return contest
-    at = mixture.at_votes(models, candidates["example"].to_numpy(), candidates["label"].to_numpy())
-    judged = candidates.with_columns(probability=at).lazy()
-    return contest.narrowed(narrow(judged, "probability"))
+def _at_votes(models: tuple[Probabilities, ...], candidates: pl.LazyFrame) -> pl.LazyFrame:
+    at = candidates.collect()
+    probability = mixture.at_votes(models, at["example"].to_numpy(), at["label"].to_numpy())
+    return at.with_columns(probability=probability).lazy()
 
 
-def _by_rarity(contest: Contest, rarity: Floats) -> Contest:
-    labels = pl.LazyFrame({"label": range(len(rarity)), "annotations": rarity})
-    labels = labels.with_columns(pl.col("label").cast(pl.UInt32))
-    return contest.narrowed(by_rarity(contest.candidates.lazy(), labels))
-
-
-def _by_agreement(contest: Contest, agreement: Floats) -> Contest:
-    share = pl.LazyFrame({"annotator": range(len(agreement)), "agreeing": agreement})
-    share = share.with_columns(pl.col("annotator").cast(pl.UInt32), judged=1.0)
-    share = share.filter(pl.col("agreeing").is_not_nan())
-    narrowed = by_agreement(contest.candidates.lazy(), contest.run.vote_rows(), share)
-    return contest.narrowed(narrowed)
+def count_tied(contest: Contest) -> int:
+    """How many examples are tied."""
+    found = tied(contest.candidates).select(pl.col("example").n_unique())
+    return int(found.collect(engine="in-memory").item())
 
 
 def count_ties(part: Partition) -> Summary:
     """Summary: the classes' annotations, and how many examples are tied after step 1."""
-    tied_ = contest_by_probability(part).candidates["example"].n_unique()
-    labels = count_labels(part.runs.votes.lazy())
-    return {("label",): labels, (): pl.DataFrame({"tied": [tied_]})}
+    labels, n_tied = count_labels(part.runs.votes.lazy()), count_tied(contest_by_probability(part))
+    return {("label",): labels, (): pl.DataFrame({"tied": [n_tied]})}
 
 
 def count_judged(part: Partition, rarity: Floats) -> Summary:
     """Summary by annotator: agreement with the clear votes; and how many are tied after step 2."""
-    contest = _by_rarity(contest_by_probability(part), rarity)
-    counts = count_agreement(part.runs.vote_rows(), contest.clear.lazy())
-    return {
-        ("annotator",): counts,
-        (): pl.DataFrame({"tied": [contest.candidates["example"].n_unique()]}),
-    }
+    contest = contest_by_probability(part).by_rarity(TieBreaks(rarity).labels)
+    counts = count_agreement(part.runs.vote_rows(), contest.clear)
+    return {("annotator",): counts, (): pl.DataFrame({"tied": [count_tied(contest)]})}
 
 
 def break_ties(rounds: Rounds, counted: Merged) -> TieBreaks:
@@ -209,7 +210,7 @@ def break_ties(rounds: Rounds, counted: Merged) -> TieBreaks:
     if not judged[()]["tied"].item():
         return TieBreaks(rarity)
     shares = judged[("annotator",)].with_columns(share=pl.col("agreeing") / pl.col("judged"))
-    n_judged = largest(shares["annotator"]) + 1 if shares.height else 0
+    n_judged = codes.largest(shares["annotator"]) + 1 if shares.height else 0
     return TieBreaks(rarity, dense(shares, "annotator", "share", n_judged, float("nan")))
 
 
@@ -218,12 +219,13 @@ def majority_labels(part: Partition, ties: TieBreaks) -> pl.Series:
 
     def decide() -> pl.DataFrame:
         contest = contest_by_probability(part)
-        if ties.rarity is not None and contest.is_open:
-            contest = _by_rarity(contest, ties.rarity)
-        if ties.agreement is not None and contest.is_open:
-            contest = _by_agreement(contest, ties.agreement)
+        if ties.rarity is not None and count_tied(contest):
+            contest = contest.by_rarity(ties.labels).held(in_memory)
+        if ties.agreement is not None and count_tied(contest):
+            contest = contest.by_agreement(part.runs.vote_rows(), ties.shares)
         part.forget("contest")
-        return contest.labels().to_frame()
+        winners = contest.winners(order=pl.col("label")).sort("example")
+        return winners.select("label").collect(engine="in-memory")
 
     return part.keep("majority", decide, ties)["label"]
 
@@ -266,7 +268,7 @@ def majority_vote(
         an `AnnotationStore`, whose ties are settled now and whose partitions are voted on when collected.
     pred_probs
         A model's probabilities for the first tie-break: whatever `scan_pred_probs` takes; of a list of
-        models, their mean. Looked up for tied examples only. A store uses those it has.
+        models, their mean. Every annotated example needs them, as in `crowdlab`. A store uses those it has.
     classes
         The classes in order. By default the Enum's order if the label is one, else the order of the
         columns of pred_probs, else sorted.
@@ -286,7 +288,8 @@ def majority_vote(
     ------
     AnnotationError
         Now, if a column is missing. On collecting, if the log is empty, ids are null, annotations are
-        duplicated, labels are not among the classes, or a tied example has no probabilities.
+        duplicated, labels are not among the classes, or pred_probs are missing, repeated or no
+        probabilities of an annotated example.
 
     Agrees with
     -----------
@@ -335,23 +338,27 @@ def majority_vote(
     schema = rows.collect_schema()
     values, names = _known_classes(schema["label"], models, classes)
     votes = rows.group_by("example", "label").agg(votes=pl.len()).cache()
-    leaders = narrow(
-        votes.with_columns(num_annotations=pl.col("votes").sum().over("example")), "votes"
-    ).with_columns(alone=pl.len().over("example") == 1)
-    leaders = leaders.cache()
-    clear, candidates = leaders.filter("alone"), leaders.filter(~pl.col("alone"))
-    if models and values is not None:
-        candidates = _narrow_by_models(candidates, models, values, names, schema["example"])
-    candidates = by_rarity(candidates, count_labels(votes)).cache()
-    candidates = by_agreement(candidates, rows, _agreement_if_tied(candidates, rows, clear))
-    first = _first_of(candidates, schema["label"], values)
+    sized = votes.with_columns(num_annotations=pl.col("votes").sum().over("example"))
+    contest = Contest.of(sized, pl.LazyFrame.cache)
     findings = checks.audit(rows, votes, values, duplicates, of_probs=bool(models))
-    winners = pl.concat([clear, first, findings], how="diagonal")
-    return winners.sort("example").select(
-        "example",
-        consensus_label="label",
-        annotator_agreement=pl.col("votes") / pl.col("num_annotations"),
-        num_annotations="num_annotations",
+    if values is not None and models:
+        probability = partial(_look_up, models, values, names, schema["example"])
+        contest = contest.by_probability(probability)
+        findings = audit_probabilities(
+            findings, models, contest.leaders, _count_examples(contest), schema["example"], names
+        )
+    contest = contest.by_rarity(count_labels(votes)).held(pl.LazyFrame.cache)
+    contest = contest.by_agreement(rows, _agreement_if_tied(contest, rows))
+    winners = contest.winners(_class_order(schema["label"], values))
+    return (
+        pl.concat([winners, findings], how="diagonal")
+        .sort("example")
+        .select(
+            "example",
+            consensus_label="label",
+            annotator_agreement=pl.col("votes") / pl.col("num_annotations"),
+            num_annotations="num_annotations",
+        )
     )
 
 
@@ -366,14 +373,14 @@ def _known_classes(
     return None, ()
 
 
-def _narrow_by_models(
-    candidates: pl.LazyFrame,
+def _look_up(
     models: Sequence[PredProbs],
     values: pl.Series,
     names: tuple[str, ...],
     example: pl.DataType,
+    candidates: pl.LazyFrame,
 ) -> pl.LazyFrame:
-    """Step 1, with the probabilities of each candidate's own class looked up in lazy frames."""
+    """The models' mean `probability` of each candidate's own class, from lazy frames."""
     columns = []
     for m, model in enumerate(models):
         probs = lookup(model, example, names, prefix=f"model_{m}_")
@@ -383,30 +390,27 @@ def _narrow_by_models(
             for k, value in enumerate(values)
         )
         columns.append(pl.coalesce(*own).cast(pl.Float64))
-    mean = pl.sum_horizontal(columns, ignore_nulls=False) / len(columns)
-    known = pl.col("label").is_in(values.implode())
-    judged = candidates.with_columns(probability=pl.when(known).then(mean).otherwise(0.0)).pipe(
-        found_probabilities
+    mean = sum(columns[1:], start=columns[0]) / len(columns)
+    return candidates.with_columns(probability=mean).drop(pl.selectors.starts_with("model_"))
+
+
+def _count_examples(contest: Contest) -> pl.LazyFrame:
+    alone = pl.col("alone")
+    return contest.leaders.select(
+        examples=alone.sum() + pl.col("example").filter(~alone).n_unique()
     )
-    return narrow(judged, "probability").drop(pl.selectors.starts_with("model_"), "probability")
 
 
-def _agreement_if_tied(
-    candidates: pl.LazyFrame, rows: pl.LazyFrame, clear: pl.LazyFrame
-) -> pl.LazyFrame:
+def _agreement_if_tied(contest: Contest, rows: pl.LazyFrame) -> pl.LazyFrame:
     """The annotators' agreement with clear votes; without a row where no tie is left to break."""
-    gate = tied(candidates).head(1).select(any_tied=pl.lit(True))
-    return count_agreement(rows.join(gate, how="cross").drop("any_tied"), clear)
+    gate = tied(contest.candidates).head(1).select(any_tied=pl.lit(value=True))
+    return count_agreement(rows.join(gate, how="cross").drop("any_tied"), contest.clear)
 
 
-def _first_of(
-    candidates: pl.LazyFrame, dtype: pl.DataType, values: pl.Series | None
-) -> pl.LazyFrame:
-    """Step 4: the first class in class order."""
-    order = pl.col("label").cast(pl.String) if dtype == pl.Categorical else pl.col("label")
+def _class_order(dtype: pl.DataType, values: pl.Series | None) -> pl.Expr:
+    """What a label is sorted by for step 4."""
     if values is not None:
-        order = label_code(dtype, values)
-    elif isinstance(dtype, pl.Enum):
-        order = pl.col("label").to_physical()
-    ordered = candidates.with_columns(order=order)
-    return ordered.filter(pl.col("order") == pl.col("order").min().over("example")).drop("order")
+        return label_code(dtype, values)
+    if isinstance(dtype, pl.Enum):
+        return pl.col("label").to_physical()
+    return pl.col("label").cast(pl.String) if dtype == pl.Categorical else pl.col("label")

@@ -397,11 +397,7 @@ def read_probabilities(
     kind: str = "annotated example",
 ) -> Probabilities:
     """The probabilities of these examples as an array of shape (N, K), in the order of `names`."""
-    if set(probs.names) != set(names):
-        raise AnnotationError(
-            f"the pred_probs of an ensemble must have the same classes: {shown(list(names), 20)} in one, "
-            f"{shown(list(probs.names), 20)} in another."
-        )
+    _check_classes(probs, names)
     columns = [PROBABILITIES] if probs.is_array else list(names)
     frame = with_ids_like(probs, examples.dtype).select("example", *columns).collect()
     if frame["example"].null_count():
@@ -417,33 +413,25 @@ def read_probabilities(
     return matrix
 
 
+def _check_classes(probs: PredProbs, names: tuple[str, ...]) -> None:
+    if set(probs.names) != set(names):
+        raise AnnotationError(
+            f"the pred_probs of an ensemble must have the same classes: {shown(list(names), 20)} in one, "
+            f"{shown(list(probs.names), 20)} in another."
+        )
+
+
 def lookup(
     probs: PredProbs, dtype: pl.DataType, names: tuple[str, ...], prefix: str
 ) -> pl.LazyFrame:
     """`example` and a column per class, named by its number: for joins."""
+    _check_classes(probs, names)
     entry = pl.col(PROBABILITIES).arr.get
     columns = {
         f"{prefix}{k}": entry(probs.names.index(name)) if probs.is_array else pl.col(name)
         for k, name in enumerate(names)
     }
     return with_ids_like(probs, dtype).select("example", **columns)
-
-
-def found_probabilities(judged: pl.LazyFrame) -> pl.LazyFrame:
-    """The candidates, if every one has a probability; else an error when they are collected."""
-
-    def check(candidates: pl.DataFrame) -> pl.DataFrame:
-        probability = candidates["probability"]
-        lacking = candidates.filter(probability.is_null() | probability.is_nan())[
-            "example"
-        ].unique()
-        if len(lacking):
-            raise probability_checks.missing_examples(
-                lacking.sort(), candidates["example"].n_unique(), "tied example"
-            )
-        return candidates
-
-    return judged.map_batches(check)
 
 
 def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:

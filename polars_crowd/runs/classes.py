@@ -106,12 +106,6 @@ class Runs:
             / scale
         )
 
-    def leaders(self) -> pl.DataFrame:
-        """The votes with the most annotators of their example."""
-        by_example = self.votes.lazy().group_by("example", maintain_order=True)
-        most = by_example.agg(pl.col("votes").max()).collect()["votes"]
-        return self.votes.filter(pl.col("votes") == pl.lit(most).gather("example"))
-
     def annotations(self, score: pl.Expr | pl.Series) -> pl.LazyFrame:
         """`example`, `annotator`, `label`, `label_quality_score`, then the log's other columns (an earlier
         score gives way): one row per annotation, by example, label and annotator."""

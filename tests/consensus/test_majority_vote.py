@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import cleanlab.multiannotator as theirs
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
+from polars_crowd.consensus.majority_vote import break_ties, count_ties, majority_table
+from polars_crowd.rounds.opening import open_rounds
 from tests.cases import Case, cases, log_of_rows
 from tests.compat.cleanlab_cases import ROUNDING, first_for_random, tie_break_key
 
@@ -115,11 +118,6 @@ def test_step_1_of_an_ensemble_is_the_mean_of_its_models() -> None:
     assert vote(TIE, [slight, slight, slight, slight, strong]) == {0: "x"}
 
 
-def test_step_1_looks_up_tied_examples_only() -> None:
-    clear = [(9, "a", "x"), (9, "b", "x")]
-    assert vote([*TIE, *clear], probs_of(x=pl.lit(0.2), y=pl.lit(0.8))) == {0: "y", 9: "x"}
-
-
 RARE = [(1, "c", "x"), (1, "d", "x")]
 """x has three annotations in all, y one."""
 
@@ -155,9 +153,12 @@ def test_step_3_the_annotators_who_agree_with_other_votes_win() -> None:
 def test_step_3_counts_votes_that_were_clear_before_any_tie_break() -> None:
     """The ties of examples 4 to 9 are broken in favour of a's labels, which is no proof of a's skill."""
     broken = [(e, a, label) for e in range(4, 10) for a, label in (("a", "y"), ("b", "x"))]
-    probs = pl.DataFrame({"example": [0, *range(4, 10)], "x": [0.5, *[0.1] * 6]})
-    probs = probs.with_columns(y=1 - pl.col("x"))
-    found = vote(balanced([*TIE, *SKILLED, *broken]), probs)
+    rows = balanced([*TIE, *SKILLED, *broken])
+    probs = log_of_rows(rows).select(pl.col("example").unique())
+    probs = probs.with_columns(
+        x=pl.when(pl.col("example").is_between(4, 9)).then(0.1).otherwise(0.5)
+    )
+    found = vote(rows, probs.with_columns(y=1 - pl.col("x")))
     assert {found[e] for e in range(4, 10)} == {"y"}
     assert found[0] == "y"
 
@@ -276,3 +277,107 @@ def test_majority_vote_is_that_of_cleanlab(case: Case, with_model: bool) -> None
         assert keys[0][:2] == keys[1][:2]
         assert keys[0][2] == pytest.approx(keys[1][2], abs=ROUNDING)
         assert found[example] < expected[example]
+
+
+# --- two ways --------------------------------------------------------------------------------------
+#
+# The lazy plan votes from a scan, rounds from sorted runs: the same answer, or the same error.
+
+
+def by_rounds(log: pl.DataFrame, probs: Any) -> pl.DataFrame:
+    rounds = open_rounds(log, probs)
+    ties = break_ties(rounds, rounds.run(count_ties))
+    return rounds.tables({"examples": majority_table}, ties)["examples"].collect()
+
+
+def outcome(way: Callable[[], pl.DataFrame]) -> pl.DataFrame | str:
+    """The table, or what the error says."""
+    try:
+        return way()
+    except pc.AnnotationError as error:
+        return str(error)
+
+
+NUMBERS = [3.0, 1.2, 1.0005, -0.1, -1e-12, float("inf"), float("-inf"), float("nan"), None]
+"""What an entry may be that is no probability; and one that is near enough."""
+
+
+@st.composite
+def damaged(draw: st.DrawFn, case: Case) -> list[pl.DataFrame]:
+    """The case's models, some with an entry, row or id that is wrong, and examples that nobody labelled."""
+    frames = []
+    for frame in case.pred_probs:
+        n, columns = frame.height, frame.columns[1:]
+        row = draw(st.integers(0, n - 1))
+        at = pl.int_range(pl.len()) == row
+        more = frame.head(draw(st.integers(0, 2))).with_columns(pl.col("example") + 1000)
+        number = draw(st.sampled_from(NUMBERS))
+        column = draw(st.sampled_from(columns))
+        entry = pl.when(at).then(pl.lit(number, pl.Float64)).otherwise(column).alias(column)
+        changes = {
+            "nothing": frame,
+            "entry": frame.with_columns(entry),
+            "number of an unlabelled example": pl.concat(
+                [frame, more.with_columns(pl.lit(3.0).alias("0"))]
+            ),
+            "row": frame.filter(~at),
+            "twice": pl.concat([frame, frame.filter(at)]),
+            "another instead": pl.concat([frame.filter(~at), frame.filter(~at).head(1)]),
+            "unlabelled twice": pl.concat([frame, more, more]),
+            "no id": frame.with_columns(pl.when(~at).then("example").alias("example")),
+            "scaled": frame.with_columns(
+                pl.col(columns) * draw(st.sampled_from([100, 1.0008, 1.002]))
+            ),
+        }
+        changed = pl.concat([changes[draw(st.sampled_from(list(changes)))], more])
+        if draw(st.booleans()):
+            changed = changed.with_columns(pl.col(columns).cast(pl.Float32))
+        if draw(st.booleans()):
+            changed = changed.select("example", p=pl.concat_arr(columns))
+        frames.append(changed.sample(fraction=1, shuffle=True, seed=draw(st.integers(0, 99))))
+    return frames
+
+
+@settings(max_examples=200)
+@given(cases(max_models=2, ties=True), st.data())
+def test_both_ways_answer_alike_or_refuse_alike(case: Case, data: st.DataObject) -> None:
+    probs = data.draw(damaged(case))
+    lazy = outcome(lambda: pc.majority_vote(case.log, probs).collect())
+    rounds = outcome(lambda: by_rounds(case.log, probs))
+    if isinstance(lazy, pl.DataFrame) and isinstance(rounds, pl.DataFrame):
+        assert_frame_equal(lazy, rounds)
+    else:
+        assert lazy == rounds
+
+
+@pytest.mark.parametrize(
+    ("probs", "message"),
+    [
+        (probs_of(x=pl.lit(3.0), y=pl.lit(0.3)), "above 1"),
+        (probs_of(x=pl.lit(-0.3), y=pl.lit(1.3)), "negative"),
+        (probs_of(x=pl.lit(0.3), y=pl.lit(0.3)), "do not sum to 1"),
+        (probs_of(x=pl.lit(float("nan")), y=pl.lit(0.3)), "NaN"),
+        (probs_of(x=pl.lit(None, pl.Float64), y=pl.lit(0.3)), "null"),
+        (
+            probs_of(x=pl.lit(0.3), y=pl.lit(0.7)).tail(3),
+            "1 of 2 annotated examples has no pred_probs",
+        ),
+        (
+            pl.concat([probs_of(x=pl.lit(0.3), y=pl.lit(0.7))] * 2),
+            "4 examples with more than one row",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["lazy", "into", "store"])
+def test_bad_probabilities_are_refused_everywhere(
+    probs: pl.DataFrame, message: str, where: str, tmp_path: Path
+) -> None:
+    """... though example 1 is not tied, and nothing but the tie on example 0 is broken by them."""
+    log = log_of_rows([*TIE, *RARE])
+    ways: dict[str, Callable[[], Any]] = {
+        "lazy": lambda: pc.majority_vote(log, probs).collect(),
+        "into": lambda: pc.majority_vote(log, probs, into=tmp_path / "results"),
+        "store": lambda: pc.AnnotationStore.create(tmp_path / "store", log, probs),
+    }
+    with pytest.raises(pc.AnnotationError, match=message):
+        ways[where]()

@@ -458,12 +458,13 @@ def test_annotated_examples_without_probabilities() -> None:
     )
 
 
-def test_a_tied_example_needs_probabilities_for_its_vote() -> None:
+def test_every_annotated_example_needs_probabilities_for_the_vote() -> None:
+    """... whether it is tied or not: the lazy plan and CROWDLAB say the same."""
     vote = pc.majority_vote(LOG, PROBS.head(1))
-    message = "2 of 2 tied examples have no pred_probs: 'e2', 'e3'."
+    message = "2 of 3 annotated examples have no pred_probs: 'e2', 'e3'."
     with pytest.raises(pc.AnnotationError, match=message):
         vote.collect()
-    clear = pc.majority_vote(LOG.filter(pl.col("example") == "e1"), PROBS.tail(1))
+    clear = pc.majority_vote(LOG.filter(pl.col("example") == "e1"), PROBS.head(1))
     assert clear.collect()["consensus_label"].to_list() == ["cat"]
 
 
