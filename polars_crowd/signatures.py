@@ -40,7 +40,7 @@ from inspect import Parameter, Signature
 from types import FunctionType
 from typing import Any, TypeVar, get_type_hints
 
-from polars_crowd.errors import shown
+from polars_crowd.errors import Advice, shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +52,7 @@ ENTRY = re.compile(r"^(\w[\w*, ]*)\n(?: {4}.+(?:\n|$))+", re.MULTILINE)
 def shares(
     options: type,
     defaults: type,
-    advice: Callable[[str], Mapping[str, str]] = lambda name: {},
+    advice: Callable[[str], Mapping[str, Advice]] = lambda name: {},
     **of_its_own: Any,
 ) -> Callable[[F], F]:
     """A decorator for functions that end in `**options: Unpack[...]` of a TypedDict.
@@ -60,7 +60,7 @@ def shares(
     Defaults, words and the order of the options are those of the dataclass `defaults`; `of_its_own` are
     defaults that the function has instead, and it gets them like options that were given. An entry or a
     section in the function's own docstring stands for the shared one. `advice(name of the function)` has
-    what to say of options that it does not take.
+    what to do instead of giving options that it does not take.
     """
     order = [field.name for field in fields(defaults)]
     words = sections_of(defaults)
@@ -115,7 +115,7 @@ def in_full(signature: Signature, hints: Mapping[str, Any], values: Mapping[str,
 
 
 def refusal(
-    name: str, known: list[str], advice: Mapping[str, str]
+    name: str, known: list[str], advice: Mapping[str, Advice]
 ) -> Callable[[Mapping[str, Any]], TypeError]:
     """What makes the error for options among which are some that the function does not have."""
 
@@ -123,7 +123,7 @@ def refusal(
         unknown = next(option for option in given if option not in known)
         near = get_close_matches(unknown, known)
         meant = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        instead = f" It {advice[unknown]}" if unknown in advice else meant
+        instead = f" {advice[unknown].said('python')}" if unknown in advice else meant
         return TypeError(
             f"{name}() has no option {unknown!r}.{instead} It takes {shown(known, limit=30)}."
         )

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, Unpack
 
 import polars as pl
 
-from polars_crowd.errors import OptionError, shown
+from polars_crowd.errors import Advice, OptionError, shown
 from polars_crowd.reliability.estimates import estimates
 from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.registry import ICC_FORMS, chosen, named
@@ -79,7 +79,7 @@ def measured(name: str, log: Any, **options: Unpack[Everything]) -> pl.DataFrame
     return found
 
 
-def instead(name: str) -> Mapping[str, str]:
+def instead(name: str) -> Mapping[str, Advice]:
     """What the coefficient of this name goes by instead of the options that it does not have."""
     return named(name).advice
 

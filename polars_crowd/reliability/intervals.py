@@ -1,7 +1,14 @@
-"""Analytic intervals: Student's t around the value, with the linearised standard error.
+"""Intervals: Student's t around the value with the linearised standard error, or a bootstrap.
 
 se = sqrt(sum_i d_i^2 / (n (n - 1))),   d_i the deviations of the influence values
 ci = value -+ t_{n-1, (1 + confidence)/2} se, at most 1,    p = P(|t_{n-1}| >= |value| / se)
+
+A bootstrap draws N examples anew with replacement, which is one multinomial draw of how often each pattern
+comes, so that B replicates cost B x patterns, and never another look at the log. Its intervals are
+bias-corrected and accelerated (BCa; Efron 1987): with z0 = Phi^-1(share of replicates below the value), a the
+acceleration from the influence of the examples, and z the normal quantile of either end,
+
+    ends = the replicates' quantiles at Phi(z0 + (z0 + z) / (1 - a (z0 + z)))
 """
 
 from __future__ import annotations
@@ -68,16 +75,7 @@ def _tails(value: float, error: float, df: float) -> float:
     return t_tails(value / error, df)
 
 
-"""Bootstrap intervals: examples drawn anew, as draws of patterns.
-
-Drawing N examples with replacement is one multinomial draw of how often each pattern comes, so that B
-replicates cost B x patterns, and never another look at the log. Intervals are bias-corrected and
-accelerated (BCa; Efron 1987): with z0 = Phi^-1(share of replicates below the value), a the acceleration from
-the influence of the examples, and z the normal quantile of either end,
-
-    ends = the replicates' quantiles at Phi(z0 + (z0 + z) / (1 - a (z0 + z)))
-"""
-
+# --- bootstrap -------------------------------------------------------------------------------------
 
 CELLS = 1 << 24
 """Replicates times entries that are worked on at once."""

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.errors import Advice
 from polars_crowd.reliability import evidence as limits
 from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.chance import (
@@ -89,17 +90,23 @@ class Coefficient(ABC):
         return scales.measure(self.scale)
 
     @property
-    def advice(self) -> dict[str, str]:
-        """What to say of the options that it does not take."""
-        if self.scale == "level":
-            return {"weights": "goes by the level: 'interval' has the distances of 'quadratic'."}
-        if self.scale == "weights":
-            return {"level": "goes by weights: 'quadratic' has the distances of 'interval'."}
-        return dict.fromkeys(("weights", "level"), self.unscaled)
+    def advice(self) -> dict[str, Advice]:
+        """What to do instead of giving the options that it does not take."""
+        return {option: self.goes_by for option in ("weights", "level") if option != self.scale}
 
-    unscaled: ClassVar[str] = "takes labels as equal or not: gwet_ac2 is gwet_ac1 with weights."
-    takes_classes: ClassVar[bool] = True
-    """Whether labels are classes to it, near ones or far ones, and not numbers in any case."""
+    @property
+    def goes_by(self) -> Advice:
+        """How it is told how far labels are apart."""
+        if self.scale is None:
+            return Advice(f"{self.name} takes labels as equal or not; gwet_ac2 has weights")
+        value = {"weights": "quadratic", "level": "interval"}[self.scale]
+        how = f"{self.scale}={value!r}", f"--{self.scale} {value}"
+        return Advice(f"{self.name} goes by its {self.scale}", *how)
+
+    @property
+    def takes_classes(self) -> bool:
+        """Whether labels are classes to it, near ones or far ones, and not numbers in any case."""
+        return True
 
     @property
     def remedy(self) -> str:
@@ -261,13 +268,19 @@ class Icc(Coefficient):
 
     form: str
     is_corrected: bool = False
-    unscaled = "takes labels as the numbers they are."
-    takes_classes = False
 
     @property
     def drawn_from(self) -> Drawn | None:
         """The two-way forms are not drawn anew."""
         return "votes" if self.form in ONE_WAY else None
+
+    @property
+    def goes_by(self) -> Advice:
+        return Advice(f"{self.name} takes labels as the numbers they are")
+
+    @property
+    def takes_classes(self) -> bool:
+        return False
 
     def estimate(self, evidence: Evidence) -> Estimate:
         zero = np.zeros(evidence.n_groups)

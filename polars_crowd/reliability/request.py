@@ -235,7 +235,7 @@ def _check_effect(request: Request) -> None:
     given = {"weights": request.has_weights, "level": request.level != "nominal"}
     for option, is_given in given.items():
         if is_given and option not in scales:
-            advice = (f"{c.name} {c.advice[option]}" for c in request.coefficients)
+            advice = (c.advice[option] for c in request.coefficients)
             raise OptionError(option, getattr(request, option), "it has no effect here.", *advice)
     defaults = {field.name: field.default for field in fields(Request)}
     for option in ("n_boot", "seed"):

@@ -54,6 +54,7 @@ from polars_crowd.reliability.patterns import (
     encode,
     group_codes,
     local_units,
+    pairs_in_blocks,
     run_lengths,
     summed,
     sums_at,
@@ -270,7 +271,9 @@ class Pairs:
 
 def pairs_of(signed: Signed) -> Pairs:
     """All pairs of annotations within units by two annotators: nobody is compared with themselves."""
-    first, second = entry_pairs(signed.units.lengths)
+    none = np.zeros(0, np.int64)
+    blocks = [(none, none), *pairs_in_blocks(signed.units.lengths)]
+    first, second = (np.concatenate(side) for side in zip(*blocks, strict=True))
     of_two = signed.annotator[first] != signed.annotator[second]
     if not of_two.all():
         first, second = first[of_two], second[of_two]
@@ -288,20 +291,6 @@ def pairs_of(signed: Signed) -> Pairs:
         distinct[0],
         signed.units.n_classes,
     )
-
-
-def entry_pairs(lengths: Ints) -> tuple[Ints, Ints]:
-    """The positions (i, j), i < j, of all pairs within runs of these lengths.
-
-    >>> [positions.tolist() for positions in entry_pairs(np.array([2, 1, 3]))]
-    [[0, 3, 3, 4], [1, 4, 5, 5]]
-    """
-    end = np.cumsum(lengths)
-    position = np.arange(lengths.sum())
-    left = np.repeat(end, lengths) - position - 1
-    first = np.repeat(position, left)
-    before = np.cumsum(left) - left
-    return first, first + 1 + np.arange(len(first)) - np.repeat(before, left)
 
 
 # --- Cohen, Scott, Light ---------------------------------------------------------------------------

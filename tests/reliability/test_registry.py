@@ -82,7 +82,9 @@ def test_a_function_takes_what_its_coefficient_goes_by(coefficient: Coefficient)
     for option in set(GIVEN) - taken:
         with pytest.raises(TypeError) as error:
             function(log, **{option: GIVEN[option]})
-        refused = f"{coefficient.name}() has no option '{option}'. It {coefficient.advice[option]}"
+        refused = (
+            f"{coefficient.name}() has no option '{option}'. {coefficient.goes_by.said('python')}"
+        )
         assert str(error.value).startswith(refused)
 
 
