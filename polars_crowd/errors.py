@@ -132,7 +132,7 @@ class OptionError(Advised, ValueError):
 
     def _given(self, words: Words) -> str:
         """The value as it is written there."""
-        if isinstance(self.value, (tuple, list)):
+        if isinstance(self.value, (tuple, list)) and self.value:
             return shown(list(self.value))
         return (
             self.value

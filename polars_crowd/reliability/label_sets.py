@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints, Packed
-from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, check_choice, shown
 from polars_crowd.inputs.label_sets import UNIT, scan_label_sets
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.sources import open_frame
@@ -34,7 +34,7 @@ from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.patterns import Units, pairs_in_blocks, run_lengths
 from polars_crowd.reliability.registry import OF_SETS, chosen
 from polars_crowd.reliability.report import COLUMNS, report
-from polars_crowd.reliability.request import ByOption, Intervals, Reading, Request, check_one_of
+from polars_crowd.reliability.request import ByOption, Intervals, Reading, Request
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.weights import Weights
 from polars_crowd.rounds.partitions import Partitioned
@@ -114,7 +114,7 @@ def multilabel_agreement(
     >>> pc.multilabel_agreement(text, separator=";").equals(found)
     True
     """
-    check_one_of("distance", distance, Distance)
+    check_choice("distance", distance, Distance)
     found = chosen(coefficients, OF_SETS, "for sets of classes they are")
     request = Request(found, **options)
     rounds, grouping, sets = open_sets(log, separator, request, COLUMNS)

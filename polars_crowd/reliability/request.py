@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 import polars as pl
 
-from polars_crowd.errors import Advice, OptionError, shown
+from polars_crowd.errors import Advice, OptionError, check_choice
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import class_names
@@ -148,8 +148,8 @@ class Request:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        check_one_of("level", self.level, Level)
-        check_one_of("interval", self.interval, Interval)
+        check_choice("level", self.level, Level)
+        check_choice("interval", self.interval, Interval)
         _check_numbers(self)
         _check_classes(self.classes)
         _check_effect(self)
@@ -195,12 +195,6 @@ def _extra_columns(rows: pl.LazyFrame) -> list[str]:
 
 
 # --- what cannot be asked for ----------------------------------------------------------------------
-
-
-def check_one_of(name: str, value: Any, allowed: Any) -> None:
-    """A value is one of a `Literal`."""
-    if value not in get_args(allowed):
-        raise OptionError(name, value, f"it must be one of {shown(list(get_args(allowed)))}.")
 
 
 def _check_numbers(request: Request) -> None:

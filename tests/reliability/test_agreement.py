@@ -310,19 +310,19 @@ def test_an_enum_declares_its_classes() -> None:
         ({"classes": "abc"}, r"classes='abc'; it must be a list of the labels, in order"),
         (
             {"classes": [1, 2, 2]},
-            r"classes=\[1, 2, 2\]; it must list the labels, in order, each of them once",
+            r"classes=1, 2, 2; it must list the labels, in order, each of them once",
         ),
-        ({"classes": [1, None]}, r"classes=\[1, None\]; it must list the labels"),
+        ({"classes": [1, None]}, r"classes=1, None; it must list the labels"),
         ({"classes": []}, r"classes=\[\]; it must list the labels"),
         (
             {"classes": ["a", "b"]},
-            r"'a', 'b'",
+            r"the classes declared, 'a', 'b', cannot be labels of the log, which are",
         ),
         (
             {"weights": ["a", "b"]},
-            r"weights=\['a', 'b'\]; it must be one of .* or a matrix of numbers",
+            r"weights='a', 'b'; it must be one of .* or a matrix of numbers",
         ),
-        ({"weights": [[1], [1, 2]]}, r"weights=\[\[1\], \[1, 2\]\]; it must be one of"),
+        ({"weights": [[1], [1, 2]]}, r"weights=\[1\], \[1, 2\]; it must be one of"),
         ({"weights": "cubic"}, r"weights='cubic'; it must be one of 'identity', 'linear'"),
         (
             {"weights": np.eye(3)},
