@@ -9,12 +9,14 @@ import polars as pl
 import typer
 
 from polars_crowd.cli import common
-from polars_crowd.cli.common import open_log, progress, show, stdout, store_at, tell
+from polars_crowd.cli.common import progress, show, stdout, tell
+from polars_crowd.cli.inputs import Input
 from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
 from polars_crowd.reliability.registry import ALL, DEFAULT, KNOWN, meant
 from polars_crowd.reliability.request import Interval
 from polars_crowd.reliability.weights import Level, WeightName
+from polars_crowd.reports import printable
 
 Output = Literal["table", "json", "csv"]
 
@@ -48,8 +50,9 @@ FailUnder = Annotated[
 Format = Annotated[Output, typer.Option("--format", help="What is printed.")]
 
 
-@common.told()
+@common.told
 def agreement(
+    call: typer.Context,
     log: common.Log,
     by: By = None,
     coefficients: Coefficients = None,
@@ -90,19 +93,11 @@ def agreement(
         "interval": interval,
         "confidence": confidence,
     }
-    names = {"example": example, "annotator": annotator, "label": label}
-    store = store_at(log)
-    if executor and store is None:
-        raise typer.BadParameter("--executor: only for a store, whose partitions it works on.")
-    with progress() as step, common.executor_of(executor) as workers, common.reading(log):
+    given = Input.of(call)
+    with progress() as step, common.executor_of(executor) as workers, given.reading():
         step("comparing annotations")
         options |= {"coefficients": chosen, "executor": workers}
-        if store is not None:
-            found = agreement_of(store, **options)
-        else:
-            order = common.class_list(classes)
-            options |= {"classes": order, "duplicates": duplicates}
-            found = agreement_of(open_log(log, **names), **options)
+        found = agreement_of(given.annotations(), **options, **given.options)
     printed(found, output, by or [])
     misses = list(missed(found, bars, by or []))
     for miss in misses:
@@ -204,7 +199,7 @@ def printed(found: pl.DataFrame, output: Output, by: Sequence[str]) -> None:
         console = stdout()
         show(console, "Agreement", found.select(*by, "coefficient", *NUMBERS))
         for note in notes(found, by):
-            console.print(note, soft_wrap=True)
+            console.print(printable(note), soft_wrap=True)
 
 
 def notes(found: pl.DataFrame, by: Sequence[str]) -> list[str]:

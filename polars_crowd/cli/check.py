@@ -7,25 +7,26 @@ from typing import Annotated, Any
 import typer
 
 from polars_crowd.cli import common
-from polars_crowd.cli.common import progress, reading, stdout, told
+from polars_crowd.cli.common import printable_lines, progress, stdout, told
+from polars_crowd.cli.inputs import Input, class_list
 from polars_crowd.errors import counted
 from polars_crowd.inputs.findings import as_frame, findings_of
-from polars_crowd.inputs.log import open_rows
 
 Classes = Annotated[
     str | None, common.in_files("The classes a label may have, if they are known.", "A,B,C")
 ]
 
 
-@told()
+@told
 def check(
+    call: typer.Context,
     log: common.Log,
     example: common.Example = "example",
     annotator: common.Annotator = "annotator",
     label: common.Label = "label",
     classes: Classes = None,
 ) -> None:
-    """Look for what is wrong with a log of annotations, and what is worth knowing.
+    """Look for what is wrong with a log of annotations, and what is worth knowing. LOG may be a store.
 
     Exits with 1 if there are errors, which stop consensus (with a model at least);
     with 0 if there is nothing or only notes.
@@ -36,14 +37,13 @@ def check(
 
       polars-crowd check log.csv --example task --annotator worker --label answer
     """
-    with progress() as step, reading(log):
+    given = Input.of(call, "classes")
+    with progress() as step, given.reading():
         step("reading the annotations")
-        names = {"example": example, "annotator": annotator, "label": label}
-        rows = open_rows(log, names)
-        findings = as_frame(findings_of(rows, common.class_list(classes)), "command")
+        findings = as_frame(findings_of(given.rows(), class_list(classes)), "command")
     console = stdout()
     for finding in findings.iter_rows(named=True):
-        console.print(told_finding(finding) + "\n", soft_wrap=True)
+        console.print(printable_lines(told_finding(finding)) + "\n", soft_wrap=True)
     n_errors = findings.filter(severity="error").height
     n_notes = findings.height - n_errors
     console.print(f"{counted(n_errors, 'error')}, {counted(n_notes, 'note')}")

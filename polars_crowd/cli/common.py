@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,22 +17,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import polars_crowd as pc
 from polars_crowd.cli import files
 from polars_crowd.errors import (
     Advised,
-    AnnotationError,
     AnnotationWarning,
     PartitionError,
     StoreError,
     UnfinishedError,
+    shown,
 )
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.pred_probs import PredProbs, open_pred_probs
+from polars_crowd.reports import printable
 from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.progress import line
-from polars_crowd.store.manifest import MANIFEST
-from polars_crowd.store.store import AnnotationStore
 
 SHOWN = 5
 """How many rows of a table are shown."""
@@ -105,32 +103,25 @@ Executor = Annotated[
 ]
 
 
+def alike(names: Sequence[str]) -> Callable[[str], str]:
+    """A parser for an option that is one of several names, written with _ or -.
+
+    >>> alike(["self_confidence"])("self-confidence")
+    'self_confidence'
+    """
+    by_text = {name.replace("-", "_"): name for name in names}
+
+    def parse(text: str) -> str:
+        if text.replace("-", "_") not in by_text:
+            raise typer.BadParameter(f"{text!r} is not one of {shown(list(names), 20)}.")
+        return by_text[text.replace("-", "_")]
+
+    return parse
+
+
 def asked_for(**options: Any) -> dict[str, Any]:
     """The options that were given."""
     return {name: value for name, value in options.items() if value}
-
-
-def class_list(classes: str | None) -> list[str] | None:
-    """The classes named by --classes.
-
-    >>> class_list("cat, dog")
-    ['cat', 'dog']
-    """
-    return [name.strip() for name in classes.split(",")] if classes else None
-
-
-def open_log(paths: list[str], **names: Any) -> pl.LazyFrame:
-    with reading(paths):
-        return pc.scan_annotations(paths[0] if len(paths) == 1 else paths, **names)
-
-
-def open_models(paths: list[str], example: str, classes: list[str] | None) -> Any:
-    """The pred_probs of a model, or a list of those of an ensemble."""
-    models: list[PredProbs] = []
-    for path in paths:
-        with reading([path]):
-            models.append(open_pred_probs(path, example=example, classes=classes))
-    return models if len(models) > 1 else models[0]
 
 
 @contextmanager
@@ -182,38 +173,48 @@ BAD_INPUT = (
 UNFINISHED = (UnfinishedError, PartitionError, OSError, MemoryError)
 SOURCES = {name: f"--{name}" for name in ("gold", "truth", "exclude")}
 """What the command calls sources that Python calls by the names of arguments."""
+COLUMNS = ("example", "annotator", "label", "left", "right", "winner")
+"""Options that say what the files call the log's columns."""
 
 
-@contextmanager
-def told() -> Iterator[None]:
-    """Errors become a message on stderr and an exit code, annotation warnings lines there.
+def told(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose errors become a message on stderr and an exit code, annotation warnings lines there.
 
     Other errors are bugs, and show where they are.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", AnnotationWarning)
-        warnings.showwarning = _tell_warning(warnings.showwarning)
-        try:
-            yield
-        except BrokenPipeError:  # nobody reads on; typer ends quietly
-            raise
-        except (*BAD_INPUT, *UNFINISHED) as error:
-            tell(in_words(error))
-            is_bad_input = isinstance(error, BAD_INPUT) and not isinstance(error, UnfinishedError)
-            raise typer.Exit(2 if is_bad_input else 1) from None
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        names = SOURCES | {name: options[name] for name in COLUMNS if name in options}
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", AnnotationWarning)
+            warnings.showwarning = _tell_warning(warnings.showwarning, names)
+            try:
+                command(**options)
+            except BrokenPipeError:  # nobody reads on; typer ends quietly
+                raise
+            except (*BAD_INPUT, *UNFINISHED) as error:
+                tell(in_words(error, names))
+                is_bad_input = isinstance(error, BAD_INPUT) and not isinstance(
+                    error, UnfinishedError
+                )
+                raise typer.Exit(2 if is_bad_input else 1) from None
+
+    return run
 
 
-def in_words(problem: Warning | Exception | str) -> str:
-    """What is wrong and what to do, in the words of the command line."""
+def in_words(problem: Warning | Exception | str, names: Mapping[str, str]) -> str:
+    """What is wrong and what to do, in the words of the command line; `names` are those of this call."""
     if isinstance(problem, Advised):
-        return problem.said("command", SOURCES)
+        of_log = str(problem.source).startswith("the log")
+        return problem.said("command", names if of_log else SOURCES)
     return reason(problem) if isinstance(problem, Exception) else problem
 
 
-def _tell_warning(show_other: Callable[..., None]) -> Callable[..., None]:
+def _tell_warning(show_other: Callable[..., None], names: Mapping[str, str]) -> Callable[..., None]:
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, AnnotationWarning):
-            tell(f"warning: {in_words(message)}")
+            tell(f"warning: {in_words(message, names)}")
         else:
             show_other(message, category, *where, **more)
 
@@ -221,16 +222,12 @@ def _tell_warning(show_other: Callable[..., None]) -> Callable[..., None]:
 
 
 def tell(message: str) -> None:
-    print(f"polars-crowd: {message}", file=sys.stderr)
+    print(f"polars-crowd: {printable_lines(message)}", file=sys.stderr)
 
 
-@contextmanager
-def reading(paths: Sequence[str]) -> Iterator[None]:
-    """Names the files in errors of Polars, which does not say what it could not read."""
-    try:
-        yield
-    except pl.exceptions.PolarsError as error:
-        raise AnnotationError(f"{', '.join(paths)}: {reason(error)}") from error
+def printable_lines(text: str) -> str:
+    """A text of several lines that does not steer the terminal."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 # --- what is shown --------------------------------------------------------------------------------
@@ -282,7 +279,7 @@ def _least_width(column: pl.Series) -> int:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
 
 
 def _in_two_lines(name: str) -> str:
@@ -296,10 +293,3 @@ def _in_two_lines(name: str) -> str:
         return name
     at = min(breaks, key=lambda i: abs(len(name) - 2 * i))
     return f"{name[:at]}\n{name[at:]}"
-
-
-def store_at(log: list[str]) -> AnnotationStore | None:
-    """The store that LOG is, if it is one."""
-    if len(log) == 1 and (Path(log[0]) / MANIFEST).is_file():
-        return AnnotationStore.open(log[0])
-    return None

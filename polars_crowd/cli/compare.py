@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import SHOWN, open_log, progress, reading, show, stdout, store_at, told
+from polars_crowd.cli.common import SHOWN, progress, show, stdout, told
 from polars_crowd.cli.files import sink, whole_files
+from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.truth import told_files
 from polars_crowd.errors import counted
 
@@ -50,8 +51,9 @@ NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")
 """Columns that are in the files only."""
 
 
-@told()
+@told
 def compare(
+    call: typer.Context,
     log: common.Log,
     truth: Truth = None,
     method: Names = None,
@@ -69,7 +71,7 @@ def compare(
 
     Every method is scored by how well it predicts annotations that were held out;
     with --truth also by its accuracy. Labels that are numbers with decimals are compared
-    by methods for numbers. With --into the tables methods, labels and
+    by methods for numbers. LOG may be a store. With --into the tables methods, labels and
     disagreements are written.
 
     Examples:
@@ -79,21 +81,15 @@ def compare(
       polars-crowd compare log.csv --truth gold.csv -m majority-vote -m dawid-skene
     """
     files = [f"{table}.{file_format}" for table in ("methods", "labels", "disagreements")]
+    given = Input.of(call)
+    if into is None:
+        refuse(call, ["file_format", "force"], "only with --into.")
     with progress() as step:
         step("reading the annotations")
-        annotations: Any = store_at(log)
-        if annotations is None:
-            annotations = open_log(log, example=example, annotator=annotator, label=label)
+        annotations = given.annotations()
         step("comparing methods")
-        with reading([*log, *([truth] if truth else [])]):
-            found = pc.compare(
-                annotations,
-                method,
-                truth,
-                folds=folds,
-                classes=common.class_list(classes),
-                duplicates=duplicates,
-            )
+        with given.reading(truth):
+            found = pc.compare(annotations, method, truth, folds=folds, **given.options)
         if into is not None:
             with whole_files(into, files, force=force) as paths:
                 for file, table in zip(files, _tables(found), strict=True):
@@ -129,4 +125,4 @@ def _tell(found: pc.MethodComparison) -> None:
         show(console, "Where they disagree most, an example a column", _as_columns(found))
     for name, said in found._said.items():
         for warning in said:
-            common.tell(f"warning: {name}: {common.in_words(warning)}")
+            common.tell(f"warning: {name}: {common.in_words(warning, common.SOURCES)}")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import polars as pl
 import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common, files
-from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout, store_at
+from polars_crowd.cli.common import alike, asked_for, show, stdout
 from polars_crowd.cli.files import sink, whole_files, written
+from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.truth import told_files, write_truth
 from polars_crowd.consensus.label_quality import LabelQualityMethod
-from polars_crowd.consensus.model import QualityMethod
+from polars_crowd.consensus.model import ConsensusMethod, QualityMethod
+from polars_crowd.consensus.options import check_model
 from polars_crowd.errors import AnnotationError, counted
 from polars_crowd.store.store import AnnotationStore
 
@@ -25,14 +27,18 @@ TABLES = ("examples", "annotations", "annotators")
 
 DEFAULTS = {False: "majority-vote", True: "crowdlab"}
 """The methods by whether there is a model."""
+OWN = tuple(DEFAULTS.values())
+"""Those that are not of truth inference."""
+NO_MODEL = "only with a model (--pred-probs, or in the store). Without one the consensus is the majority vote."
 WITH_MODEL = "With --pred-probs"
 WITH_METHOD = "With --method"
 """Groups of options in the help."""
 
 
-def method(help_text: str) -> Any:
+def method(allowed: Any, help_text: str) -> Any:
     """An option that chooses among the methods of CROWDLAB."""
-    return typer.Option(metavar="METHOD", help=help_text, rich_help_panel=WITH_MODEL)
+    among = alike(get_args(allowed))
+    return typer.Option(metavar="METHOD", help=help_text, rich_help_panel=WITH_MODEL, parser=among)
 
 
 Probs = Annotated[
@@ -42,17 +48,23 @@ Probs = Annotated[
 ConsensusMethods = Annotated[
     list[str] | None,
     method(
+        ConsensusMethod,
         "best_quality (the default) or majority_vote. Given twice, the second one's columns are "
-        "added to examples."
+        "added to examples.",
     ),
 ]
 Quality = Annotated[
     QualityMethod | None,
-    method("crowdlab (the default), or agreement: shares of votes without the model."),
+    method(
+        QualityMethod, "crowdlab (the default), or agreement: shares of votes without the model."
+    ),
 ]
 LabelQuality = Annotated[
     LabelQualityMethod | None,
-    method("self_confidence (the default), normalized_margin or confidence_weighted_entropy."),
+    method(
+        LabelQualityMethod,
+        "self_confidence (the default), normalized_margin or confidence_weighted_entropy.",
+    ),
 ]
 Adjust = Annotated[
     bool,
@@ -108,8 +120,9 @@ Tol = Annotated[
 ]
 
 
-@common.told()
+@common.told
 def consensus(
+    call: typer.Context,
     log: common.Log,
     into: common.Into,
     pred_probs: Probs = None,
@@ -156,7 +169,7 @@ def consensus(
 
       polars-crowd consensus votes --executor processes:4 --into out
     """
-    options = asked_for(
+    of_crowdlab = asked_for(
         consensus_method=consensus_method,
         quality_method=quality_method,
         label_quality_method=label_quality_method,
@@ -165,103 +178,78 @@ def consensus(
     )
     of_method: dict[str, Any] = {"gold": gold, "max_iter": max_iter, "tol": tol}
     of_method = {name: value for name, value in of_method.items() if value is not None}
-    order = common.class_list(classes)
-    kept = store_at(log)
-    if executor and kept is None:
-        raise typer.BadParameter("--executor: only for a store, whose partitions it works on.")
-    if kept is not None and method in (None, DEFAULTS[bool(kept.n_models)]):
-        _refuse([*of_method], "only with --method NAME.")
-        of_files = asked_for(
-            pred_probs=pred_probs,
-            probs_example=probs_example,
-            classes=classes,
-            example=example != "example",
-            annotator=annotator != "annotator",
-            label=label != "label",
-            duplicates=duplicates != "error",
-            force=force,
-            format=file_format != "parquet",
-        )
-        _refuse([*of_files], "not with a store, which has its own; its results are taken up.")
-        consensus_of_store(kept, into, executor, options)
+    log_given = Input.of(call)
+    store = log_given.store
+    has_model = bool(pred_probs) or (store is not None and store.n_models > 0)
+    name = (method or DEFAULTS[has_model]).replace("_", "-")
+    if name != "crowdlab":
+        why = f"not with --method {name}." if method else NO_MODEL
+        refuse(call, of_crowdlab, why)
+    if name not in OWN:
+        with common.executor_of(executor) as workers, log_given.reading(gold):
+            more = asked_for(executor=workers)
+            write_truth(call, name, log_given, of_method | more, into, file_format, force)
         return
-    if method not in (None, DEFAULTS[bool(pred_probs)]):
-        _refuse([*options], f"not with --method {method}.")
-        with (
-            common.progress() as step,
-            common.reading([*log, *(pred_probs or [])]),
-            common.executor_of(executor) as workers,
-        ):
-            step("reading the annotations")
-            annotations: Any = kept
-            if kept is None:
-                annotations = open_log(log, example=example, annotator=annotator, label=label)
-                of_method |= {"duplicates": duplicates, **asked_for(classes=order)}
-            elif workers is not None:
-                of_method["executor"] = workers
-            if pred_probs:
-                of_method["pred_probs"] = open_models(pred_probs, probs_example or example, order)
-            write_truth(method, annotations, of_method, into, file_format, force, step)
-        return
-    _refuse([*of_method], "only with --method NAME.")
-    if not pred_probs:
-        _refuse(
-            [*options, *asked_for(probs_example=probs_example)],
-            "only with --pred-probs. Without a model the consensus is the majority vote.",
-        )
-    names = [f"{table}.{file_format}" for table in (TABLES if pred_probs else TABLES[:1])]
-    sources = [*log, *(pred_probs or [])]
+    refuse(call, of_method, "only with --method NAME, of a method that has it.")
+    check_model(has_model or name != "crowdlab")
+    if store is not None:
+        refuse(call, ["force", "file_format"], "not with a store, whose results are taken up.")
+        with common.executor_of(executor) as workers:
+            consensus_of_store(store, name, into, workers, of_crowdlab)
+    else:
+        consensus_of_files(log_given, name, into, file_format, force, of_crowdlab)
+
+
+def consensus_of_files(
+    given: Input,
+    name: str,
+    into: Path,
+    file_format: files.Format,
+    force: bool,
+    options: dict[str, Any],
+) -> None:
+    """The consensus of a log in files, a file per table."""
+    is_crowdlab = name == "crowdlab"
+    names = [f"{table}.{file_format}" for table in (TABLES if is_crowdlab else TABLES[:1])]
     with (
         common.progress() as step,
-        common.reading(sources),
+        given.reading(),
         whole_files(into, names, force=force) as paths,
     ):
         step("reading the annotations")
-        annotations = open_log(log, example=example, annotator=annotator, label=label)
+        annotations = given.annotations()
         _refuse_nested(annotations, file_format)
-        fit = None
-        if pred_probs:
-            models = open_models(pred_probs, probs_example or example, order)
+        models, fit = given.models(), None
+        if is_crowdlab:
             step("weighing the annotators and the model")
-            fit = pc.crowdlab(annotations, models, classes=order, duplicates=duplicates, **options)
+            fit = pc.crowdlab(annotations, models, **given.options, **options)
             tables = tables_of(fit)
         else:
-            vote = pc.majority_vote(annotations, classes=order, duplicates=duplicates)
+            vote = pc.majority_vote(annotations, models, **given.options)
             tables = [lambda: vote]
-        for name, table in zip(names, tables, strict=True):
-            step(f"writing {name}")
-            sink(table(), paths[name], into / name)
-    files = [into / name for name in names]
-    summarize(fit, written(files[0]))
-    told_files(files)
+        for file, table in zip(names, tables, strict=True):
+            step(f"writing {file}")
+            sink(table(), paths[file], into / file)
+    made = [into / file for file in names]
+    summarize(fit, written(made[0]))
+    told_files(made)
 
 
 def consensus_of_store(
-    kept: AnnotationStore, into: Path, executor: str | None, options: dict[str, Any]
+    store: AnnotationStore, name: str, into: Path, workers: Any, options: dict[str, Any]
 ) -> None:
     """The consensus of a store, its results a Parquet file per partition."""
-    if not kept.n_models:
-        _refuse(
-            [*options], "only for a store with pred_probs. Without, the majority vote is taken."
-        )
-    with common.executor_of(executor) as workers:
-        how: dict[str, Any] = {
-            "into": into,
-            "executor": workers,
-            "progress": common.on_a_terminal(),
-        }
-        if kept.n_models:
-            fit = pc.crowdlab(kept, **options, **how)
-            summarize(fit, fit.examples)
-        else:
-            summarize(None, pc.majority_vote(kept, **how))
+    how: dict[str, Any] = {
+        "into": into,
+        "executor": workers,
+        "progress": common.on_a_terminal(),
+    }
+    if name == "crowdlab":
+        fit = pc.crowdlab(store, **options, **how)
+        summarize(fit, fit.examples)
+    else:
+        summarize(None, pc.majority_vote(store, **how))
     told_files(sorted(into.rglob("*.parquet")))
-
-
-def _refuse(options: list[str], why: str) -> None:
-    if options:
-        given = ", ".join("--" + option.replace("_", "-") for option in options)
-        raise typer.BadParameter(f"{given}: {why}")
 
 
 def _refuse_nested(log: pl.LazyFrame, file_format: files.Format) -> None:

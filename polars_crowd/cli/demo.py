@@ -8,7 +8,7 @@ import polars_crowd as pc
 from polars_crowd.cli.common import SHOWN, show, stdout, told
 
 
-@told()
+@told
 def demo() -> None:
     """See it work on a small dataset that comes with the package.
 

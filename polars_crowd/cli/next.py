@@ -11,8 +11,9 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import asked_for, open_log, open_models, show, stdout, store_at
+from polars_crowd.cli.common import asked_for, show, stdout
 from polars_crowd.cli.files import sink, whole_files
+from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.errors import counted, missing_column
 from polars_crowd.inputs.sources import open_frame
 
@@ -48,8 +49,9 @@ MultiLabel = Annotated[
 ]
 
 
-@common.told()
+@common.told
 def next(
+    call: typer.Context,
     log: common.Log,
     pred_probs: Probs = None,
     size: Size = 100,
@@ -75,34 +77,32 @@ def next(
 
       polars-crowd next log.csv -p a.parquet -p b.parquet --exclude batch.csv
     """
-    kept = store_at(log)
-    if kept is None and not pred_probs:
+    given = Input.of(call)
+    if not given.is_store and not pred_probs:
         raise typer.BadParameter(
             "--pred-probs: give a model's probabilities, whose examples are ranked."
         )
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"--out {out}: name a .parquet or a .csv file.")
-    order = common.class_list(classes)
-    of_sets = multilabel or (kept is not None and kept.set_classes is not None)
+    if out is None:
+        refuse(call, ["force"], "only with --out.")
+    store = given.store
+    if store is not None:
+        refuse(call, ["multilabel"], "not with a store, which knows what its labels are.")
+    of_sets = multilabel or (store is not None and store.set_classes is not None)
     rank = pc.multilabel_activelab if of_sets else pc.activelab
-    names = {"example": example, "annotator": annotator, "label": label}
     writing: Any = nullcontext({})
     if out is not None:
         writing = whole_files(out.parent, [out.name], force=force)
     with (
         common.progress() as step,
-        common.reading([*log, *(pred_probs or []), *([exclude] if exclude else [])]),
+        given.reading(exclude),
         common.executor_of(executor) as workers,
         writing as paths,
     ):
         step("reading the annotations")
-        if kept is None:
-            opened = open_models(pred_probs or [], probs_example or example, order)
-            rows: Any = _label_sets(log, names) if multilabel else open_log(log, **names)
-            given: dict[str, Any] = {"classes": order, "duplicates": duplicates}
-            scores = rank(rows, opened, **given, **asked_for(executor=workers))
-        else:
-            scores = rank(kept, **asked_for(executor=workers))
+        rows: Any = _label_sets(log, given.names) if multilabel else given.annotations()
+        scores = rank(rows, given.models(), **given.options, **asked_for(executor=workers))
         step("choosing")
         batch = pc.next_batch(scores.collect(), size, exclude=_examples(exclude))
         if out is not None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import SHOWN, in_files, progress, reading, show, stdout, told
+from polars_crowd.cli.common import SHOWN, alike, in_files, progress, show, stdout, told
 from polars_crowd.cli.files import sink, whole_files
+from polars_crowd.cli.inputs import class_list, is_store, reading
 from polars_crowd.cli.truth import told_files
 
 Log = Annotated[
@@ -21,8 +22,12 @@ Log = Annotated[
     ),
 ]
 Method = Annotated[
-    Literal["bradley-terry", "crowd-bradley-terry"],
-    typer.Option(help="The second one judges the annotators, too."),
+    str,
+    typer.Option(
+        metavar="METHOD",
+        parser=alike(["bradley-terry", "crowd-bradley-terry"]),
+        help="bradley-terry, or crowd-bradley-terry, which judges the annotators, too.",
+    ),
 ]
 Level = Annotated[float, typer.Option(help="The level of the intervals.")]
 Left = Annotated[str, in_files("The log's column of the one example.")]
@@ -40,7 +45,7 @@ Tie = Annotated[
 ]
 
 
-@told()
+@told
 def rank(
     log: Log,
     into: common.Into,
@@ -71,6 +76,8 @@ def rank(
         "crowd-bradley-terry": pc.crowd_bradley_terry,
     }
     files = [f"{table}.{file_format}" for table in ("examples", "annotators")]
+    if any(map(is_store, log)):
+        raise typer.BadParameter("a store holds labels, not comparisons.")
     with (
         progress() as step,
         reading(log),
@@ -97,7 +104,7 @@ def rank(
 
 
 def _pair(sides: str | None) -> tuple[str, str] | None:
-    names = common.class_list(sides)
+    names = class_list(sides)
     if names is None:
         return None
     if len(names) != 2:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from polars_crowd.cli import common
-from polars_crowd.cli.common import asked_for, class_list, open_log, open_models, show, stdout, told
+from polars_crowd.cli.common import asked_for, show, stdout, told
+from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.errors import counted
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.store.store import AnnotationStore
@@ -49,8 +50,9 @@ Again = Annotated[
 
 
 @store.command()
-@told()
+@told
 def create(
+    call: typer.Context,
     store: Store,
     log: common.Log,
     pred_probs: common.Probs = None,
@@ -72,15 +74,13 @@ def create(
 
       polars-crowd store create votes log.csv --partitions 16
     """
-    order = class_list(classes)
-    with common.reading([*log, *(pred_probs or [])]):
-        rows = open_log(log, example=example, annotator=annotator, label=label)
+    given = Input.of(call)
+    with given.reading():
         made = AnnotationStore.create(
             store,
-            rows,
-            models_of(pred_probs, probs_example or example, order),
-            classes=order,
-            duplicates=duplicates,
+            given.annotations(),
+            given.models(),
+            **given.options,
             progress=common.on_a_terminal(),
             **asked_for(partitions=partitions),
         )
@@ -88,8 +88,9 @@ def create(
 
 
 @store.command()
-@told()
+@told
 def append(
+    call: typer.Context,
     store: Store,
     log: More = None,
     pred_probs: common.Probs = None,
@@ -111,16 +112,20 @@ def append(
     """
     if not log and not pred_probs:
         raise typer.BadParameter("give a LOG, --pred-probs or both.")
+    if not log:
+        of_ids = () if pred_probs else ("example",)
+        refuse(call, [*of_ids, "annotator", "label", "duplicates"], "only with a LOG.")
+    given = Input.of(call)
     kept = AnnotationStore.open(store)
-    with common.reading([*(log or []), *(pred_probs or [])]):
-        rows = open_log(log, example=example, annotator=annotator, label=label) if log else None
-        models = models_of(pred_probs, probs_example or example, None)
-        kept.append(rows, models, duplicates=duplicates, progress=common.on_a_terminal())
+    with given.reading():
+        rows = given.annotations() if log else None
+        progress = common.on_a_terminal()
+        kept.append(rows, given.models(), duplicates=duplicates, progress=progress)
     stdout().print(repr(kept), soft_wrap=True)
 
 
 @store.command()
-@told()
+@told
 def verify(store: Store) -> None:
     """Read every file and compare it with what was written.
 
@@ -140,7 +145,7 @@ def verify(store: Store) -> None:
 
 
 @store.command()
-@told()
+@told
 def describe(store: Store) -> None:
     """Say how large a store is, and its partitions.
 
@@ -151,8 +156,3 @@ def describe(store: Store) -> None:
     console, kept = stdout(), AnnotationStore.open(store)
     console.print(repr(kept), soft_wrap=True)
     show(console, "Partitions", kept.describe())
-
-
-def models_of(paths: list[str] | None, example: str, classes: list[str] | None) -> Any:
-    """The pred_probs that were given, if any."""
-    return open_models(paths, example, classes) if paths else None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.filesize import decimal
 
-from polars_crowd.cli.common import SHOWN, show, stdout
+from polars_crowd.cli.common import SHOWN, asked_for, progress, show, stdout
 from polars_crowd.cli.files import sink, whole_files
+from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.errors import shown
 from polars_crowd.truth.registry import METHODS, Method
 
@@ -21,32 +22,40 @@ NAMES = {
 }
 
 
-def method_of(name: str, options: Iterable[str]) -> Method:
-    """The method of a name, which must know the options that were given."""
-    method = NAMES.get(name.replace("_", "-"))
+OPTIONS = frozenset({"pred_probs", "classes", "gold", "max_iter", "tol", "executor"})
+"""Options of the command that some methods have."""
+
+
+def method_of(name: str) -> Method:
+    """The method of a name."""
+    method = NAMES.get(name)
     if method is None:
-        raise typer.BadParameter(f"--method {name}: it must be one of {shown(list(NAMES), 30)}.")
-    unknown = ["--" + o.replace("_", "-") for o in options if o not in method.options]
-    if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}: not with --method {name}.")
+        known = ["majority-vote", "crowdlab", *NAMES]
+        raise typer.BadParameter(f"--method {name}: it must be one of {shown(known, 30)}.")
     return method
 
 
 def write_truth(
+    call: typer.Context,
     name: str,
-    log: Any,
+    given: Input,
     options: Mapping[str, Any],
     into: Path,
     file_format: str,
     force: bool,
-    step: Callable[[str], None],
 ) -> None:
     """Run a method, write its tables, say what was found."""
-    method = method_of(name, options)
+    method = method_of(name)
+    refuse(call, OPTIONS - method.options, f"not with --method {name}.")
     files = {table: f"{table}.{file_format}" for table in method.tables}
-    with whole_files(into, list(files.values()), force=force) as paths:
+    with (
+        progress() as step,
+        whole_files(into, list(files.values()), force=force) as paths,
+    ):
+        step("reading the annotations")
+        log, models = given.annotations(), given.models()
         step(f"running {name}")
-        fit = method.function(log, **options)
+        fit = method.function(log, **given.options, **options, **asked_for(pred_probs=models))
         for table, file in files.items():
             step(f"writing {file}")
             sink(getattr(fit, table).lazy(), paths[file], into / file)

@@ -9,6 +9,9 @@ from typer.testing import CliRunner, Result
 
 from polars_crowd import cli
 
+OPTIONS = "classes|init|gold|duplicates|into|by|executor|weights|level|max_iter|tol|progress"
+PYTHON = re.compile(rf"\bpc\.\w|\blog\.\w+\(|\b({OPTIONS})=")
+"""What is for those who write Python."""
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "TTY_COMPATIBLE": None}
 
 
@@ -32,7 +35,7 @@ def refused(*arguments: str | Path) -> str:
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
-    assert not re.search(r"pc\.|log\.\w+\(", result.stderr), "advice for Python"
+    assert not PYTHON.search(result.stderr), "advice for Python"
     if result.stderr.startswith("Usage: "):
         return " ".join(result.stderr.replace("│", " ").split())
     assert result.stderr.startswith("polars-crowd: ")

@@ -390,7 +390,7 @@ def test_usage_errors(inputs: Path, into: Path, arguments: list[str], words: str
 
 def test_options_that_do_not_go_together(inputs: Path, into: Path) -> None:
     given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--into", into)
-    assert "must be one of 'best_quality'" in refused(*given, "--consensus-method", "magic")
+    assert "'magic' is not one of 'best_quality'" in refused(*given, "--consensus-method", "magic")
     entropy = ("--label-quality-method", "confidence_weighted_entropy")
     assert "does not go with" in refused(*given, "--adjust-pred-probs", *entropy)
 

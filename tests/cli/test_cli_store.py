@@ -123,12 +123,12 @@ def test_majority_vote_of_a_store(tmp_path: Path) -> None:
     found = pl.read_parquet(tmp_path / "out" / "examples" / "*.parquet").sort("example")
     assert_same(found, pc.majority_vote(DATA.log).collect().sort("example"))
     message = refused("consensus", tmp_path / "votes", "--into", tmp_path / "o", "--calibrate")
-    assert "--calibrate: only for a store with pred_probs" in message
+    assert "--calibrate: only with a model" in message
 
 
 def test_what_does_not_go_with_a_store(store: Path, inputs: Path) -> None:
     into = ["--into", str(inputs / "out")]
-    assert "--pred-probs, --format: not with a store" in refused(
+    assert "--pred-probs: not with a store" in refused(
         "consensus", store, *into, "-p", inputs / "probs.parquet", "--format", "csv"
     )
     assert "--executor: only for a store" in refused(

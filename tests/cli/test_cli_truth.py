@@ -185,4 +185,4 @@ def test_rank(name: str, tmp_path: Path) -> None:
     assert files_in(tmp_path / "out") == ["annotators.parquet", "examples.parquet"]
     assert "6 examples, 3 annotators, 200 comparisons" in text
     wrong = refused("rank", tmp_path / "log.csv", *columns, "--into", tmp_path / "other")
-    assert "column 'winner' of the log of comparisons" in wrong
+    assert "column 'won' of the log of comparisons" in wrong

@@ -1,0 +1,170 @@
+"""What a command reads: LOG, which is a store or files, with the options that say what the files hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import typer
+
+import polars_crowd as pc
+from polars_crowd.errors import AnnotationError
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.log import open_rows
+from polars_crowd.inputs.pred_probs import open_pred_probs
+from polars_crowd.rounds.files import reason
+from polars_crowd.store.manifest import MANIFEST
+from polars_crowd.store.store import AnnotationStore
+
+ABOUT_FILES = (
+    "pred_probs",
+    "probs_example",
+    "example",
+    "annotator",
+    "label",
+    "classes",
+    "duplicates",
+)
+"""Options that say what files hold: a store has all this itself."""
+
+
+# --- which options were given ---------------------------------------------------------------------
+
+
+def given(call: typer.Context) -> dict[str, str]:
+    """The options of a call, each with its name on the command line."""
+    found = {}
+    for option in call.command.params:
+        source = call.get_parameter_source(str(option.name))
+        if source is not None and source.name == "COMMANDLINE":
+            found[str(option.name)] = max(option.opts, key=len)
+    return found
+
+
+def refuse(call: typer.Context, options: Iterable[str], why: str) -> None:
+    """An option that has no effect on a call is a mistake."""
+    without_effect = set(options)
+    wrong = [name for option, name in given(call).items() if option in without_effect]
+    if wrong:
+        raise typer.BadParameter(f"{', '.join(wrong)}: {why}")
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Input:
+    """A log and the models beside it: in a store, or in files of which the options say what they hold."""
+
+    log: Sequence[str]
+    example: str = "example"
+    annotator: str = "annotator"
+    label: str = "label"
+    classes: str | None = None
+    duplicates: Duplicates | None = None
+    pred_probs: Sequence[str] | None = None
+    probs_example: str | None = None
+
+    @classmethod
+    def of(cls, call: typer.Context, *also: str) -> Input:
+        """What the options of a call say, which must have an effect; `also` are those for a store, too."""
+        names = [field.name for field in fields(cls)]
+        said = {name: call.params[name] for name in names if call.params.get(name) is not None}
+        found = cls(**{"log": (), **said})
+        if found.is_store:
+            refuse(call, set(ABOUT_FILES).difference(also), "not with a store, which has its own.")
+            return found
+        refuse(call, ["executor"], "only for a store, whose partitions it works on.")
+        stores = [path for path in found.log if is_store(path)]
+        if stores:
+            raise typer.BadParameter(f"{stores[0]} is a store, which is read alone.")
+        if not found.pred_probs:
+            refuse(call, ["probs_example"], "only with --pred-probs.")
+        return found
+
+    @property
+    def is_store(self) -> bool:
+        return len(self.log) == 1 and is_store(self.log[0])
+
+    @property
+    def store(self) -> AnnotationStore | None:
+        """The store that LOG is, if it is one."""
+        return AnnotationStore.open(self.log[0]) if self.is_store else None
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the log's columns are called in the files."""
+        return {"example": self.example, "annotator": self.annotator, "label": self.label}
+
+    @property
+    def order(self) -> list[str] | None:
+        """The classes that are declared."""
+        return class_list(self.classes)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What functions of a log need to be told: nothing about a store."""
+        if self.is_store:
+            return {}
+        said = {"classes": self.order, "duplicates": self.duplicates}
+        return {name: value for name, value in said.items() if value is not None}
+
+    def annotations(self) -> Any:
+        """The log."""
+        store = self.store
+        if store is not None:
+            return store
+        with reading(self.log):
+            return pc.scan_annotations(self._source, **self.names)
+
+    def rows(self) -> pl.LazyFrame:
+        """The log with the rows that have no label."""
+        store = self.store
+        with reading(self.log):
+            return open_rows(self._source, self.names) if store is None else open_rows(store)
+
+    def models(self) -> Any:
+        """The pred_probs of a model, a list of those of an ensemble, or None."""
+        found = []
+        for path in self.pred_probs or ():
+            with reading([path]):
+                example = self.probs_example or self.example
+                found.append(open_pred_probs(path, example=example, classes=self.order))
+        return found if len(found) > 1 else next(iter(found), None)
+
+    @contextmanager
+    def reading(self, *more: str | None) -> Iterator[None]:
+        """Names these files, and others, in errors of Polars."""
+        with reading([*self.log, *(self.pred_probs or ()), *(path for path in more if path)]):
+            yield
+
+    @property
+    def _source(self) -> Any:
+        return self.log[0] if len(self.log) == 1 else list(self.log)
+
+
+def is_store(path: str) -> bool:
+    """Whether there is a store at a path."""
+    return (Path(path) / MANIFEST).is_file()
+
+
+def class_list(classes: str | None) -> list[str] | None:
+    """The classes named by --classes.
+
+    >>> class_list("cat, dog")
+    ['cat', 'dog']
+    """
+    return [name.strip() for name in classes.split(",")] if classes else None
+
+
+@contextmanager
+def reading(paths: Sequence[str]) -> Iterator[None]:
+    """Names the files in errors of Polars, which does not say what it could not read."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise AnnotationError(f"{', '.join(paths)}: {reason(error)}") from error
