@@ -23,6 +23,7 @@ FLOORS = (
     ("simulate", "datasets"),
     ("compat",),
     ("cli", "namespace", "__init__"),
+    ("__main__",),
 )
 FLOOR = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 FILES = sorted(PACKAGE.rglob("*.py"))
