@@ -29,7 +29,9 @@ DEFAULTS = {False: "majority-vote", True: "crowdlab"}
 """The methods by whether there is a model."""
 OWN = tuple(DEFAULTS.values())
 """Those that are not of truth inference."""
-NO_MODEL = "only with a model (--pred-probs, or in the store). Without one the majority vote is taken."
+NO_MODEL = (
+    "only with a model (--pred-probs, or in the store). Without one the majority vote is taken."
+)
 WITH_MODEL = "With --pred-probs"
 WITH_METHOD = "With --method"
 """Groups of options in the help."""
