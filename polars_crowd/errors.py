@@ -103,6 +103,8 @@ class OptionError(Advised, ValueError):
     >>> error = OptionError("max_iter", 0, "it must be at least 1.")
     >>> str(error), error.said("command")
     ('max_iter=0; it must be at least 1.', '--max-iter 0: it must be at least 1.')
+    >>> OptionError("has_header", False, "it is about text.").said("command")
+    '--no-header: it is about text.'
     >>> error = OptionError("executor", ..., "is for a store.")
     >>> str(error), error.said("command")
     ('executor= is for a store.', '--executor is for a store.')
@@ -121,24 +123,26 @@ class OptionError(Advised, ValueError):
 
     def said(self, words: Words, names: Mapping[str, str] | None = None) -> str:
         """The message, beginning with the option as it is given there."""
-        name = f"{self.option}="
-        if words == "command":
-            name = "--" + str(self.option).replace("_", "-")
         message = super().said(words, names)
+        if words == "python":
+            named = f"{self.option}="
+            return f"{named} {message}" if self.value is ... else f"{named}{self._given}; {message}"
+        named = f"--{str(self.option).replace('_', '-')}"
         if self.value is ...:
-            return f"{name} {message}"
-        given = self._given(words)
-        return f"{name}{given}; {message}" if words == "python" else f"{name} {given}: {message}"
+            return f"{named} {message}"
+        if self.value is True:
+            return f"{named}: {message}"
+        if self.value is False:
+            return f"--no-{named.removeprefix('--').removeprefix('has-')}: {message}"
+        given = self.value if isinstance(self.value, str) else self._given
+        return f"{named} {given}: {message}"
 
-    def _given(self, words: Words) -> str:
-        """The value as it is written there."""
+    @property
+    def _given(self) -> str:
+        """The value as Python writes it."""
         if isinstance(self.value, (tuple, list)) and self.value:
             return shown(list(self.value))
-        return (
-            self.value
-            if words == "command" and isinstance(self.value, str)
-            else shown_value(self.value)
-        )
+        return shown_value(self.value)
 
 
 def check_choice(option: str, value: Any, allowed: Any) -> None:

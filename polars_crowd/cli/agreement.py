@@ -11,6 +11,7 @@ import typer
 from polars_crowd.cli import common
 from polars_crowd.cli.common import progress, show, stdout, tell
 from polars_crowd.cli.inputs import Input
+from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
 from polars_crowd.reliability.registry import ALL, DEFAULT, KNOWN, meant
@@ -51,6 +52,7 @@ Format = Annotated[Output, typer.Option("--format", help="What is printed.")]
 
 
 @common.told
+@reads(columns, text)
 def agreement(
     call: typer.Context,
     log: common.Log,
@@ -63,9 +65,6 @@ def agreement(
     fail_under: FailUnder = None,
     output: Format = "table",
     executor: common.Executor = None,
-    example: common.Example = "example",
-    annotator: common.Annotator = "annotator",
-    label: common.Label = "label",
     classes: Classes = None,
     duplicates: common.Duplicates = "error",
 ) -> None:

@@ -8,7 +8,8 @@ import typer
 
 from polars_crowd.cli import common
 from polars_crowd.cli.common import printable_lines, progress, stdout, told
-from polars_crowd.cli.inputs import Input, class_list
+from polars_crowd.cli.inputs import Input, listed
+from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.findings import as_frame, findings_of
 
@@ -18,12 +19,10 @@ Classes = Annotated[
 
 
 @told
+@reads(columns, text)
 def check(
     call: typer.Context,
     log: common.Log,
-    example: common.Example = "example",
-    annotator: common.Annotator = "annotator",
-    label: common.Label = "label",
     classes: Classes = None,
 ) -> None:
     """Look for what is wrong with a log of annotations, and what is worth knowing. LOG may be a store.
@@ -40,7 +39,7 @@ def check(
     given = Input.of(call, "classes")
     with progress() as step, given.reading():
         step("reading the annotations")
-        findings = as_frame(findings_of(given.rows(), class_list(classes)), "command")
+        findings = as_frame(findings_of(given.rows(), listed(classes)), "command")
     console = stdout()
     for finding in findings.iter_rows(named=True):
         console.print(printable_lines(told_finding(finding)) + "\n", soft_wrap=True)

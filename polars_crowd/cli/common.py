@@ -52,14 +52,13 @@ Log = Annotated[
 ]
 
 
-def in_files(help_text: str, metavar: str | None = "NAME") -> Any:
+def in_files(
+    help_text: str, metavar: str | None = "NAME", *names: str, panel: str = IN_FILES
+) -> Any:
     """An option that says what the files hold."""
-    return typer.Option(metavar=metavar, help=help_text, rich_help_panel=IN_FILES)
+    return typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=panel)
 
 
-Example = Annotated[str, in_files("The log's column of examples.")]
-Annotator = Annotated[str, in_files("The log's column of annotators.")]
-Label = Annotated[str, in_files("The log's column of labels.")]
 Classes = Annotated[
     str | None,
     in_files("The classes in order, if they are not simply the columns of PROBS.", "A,B,C"),

@@ -13,6 +13,7 @@ from polars_crowd.cli import common
 from polars_crowd.cli.common import SHOWN, progress, show, stdout, told
 from polars_crowd.cli.files import sink, whole_files
 from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.cli.truth import told_files
 from polars_crowd.errors import counted
 
@@ -52,6 +53,7 @@ NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")
 
 
 @told
+@reads(columns, text)
 def compare(
     call: typer.Context,
     log: common.Log,
@@ -61,9 +63,6 @@ def compare(
     into: Into = None,
     file_format: common.Format = "parquet",
     force: common.Force = False,
-    example: common.Example = "example",
-    annotator: common.Annotator = "annotator",
-    label: common.Label = "label",
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
 ) -> None:

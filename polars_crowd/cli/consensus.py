@@ -14,6 +14,7 @@ from polars_crowd.cli import common, files
 from polars_crowd.cli.common import alike, asked_for, show, stdout
 from polars_crowd.cli.files import sink, whole_files, written
 from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.cli.truth import told_files, write_truth
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import ConsensusMethod, QualityMethod
@@ -123,6 +124,7 @@ Tol = Annotated[
 
 
 @common.told
+@reads(columns, text)
 def consensus(
     call: typer.Context,
     log: common.Log,
@@ -131,9 +133,6 @@ def consensus(
     method: Name = None,
     file_format: common.Format = "parquet",
     force: common.Force = False,
-    example: common.Example = "example",
-    annotator: common.Annotator = "annotator",
-    label: common.Label = "label",
     probs_example: common.ProbsExample = None,
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",

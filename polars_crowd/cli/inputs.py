@@ -6,29 +6,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import typer
 
 import polars_crowd as pc
+from polars_crowd.cli.reading import COLUMNS, TEXT
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs.checks import Duplicates
-from polars_crowd.inputs.log import open_rows
+from polars_crowd.inputs.log import open_rows, with_labels_of
 from polars_crowd.inputs.pred_probs import open_pred_probs
+from polars_crowd.inputs.sources import TEXT as TEXT_FILES
+from polars_crowd.inputs.text import Reading
 from polars_crowd.rounds.files import reason
 from polars_crowd.store.manifest import MANIFEST
 from polars_crowd.store.store import AnnotationStore
 
-ABOUT_FILES = (
-    "pred_probs",
-    "probs_example",
-    "example",
-    "annotator",
-    "label",
-    "classes",
-    "duplicates",
-)
+ABOUT_FILES = ("pred_probs", "probs_example", "classes", "duplicates", *COLUMNS, *TEXT)
 """Options that say what files hold: a store has all this itself."""
 
 
@@ -64,6 +59,15 @@ class Input:
     example: str = "example"
     annotator: str = "annotator"
     label: str = "label"
+    label_type: Literal["number"] | None = None
+    decimal_comma: bool = False
+    separator: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+    columns: str | None = None
+    comment: str | None = None
+    quote: str = '"'
+    sheet: str | None = None
     classes: str | None = None
     duplicates: Duplicates | None = None
     pred_probs: Sequence[str] | None = None
@@ -101,9 +105,29 @@ class Input:
         return {"example": self.example, "annotator": self.annotator, "label": self.label}
 
     @property
+    def how(self) -> dict[str, Any]:
+        """How the log's files are to be read."""
+        sheet = int(self.sheet) if self.sheet and self.sheet.isdecimal() else self.sheet
+        header = {"has_header": not self.no_header, "columns": listed(self.columns)}
+        return {**self._dialect, **header, "sheet": sheet}
+
+    @property
+    def _comma_in_labels(self) -> bool:
+        """Without --label-type number a decimal comma is one of PROBS, if these are text."""
+        of_probs = any(map(is_text_file, self.pred_probs or ()))
+        return self.decimal_comma and not (of_probs and self.label_type is None)
+
+    @property
+    def _dialect(self) -> dict[str, Any]:
+        """How text is written."""
+        quote = None if self.quote == "none" else self.quote
+        text = {"separator": self.separator, "encoding": self.encoding, "comment": self.comment}
+        return {**text, "quote": quote}
+
+    @property
     def order(self) -> list[str] | None:
         """The classes that are declared."""
-        return class_list(self.classes)
+        return listed(self.classes)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -119,13 +143,22 @@ class Input:
         if store is not None:
             return store
         with reading(self.log):
-            return pc.scan_annotations(self._source, **self.names)
+            return pc.scan_annotations(
+                self._source,
+                **self.names,
+                label_type=self.label_type,
+                decimal_comma=self._comma_in_labels,
+                **self.how,
+            )
 
     def rows(self) -> pl.LazyFrame:
         """The log with the rows that have no label."""
         store = self.store
         with reading(self.log):
-            return open_rows(self._source, self.names) if store is None else open_rows(store)
+            if store is not None:
+                return open_rows(store)
+            rows = open_rows(self._source, self.names, Reading(**self.how))
+            return with_labels_of(rows, self.label_type, self._comma_in_labels)
 
     def models(self) -> Any:
         """The pred_probs of a model, a list of those of an ensemble, or None."""
@@ -133,7 +166,16 @@ class Input:
         for path in self.pred_probs or ():
             with reading([path]):
                 example = self.probs_example or self.example
-                found.append(open_pred_probs(path, example=example, classes=self.order))
+                reading_ = Reading(**self._dialect) if is_text_file(path) else Reading()
+                found.append(
+                    open_pred_probs(
+                        path,
+                        example=example,
+                        classes=self.order,
+                        decimal_comma=self.decimal_comma and is_text_file(path),
+                        reading=reading_,
+                    )
+                )
         return found if len(found) > 1 else next(iter(found), None)
 
     @contextmanager
@@ -152,13 +194,18 @@ def is_store(path: str) -> bool:
     return (Path(path) / MANIFEST).is_file()
 
 
-def class_list(classes: str | None) -> list[str] | None:
-    """The classes named by --classes.
+def is_text_file(path: str) -> bool:
+    """Whether a path ends like that of a text file."""
+    return any(f"{ending}." in f"{path}." for ending in TEXT_FILES)
 
-    >>> class_list("cat, dog")
+
+def listed(names: str | None) -> list[str] | None:
+    """Names between commas.
+
+    >>> listed("cat, dog")
     ['cat', 'dog']
     """
-    return [name.strip() for name in classes.split(",")] if classes else None
+    return [name.strip() for name in names.split(",")] if names else None
 
 
 @contextmanager

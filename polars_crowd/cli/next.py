@@ -14,8 +14,10 @@ from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, show, stdout
 from polars_crowd.cli.files import sink, whole_files
 from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.errors import counted, missing_column
 from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.text import Reading
 
 Probs = Annotated[
     list[str] | None,
@@ -50,6 +52,7 @@ MultiLabel = Annotated[
 
 
 @common.told
+@reads(columns, text)
 def next(
     call: typer.Context,
     log: common.Log,
@@ -59,9 +62,6 @@ def next(
     force: common.Force = False,
     exclude: Exclude = None,
     multilabel: MultiLabel = False,
-    example: common.Example = "example",
-    annotator: common.Annotator = "annotator",
-    label: common.Label = "label",
     probs_example: common.ProbsExample = None,
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
@@ -84,6 +84,8 @@ def next(
         )
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"--out {out}: name a .parquet or a .csv file.")
+    if multilabel:
+        refuse(call, ["label_type"], "not with --multilabel.")
     if out is None:
         refuse(call, ["force"], "only with --out.")
     store = given.store
@@ -101,7 +103,7 @@ def next(
         writing as paths,
     ):
         step("reading the annotations")
-        rows: Any = _label_sets(log, given.names) if multilabel else given.annotations()
+        rows: Any = _label_sets(given) if multilabel else given.annotations()
         scores = rank(rows, given.models(), **given.options, **asked_for(executor=workers))
         step("choosing")
         batch = pc.next_batch(scores.collect(), size, exclude=_examples(exclude))
@@ -110,10 +112,11 @@ def next(
     _tell(batch, out)
 
 
-def _label_sets(log: list[str], names: dict[str, str]) -> list[pl.LazyFrame]:
+def _label_sets(given: Input) -> list[pl.LazyFrame]:
     """The log's files, with the columns named as they are to be; labels stay what they are."""
-    given = {name: column for column, name in names.items()}
-    return [open_frame(path, "the log").rename(given, strict=False) for path in log]
+    names = {name: column for column, name in given.names.items()}
+    how = Reading(**given.how)
+    return [open_frame(path, "the log", how).rename(names, strict=False) for path in given.log]
 
 
 def _examples(path: str | None) -> pl.DataFrame | None:

@@ -10,7 +10,8 @@ import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import SHOWN, alike, in_files, progress, show, stdout, told
 from polars_crowd.cli.files import sink, whole_files
-from polars_crowd.cli.inputs import class_list, is_store, reading
+from polars_crowd.cli.inputs import Input, is_store, listed, reading
+from polars_crowd.cli.reading import reads, text
 from polars_crowd.cli.truth import told_files
 
 Log = Annotated[
@@ -46,7 +47,9 @@ Tie = Annotated[
 
 
 @told
+@reads(text)
 def rank(
+    call: typer.Context,
     log: Log,
     into: common.Into,
     method: Method = "bradley-terry",
@@ -92,6 +95,7 @@ def rank(
             winner=winner,
             sides=_pair(sides),
             ties=tie or (),
+            **Input.of(call).how,
         )
         fit: pc.Preferences = fits[method](comparisons, level=level)
         for file, table in zip(files, (fit.examples, fit.annotators.lazy()), strict=True):
@@ -104,7 +108,7 @@ def rank(
 
 
 def _pair(sides: str | None) -> tuple[str, str] | None:
-    names = class_list(sides)
+    names = listed(sides)
     if names is None:
         return None
     if len(names) != 2:

@@ -10,6 +10,7 @@ import typer
 from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, show, stdout, told
 from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.reading import COLUMNS, TEXT, columns, reads, text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.store.store import AnnotationStore
@@ -51,15 +52,13 @@ Again = Annotated[
 
 @store.command()
 @told
+@reads(columns, text)
 def create(
     call: typer.Context,
     store: Store,
     log: common.Log,
     pred_probs: common.Probs = None,
     partitions: Partitions = None,
-    example: common.Example = "example",
-    annotator: common.Annotator = "annotator",
-    label: common.Label = "label",
     probs_example: common.ProbsExample = None,
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
@@ -89,14 +88,12 @@ def create(
 
 @store.command()
 @told
+@reads(columns, text)
 def append(
     call: typer.Context,
     store: Store,
     log: More = None,
     pred_probs: common.Probs = None,
-    example: common.Example = "example",
-    annotator: common.Annotator = "annotator",
-    label: common.Label = "label",
     probs_example: common.ProbsExample = None,
     duplicates: Again = "error",
 ) -> None:
@@ -114,7 +111,7 @@ def append(
         raise typer.BadParameter("give a LOG, --pred-probs or both.")
     if not log:
         of_ids = () if pred_probs else ("example",)
-        refuse(call, [*of_ids, "annotator", "label", "duplicates"], "only with a LOG.")
+        refuse(call, [*of_ids, *COLUMNS[1:], *TEXT, "duplicates"], "only with a LOG.")
     given = Input.of(call)
     kept = AnnotationStore.open(store)
     with given.reading():

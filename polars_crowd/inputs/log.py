@@ -102,10 +102,7 @@ def scan_annotations(
     """
     names = {"example": example, "annotator": annotator, "label": label}
     rows = open_rows(source, names, Reading(**reading))
-    if decimal_comma and label_type is None:
-        raise OptionError("decimal_comma", True, "it is about labels that are numbers.", NUMBERS)
-    if label_type is not None:
-        rows = with_number_labels(rows, label_type, decimal_comma)
+    rows = with_labels_of(rows, label_type, decimal_comma)
     return rows.filter(is_labelled(rows.collect_schema()["label"]))
 
 
@@ -132,10 +129,15 @@ def _log_of(part: Part, parts: list[Part]) -> str:
     return f"the log's file {part.file}" if len(parts) > 1 and part.file else "the log"
 
 
-def with_number_labels(
-    rows: pl.LazyFrame, label_type: str = "number", decimal_comma: bool = False
+def with_labels_of(
+    rows: pl.LazyFrame, label_type: str | None, decimal_comma: bool = False
 ) -> pl.LazyFrame:
-    """The rows with numbers as labels, where these are numbers or are written like numbers."""
+    """The rows with numbers as labels, if that is asked for."""
+    if label_type is None:
+        if decimal_comma:
+            wrong = "it is about labels that are numbers."
+            raise OptionError("decimal_comma", True, wrong, NUMBERS)
+        return rows
     if label_type != "number":
         raise OptionError("label_type", label_type, "it must be 'number', or None.")
     if decimal_comma and not is_text(rows.collect_schema()["label"]):

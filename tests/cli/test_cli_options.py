@@ -2,92 +2,73 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import polars as pl
 import pytest
 import typer
 
+import polars_crowd
 import polars_crowd as pc
 from polars_crowd import cli
 from tests.cli.commands import refused, run
 
+COLUMNS = "--example x | --annotator x | --label x | --label-type number | --decimal-comma"
+TEXT = (
+    "--separator x | --encoding latin-1 | --no-header | --columns a,b,c | --comment x | --quote none | "
+    "--sheet 2"
+)
+OF_FILES = f"{COLUMNS} | {TEXT} | --classes 0,1,2 | --duplicates all | --duplicates error"
+OF_MODEL = "--pred-probs PROBS | --probs-example x"
+OF_METHOD = "--gold GOLD | --max-iter 3 | --tol 0.1"
+OF_CROWDLAB = (
+    "--consensus-method best-quality | --quality-method agreement | --adjust-pred-probs | --calibrate | "
+    "--label-quality-method self-confidence"
+)
+WORKERS = "--executor processes:1"
 WITHOUT_EFFECT = {
-    # command, what it is called with: the options that change nothing there
-    "check STORE": "--example x, --annotator x, --label x",
-    "consensus LOG --into OUT": (
-        "--probs-example x, --consensus-method best-quality, --quality-method agreement, "
-        "--label-quality-method self-confidence, --adjust-pred-probs, --calibrate, --gold GOLD, "
-        "--max-iter 3, --tol 0.1, --executor processes:1"
-    ),
-    "consensus LOG -p PROBS --into OUT": "--gold GOLD, --max-iter 3, --tol 0.1, --executor processes:1",
-    "consensus LOG -p PROBS -m majority_vote --into OUT": "--calibrate, --gold GOLD, --tol 0.1",
+    # what a command is called with: the options that change nothing there
+    "check STORE": f"{COLUMNS} | {TEXT}",
+    "check LOG": f"{TEXT} | --decimal-comma",
+    "consensus LOG --into OUT": f"{TEXT} | --probs-example x | {OF_CROWDLAB} | {OF_METHOD} | {WORKERS}",
+    "consensus LOG -p PROBS --into OUT": f"{TEXT} | --decimal-comma | {OF_METHOD} | {WORKERS}",
+    "consensus LOG -p PROBS -m majority_vote --into OUT": f"{OF_CROWDLAB} | {OF_METHOD}",
     "consensus LOG -m wawa --into OUT": (
-        "--calibrate, --adjust-pred-probs, --quality-method agreement, --max-iter 3, --tol 0.1, "
-        "--executor processes:1, --probs-example x, --pred-probs PROBS"
+        f"{OF_CROWDLAB} | --max-iter 3 | --tol 0.1 | {WORKERS} | {OF_MODEL} | {TEXT}"
     ),
-    "consensus NUMBERS -m median --into OUT": "--classes 1,2, --max-iter 3, --tol 0.1, --calibrate",
-    "consensus STORE --into OUT": (
-        "--pred-probs PROBS, --probs-example x, --example x, --annotator x, --label x, --classes 0,1,2, "
-        "--duplicates error, --duplicates all, --force, --format parquet, --gold GOLD, --max-iter 3, "
-        "--tol 0.1"
+    "consensus NUMBERS -m median --into OUT": f"--classes 1,2 | --max-iter 3 | --tol 0.1 | {OF_CROWDLAB}",
+    "consensus STORE --into OUT": f"{OF_MODEL} | {OF_FILES} | {OF_METHOD} | --force | --format parquet",
+    "consensus STORE -m majority-vote --into OUT": f"{OF_FILES} | {OF_CROWDLAB} | {OF_METHOD} | --force",
+    "consensus STORE -m dawid-skene --into OUT": f"{OF_MODEL} | {OF_FILES} | {OF_CROWDLAB}",
+    "next LOG -p PROBS": f"--force | {WORKERS} | {TEXT}",
+    "next STORE": f"{OF_MODEL} | {OF_FILES} | --force | --multilabel",
+    "store create NEW LOG": f"--probs-example x | {TEXT} | --decimal-comma",
+    "store append STORE -p PROBS": f"{COLUMNS} | {TEXT} | --duplicates all".replace(
+        "--example x | ", ""
     ),
-    "consensus STORE -m majority-vote --into OUT": "--calibrate, --label x, --classes 0,1,2, --force",
-    "consensus STORE -m dawid-skene --into OUT": (
-        "--pred-probs PROBS, --probs-example x, --example x, --annotator x, --label x, --classes a,b, "
-        "--duplicates all, --calibrate"
-    ),
-    "next LOG -p PROBS": "--force, --executor processes:1",
-    "next STORE": (
-        "--pred-probs PROBS, --probs-example x, --example x, --annotator x, --label x, --classes 0,1,2, "
-        "--duplicates all, --force, --multilabel"
-    ),
-    "store create NEW LOG": "--probs-example x",
-    "store append STORE -p PROBS": "--annotator x, --label x, --duplicates all",
-    "store append STORE LOG": "--probs-example x",
-    "compare LOG": "--force, --format csv",
-    "compare STORE": "--example x, --annotator x, --label x, --classes 0,1,2, --duplicates all",
-    "agreement LOG": "--executor processes:1",
+    "store append STORE LOG": f"--probs-example x | {TEXT} | --decimal-comma",
+    "compare LOG": f"--force | --format csv | {TEXT}",
+    "compare STORE": OF_FILES,
+    "rank COMPARISONS --into OUT": TEXT,
+    "agreement LOG": f"{WORKERS} | {TEXT} | --decimal-comma",
     "agreement LOG --coefficients alpha": "--weights linear",
     "agreement LOG --coefficients fleiss,gwet-ac1": "--level interval",
-    "agreement STORE": "--example x, --annotator x, --label x, --classes 0,1,2, --duplicates all",
+    "agreement STORE": OF_FILES,
 }
-CASES = [
-    (call, option.strip().replace(";", ","))
-    for call, options in WITHOUT_EFFECT.items()
-    for option in options.replace("0,1,2", "0;1;2")
-    .replace("1,2", "1;2")
-    .replace("a,b", "a;b")
-    .split(",")
-]
+CASES = [(call, option) for call, many in WITHOUT_EFFECT.items() for option in many.split(" | ")]
 ALWAYS = {
     # options that have an effect whatever is read; tests of their commands say which
     "check": {"classes"},
     "consensus": {"into", "method"},
     "next": {"size", "out", "exclude"},
-    "create": {
-        "partitions",
-        "pred_probs",
-        "example",
-        "annotator",
-        "label",
-        "classes",
-        "duplicates",
-    },
+    "create": {"partitions", "pred_probs", "classes", "duplicates"}
+    | {"example", "annotator", "label", "label_type"},
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "into"},
-    "rank": {
-        "into",
-        "method",
-        "level",
-        "file_format",
-        "force",
-        "left",
-        "right",
-        "annotator",
-        "winner",
-    }
-    | {"sides", "tie"},
+    "rank": {"into", "method", "level", "file_format", "force"}
+    | {"left", "right", "annotator", "winner", "sides", "tie"},
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "output"},
 }
 
@@ -100,12 +81,15 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PROBS": folder / "probs.parquet",
         "GOLD": folder / "gold.parquet",
         "NUMBERS": folder / "numbers.parquet",
+        "COMPARISONS": folder / "comparisons.parquet",
         "STORE": folder / "store",
         "OUT": folder / "out",
         "NEW": folder / "new",
     }
     data.log.write_parquet(paths["LOG"])
     data.log.with_columns(pl.col("label").cast(pl.Float64) / 2).write_parquet(paths["NUMBERS"])
+    pairs = {"left": ["a", "b"], "right": ["b", "c"], "annotator": [1, 2], "winner": ["a", "c"]}
+    pl.DataFrame(pairs).write_parquet(paths["COMPARISONS"])
     data.pred_probs.write_parquet(paths["PROBS"])
     data.truth.write_parquet(paths["GOLD"])
     pc.AnnotationStore.create(paths["STORE"], data.log, data.pred_probs)
@@ -150,6 +134,21 @@ def test_every_option_is_in_these_tables() -> None:
         for name, options in _commands().items()
     }
     assert {name: left for name, left in known.items() if left} == {}
+
+
+def test_advice_names_options_that_there_are() -> None:
+    known = {name for options in _commands().values() for name in options} | {"format"}
+    root = Path(polars_crowd.__file__).parent
+    named: set[str] = set()
+    for file in root.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "Advice":
+                given = [k.value for k in call.keywords if k.arg == "command"] + call.args[2:3]
+                named |= {
+                    o for text in given for o in re.findall(r"--([a-z-]+)", ast.unparse(text))
+                }
+    assert len(named) > 10
+    assert {name.replace("-", "_") for name in named} <= known
 
 
 def test_a_store_is_read_alone(places: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,7 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
 from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.text import Reading, ReadingOptions
 
 COLUMNS = ("left", "right", "annotator", "winner")
 EVERYBODY = "everybody"
@@ -36,6 +37,7 @@ def scan_comparisons(
     winner: str = "winner",
     sides: tuple[Any, Any] | None = None,
     ties: Sequence[Any] = (),
+    **reading: Unpack[ReadingOptions],
 ) -> pl.LazyFrame:
     """A lazy log of comparisons from any source.
 
@@ -50,6 +52,8 @@ def scan_comparisons(
         default it holds the id of the example that won.
     ties
         What `winner` says where neither won, such as `["tie"]`.
+    reading
+        How text files are written: `separator`, `encoding`, ..., as `scan_annotations` takes it.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def scan_comparisons(
     ... ).collect().rows()
     [('x', 'y', 1, 'y', False), ('y', 'z', 2, None, True)]
     """
-    frame = open_frame(source, "the log of comparisons")
+    frame = open_frame(source, "the log of comparisons", Reading(**reading))
     schema = frame.collect_schema()
     for column in (left, right, winner) if annotator is None else (left, right, annotator, winner):
         if column not in schema:
