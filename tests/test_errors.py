@@ -6,7 +6,7 @@ import ast
 import copy
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -129,3 +129,42 @@ def test_python_is_spoken_in_advice_only() -> None:
     assert len(files) > 100
     texts = [(f.name, t.lineno, t.value) for f in files for t in _texts(ast.parse(f.read_text()))]
     assert [text for text in texts if PYTHON.search(str(text[2]))] == []
+
+
+# --- who is told to do what -----------------------------------------------------------------------
+
+LOG = pl.DataFrame(
+    {"example": [1, 1, 2], "annotator": ["a", "b", "a"], "label": ["YES", "NO", "YES"]}
+)
+YES = LOG.with_columns(label=pl.lit("Yes"))
+PROBS = pl.DataFrame({"example": [1, 2], "YES": [0.5, 0.4], "NO": [0.5, 0.6]})
+ABOUT_PROBS = "Give pred_probs a column for each of these classes"
+ABOUT_CLASSES = "declare all classes, in order: classes=[...]."
+
+
+@pytest.mark.parametrize(
+    ("call", "advice"),
+    [
+        (lambda _: pc.crowdlab(YES, PROBS), ABOUT_PROBS),
+        (lambda _: pc.majority_vote(YES, PROBS).collect(), ABOUT_PROBS),
+        (lambda _: pc.majority_vote(YES, classes=["YES", "NO"]).collect(), ABOUT_CLASSES),
+        (lambda _: pc.dawid_skene(YES, classes=["YES", "NO"]), ABOUT_CLASSES),
+        (lambda _: pc.agreement(YES, classes=["YES", "NO"]), ABOUT_CLASSES),
+        (lambda path: pc.AnnotationStore.create(path, YES, classes=["YES", "NO"]), ABOUT_CLASSES),
+        (lambda path: pc.AnnotationStore.create(path, YES, PROBS), ABOUT_PROBS),
+        (lambda path: stored(path).append(YES), "The classes of a store stay"),
+        (lambda _: pc.dawid_skene(LOG, gold=YES.head(1)), "'Yes' may be meant to be 'YES'."),
+    ],
+)
+def test_labels_that_are_no_classes_are_told_by_where_classes_come_from(
+    call: Callable[[Path], object], advice: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AnnotationError) as raised:
+        call(tmp_path / "store")
+    assert advice in str(raised.value)
+    assert "'Yes' may be meant to be 'YES'." in str(raised.value)
+    assert (ABOUT_PROBS in str(raised.value)) == (advice == ABOUT_PROBS)
+
+
+def stored(path: Path) -> pc.AnnotationStore:
+    return pc.AnnotationStore.create(path, LOG, classes=["YES", "NO"])

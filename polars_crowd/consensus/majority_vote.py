@@ -340,7 +340,9 @@ def majority_vote(
     votes = rows.group_by("example", "label").agg(votes=pl.len()).cache()
     sized = votes.with_columns(num_annotations=pl.col("votes").sum().over("example"))
     contest = Contest.of(sized, pl.LazyFrame.cache)
-    findings = checks.audit(rows, votes, values, duplicates, of_probs=bool(models))
+    findings = checks.audit(
+        rows, votes, values, duplicates, checks.GIVE_COLUMNS if models else checks.DECLARE
+    )
     if values is not None and models:
         probability = partial(_look_up, models, values, names, schema["example"])
         contest = contest.by_probability(probability)

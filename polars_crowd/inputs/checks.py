@@ -68,10 +68,8 @@ def drop_nulls(column: str) -> Advice:
     )
 
 
-def unknown_labels(
-    log: pl.LazyFrame, classes: pl.Series, *, of_probs: bool = False
-) -> AnnotationError:
-    """`of_probs`: the classes are those of pred_probs."""
+def unknown_labels(log: pl.LazyFrame, classes: pl.Series, advice: Advice | str) -> AnnotationError:
+    """`advice`: how other classes are had, which depends on where these come from."""
     known = pl.col("label").is_in(classes.implode())
     rows = log.filter(~known).select(KEY_COLUMNS).collect()
     labels = rows["label"].unique().sort().to_list()
@@ -79,13 +77,14 @@ def unknown_labels(
         f"has {counted(rows.height, 'row')} with labels that are not among the "
         f"classes {shown(classes.to_list(), 20)}: {shown(labels)}.\n{rows_shown(rows)}",
         *near_classes(labels, classes.to_list()),
-        GIVE_COLUMNS if of_probs else DECLARE,
+        advice,
         source="the log",
         column="label",
     )
 
 
 GIVE_COLUMNS = "Give pred_probs a column for each of these classes, or filter the rows out."
+IN_STORE = "The classes of a store stay: filter the rows out, or make it anew with all classes."
 DECLARE = Advice(
     "Filter these rows out, or declare all classes, in order",
     python="classes=[...]",
@@ -148,12 +147,11 @@ def audit(
     votes: pl.LazyFrame,
     classes: pl.Series | None,
     duplicates: Duplicates,
-    *,
-    of_probs: bool = False,
+    advice: Advice | str = DECLARE,
 ) -> pl.LazyFrame:
     """No rows, or the error that the log deserves, when it is collected. To concatenate to a result.
 
-    `of_probs`: the classes are those of pred_probs.
+    `advice` says how other classes are had.
     """
     counts = [
         log.select(
@@ -174,7 +172,7 @@ def audit(
         )
 
     def judge(found: pl.DataFrame) -> pl.DataFrame:
-        _raise_findings(found.row(0, named=True), log, classes, of_probs)
+        _raise_findings(found.row(0, named=True), log, classes, advice)
         return found.select(num_annotations="rows").clear()
 
     schema = {"num_annotations": pl.UInt32}
@@ -182,7 +180,7 @@ def audit(
 
 
 def _raise_findings(
-    found: dict[str, int], log: pl.LazyFrame, classes: pl.Series | None, of_probs: bool
+    found: dict[str, int], log: pl.LazyFrame, classes: pl.Series | None, advice: Advice | str
 ) -> None:
     if not found["rows"]:
         raise no_annotations()
@@ -190,7 +188,7 @@ def _raise_findings(
         if found[f"null_{column}s"]:
             raise null_ids(log, column)
     if classes is not None and found["unknown_labels"]:
-        raise unknown_labels(log, classes, of_probs=of_probs)
+        raise unknown_labels(log, classes, advice)
     if found.get("suspects"):
         pairs = log.group_by("example", "annotator").len().filter(pl.col("len") > 1)
         if pairs.head(1).collect().height:

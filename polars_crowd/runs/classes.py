@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats, Probabilities
+from polars_crowd.errors import Advice
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.pred_probs import PredProbs, class_names, read_probabilities
@@ -155,7 +156,7 @@ def sort_runs(
         values, names = book.classes, book.names
     else:
         values, names = classes_of(log, schema["label"], probs, classes)
-    coded = _read_codes(log, schema, values, of_probs=bool(probs))
+    coded = _read_codes(log, schema, values, checks.GIVE_COLUMNS if probs else checks.DECLARE)
     annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
     bits = KeyBits(_bits(len(annotators)), _bits(len(values)))
     example = example_codes(coded["example"], KEY_BITS - bits.annotator - bits.label)
@@ -202,9 +203,9 @@ def classes_of(
 
 
 def _read_codes(
-    log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series, *, of_probs: bool
+    log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series, advice: Advice | str
 ) -> pl.DataFrame:
-    """The log in memory: ids as they are read, labels as codes of the classes (those of pred_probs?)."""
+    """The log in memory: ids as read, labels as codes of the classes; `advice` says how others are had."""
     others = [c for c in schema if c not in LOG_COLUMNS]
     coded = log.select(
         id_as_read("example", schema["example"]),
@@ -218,7 +219,7 @@ def _read_codes(
         if coded[column].null_count():
             raise checks.null_ids(log, column)
     if coded["label"].null_count():
-        raise checks.unknown_labels(log, classes, of_probs=of_probs)
+        raise checks.unknown_labels(log, classes, advice)
     return coded
 
 

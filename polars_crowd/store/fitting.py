@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, OptionError, counted, rows_shown, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, rows_shown, shown
 from polars_crowd.inputs import checks, probability_checks
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.parts import is_text
@@ -33,11 +33,11 @@ def check_rows(log: pl.LazyFrame) -> int:
     return int(found["len"])
 
 
-def check_labels(log: pl.LazyFrame, classes: pl.Series) -> None:
-    """Every label is a class."""
+def check_labels(log: pl.LazyFrame, classes: pl.Series, advice: Advice | str) -> None:
+    """Every label is a class; `advice` says how other classes are had."""
     unknown = label_code(log.collect_schema()["label"], classes).is_null()
     if log.select(unknown.sum()).collect().item():
-        raise checks.unknown_labels(log, classes)
+        raise checks.unknown_labels(log, classes, advice)
 
 
 def in_columns_of(log: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:
@@ -156,7 +156,8 @@ def empty(
     size = check_rows(log)
     names = _class_names(log, models, declared)
     if names is not None and (models or declared is not None):
-        check_labels(log, named_classes(names, schema["label"]))
+        advice = checks.GIVE_COLUMNS if models else checks.DECLARE
+        check_labels(log, named_classes(names, schema["label"]), advice)
     check_models(models, schema["example"], names)
     return Manifest(
         rule=RULE,

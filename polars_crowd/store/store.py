@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, StoreError, TakenError, counted
-from polars_crowd.inputs.checks import Duplicates, check_duplicates
+from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, scan_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
@@ -275,7 +275,7 @@ class AnnotationStore(Partitioned):
         rows = in_columns_of(log, self._manifest.schema)
         check_rows(rows)
         if self._manifest.labels is not None:
-            check_labels(rows, self._manifest.labels)
+            check_labels(rows, self._manifest.labels, IN_STORE)
         return rows
 
     def _fitting_models(self, pred_probs: Any) -> list[PredProbs]:
