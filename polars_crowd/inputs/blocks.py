@@ -1,16 +1,17 @@
 """A text file looked at in blocks of bytes: whether all is plain, and how the values are written.
 
-The marks of a block, separators and line ends outside of quotes, are found at once. Where every record has k
-fields, every k-th mark is a line end and no other is. What is not plain (bytes that are not UTF-8, a quote
-out of place, another number of fields, comments) is left to `inputs.records`. Bytes are no log yet; to look
-at them costs a third of reading them as a table.
+Of a block the marks are kept, separators and line ends outside of quotes. Records of k fields leave k - 1
+separators and a line end each, over and over, which is one comparison. What is not plain (bytes that are not
+UTF-8, a quote out of place, another number of fields, comments) is left to `inputs.records`. Only in columns
+that may still hold nothing but integers are the values looked at. Bytes are no log yet; to look at them
+costs a third of reading them as a table.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import IO, Any
 
 import numpy as np
@@ -61,11 +62,12 @@ def _look(raw: bytes, form: Form, written: Written) -> int | None:
     if (k == 1 or not block.has_width(k)) and block.has_blank_lines:
         written.blank = True
         block = Block.of(block.without_blank_lines, form)
-    if not block.is_plain or not block.has_width(k):
+    if not block.has_width(k) or not block.is_plain:
         return None
-    written.quoted |= len(block.quotes) > 0
-    for column in range(k if len(block.ends) else 0):
-        _learn(written, column, block, k)
+    written.quoted |= block.quoted
+    for column in range(k if block.raw else 0):
+        if written.integers[column] or not written.filled[column]:
+            _learn(written, column, block, k)
     return length
 
 
@@ -75,33 +77,49 @@ class Block:
 
     form: Form
     raw: bytes
-    values: Bytes
-    ends: Places
-    """The marks that end the fields."""
+    marks: bytes
+    """The separators and line ends outside of quotes, in their order."""
     quotes: Places
+    """Where the quotes are."""
 
     @classmethod
     def of(cls, raw: bytes, form: Form) -> Block:
         """The records that end in these bytes."""
-        values = np.frombuffer(raw, np.uint8)
-        has_quotes = form.quote is not None and form.quote.encode() in raw
-        ends, quotes = _marks(values, form, has_quotes)
-        line_ends = np.flatnonzero(values[ends] == ord(form.line_end))
-        ends = ends[: line_ends[-1] + 1] if len(line_ends) else ends[:0]
-        length = int(ends[-1]) + 1 if len(ends) else 0
-        return cls(form, raw[:length], values[:length], ends, quotes[quotes < length])
+        end = form.line_end.encode()
+        if form.quote and form.quote.encode() in raw:
+            return cls._with_quotes(raw, form)
+        raw = raw[: raw.rfind(end) + 1]
+        marks = raw.translate(None, _all_but(form.separator.encode() + end))
+        return cls(form, raw, marks, np.empty(0, np.intp))
+
+    @classmethod
+    def _with_quotes(cls, raw: bytes, form: Form) -> Block:
+        end, quote = form.line_end.encode(), form.quote or ""
+        quotes = np.flatnonzero(np.frombuffer(raw, np.uint8) == ord(quote))
+        length = raw.rfind(end) + 1
+        while (before := int(np.searchsorted(quotes, length))) % 2:  # a line end within quotes
+            length = raw.rfind(end, 0, length - 1) + 1
+        raw, quotes = raw[:length], quotes[:before]
+        kept = raw.translate(None, _all_but(f"{form.separator}{form.line_end}{quote}".encode()))
+        marks = np.frombuffer(kept, np.uint8)
+        return cls(form, raw, marks[_is_outside(marks == ord(quote))].tobytes(), quotes)
+
+    @property
+    def quoted(self) -> bool:
+        """Whether there are quotes."""
+        return len(self.quotes) > 0
 
     def has_width(self, k: int) -> bool:
         """Whether every record has k fields."""
-        if len(self.ends) % k:
-            return False
-        at_line_end = (self.values[self.ends] == ord(self.form.line_end)).reshape(-1, k)
-        return bool(at_line_end[:, -1].all()) and not at_line_end[:, :-1].any()
+        record = self.form.separator.encode() * (k - 1) + self.form.line_end.encode()
+        return self.marks == record * (len(self.marks) // k)
 
     @property
     def is_plain(self) -> bool:
-        """Whether these are UTF-8 without comments and with quotes around whole fields only."""
-        return self._decodes and not self._commented and self._quotes_in_place
+        """Whether these are UTF-8 without comments, with quotes around whole fields and line ends of one
+        kind only."""
+        in_place = self._quotes_in_place and self._line_ends_alike
+        return in_place and self._decodes and not self._commented
 
     @property
     def has_blank_lines(self) -> bool:
@@ -115,11 +133,6 @@ class Block:
         """The bytes without them."""
         end = re.escape(self.form.line_end).encode()
         return re.sub(rb"(?:\A|(?<=" + end + rb"))(?:\r?" + end + rb")+", b"", self.raw)
-
-    @cached_property
-    def all_digits(self) -> bool:
-        """Whether there are only digits between the marks."""
-        return int(np.count_nonzero((self.values - ZERO) > 9)) == len(self.ends)
 
     @property
     def _decodes(self) -> bool:
@@ -137,30 +150,66 @@ class Block:
     @property
     def _quotes_in_place(self) -> bool:
         """Whether each field's quotes are its first and last byte, or doubled between these."""
-        if not len(self.quotes):
+        if not self.quoted:
             return True
         opening, closing = self.quotes[0::2], self.quotes[1::2]
-        began = (opening == 0) | self._are_marks(np.maximum(opening, 1) - 1)
-        after = closing + 1
-        after += self.values[after] == CR if self.form.line_end == "\n" else 0
-        return bool(began.all()) and bool(self._are_marks(after).all())
-
-    def _are_marks(self, places: Places) -> Mask:
         form = self.form
-        marks = [ord(mark) for mark in (form.separator, form.line_end, form.quote) if mark]
-        return np.isin(self.values[places], marks)
+        beside = _among(form.separator + form.line_end + (form.quote or ""))
+        began = (opening == 0) | beside[self.values[np.maximum(opening, 1) - 1]]
+        ended = beside[self.values[closing + 1]] | self._returns(closing + 1)
+        return bool(began.all()) and bool(ended.all())
+
+    @property
+    def _line_ends_alike(self) -> bool:
+        if self.form.line_end == "\r":
+            return b"\n" not in self.raw
+        return b"\r" not in self.raw or self.raw.count(b"\r") == self.raw.count(b"\r\n")
+
+    def _returns(self, places: Places) -> Mask:
+        """Whether there is a carriage return that belongs to a line end."""
+        last = len(self.values) - 1
+        behind = self.values[np.minimum(places + 1, last)]
+        return (self.values[places] == CR) & (behind == ord(self.form.line_end))
+
+    @cached_property
+    def values(self) -> Bytes:
+        """The bytes as an array."""
+        return np.frombuffer(self.raw, np.uint8)
+
+    @cached_property
+    def ends(self) -> Places:
+        """Where the marks are that end the fields."""
+        form, values = self.form, self.values
+        marked = (values == ord(form.separator)) | (values == ord(form.line_end))
+        if not self.quoted:
+            return np.flatnonzero(marked)
+        marked[self.quotes] = True
+        places = np.flatnonzero(marked)
+        outside: Places = places[_is_outside(values[places] == ord(form.quote or ""))]
+        return outside
+
+    @cached_property
+    def all_digits(self) -> bool:
+        """Whether there are only digits between the marks."""
+        return int(np.count_nonzero((self.values - ZERO) > 9)) == len(self.ends)
 
 
-def _marks(values: Bytes, form: Form, has_quotes: bool) -> tuple[Places, Places]:
-    """Where separators and line ends outside of quotes are, and quotes."""
-    marked = (values == ord(form.separator)) | (values == ord(form.line_end))
-    if not has_quotes:
-        return np.flatnonzero(marked), np.empty(0, np.intp)
-    is_quote = values == ord(form.quote or "")
-    places = np.flatnonzero(marked | is_quote)
-    quote = is_quote[places]
+def _is_outside(quote: Mask) -> Mask:
+    """Whether marks are no quotes and not within quotes."""
     inside = np.cumsum(quote, dtype=np.uint8) & 1
-    return places[~quote & (inside == 0)], places[quote]
+    return ~quote & (inside == 0)
+
+
+@cache
+def _among(marks: str) -> NDArray[np.bool_]:
+    """For each byte whether it is one of these."""
+    return np.isin(np.arange(256), [ord(mark) for mark in marks])
+
+
+@cache
+def _all_but(marks: bytes) -> bytes:
+    """All other bytes."""
+    return bytes(byte for byte in range(256) if byte not in marks)
 
 
 # --- how values are written ------------------------------------------------------------------------
@@ -168,8 +217,6 @@ def _marks(values: Bytes, form: Form, has_quotes: bool) -> tuple[Places, Places]
 
 def _learn(written: Written, column: int, block: Block, k: int) -> None:
     """Whether a column has values, and only such as are written like integers."""
-    if written.filled[column] and not written.integers[column]:
-        return
     starts, ends = _inside(block, column, k)
     there = ends > starts
     written.filled[column] = written.filled[column] or bool(there.any())
@@ -186,7 +233,7 @@ def _inside(block: Block, column: int, k: int) -> tuple[Places, Places]:
         starts = np.concatenate([ends[:0], [0], block.ends[k - 1 :: k] + 1])[: len(ends)]
     if column == k - 1 and block.form.line_end == "\n" and b"\r" in block.raw:
         ends = ends - ((block.values[ends - 1] == CR) & (ends > starts))
-    if len(block.quotes):
+    if block.quoted:
         quoted = block.values[starts] == ord(block.form.quote or "")
         starts, ends = starts + quoted, ends - quoted
     return starts, ends

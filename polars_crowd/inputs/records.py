@@ -45,7 +45,7 @@ class Form:
     comment: str | None = None
 
     def values(self, record: str) -> list[str] | None:
-        """The values of a record, without their quotes; None if a quote is out of place.
+        """The values of a record, without their quotes; None if a quote or a line end is out of place.
 
         >>> Form(",").values('1,"a ""b"", c",'), Form(",").values('5" wide,x')
         (['1', 'a "b", c', ''], None)
@@ -63,7 +63,7 @@ class Form:
     @cached_property
     def _field(self) -> re.Pattern[str]:
         separator, q = re.escape(self.separator), re.escape(self.quote or "")
-        bare = f"[^{separator}{self.line_end}{q}]*"
+        bare = f"[^{separator}\r\n{q}]*"
         return re.compile(f"{q}(?:[^{q}]|{q}{q})*{q}|{bare}" if q else bare)
 
     def _value(self, field: str) -> str:
@@ -176,7 +176,7 @@ def look_at_records(
     Raises
     ------
     AnnotationError
-        Records with more or fewer fields, or a quote that is out of place.
+        Records with more or fewer fields, or a quote or a line end that is out of place.
     """
     written = Written.of(len(names))
     wrong: list[tuple[Record, int]] = []
@@ -187,7 +187,7 @@ def look_at_records(
             continue
         values = form.values(record.text)
         if values is None:
-            raise quote_out_of_place(record, form, file)
+            raise out_of_place(record, form, file)
         if len(values) == len(names):
             written.add(values)
             written.quoted |= bool(form.quote and form.quote in record.text)
@@ -232,9 +232,16 @@ def _wrong_width(
     )
 
 
-def quote_out_of_place(record: Record, form: Form, file: str) -> AnnotationError:
-    """The error for a quote inside of a field that does not begin with one, or that nothing closes."""
+def out_of_place(record: Record, form: Form, file: str) -> AnnotationError:
+    """The error for a quote inside of a field that does not begin with one, or that nothing closes, and for
+    a line end of another kind outside of quotes."""
     q = form.quote
+    if not q or q not in record.text:
+        return AnnotationError(
+            f"{file}: the record that begins on line {record.line} has a line end of another kind in it: "
+            f"{cut(record.text)}.",
+            Advice("Put the field in quotes, or write all line ends alike"),
+        )
     return AnnotationError(
         f"{file}: the quotes {q} of the record that begins on line {record.line} are out of place: "
         f"{cut(record.text)}. A field with quotes or separators in it begins and ends with a quote, and "

@@ -46,7 +46,7 @@ def _damaged(file: str, error: Exception) -> AnnotationError:
 def in_utf8(path: str, encoding: str) -> str:
     """A copy of a file in UTF-8, which lasts as long as this process."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    copy = _new_copy(Path(path).stem)
+    copy = new_copy(Path(path).stem)
     at = 0
     with readable(path, path) as stream, copy.open("wb") as out:
         while True:
@@ -74,7 +74,7 @@ def spooled(stream: BinaryIO, ending: str) -> str:
 
     What comes through a pipe can be read once only, and a log is read several times.
     """
-    copy = _new_copy(f"stream{ending}")
+    copy = new_copy(f"stream{ending}")
     with copy.open("wb") as out:
         shutil.copyfileobj(stream, out, AT_ONCE)
     return str(copy)
@@ -82,13 +82,14 @@ def spooled(stream: BinaryIO, ending: str) -> str:
 
 def fetched(url: str) -> str:
     """The text at an address, in a file that lasts as long as this process."""
-    copy = _new_copy(url.rpartition("/")[2])
+    copy = new_copy(url.rpartition("/")[2])
     lines = pl.scan_lines(url, glob=False)
     lines.sink_csv(copy, include_header=False, quote_style="never", check_extension=False)
     return str(copy)
 
 
-def _new_copy(name: str) -> Path:
+def new_copy(name: str) -> Path:
+    """Where something may be written that lasts as long as this process."""
     return Path(_copies().name) / f"{token_hex(4)}-{name}"
 
 

@@ -7,7 +7,7 @@ nobody uses, and what its columns hold is seen in all of its values. Then it is 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import islice
@@ -27,10 +27,10 @@ from polars_crowd.inputs.records import (
     leave_out_comments,
     lines_of,
     look_at_records,
-    quote_out_of_place,
+    out_of_place,
     records,
 )
-from polars_crowd.inputs.streams import in_utf8, readable
+from polars_crowd.inputs.streams import in_utf8, new_copy, readable
 
 SEPARATORS = (",", ";", "\t", "|")
 SAMPLE = 1 << 16
@@ -182,7 +182,11 @@ def _looked_through(path: str, size: int, changed: int, reading: Reading) -> Tex
     names = _names(head, form, reading, path)
     first_line = head.last_line if reading.has_header else 0
     hints = _hints(head, form, names, reading)
-    written = _written(copy, form, names, first_line, path, hints)
+    written = _quickly(copy, form, names, first_line, path)
+    if written is None:
+        written = _slowly(copy, form, names, first_line, path, hints)
+        if form.comment:
+            copy, first_line = _without_comments(copy, form, first_line, path), 0
     return TextFile(copy, path, names, form, first_line, written, hints)
 
 
@@ -198,7 +202,7 @@ def _head(copy: str, form: Form, file: str) -> Record:
 def _names(head: Record, form: Form, reading: Reading, file: str) -> tuple[str, ...]:
     values = form.values(head.text)
     if values is None:
-        raise quote_out_of_place(head, form, file)
+        raise out_of_place(head, form, file)
     if reading.has_header:
         return checked_names(values, file)
     numbered = [f"column_{k}" for k in range(1, len(values) + 1)]
@@ -216,7 +220,15 @@ def checked_names(names: Sequence[str], file: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _written(
+def _quickly(
+    copy: str, form: Form, names: tuple[str, ...], first_line: int, file: str
+) -> Written | None:
+    with readable(copy, file) as stream:
+        begun = _after_lines(stream, first_line, form.line_end.encode())
+        return look_at_blocks(stream, form, len(names), begun)
+
+
+def _slowly(
     copy: str,
     form: Form,
     names: tuple[str, ...],
@@ -225,14 +237,21 @@ def _written(
     hints: tuple[Advice, ...],
 ) -> Written:
     with readable(copy, file) as stream:
-        begun = _after_lines(stream, first_line, form.line_end.encode())
-        written = look_at_blocks(stream, form, len(names), begun)
-    if written is None:
-        with readable(copy, file) as stream:
-            lines = islice(lines_of(stream, form, file), first_line, None)
-            found = records(lines, form, first_line + 1)
-            written = look_at_records(found, form, names, file, hints)
-    return written
+        found = _records_after(stream, first_line, form, file)
+        return look_at_records(found, form, names, file, hints)
+
+
+def _records_after(stream: IO[bytes], n: int, form: Form, file: str) -> Iterator[Record]:
+    """The records behind n lines."""
+    return records(islice(lines_of(stream, form, file), n, None), form, n + 1)
+
+
+def _without_comments(copy: str, form: Form, first_line: int, file: str) -> str:
+    """A copy of the records alone."""
+    with readable(copy, file) as stream, new_copy(Path(file).stem).open("wb") as out:
+        for record in _records_after(stream, first_line, form, file):
+            out.write((record.text + form.line_end).encode())
+        return out.name
 
 
 def _after_lines(stream: IO[bytes], n: int, end: bytes) -> bytes:
@@ -332,7 +351,7 @@ def scan_text(files: Sequence[TextFile], dtypes: Mapping[str, pl.DataType]) -> p
         separator=first.form.separator,
         quote_char=first.form.quote,
         eol_char=first.form.line_end,
-        comment_prefix=first.form.comment,
+        missing_columns="insert",
         glob=False,
         raise_if_empty=False,
     )
