@@ -34,10 +34,10 @@ def quiet(method: Callable[..., R], log: Any, *args: Any, **options: Any) -> R:
         return method(log, *args, **options)
 
 
-def assert_never_lower(fit: TruthInference) -> None:
+def assert_never_lower(trace: pl.Series) -> None:
     """The objective of each iteration is that of the one before, or more."""
-    gains = np.diff(fit.trace.to_numpy())
-    assert (gains >= -1e-8 * np.maximum(1, np.abs(fit.trace.to_numpy()[1:]))).all(), gains.min()
+    gains = np.diff(trace.to_numpy())
+    assert (gains >= -1e-8 * np.maximum(1, np.abs(trace.to_numpy()[1:]))).all(), gains.min()
 
 
 def matrix(fit: TruthInference) -> NDArray[np.float64]:

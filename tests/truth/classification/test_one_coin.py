@@ -92,7 +92,7 @@ def test_counts_are_those_of_the_annotations() -> None:
 def test_past_counts_do_not_let_the_objective_fall(case: Case) -> None:
     past = quiet(one_coin_dawid_skene, case.log)
     fit = quiet(one_coin_dawid_skene, case.log, prior=past, max_iter=30, tol=0.0)
-    assert_never_lower(fit)
+    assert_never_lower(fit.trace)
 
 
 def test_past_counts_are_pseudo_counts() -> None:
