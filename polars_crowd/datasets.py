@@ -47,20 +47,16 @@ class Dataset:
 def tutorial() -> Dataset:
     """The synthetic dataset of the published CROWDLAB tutorial.
 
-    296 examples from three Gaussian blobs in the plane, 50 annotators, 1456 annotations, 3
-    classes; annotators A0046 to A0050 are much noisier than the rest by design. pred_probs are
-    out-of-sample: logistic regression on the features, 5-fold cross-validated, fitted to the
-    majority vote. The accuracies published for it are 0.8581 (majority vote, ties broken without
-    a model) and 0.9797 (CROWDLAB).
+    296 examples from three Gaussian blobs in the plane, 50 annotators, 1456 annotations, 3 classes;
+    annotators A0046 to A0050 are much noisier than the rest by design. pred_probs are out-of-sample: logistic
+    regression on the features, 5-fold cross-validated, fitted to the majority vote. The accuracies published
+    for it are 0.8581 (majority vote, ties broken without a model) and 0.9797 (CROWDLAB).
 
     Returns
     -------
     Dataset
-        * ``log``: ``example`` (String, "000" to "295"), ``annotator`` (String, "A0001" to
-          "A0050"), ``label`` (Int64, 0 to 2); sorted by example and annotator;
-        * ``pred_probs``: ``example`` and the probabilities ``0, 1, 2`` (Float64, rows sum to 1);
-        * ``truth``: ``example, label``;
-        * ``features``: ``example, x0, x1`` (Float64).
+        Of examples "000" to "295", annotators "A0001" to "A0050", labels 0 to 2 (Int64) and features
+        ``x0, x1``; the log is sorted by example and annotator.
 
     References
     ----------
@@ -72,24 +68,11 @@ def tutorial() -> Dataset:
     >>> data = tutorial()
     >>> data.log.height, data.truth.height, data.log["annotator"].n_unique()
     (1456, 296, 50)
-    >>> data.log.head(2)
-    shape: (2, 3)
-    ┌─────────┬───────────┬───────┐
-    │ example ┆ annotator ┆ label │
-    │ ---     ┆ ---       ┆ ---   │
-    │ str     ┆ str       ┆ i64   │
-    ╞═════════╪═══════════╪═══════╡
-    │ 000     ┆ A0014     ┆ 0     │
-    │ 000     ┆ A0016     ┆ 2     │
-    └─────────┴───────────┴───────┘
+    >>> data.log.row(0, named=True)
+    {'example': '000', 'annotator': 'A0014', 'label': 0}
     """
-    return Dataset(
-        name="tutorial",
-        log=_bundled("tutorial", "log"),
-        pred_probs=_bundled("tutorial", "pred_probs"),
-        truth=_bundled("tutorial", "truth"),
-        features=_bundled("tutorial", "features"),
-    )
+    frames = ("log", "pred_probs", "truth", "features")
+    return Dataset("tutorial", *(_bundled("tutorial", frame) for frame in frames))
 
 
 def _bundled(dataset: str, frame: str) -> pl.DataFrame:

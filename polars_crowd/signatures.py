@@ -62,13 +62,13 @@ def shares(
     section in the function's own docstring stands for the shared one. `advice(name of the function)` has
     what to do instead of giving options that it does not take.
     """
-    order = [field.name for field in fields(defaults)]
+    order, by_default = [field.name for field in fields(defaults)], defaults()
     words = sections_of(defaults)
 
     def decorate(function: F) -> F:
         found = get_type_hints(options)
         hints = {name: found[name] for name in sorted(found, key=order.index)}
-        values = {name: of_its_own.get(name, getattr(defaults, name)) for name in hints}
+        values = {name: of_its_own.get(name, getattr(by_default, name)) for name in hints}
         signature = in_full(signature_of(function), hints, values)
         known = [name for name in signature.parameters if name != "self"]
         refuse = refusal(function.__name__, known, advice(function.__name__))

@@ -186,19 +186,8 @@ def activelab(
     ...     "cat": [0.9, 0.4, 0.2, 0.55, 0.05],
     ...     "dog": [0.1, 0.6, 0.8, 0.45, 0.95],
     ... })
-    >>> activelab(log, probs).sort("active_learning_score").collect()
-    shape: (5, 3)
-    ┌─────────┬─────────────────┬───────────────────────┐
-    │ example ┆ num_annotations ┆ active_learning_score │
-    │ ---     ┆ ---             ┆ ---                   │
-    │ str     ┆ u32             ┆ f64                   │
-    ╞═════════╪═════════════════╪═══════════════════════╡
-    │ e4      ┆ 0               ┆ 0.580124              │
-    │ e2      ┆ 2               ┆ 0.655626              │
-    │ e3      ┆ 2               ┆ 0.848402              │
-    │ e1      ┆ 2               ┆ 0.872402              │
-    │ e5      ┆ 0               ┆ 0.902393              │
-    └─────────┴─────────────────┴───────────────────────┘
+    >>> activelab(log, probs).sort("active_learning_score").head(2).collect().rows()
+    [('e4', 0, 0.580...), ('e2', 2, 0.655...)]
     """
     return scores_of(open_scoring(LABELS, log, pred_probs, Opening(**options)), LabelTrust)
 

@@ -92,16 +92,8 @@ def crowdlab(
     >>> import polars_crowd as pc
     >>> data = pc.datasets.tutorial()
     >>> fit = pc.crowdlab(data.log, data.pred_probs)
-    >>> fit.examples.head(2).collect().select("consensus_label", "consensus_quality_score")
-    shape: (2, 2)
-    ┌─────────────────┬─────────────────────────┐
-    │ consensus_label ┆ consensus_quality_score │
-    │ ---             ┆ ---                     │
-    │ i64             ┆ f64                     │
-    ╞═════════════════╪═════════════════════════╡
-    │ 0               ┆ 0.736118                │
-    │ 0               ┆ 0.757751                │
-    └─────────────────┴─────────────────────────┘
+    >>> fit.examples.select("consensus_label", "consensus_quality_score").head(2).collect().rows()
+    [(0, 0.7361...), (0, 0.7577...)]
     """
     asked = Asked(**options)
     if tolerance and not (asked.into is not None and isinstance(log, Partitioned)):

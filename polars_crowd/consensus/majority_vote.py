@@ -18,8 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
@@ -32,12 +31,13 @@ from polars_crowd.inputs.pred_probs import PredProbs, lookup, open_models
 from polars_crowd.inputs.probability_audit import audit_probabilities
 from polars_crowd.numerics import mixture
 from polars_crowd.numerics.mixture import EXACT
-from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.opening import Opening, OpenOptions
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary, dense
 from polars_crowd.runs import codes
 from polars_crowd.runs.codes import declared_values, label_code, resolve_classes
+from polars_crowd.signatures import shares
 
 # --- the narrowing of candidates -------------------------------------------------------------------
 #
@@ -244,39 +244,28 @@ def majority_table(part: Partition, ties: TieBreaks) -> pl.DataFrame:
 # --- the majority vote of a log, as one lazy plan --------------------------------------------------
 
 
+@shares(OpenOptions, Opening)
 def majority_vote(
     log: Any,
     pred_probs: Any = None,
-    *,
-    classes: Sequence[Any] | None = None,
-    duplicates: checks.Duplicates = "error",
-    into: str | Path | None = None,
-    executor: Any = None,
-    progress: bool = False,
+    **options: Unpack[OpenOptions],
 ) -> pl.LazyFrame:
     """The majority vote of each example, as one lazy plan: nothing is computed until it is collected.
 
-    The label with the most votes c[e,k]. Ties are narrowed, each step among the labels still tied, by
-    the largest model probability, the fewest annotations of the label in the whole log, the largest mean
-    agreement of its annotators with the undisputed votes, and the first class in class order (Goh,
-    Tkachenko and Mueller 2022, arXiv 2210.06812; the last step replaces a random draw).
+    The label with the most votes c[e,k]. Ties are narrowed, each step among the labels still tied, by the
+    largest model probability, the fewest annotations of the label in the whole log, the largest mean
+    agreement of its annotators with the undisputed votes, and the first class in class order (Goh, Tkachenko
+    and Mueller 2022, arXiv 2210.06812; the last step replaces a random draw). Of a store, or with `into`,
+    ties are settled now.
 
     Parameters
     ----------
     log
         The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`; or
-        an `AnnotationStore`, whose ties are settled now and whose partitions are voted on when collected.
+        an `AnnotationStore`.
     pred_probs
         A model's probabilities for the first tie-break: whatever `scan_pred_probs` takes; of a list of
         models, their mean. Every annotated example needs them, as in `crowdlab`. A store uses those it has.
-    classes
-        The classes in order. By default the Enum's order if the label is one, else the order of the
-        columns of pred_probs, else sorted.
-    duplicates
-        What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
-    into, executor, progress
-        For a store, as in `crowdlab`: a directory for the result (`examples/`), workers, a progress bar.
 
     Returns
     -------
@@ -303,36 +292,27 @@ def majority_vote(
     ...     "annotator": ["a", "b", "c", "a", "b"],
     ...     "label": ["cat", "cat", "dog", "dog", "cat"],
     ... })
-    >>> majority_vote(log).collect()
-    shape: (2, 4)
-    ┌─────────┬─────────────────┬─────────────────────┬─────────────────┐
-    │ example ┆ consensus_label ┆ annotator_agreement ┆ num_annotations │
-    │ ---     ┆ ---             ┆ ---                 ┆ ---             │
-    │ str     ┆ str             ┆ f64                 ┆ u32             │
-    ╞═════════╪═════════════════╪═════════════════════╪═════════════════╡
-    │ e1      ┆ cat             ┆ 0.666667            ┆ 3               │
-    │ e2      ┆ dog             ┆ 0.5                 ┆ 2               │
-    └─────────┴─────────────────┴─────────────────────┴─────────────────┘
+    >>> majority_vote(log).collect().rows()
+    [('e1', 'cat', 0.666..., 3), ('e2', 'dog', 0.5, 2)]
     """
-    if isinstance(log, Partitioned) or into is not None or executor is not None:
-        rounds = open_rounds(
-            log,
-            pred_probs,
-            classes=classes,
-            duplicates=duplicates,
-            into=into,
-            executor=executor,
-            progress=progress,
-        )
-        rounds.claim("Majority vote")
+    asked = Opening(**options)
+    if isinstance(log, Partitioned) or asked.into is not None or asked.executor is not None:
+        rounds = asked.open(log, pred_probs).claim("Majority vote")
         ties = break_ties(rounds, rounds.run(count_ties, remember=True))
         return rounds.only("examples", majority_table, ties)
-    if progress:
+    if asked.progress:
         raise OptionError(
             "progress",
             ...,
             "shows the partitions of a store, or what is written; this is a lazy plan.",
         )
+    return lazy_plan(log, pred_probs, asked.classes, asked.duplicates)
+
+
+def lazy_plan(
+    log: Any, pred_probs: Any, classes: Sequence[Any] | None, duplicates: checks.Duplicates
+) -> pl.LazyFrame:
+    """The votes, their ties narrowed step by step, and what is wrong with the log, as one plan."""
     rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
     models = open_models(pred_probs, classes) if pred_probs is not None else []
     schema = rows.collect_schema()

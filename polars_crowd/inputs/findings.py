@@ -17,6 +17,46 @@ from polars_crowd.inputs.checks import (
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, open_rows
 from polars_crowd.inputs.pred_probs import class_names
 
+KINDS: dict[str, tuple[str, str, Advice | Advised | str]] = {
+    "no annotations": ("error", "label", no_annotations()),
+    "null examples": ("error", "example", drop_nulls("example")),
+    "null annotators": ("error", "annotator", drop_nulls("annotator")),
+    "duplicate annotations": ("error", "example, annotator", CHOOSE_DUPLICATES),
+    "labels outside the classes": (
+        "error",
+        "label",
+        "Add them to the classes, or filter their rows out.",
+    ),
+    "classes never chosen": (
+        "note",
+        "label",
+        "They can still be a consensus label if pred_probs favour them.",
+    ),
+    "only one class is chosen": (
+        "note",
+        "label",
+        "Nobody ever disagrees; there is nothing to resolve.",
+    ),
+    "every example has one annotation": ("error", "example", ""),
+    "examples with one annotation": (
+        "note",
+        "example",
+        "Their labels are not checked by a second annotator.",
+    ),
+    "annotators without overlap": (
+        "note",
+        "annotator",
+        "They share no example with anyone, so that their skill is a guess.",
+    ),
+    "annotators who give one label": (
+        "note",
+        "annotator",
+        "They gave the same label to all of their two or more examples; they may not be looking.",
+    ),
+    "rows without a label": ("note", "label", "They are not annotations and are left out."),
+}
+"""Of each finding its severity, its column, and the advice."""
+
 FINDINGS: dict[str, pl.DataType] = {
     "finding": pl.String(),
     "severity": pl.String(),
@@ -63,17 +103,9 @@ def check_annotations(log: Any, *, classes: Sequence[Any] | None = None) -> pl.D
     ...     "annotator": ["a", "b", "a", "b", "c"],
     ...     "label": ["x", "y", "y", "y", "x"],
     ... })
-    >>> check_annotations(log).select("finding", "severity", "count", "shown")
-    shape: (3, 4)
-    ┌───────────────────────────────┬──────────┬───────┬───────────┐
-    │ finding                       ┆ severity ┆ count ┆ shown     │
-    │ ---                           ┆ ---      ┆ ---   ┆ ---       │
-    │ str                           ┆ str      ┆ i64   ┆ list[str] │
-    ╞═══════════════════════════════╪══════════╪═══════╪═══════════╡
-    │ examples with one annotation  ┆ note     ┆ 1     ┆ ["3"]     │
-    │ annotators without overlap    ┆ note     ┆ 1     ┆ ["c"]     │
-    │ annotators who give one label ┆ note     ┆ 1     ┆ ["b"]     │
-    └───────────────────────────────┴──────────┴───────┴───────────┘
+    >>> check_annotations(log).select("finding", "count").rows()
+    [('examples with one annotation', 1), ('annotators without overlap', 1),
+     ('annotators who give one label', 1)]
     """
     return as_frame(findings_of(log, classes), "python")
 
@@ -82,10 +114,10 @@ def findings_of(log: Any, classes: Sequence[Any] | None) -> list[dict[str, Any]]
     """The findings, errors first, their advice still to be said."""
     given = open_rows(log).select(LOG_COLUMNS)
     labelled = is_labelled(given.collect_schema()["label"])
-    unlabelled = _unlabelled(given.filter(~labelled))
+    unlabelled = _of_rows("rows without a label", given.filter(~labelled))
     rows = given.filter(labelled)
     if not rows.head(1).collect().height:
-        return _sorted([_no_rows(), unlabelled])
+        return _sorted([_finding("no annotations", 1, []), unlabelled])
     found = [*_id_findings(rows), *_label_findings(rows, classes), *_overlap_findings(rows)]
     return _sorted([*found, unlabelled])
 
@@ -105,14 +137,8 @@ def _sorted(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted((f for f in found if f["count"]), key=lambda f: f["severity"] != "error")
 
 
-def _finding(
-    finding: str,
-    severity: str,
-    column: str,
-    count: int,
-    values: list[Any],
-    advice: Advice | Advised | str,
-) -> dict[str, Any]:
+def _finding(finding: str, count: int, values: list[Any]) -> dict[str, Any]:
+    severity, column, advice = KINDS[finding]
     return {
         "finding": finding,
         "severity": severity,
@@ -123,47 +149,26 @@ def _finding(
     }
 
 
-def _no_rows() -> dict[str, Any]:
-    return _finding("no annotations", "error", "label", 1, [], no_annotations())
-
-
-def _unlabelled(rows: pl.LazyFrame) -> dict[str, Any]:
+def _of_rows(finding: str, rows: pl.LazyFrame) -> dict[str, Any]:
     count = int(rows.select(pl.len()).collect().item())
-    first = [str(row) for row in rows.head(SHOWN).collect().rows()]
-    advice = "They are not annotations and are left out."
-    return _finding("rows without a label", "note", "label", count, first, advice)
+    return _finding(finding, count, rows.head(SHOWN).collect().rows())
 
 
-def _listed(
-    finding: str, severity: str, column: str, frame: pl.LazyFrame, advice: str
-) -> dict[str, Any]:
+def _of_values(finding: str, frame: pl.LazyFrame) -> dict[str, Any]:
     """A finding about the distinct values of a frame's first column."""
     values = frame.select(pl.nth(0).unique().sort()).collect().to_series()
-    return _finding(finding, severity, column, len(values), values.head(SHOWN).to_list(), advice)
+    return _finding(finding, len(values), values.head(SHOWN).to_list())
 
 
 def _id_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
-    found = []
-    for column in ("example", "annotator"):
-        null = rows.filter(pl.col(column).is_null()).collect()
-        seen = [str(tuple(row)) for row in null.head(SHOWN).rows()]
-        found.append(
-            _finding(f"null {column}s", "error", column, null.height, seen, drop_nulls(column))
-        )
     pairs = rows.drop_nulls().group_by("example", "annotator").len().filter(pl.col("len") > 1)
     twice = pairs.sort("example", "annotator").collect()
     seen = [f"{e}, {a}: {n} rows" for e, a, n in twice.head(SHOWN).rows()]
-    found.append(
-        _finding(
-            "duplicate annotations",
-            "error",
-            "example, annotator",
-            twice.height,
-            seen,
-            CHOOSE_DUPLICATES,
-        )
-    )
-    return found
+    null = [
+        _of_rows(f"null {column}s", rows.filter(pl.col(column).is_null()))
+        for column in ("example", "annotator")
+    ]
+    return [*null, _finding("duplicate annotations", twice.height, seen)]
 
 
 def _label_findings(rows: pl.LazyFrame, classes: Sequence[Any] | None) -> list[dict[str, Any]]:
@@ -175,32 +180,10 @@ def _label_findings(rows: pl.LazyFrame, classes: Sequence[Any] | None) -> list[d
     known = class_names(classes) if classes is not None else names
     outside = [name for name in names if name not in known]
     never = [name for name in known if name not in names]
-    lone = len(chosen) == 1
     return [
-        _finding(
-            "labels outside the classes",
-            "error",
-            "label",
-            len(outside),
-            outside,
-            "Add them to the classes, or filter their rows out.",
-        ),
-        _finding(
-            "classes never chosen",
-            "note",
-            "label",
-            len(never),
-            never,
-            "They can still be a consensus label if pred_probs favour them.",
-        ),
-        _finding(
-            "only one class is chosen",
-            "note",
-            "label",
-            int(lone),
-            chosen.to_list(),
-            "Nobody ever disagrees; there is nothing to resolve.",
-        ),
+        _finding("labels outside the classes", len(outside), outside),
+        _finding("classes never chosen", len(never), never),
+        _finding("only one class is chosen", int(len(chosen) == 1), chosen.to_list()),
     ]
 
 
@@ -210,40 +193,14 @@ def _overlap_findings(rows: pl.LazyFrame) -> list[dict[str, Any]]:
         pl.col("alone").all(), labels=pl.col("label").n_unique(), annotations=pl.len()
     )
     by_annotator = by_annotator.collect().lazy()
-    single = _listed(
-        "examples with one annotation",
-        "note",
-        "example",
-        shared.filter("alone"),
-        "Their labels are not checked by a second annotator.",
-    )
+    single = _of_values("examples with one annotation", shared.filter("alone"))
     n_examples = int(rows.select(pl.col("example").n_unique()).collect().item())
     if single["count"] == n_examples:
-        return [
-            _finding(
-                "every example has one annotation",
-                "error",
-                "example",
-                n_examples,
-                single["shown"],
-                single_annotations(n_examples),
-            )
-        ]
+        every = _finding("every example has one annotation", n_examples, single["shown"])
+        return [every | {"advice": single_annotations(n_examples)}]
     one_label = (pl.col("labels") == 1) & (pl.col("annotations") > 1)
     return [
         single,
-        _listed(
-            "annotators without overlap",
-            "note",
-            "annotator",
-            by_annotator.filter("alone"),
-            "They share no example with anyone, so that their skill is a guess.",
-        ),
-        _listed(
-            "annotators who give one label",
-            "note",
-            "annotator",
-            by_annotator.filter(one_label),
-            "They gave the same label to all of their two or more examples; they may not be looking.",
-        ),
+        _of_values("annotators without overlap", by_annotator.filter("alone")),
+        _of_values("annotators who give one label", by_annotator.filter(one_label)),
     ]

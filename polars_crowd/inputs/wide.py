@@ -28,9 +28,8 @@ def from_wide(
     Parameters
     ----------
     matrix
-        A Polars or pandas frame, or a numpy array, of shape (examples, annotators); a null or NaN
-        means that the annotator did not label the example. Labels that are floats only because of
-        NaN become integers.
+        A Polars or pandas frame, or a numpy array, of shape (examples, annotators); a null or NaN means that
+        the annotator did not label the example. Labels that are floats only because of NaN become integers.
     example
         The column with the examples' ids, or the ids. By default a pandas frame's index, else the
         row numbers from 0.
@@ -46,17 +45,8 @@ def from_wide(
     --------
     >>> import polars as pl
     >>> wide = pl.DataFrame({"a1": ["x", "y"], "a2": ["x", None]})
-    >>> from_wide(wide).sort("example", "annotator").collect()
-    shape: (3, 3)
-    ┌─────────┬───────────┬───────┐
-    │ example ┆ annotator ┆ label │
-    │ ---     ┆ ---       ┆ ---   │
-    │ i64     ┆ str       ┆ str   │
-    ╞═════════╪═══════════╪═══════╡
-    │ 0       ┆ a1        ┆ x     │
-    │ 0       ┆ a2        ┆ x     │
-    │ 1       ┆ a1        ┆ y     │
-    └─────────┴───────────┴───────┘
+    >>> from_wide(wide).sort("example", "annotator").collect().rows()
+    [(0, 'a1', 'x'), (0, 'a2', 'x'), (1, 'a1', 'y')]
     """
     frame, ids, names = _wide_parts(matrix, example)
     given = pl.Series(annotators if annotators is not None else names)
@@ -83,7 +73,7 @@ def _wide_parts(
         if isinstance(example, str):
             matrix = matrix.set_index(example)
         names, ids = list(matrix.columns), pl.from_pandas(matrix.index.to_series())
-        frame = pl.from_pandas(matrix.set_axis([str(k) for k in range(matrix.shape[1])], axis=1))
+        frame = pl.from_pandas(matrix.set_axis(list(map(str, range(len(names)))), axis=1))
     elif isinstance(matrix, np.ndarray):
         if matrix.ndim != 2:
             raise AnnotationError(f"a wide log has two dimensions, not {matrix.ndim}.")
@@ -132,16 +122,8 @@ def to_wide(log: Any) -> pl.DataFrame:
     --------
     >>> import polars as pl
     >>> log = pl.DataFrame({"example": [2, 1], "annotator": ["b", "a"], "label": ["x", "y"]})
-    >>> to_wide(log)
-    shape: (2, 3)
-    ┌─────────┬──────┬──────┐
-    │ example ┆ a    ┆ b    │
-    │ ---     ┆ ---  ┆ ---  │
-    │ i64     ┆ str  ┆ str  │
-    ╞═════════╪══════╪══════╡
-    │ 1       ┆ y    ┆ null │
-    │ 2       ┆ null ┆ x    │
-    └─────────┴──────┴──────┘
+    >>> to_wide(log).rows(named=True)
+    [{'example': 1, 'a': 'y', 'b': None}, {'example': 2, 'a': None, 'b': 'x'}]
     """
     frame = scan_annotations(log).select(LOG_COLUMNS).collect()
     for column in ("example", "annotator"):

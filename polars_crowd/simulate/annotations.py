@@ -1,16 +1,9 @@
-r"""Simulated annotators, their annotations, and a model.
-
-The law, with truth :math:`k`, annotator :math:`a`, example :math:`e`, given label :math:`l` and :math:`K`
-classes (Dawid & Skene 1979, with a difficulty per example):
-
-.. math::
-    k_e \sim \pi, \qquad
-    P(l \mid k, a, e) = (1 - d_e)\, C_a[k, l] + d_e / K
+"""Simulated annotators, their annotations, and a model: the law is that of `simulate_annotations`.
 
 References
 ----------
-* A. P. Dawid, A. M. Skene. Maximum likelihood estimation of observer error-rates using the EM
-  algorithm. Applied Statistics 28, 1979.
+* A. P. Dawid, A. M. Skene. Maximum likelihood estimation of observer error-rates using the EM algorithm.
+  Applied Statistics 28, 1979.
 * R. W. Floyd, in J. Bentley, Programming pearls: a sample of brilliance. CACM 30(9), 1987.
 """
 
@@ -40,7 +33,7 @@ from polars_crowd.simulate.checks import (
 )
 
 KINDS = np.array(["regular", "adversary", "spammer"])
-REGULAR, ADVERSARY, SPAMMER = range(3)
+ADVERSARY, SPAMMER = 1, 2
 ACCURACY_CONCENTRATION = 20.0
 DIFFICULTY_CONCENTRATION = 2.0
 
@@ -164,8 +157,7 @@ def simulate_annotations(
     Returns
     -------
     Simulation
-        Frames ``log, truth, annotators, confusion, difficulty, class_prior, pred_probs``. An
-        annotator who drew no example is in ``annotators`` but not in ``log``.
+        An annotator who drew no example is in its ``annotators`` but not in its ``log``.
 
     Raises
     ------
@@ -176,14 +168,8 @@ def simulate_annotations(
     --------
     >>> simulation = simulate_annotations(n_examples=4, n_annotators=3, annotations_per_example=2,
     ...                                   classes=["cat", "dog"], seed=1)
-    >>> simulation.log.head(3)
-    shape: (3, 3)
-    ┌─────────┬───────────┬───────┐
-    │ example ┆ annotator ┆ label │
-    │ ---     ┆ ---       ┆ ---   │
-    │ str     ┆ str       ┆ str   │
-    ╞═════════╪═══════════╪═══════╡
-    ...
+    >>> simulation.log.height
+    8
     >>> simulation.pred_probs.columns
     ['example', 'cat', 'dog']
     """
@@ -197,7 +183,7 @@ def simulate_annotations(
     prior = checked_prior("class_prior", class_prior, K)
     n_adversaries, n_spammers = kind_counts(adversaries, spammers, M)
 
-    of_truth, of_annotators, of_difficulty, of_log, of_labels, of_model = _streams(seed, 6)
+    of_truth, of_annotators, of_difficulty, of_log, of_labels, of_model = generator(seed).spawn(6)
     truth = of_truth.choice(K, n_examples, p=prior)
     kinds = _random_kinds(of_annotators, M, n_adversaries, n_spammers)
     regular = _regular_confusion(of_annotators, M, K, accuracy, confusion)
@@ -209,21 +195,20 @@ def simulate_annotations(
 
     examples = _ids("example", "e", n_examples, 6, integer_ids)
     annotators = _ids("annotator", "a", M, 4, integer_ids)
-    num_labeled = np.bincount(annotator, minlength=M)
+    of_each_annotator = {
+        "kind": pl.Series(KINDS[kinds], dtype=pl.String),
+        "accuracy": np.einsum("akk,k->a", C, prior),
+        "num_examples_labeled": np.bincount(annotator, minlength=M),
+    }
     return Simulation(
         log=pl.DataFrame([examples[example], annotators[annotator], labels[label]]),
         truth=pl.DataFrame([examples, labels[truth]]),
-        annotators=_annotators_frame(annotators, kinds, _accuracy(C, prior), num_labeled),
+        annotators=pl.DataFrame({"annotator": annotators, **of_each_annotator}),
         confusion=_confusion_frame(annotators, labels, C),
         difficulty=pl.DataFrame([examples, pl.Series("difficulty", d)]),
         class_prior=pl.DataFrame([labels, pl.Series("probability", prior)]),
         pred_probs=_pred_probs_frame(examples, labels, probs),
     )
-
-
-def _streams(seed: int, n: int) -> list[Generator]:
-    """Independent generators from one seed."""
-    return generator(seed).spawn(n)
 
 
 def _beta(rng: Generator, mean: float, concentration: float, n: int) -> Floats:
@@ -286,11 +271,6 @@ def _confusion_by_kind(rng: Generator, regular: Floats, kinds: Ints) -> Floats:
     C[adversary] = np.take_along_axis(regular[adversary], source, axis=2)
     C[spammer] = guess[spammer, None, :]
     return C
-
-
-def _accuracy(C: Floats, prior: Floats) -> Floats:
-    """``sum_k prior[k] C_a[k, k]``."""
-    return np.asarray(np.einsum("akk,k->a", C, prior))
 
 
 def _assignment(rng: Generator, n: int, M: int, per: float, ragged: bool) -> tuple[Ints, Ints]:
@@ -361,30 +341,11 @@ def _ids(name: str, prefix: str, n: int, width: int, integers: bool) -> pl.Serie
     return (prefix + digits).alias(name)
 
 
-def _annotators_frame(
-    annotators: pl.Series, kinds: Ints, accuracy: Floats, num_labeled: Ints
-) -> pl.DataFrame:
-    return pl.DataFrame(
-        [
-            annotators,
-            pl.Series("kind", KINDS[kinds], dtype=pl.String),
-            pl.Series("accuracy", accuracy),
-            pl.Series("num_examples_labeled", num_labeled),
-        ]
-    )
-
-
 def _confusion_frame(annotators: pl.Series, labels: pl.Series, C: Floats) -> pl.DataFrame:
     """One row per annotator, true label and label: ``C_a[k, l]``."""
     a, k, label = np.unravel_index(np.arange(C.size), C.shape)
-    return pl.DataFrame(
-        [
-            annotators[a],
-            labels[k].alias("true_label"),
-            labels[label],
-            pl.Series("probability", C.ravel()),
-        ]
-    )
+    keys = [annotators[a], labels[k].alias("true_label"), labels[label]]
+    return pl.DataFrame([*keys, pl.Series("probability", C.ravel())])
 
 
 def _pred_probs_frame(examples: pl.Series, labels: pl.Series, probs: Floats) -> pl.DataFrame:

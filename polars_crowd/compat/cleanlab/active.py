@@ -13,7 +13,7 @@ from polars_crowd.active.ballots import ballots_beside, trust_in, with_ballots
 from polars_crowd.active.scores import BEST_QUALITY, LabelTrust, quality_of_labels
 from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.compat.cleanlab.quality import caution, fit_rounds, in_range, models_of
-from polars_crowd.compat.cleanlab.valid import check_labels, check_pred_probs
+from polars_crowd.compat.cleanlab.valid import check_dimensions, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
 from polars_crowd.rounds import unlabelled
 from polars_crowd.rounds.opening import rounds_of
@@ -86,36 +86,15 @@ def get_active_learning_scores_ensemble(
 ) -> Scores:
     """As `get_active_learning_scores`, for several models.
 
-    Parameters
-    ----------
-    labels_multiannotator
-        The wide matrix, (N, M), as there.
-    pred_probs
-        The models' out-of-sample probabilities of the labelled examples, (P, N, K).
-    pred_probs_unlabeled
-        ... and of the unlabelled ones, (P, U, K).
-
-    Returns
-    -------
-    tuple of two arrays
-        As there.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As there.
-
-    Warns
-    -----
-    UserWarning
-        No two annotators agree on any example.
+    Arguments, returns, errors and warnings are those there; pred_probs are of P models, (P, N, K), and those
+    of the unlabelled examples (P, U, K).
 
     Agrees with
     -----------
     cleanlab 2.9, `get_active_learning_scores_ensemble`, to 1e-9. Three differences: pred_probs are left as
-    they are (cleanlab writes the calibrated ones into them); a tied vote of the models goes to the first
-    class where cleanlab draws at random; one model alone is an ensemble (cleanlab: ValueError where there
-    are unlabelled examples), whose vote is not checked for agreement.
+    they are (cleanlab calibrates them in place); a tied vote of the models goes to the first class (cleanlab
+    draws at random); one model alone is an ensemble (cleanlab: ValueError where there are unlabelled
+    examples), whose vote is not checked for agreement.
 
     Examples
     --------
@@ -216,7 +195,7 @@ def _check_arrays(pred_probs: Any, pred_probs_unlabeled: Any, ensemble: bool) ->
     given = {"pred_probs": pred_probs, "pred_probs_unlabeled": pred_probs_unlabeled}
     for name, probs in given.items():
         if probs is not None:
-            _check_dimensions(name, probs, ensemble)
+            check_dimensions(name, probs, ensemble)
     if any(probs is None for probs in given.values()):
         return
     if pred_probs.shape[-1] != pred_probs_unlabeled.shape[-1]:
@@ -228,16 +207,4 @@ def _check_arrays(pred_probs: Any, pred_probs_unlabeled: Any, ensemble: bool) ->
         raise ValueError(
             "pred_probs and pred_probs_unlabeled must be of the same models, and are of "
             f"{len(pred_probs)} and {len(pred_probs_unlabeled)}."
-        )
-
-
-def _check_dimensions(name: str, probs: Any, ensemble: bool) -> None:
-    if not isinstance(probs, np.ndarray):
-        raise TypeError(f"{name} must be a numpy array, not {type(probs).__name__}.")
-    wanted, other = (3, "the non-ensemble") if ensemble else (2, "the ensemble")
-    if probs.ndim != wanted:
-        hint = f" If they are meant to, use {other} version of this function."
-        raise ValueError(
-            f"{name} must be a {wanted}d array, these have {probs.ndim} dimensions."
-            + (hint if probs.ndim in (2, 3) else "")
         )

@@ -1,7 +1,6 @@
 """The counts of labels as cleanlab 2.9 has them where labels are floats: on the wrong classes.
 
-The j-th smallest of the distinct labels of an example counts for class j. See the package's
-docstring.
+The j-th smallest of the distinct labels of an example counts for class j. See the package's docstring.
 """
 
 from __future__ import annotations

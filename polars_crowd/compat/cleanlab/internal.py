@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.compat.cleanlab.pandas_extra import pd
-from polars_crowd.compat.cleanlab.valid import check_labels, check_pred_probs
+from polars_crowd.compat.cleanlab.valid import check_inputs
 from polars_crowd.compat.cleanlab.wide import Labels, read_matrix
 
 __all__ = ["assert_valid_inputs_multiannotator", "format_multiannotator_labels"]
@@ -119,6 +119,4 @@ def assert_valid_inputs_multiannotator(
     Examples [1] do not have any labels.
     """
     wide = read_matrix(labels_multiannotator, columns=annotator_ids)
-    check_labels(wide, allow_single_label)
-    if pred_probs is not None:
-        check_pred_probs(pred_probs, wide, ensemble)
+    check_inputs(wide, pred_probs, ensemble, allow_single_label)

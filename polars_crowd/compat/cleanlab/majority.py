@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Ints, Probabilities
-from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
+from polars_crowd.compat.cleanlab.valid import as_model, check_inputs
 from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide, to_runs
 from polars_crowd.consensus.majority_vote import break_ties, count_ties, majority_labels
 from polars_crowd.rounds.opening import rounds_of
@@ -24,9 +24,7 @@ def get_majority_vote_label(
 ) -> Ints:
     """The label that most annotators chose, for each example.
 
-    Ties go to the class that the model finds most probable (where pred_probs are given); then to
-    the class with fewest labels in the whole matrix; then to the class whose annotators agree most
-    with the majority votes that were no ties; then to the first class.
+    Ties are broken as by `polars_crowd.majority_vote`.
 
     Parameters
     ----------
@@ -40,8 +38,7 @@ def get_majority_vote_label(
     Returns
     -------
     array of int64, (N,)
-        The majority vote. Without the check, an example without labels counts as one where all
-        classes tie.
+        The majority vote. Without the check, an example without labels counts as one where all classes tie.
 
     Raises
     ------
@@ -50,9 +47,8 @@ def get_majority_vote_label(
 
     Agrees with
     -----------
-    cleanlab 2.9, `get_majority_vote_label`, but for its last step: a tie that is left
-    goes to the first class, without a warning, where cleanlab draws at random; and a matrix in
-    which every example is tied has a majority vote.
+    cleanlab 2.9, `get_majority_vote_label`, but for ties that are left: they go to the first class, where
+    cleanlab draws at random, and fails if every example is tied.
 
     Examples
     --------
@@ -62,9 +58,7 @@ def get_majority_vote_label(
     """
     wide = read_wide(labels_multiannotator)
     if verbose:
-        check_labels(wide)
-        if pred_probs is not None:
-            check_pred_probs(pred_probs, wide, ensemble=False)
+        check_inputs(wide, pred_probs)
     majority = _majority(wide, None if pred_probs is None else as_model(pred_probs))
     if verbose:
         caution_lost_classes(wide, majority, "majority_vote")

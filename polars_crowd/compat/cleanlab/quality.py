@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from types import MappingProxyType
-from typing import Any, cast, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict, Unpack, cast, get_args
 
 import polars as pl
 from numpy.typing import NDArray
@@ -33,42 +31,32 @@ from polars_crowd.numerics.mixture import Mixture
 from polars_crowd.rounds.opening import rounds_of
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.signatures import shares
 
-NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 OUT_OF_RANGE = 1e-6
 """How far a posterior may lie outside [0, 1]."""
 
 
-def get_label_quality_multiannotator(
-    labels_multiannotator: Labels,
-    pred_probs: NDArray[Any],
-    *,
-    consensus_method: str | list[str] = "best_quality",
-    quality_method: str = "crowdlab",
-    calibrate_probs: bool = False,
-    return_detailed_quality: bool = True,
-    return_annotator_stats: bool = True,
-    return_weights: bool = False,
-    verbose: bool = True,
-    label_quality_score_kwargs: Mapping[str, Any] = NO_OPTIONS,
-) -> dict[str, Any]:
-    """Consensus labels and the quality of labels and annotators, by CROWDLAB.
+class QualityOptions(TypedDict, total=False):
+    """What is returned, and how labels are scored."""
 
-    See `polars_crowd.crowdlab` for the method, and for the same on a long log of any size.
+    calibrate_probs: bool
+    return_detailed_quality: bool
+    return_annotator_stats: bool
+    return_weights: bool
+    verbose: bool
+    label_quality_score_kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is returned, and how labels are scored.
 
     Parameters
     ----------
     labels_multiannotator
-        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label.
-        A frame's columns are the annotators' ids.
-    pred_probs
-        A model's out-of-sample probabilities, (N, K).
-    consensus_method
-        `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list
-        of them: the first gives the main columns, `detailed_label_quality` and `annotator_stats`,
-        the others add columns with the method as suffix.
-    quality_method
-        `"crowdlab"`, or `"agreement"` for shares of votes without the model.
+        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label. A frame's
+        columns are the annotators' ids.
     calibrate_probs
         Whether to scale the temperature of pred_probs to the annotators' spread of labels first.
     return_detailed_quality, return_annotator_stats, return_weights
@@ -79,26 +67,12 @@ def get_label_quality_multiannotator(
         `method` (`"self_confidence"`, `"normalized_margin"` or `"confidence_weighted_entropy"`) and
         `adjust_pred_probs` (whether to adjust for class imbalance).
 
-    Returns
-    -------
-    dict
-        * `label_quality`: frame, a row per example: `consensus_label, consensus_quality_score,
-          annotator_agreement, num_annotations`;
-        * `detailed_label_quality`: frame, (N, M), columns `quality_annotator_...`, the quality of
-          each label;
-        * `annotator_stats`: frame, a row per annotator, the worst first: `annotator_quality,
-          agreement_with_consensus, worst_class, num_examples_labeled`. As in cleanlab its
-          `annotator_quality` uses self-confidence where `return_detailed_quality=False`, whatever
-          `label_quality_score_kwargs` say;
-        * `model_weight`: float, and `annotator_weight`: array, (M,). As in cleanlab, of a list of
-          consensus methods they are those of the last.
-
     Raises
     ------
     ValueError
         Labels or pred_probs that cannot be used (see `assert_valid_inputs_multiannotator`), NaN in
-        pred_probs, posteriors outside [0, 1], a method with an unknown name, or weights asked for
-        with `quality_method="agreement"`.
+        pred_probs, posteriors outside [0, 1], a method with an unknown name, or weights asked for with
+        `quality_method="agreement"`.
     TypeError
         pred_probs that are no numpy array; an unknown option in `label_quality_score_kwargs`.
 
@@ -106,13 +80,58 @@ def get_label_quality_multiannotator(
     -----
     UserWarning
         No two annotators agree on any example.
+    """
+
+    calibrate_probs: bool = False
+    return_detailed_quality: bool = True
+    return_annotator_stats: bool = True
+    return_weights: bool = False
+    verbose: bool = True
+    label_quality_score_kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@shares(QualityOptions, Wanted)
+def get_label_quality_multiannotator(
+    labels_multiannotator: Labels,
+    pred_probs: NDArray[Any],
+    *,
+    consensus_method: str | list[str] = "best_quality",
+    quality_method: str = "crowdlab",
+    **options: Unpack[QualityOptions],
+) -> dict[str, Any]:
+    """Consensus labels and the quality of labels and annotators, by CROWDLAB.
+
+    See `polars_crowd.crowdlab` for the method, and for the same on a long log of any size.
+
+    Parameters
+    ----------
+    pred_probs
+        A model's out-of-sample probabilities, (N, K).
+    consensus_method
+        `"best_quality"` (the most probable class of the posterior) or `"majority_vote"`, or a list of them:
+        the first gives the main columns, `detailed_label_quality` and `annotator_stats`, the others add
+        columns with the method as suffix.
+    quality_method
+        `"crowdlab"`, or `"agreement"` for shares of votes without the model.
+
+    Returns
+    -------
+    dict
+        * `label_quality`: frame, a row per example: `consensus_label, consensus_quality_score,
+          annotator_agreement, num_annotations`;
+        * `detailed_label_quality`: frame, (N, M), columns `quality_annotator_...`, the quality of each label;
+        * `annotator_stats`: frame, a row per annotator, the worst first: `annotator_quality,
+          agreement_with_consensus, worst_class, num_examples_labeled`. As in cleanlab its `annotator_quality`
+          uses self-confidence where `return_detailed_quality=False`, whatever `label_quality_score_kwargs`
+          say;
+        * `model_weight`: float, and `annotator_weight`: array, (M,). As in cleanlab, of a list of consensus
+          methods they are those of the last.
 
     Agrees with
     -----------
     cleanlab 2.9, `get_label_quality_multiannotator`, to 1e-9. With `quality_method="agreement"` or
-    `calibrate_probs=True` that means labels counted on the wrong classes, which
-    `polars_crowd.crowdlab` counts right: see `help(polars_crowd.compat.cleanlab)`, also for what
-    differs.
+    `calibrate_probs=True` that means labels counted on the wrong classes, which `polars_crowd.crowdlab`
+    counts right: see `help(polars_crowd.compat.cleanlab)`, also for what differs.
 
     Examples
     --------
@@ -125,68 +144,36 @@ def get_label_quality_multiannotator(
     >>> info["label_quality"]["consensus_quality_score"].round(3).tolist()
     [0.799, 0.711, 0.887, 0.554]
     """
-    if return_weights and quality_method != "crowdlab":
+    wanted = Wanted(**options)
+    if wanted.return_weights and quality_method != "crowdlab":
         raise ValueError(
             "Model and annotator weights are only applicable to the crowdlab quality method, "
             f"not to {quality_method!r}: leave return_weights or quality_method at its default."
         )
     methods = consensus_method if isinstance(consensus_method, list) else [consensus_method]
-    return _quality(
-        labels_multiannotator,
-        pred_probs,
-        partial(_options, methods, quality_method, label_quality_score_kwargs),
-        Wanted(return_detailed_quality, return_annotator_stats, return_weights),
-        calibrate_probs=calibrate_probs,
-        said_of=methods if verbose else (),
-        ensemble=False,
-    )
+    return _quality(labels_multiannotator, pred_probs, wanted, methods, quality_method)
 
 
+@shares(QualityOptions, Wanted)
 def get_label_quality_multiannotator_ensemble(
-    labels_multiannotator: Labels,
-    pred_probs: NDArray[Any],
-    *,
-    calibrate_probs: bool = False,
-    return_detailed_quality: bool = True,
-    return_annotator_stats: bool = True,
-    return_weights: bool = False,
-    verbose: bool = True,
-    label_quality_score_kwargs: Mapping[str, Any] = NO_OPTIONS,
+    labels_multiannotator: Labels, pred_probs: NDArray[Any], **options: Unpack[QualityOptions]
 ) -> dict[str, Any]:
     """As `get_label_quality_multiannotator`, for several models; the consensus is the best quality.
 
     Parameters
     ----------
-    labels_multiannotator
-        The wide matrix, (N, M), as there.
     pred_probs
-        The models' out-of-sample probabilities, (P, N, K).
-    calibrate_probs, return_detailed_quality, return_annotator_stats, return_weights, verbose
-        As there; each model has its own temperature.
-    label_quality_score_kwargs
-        As there.
+        The models' out-of-sample probabilities, (P, N, K); each model has its own temperature.
 
     Returns
     -------
     dict
         As there; `model_weight` is an array, (P,).
 
-    Raises
-    ------
-    ValueError, TypeError
-        As there.
-
-    Warns
-    -----
-    UserWarning
-        No two annotators agree on any example.
-
     Agrees with
     -----------
-    cleanlab 2.9, `get_label_quality_multiannotator_ensemble`, to 1e-9. Two differences:
-    pred_probs are left as they are (with `calibrate_probs=True` cleanlab writes the calibrated ones
-    into them), and `label_quality_score_kwargs` work (cleanlab: TypeError). See also
-    `help(polars_crowd.compat.cleanlab)`.
+    cleanlab 2.9, `get_label_quality_multiannotator_ensemble`, to 1e-9, but for what
+    `help(polars_crowd.compat.cleanlab)` says of ensembles.
 
     Examples
     --------
@@ -198,38 +185,28 @@ def get_label_quality_multiannotator_ensemble(
     >>> info["label_quality"]["consensus_label"].tolist(), info["model_weight"].shape
     ([0, 1, 1, 0], (2,))
     """
-    return _quality(
-        labels_multiannotator,
-        pred_probs,
-        partial(_options, ["best_quality"], "crowdlab", label_quality_score_kwargs),
-        Wanted(return_detailed_quality, return_annotator_stats, return_weights),
-        calibrate_probs=calibrate_probs,
-        said_of=["crowdlab"] if verbose else (),
-        ensemble=True,
-    )
+    wanted = Wanted(**options)
+    return _quality(labels_multiannotator, pred_probs, wanted, ["best_quality"], ensemble=True)
 
 
 def _quality(
     labels: Labels,
     pred_probs: NDArray[Any],
-    make_options: Callable[[], Options],
     wanted: Wanted,
-    *,
-    calibrate_probs: bool,
-    said_of: Sequence[str],
-    ensemble: bool,
+    methods: Sequence[str],
+    quality_method: str = "crowdlab",
+    ensemble: bool = False,
 ) -> dict[str, Any]:
-    """The results; cautions are printed of the consensus methods `said_of`."""
     wide = read_wide(labels)
     check_labels(wide)
     check_pred_probs(pred_probs, wide, ensemble)
-    options = make_options()
+    options = _options(methods, quality_method, wanted.label_quality_score_kwargs)
     models = models_of(pred_probs, ensemble)
     rounds = rounds_of(to_runs(wide, models, models[0].shape[1]), is_ensemble=ensemble)
-    fit = fit_rounds(rounds, wide, options, calibrate_probs)
-    if said_of:
-        caution(fit, wide, said_of)
-    return _info(fit, wide, options, wanted, is_ensemble=ensemble)
+    fit = fit_rounds(rounds, wide, options, wanted.calibrate_probs)
+    if wanted.verbose:
+        caution(fit, wide, ["crowdlab"] if ensemble else methods)
+    return _info(fit, wide, options, wanted)
 
 
 def models_of(pred_probs: NDArray[Any], ensemble: bool) -> list[Probabilities]:
@@ -238,15 +215,6 @@ def models_of(pred_probs: NDArray[Any], ensemble: bool) -> list[Probabilities]:
 
 
 # --- options --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What to return beside `label_quality`."""
-
-    detailed_quality: bool
-    annotator_stats: bool
-    weights: bool
 
 
 def _options(
@@ -344,24 +312,18 @@ def caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
 # --- the results ----------------------------------------------------------------------------------
 
 
-def _info(
-    fit: Fit, wide: Wide, options: Options, wanted: Wanted, *, is_ensemble: bool
-) -> dict[str, Any]:
+def _info(fit: Fit, wide: Wide, options: Options, wanted: Wanted) -> dict[str, Any]:
     result = fit.result(options)
     info: dict[str, Any] = {"label_quality": example_frame(result, wide)}
-    if wanted.detailed_quality:
+    if wanted.return_detailed_quality:
         info["detailed_label_quality"] = annotation_frame(result, wide)
-    if wanted.annotator_stats:
-        scored = result
-        if not wanted.detailed_quality:
-            plain = replace(
-                options, label_quality_method="self_confidence", adjust_pred_probs=False
-            )
-            scored = fit.result(plain)
+    if wanted.return_annotator_stats:
+        plain = replace(options, label_quality_method="self_confidence", adjust_pred_probs=False)
+        scored = result if wanted.return_detailed_quality else fit.result(plain)
         info["annotator_stats"] = annotator_frame(result, scored, wide)
-    if wanted.weights:
+    if wanted.return_weights:
         weights = fit.found[options.consensus_methods[-1]].posterior.weights
         assert weights is not None
-        info["model_weight"] = weights.models if is_ensemble else weights.models[0]
+        info["model_weight"] = weights.models if fit.rounds.is_ensemble else weights.models[0]
         info["annotator_weight"] = weights.annotators
     return info

@@ -15,6 +15,15 @@ LISTED = 20
 """Up to this many rows or columns are named in an error."""
 
 
+def check_inputs(
+    wide: Wide, pred_probs: Any, ensemble: bool = False, allow_single_label: bool = False
+) -> None:
+    """Labels, and pred_probs if they are given."""
+    check_labels(wide, allow_single_label)
+    if pred_probs is not None:
+        check_pred_probs(pred_probs, wide, ensemble)
+
+
 def check_labels(wide: Wide, allow_single_label: bool = False) -> None:
     """Every row and column has a label, labels are class numbers, and some rows have several."""
     _check_rows(wide)
@@ -83,15 +92,7 @@ def check_pred_probs(pred_probs: Any, wide: Wide, ensemble: bool) -> None:
     """pred_probs have a row per example and a column per class that was chosen, per model."""
     if pred_probs is None:
         raise ValueError("Cannot determine number of classes from None: give pred_probs.")
-    if not isinstance(pred_probs, np.ndarray):
-        raise TypeError(f"pred_probs must be a numpy array, not {type(pred_probs).__name__}.")
-    dimensions, other = (3, "the non-ensemble") if ensemble else (2, "the ensemble")
-    if pred_probs.ndim != dimensions:
-        hint = f" If they are meant to, use {other} version of this function."
-        raise ValueError(
-            f"pred_probs must be a {dimensions}d array, these have {pred_probs.ndim} dimensions."
-            + (hint if pred_probs.ndim in (2, 3) else "")
-        )
+    check_dimensions("pred_probs", pred_probs, ensemble)
     n_examples, n_classes = pred_probs.shape[-2:]
     if n_examples != wide.shape[0]:
         raise ValueError(
@@ -103,6 +104,19 @@ def check_pred_probs(pred_probs: Any, wide: Wide, ensemble: bool) -> None:
         raise ValueError(
             f"pred_probs must have at least {highest} columns, since {highest - 1} is a label, and "
             f"have {n_classes}. The model may not know a class that is no example's consensus."
+        )
+
+
+def check_dimensions(name: str, probs: Any, ensemble: bool) -> None:
+    """An array with an axis of models, or without."""
+    if not isinstance(probs, np.ndarray):
+        raise TypeError(f"{name} must be a numpy array, not {type(probs).__name__}.")
+    wanted, other = (3, "the non-ensemble") if ensemble else (2, "the ensemble")
+    if probs.ndim != wanted:
+        hint = f" If they are meant to, use {other} version of this function."
+        raise ValueError(
+            f"{name} must be a {wanted}d array, these have {probs.ndim} dimensions."
+            + (hint if probs.ndim in (2, 3) else "")
         )
 
 
