@@ -123,7 +123,8 @@ class Builder:
             except AnnotationError:
                 self._refuse_repeated(spool)
                 raise
-        return self.manifest.with_parts(parts, self._write_annotators())
+        annotators = self._write("annotators", self.annotators.alias("annotator").to_frame())
+        return self.manifest.with_parts(parts, annotators)
 
     @property
     def _needs_order(self) -> bool:
@@ -142,18 +143,13 @@ class Builder:
         probs = [self._probs(number, spool, m, model) for m, model in enumerate(models)]
         if not models and number in self.handles:
             probs = self._stored_probs(self.handles[number])
-        if log is None:
-            annotations, examples = self._no_annotations()
-        else:
-            self._learn_annotators(log)
-            annotations, examples = self._sorted(log, number)
-        n = examples.height
+        annotations, annotated = self._sorted(log, number)
         probs = [replace(p, independent=self.manifest.sets is not None) for p in probs]
-        examples = with_probabilities(examples, probs, self.manifest.classes or ())
+        examples = with_probabilities(annotated, probs, self.manifest.classes or ())
         return Part(
             self._write(f"{number:04d}-annotations", annotations),
             self._write(f"{number:04d}-examples", examples),
-            n,
+            annotated.height,
         )
 
     # --- what a partition is made of ---
@@ -190,9 +186,7 @@ class Builder:
         coming = spool.scan(f"model_{m}", number)
         stored = self._stored_probs(self.handles[number])[m] if number in self.handles else None
         if coming is None:
-            assert stored is not None or number not in self.handles
-            empty = model.frame.clear() if stored is None else stored.frame
-            return stored or PredProbs(empty, model.names, model.is_array)
+            return stored or PredProbs(model.frame.clear(), model.names, model.is_array)
         given = PredProbs(coming, model.names, model.is_array)
         if stored is None:
             return given
@@ -201,15 +195,8 @@ class Builder:
         return PredProbs(pl.concat([wide, rest], how="vertical_relaxed"), stored.names)
 
     def _stored_probs(self, handle: StoredPartition) -> list[PredProbs]:
-        names = self.manifest.classes or ()
-        frame = handle.scan_probs()
-        return [
-            PredProbs(
-                frame.select("example", **{n: model_column(m, k) for k, n in enumerate(names)}),
-                names,
-            )
-            for m in range(self.manifest.models)
-        ]
+        models = range(self.manifest.models)
+        return [PredProbs(handle.scan_probs(m), handle.class_names) for m in models]
 
     def _learn_annotators(self, log: pl.LazyFrame) -> None:
         """New annotators get the next codes."""
@@ -217,7 +204,11 @@ class Builder:
         new = found.filter(~found.is_in(self.annotators.implode())).sort()
         self.annotators = pl.concat([self.annotators, new])
 
-    def _sorted(self, log: pl.LazyFrame, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _sorted(self, log: pl.LazyFrame | None, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The files' annotations, and the annotated examples."""
+        if log is None:
+            return self._no_annotations()
+        self._learn_annotators(log)
         duplicates = "all" if number in self.handles else self.duplicates
         if self.manifest.classes is None:
             return self._sorted_values(log, duplicates)
@@ -264,9 +255,6 @@ class Builder:
         write_whole(path, lambda unfinished: frame.write_parquet(unfinished, compression="lz4"))
         return File.of(path, frame.height)
 
-    def _write_annotators(self) -> File:
-        return self._write("annotators", self.annotators.alias("annotator").to_frame())
-
 
 def repeated(stored: pl.LazyFrame | None, coming: pl.LazyFrame | None) -> pl.DataFrame:
     """The annotations of each (example, annotator) that comes more than once, or again."""
@@ -285,15 +273,11 @@ def with_probabilities(
     rest = unlabelled(annotated["example"], models)
     zero = pl.lit(0, annotated.schema["num_annotations"]).alias("num_annotations")
     examples = pl.concat([annotated, rest.to_frame().select("example", zero)])
+    kinds = ((annotated["example"], "annotated example"), (rest, "unlabelled example"))
     columns = []
     for m, probs in enumerate(models):
         matrices = [
-            read_probabilities(probs, ids, names, kind=kind)
-            for ids, kind in (
-                (annotated["example"], "annotated example"),
-                (rest, "unlabelled example"),
-            )
-            if len(ids)
+            read_probabilities(probs, ids, names, kind=kind) for ids, kind in kinds if len(ids)
         ]
         columns += [
             pl.concat([pl.Series(p[:, k]) for p in matrices]).alias(model_column(m, k))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -18,7 +19,6 @@ from polars_crowd.runs.classes import classes_of
 from polars_crowd.runs.codes import label_code, named_classes
 from polars_crowd.store.build import check_columns
 from polars_crowd.store.manifest import Manifest
-from polars_crowd.store.rule import RULE, RULE_VERSION
 
 
 def check_rows(log: pl.LazyFrame) -> int:
@@ -130,7 +130,7 @@ def _check_ids(probs: PredProbs, dtype: pl.DataType) -> None:
         )
 
 
-"""What a store will be, said from its log and models before anything is written."""
+# --- what a store will be --------------------------------------------------------------------------
 
 
 ROWS_PER_PARTITION = 4_000_000
@@ -151,24 +151,15 @@ def empty(
     is_ensemble: bool,
 ) -> Manifest:
     """The manifest of a store for this log and these models, before there is anything in it."""
-    schema = log.collect_schema()
-    check_columns(schema)
-    size = check_rows(log)
+    n_rows = _checked_size(log)
     names = _class_names(log, models, declared)
+    schema = log.collect_schema()
     if names is not None and (models or declared is not None):
         advice = checks.GIVE_COLUMNS if models else checks.DECLARE
         check_labels(log, named_classes(names, schema["label"]), advice)
     check_models(models, schema["example"], names)
-    return Manifest(
-        rule=RULE,
-        rule_version=RULE_VERSION,
-        schema=schema,
-        classes=names,
-        models=len(models),
-        is_ensemble=is_ensemble,
-        annotators=None,
-        parts=(None,) * (partitions or _partitions_for(size, models)),
-    )
+    parts = (None,) * (partitions or _partitions_for(n_rows, models))
+    return Manifest(schema, names, len(models), is_ensemble, parts)
 
 
 def empty_of_sets(
@@ -184,23 +175,16 @@ def empty_of_sets(
             "a store of sets of classes needs pred_probs, whose columns are these classes."
         )
     sets, models, book = read_book(log, pred_probs, declared)
-    schema = sets.log.collect_schema()
-    check_columns(schema)
-    size = check_rows(sets.log)
+    n_rows, schema = _checked_size(sets.log), sets.log.collect_schema()
     check_models(models, schema["example"], book.names)
-    manifest = Manifest(
-        rule=RULE,
-        rule_version=RULE_VERSION,
-        schema=schema,
-        classes=book.names,
-        models=len(models),
-        is_ensemble=is_ensemble,
-        annotators=None,
-        parts=(None,) * (partitions or _partitions_for(size, models)),
-        sets=tuple(book.classes),
-        set_of=sets.dtype,
-    )
-    return sets.log, models, manifest
+    parts = (None,) * (partitions or _partitions_for(n_rows, models))
+    manifest = Manifest(schema, book.names, len(models), is_ensemble, parts)
+    return sets.log, models, replace(manifest, sets=tuple(book.classes), set_of=sets.dtype)
+
+
+def _checked_size(log: pl.LazyFrame) -> int:
+    check_columns(log.collect_schema())
+    return check_rows(log)
 
 
 def _class_names(

@@ -20,6 +20,7 @@ import polars as pl
 from polars_crowd.errors import Advice, StoreError, shown
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.runs.codes import named_classes
+from polars_crowd.store.rule import RULE, RULE_VERSION
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -66,17 +67,17 @@ class Part:
 class Manifest:
     """All that a store is, but for its rows."""
 
-    rule: str
-    rule_version: int
     schema: pl.Schema
     """Of the log: example, annotator, label, then the other columns."""
     classes: tuple[str, ...] | None
     """The names of the classes; None for labels that are numbers only."""
     models: int
     is_ensemble: bool
-    annotators: File | None
     parts: tuple[Part | None, ...]
     """By number; None where nothing has fallen into the partition."""
+    annotators: File | None = None
+    rule: str = RULE
+    rule_version: int = RULE_VERSION
     generation: int = 0
     sets: tuple[str, ...] | None = None
     """The sets of classes there are, as text, where labels are sets of classes; later ones come last."""
@@ -99,20 +100,11 @@ class Manifest:
 
     def described(self) -> dict[str, Any]:
         """As JSON."""
-        parts = [None if part is None else asdict(part) for part in self.parts]
         return {
+            **asdict(self),
             "format": FORMAT,
-            "rule": self.rule,
-            "rule_version": self.rule_version,
             "columns": {name: str(dtype) for name, dtype in self.schema.items()},
             "schema": schema_text(self.schema),
-            "classes": self.classes,
-            "models": self.models,
-            "is_ensemble": self.is_ensemble,
-            "annotators": None if self.annotators is None else asdict(self.annotators),
-            "generation": self.generation,
-            "parts": parts,
-            "sets": self.sets,
             "set_of": self.set_of and schema_text(pl.Schema({"label": self.set_of})),
         }
 
@@ -173,13 +165,7 @@ def schema_of(text: str) -> pl.Schema:
 
 
 def read_manifest(store: Path) -> Manifest:
-    """The manifest of a store.
-
-    Raises
-    ------
-    StoreError
-        There is none, it is damaged, or a newer version wrote it.
-    """
+    """The manifest of a store; an error if there is none, it is damaged, or a newer version wrote it."""
     path = store / MANIFEST
     if not path.exists():
         raise StoreError(
@@ -228,8 +214,7 @@ def _seal(store: dict[str, Any]) -> str:
 
 def write_manifest(store: Path, manifest: Manifest) -> None:
     """Replace the manifest: from then on the store is this one."""
-    described = manifest.described()
-    described = json.loads(json.dumps(described))
+    described = json.loads(json.dumps(manifest.described()))
     text = json.dumps({"store": described, "checksum": _seal(described)}, indent=1)
     write_whole(store / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
 
@@ -276,13 +261,7 @@ def remove_abandoned(store: Path) -> None:
 
 @contextmanager
 def writing(store: Path) -> Iterator[None]:
-    """The right to write to a store, for one process at a time; given back should it die.
-
-    Raises
-    ------
-    StoreError
-        Another process has it.
-    """
+    """The right to write to a store, for one process at a time; given back should it die."""
     try:
         lock = (store / LOCK).open("ab")
     except OSError as error:

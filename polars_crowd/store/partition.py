@@ -70,7 +70,7 @@ class StoredPartition(Handle):
         examples = self._examples()
         return Runs(
             rows=pl.DataFrame({"vote": vote, "annotator": rows["annotator"]}),
-            extra=self._extra(),
+            extra=self._scan(self.annotations).drop(POSITION, "annotator", "label"),
             votes=votes,
             examples=examples.select("example", "num_annotations"),
             models=self._models(examples),
@@ -119,9 +119,10 @@ class StoredPartition(Handle):
             .select("example", pl.col(ID).alias("annotator"), "label", *names)
         )
 
-    def scan_probs(self) -> pl.LazyFrame:
-        """`example` and the models' columns, of all examples."""
-        return self._scan(self.examples).drop("num_annotations")
+    def scan_probs(self, model: int) -> pl.LazyFrame:
+        """`example` and a model's probability of each class, of all examples."""
+        columns = {name: model_column(model, k) for k, name in enumerate(self.class_names)}
+        return self._scan(self.examples).select("example", **columns)
 
     def _rows(self, *columns: str | pl.Expr) -> pl.DataFrame:
         with self._reading(self.annotations):
@@ -130,9 +131,6 @@ class StoredPartition(Handle):
     def _examples(self) -> pl.DataFrame:
         with self._reading(self.examples):
             return self._scan(self.examples).head(self.annotated).collect()
-
-    def _extra(self) -> pl.LazyFrame:
-        return self._scan(self.annotations).drop(POSITION, "annotator", "label")
 
     def _models(self, examples: pl.DataFrame) -> tuple[Probabilities, ...]:
         K = len(self.class_names)

@@ -51,7 +51,7 @@ from polars_crowd.store.manifest import (
     write_manifest,
     writing,
 )
-from polars_crowd.store.partition import StoredPartition, model_column, read_annotators, reading
+from polars_crowd.store.partition import StoredPartition, read_annotators, reading
 from polars_crowd.store.rule import RULE, RULE_VERSION, partition_of
 
 
@@ -131,10 +131,6 @@ class AnnotationStore(Partitioned):
         multilabel
             Whether labels are sets of classes, as for `multilabel_crowdlab`. Needs pred_probs.
 
-        Returns
-        -------
-        AnnotationStore
-
         Raises
         ------
         FileExistsError
@@ -151,9 +147,8 @@ class AnnotationStore(Partitioned):
         with streaming(target, log, pred_probs):
             is_ensemble = isinstance(pred_probs, (list, tuple))
             if multilabel:
-                rows, models, manifest = empty_of_sets(
-                    log, pred_probs, partitions, classes, is_ensemble
-                )
+                made = empty_of_sets(log, pred_probs, partitions, classes, is_ensemble)
+                rows, models, manifest = made
             else:
                 rows = scan_annotations(log)
                 models = open_models(pred_probs, classes) if pred_probs is not None else []
@@ -184,10 +179,6 @@ class AnnotationStore(Partitioned):
         check
             Whether all files must be there, and of their size. Without it a damaged store can be opened,
             to `verify` it.
-
-        Returns
-        -------
-        AnnotationStore
 
         Raises
         ------
@@ -241,14 +232,8 @@ class AnnotationStore(Partitioned):
             rows = None if log is None else self._fitting(self._coming(log))
             models = self._fitting_models(pred_probs)
             remove_strays(self.path, self._manifest)
-            builder = Builder(
-                self.path,
-                self._manifest,
-                self.annotators,
-                duplicates,
-                self._handles(),
-                progress,
-            )
+            known = (self._manifest, self.annotators, duplicates, self._handles())
+            builder = Builder(self.path, *known, progress)
             write_manifest(self.path, builder.build(rows, models))
             self._read_again()
 
@@ -318,17 +303,9 @@ class AnnotationStore(Partitioned):
 
     def scan_pred_probs(self) -> pl.LazyFrame | list[pl.LazyFrame]:
         """The pred_probs as a lazy scan, of an ensemble a list of them: `example`, a column per class."""
-        names = self._manifest.classes or ()
+        handles = self._handles().values()
         scans = [
-            pl.concat(
-                [
-                    handle.scan_probs().select(
-                        "example", **{n: model_column(m, k) for k, n in enumerate(names)}
-                    )
-                    for handle in self._handles().values()
-                ],
-                how="vertical_relaxed",
-            )
+            pl.concat([handle.scan_probs(m) for handle in handles], how="vertical_relaxed")
             for m in range(self._manifest.models)
         ]
         if not scans:
@@ -340,22 +317,15 @@ class AnnotationStore(Partitioned):
 
     def describe(self) -> pl.DataFrame:
         """The partitions: `partition, examples, unlabelled, annotations, bytes`, a row each."""
-        rows = [
-            {
-                "partition": number,
-                "examples": part.annotated,
-                "unlabelled": part.examples.rows - part.annotated,
-                "annotations": part.annotations.rows,
-                "bytes": part.annotations.size + part.examples.size,
-            }
-            for number, part in self._parts.items()
-        ]
-        return pl.DataFrame(
-            rows,
-            schema=dict.fromkeys(
-                ("partition", "examples", "unlabelled", "annotations", "bytes"), pl.Int64
-            ),
-        )
+        parts = self._parts.values()
+        columns = {
+            "partition": list(self._parts),
+            "examples": [part.annotated for part in parts],
+            "unlabelled": [part.examples.rows - part.annotated for part in parts],
+            "annotations": [part.annotations.rows for part in parts],
+            "bytes": [part.annotations.size + part.examples.size for part in parts],
+        }
+        return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
 
     def verify(self) -> pl.DataFrame:
         """Read every file and compare it with the manifest: `file, problem`, a row per problem.
@@ -396,23 +366,18 @@ class AnnotationStore(Partitioned):
         return f"has {counted(stray, 'example')} of other partitions" if stray else ""
 
     def __repr__(self) -> str:
-        sizes = self.describe().sum()
-        names = self._manifest.classes
-        return "AnnotationStore: " + ", ".join(
-            (
-                counted(sizes["examples"][0], "example"),
-                *(
-                    [counted(sizes["unlabelled"][0], "unlabelled example")]
-                    if sizes["unlabelled"][0]
-                    else []
-                ),
-                counted(len(self.annotators), "annotator"),
-                counted(sizes["annotations"][0], "annotation"),
-                "numbers" if names is None else counted(len(names), "class"),
-                counted(self._manifest.models, "model"),
-                counted(len(self._manifest.parts), "partition"),
-            )
-        )
+        sizes = self.describe().sum().row(0, named=True)
+        manifest, unlabelled = self._manifest, sizes["unlabelled"]
+        said = [
+            counted(sizes["examples"], "example"),
+            *([counted(unlabelled, "unlabelled example")] if unlabelled else []),
+            counted(len(self.annotators), "annotator"),
+            counted(sizes["annotations"], "annotation"),
+            "numbers" if manifest.classes is None else counted(len(manifest.classes), "class"),
+            counted(manifest.models, "model"),
+            counted(len(manifest.parts), "partition"),
+        ]
+        return f"AnnotationStore: {', '.join(said)}"
 
     # --- as methods see it ---
 
