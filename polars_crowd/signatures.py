@@ -33,7 +33,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
 from functools import update_wrapper
 from inspect import Parameter, Signature
@@ -62,13 +62,14 @@ def shares(
     section in the function's own docstring stands for the shared one. `advice(name of the function)` has
     what to do instead of giving options that it does not take.
     """
-    order, by_default = [field.name for field in fields(defaults)], defaults()
+    by_default = {field.name: default_of(field) for field in fields(defaults)}
+    order = list(by_default)
     words = sections_of(defaults)
 
     def decorate(function: F) -> F:
         found = get_type_hints(options)
         hints = {name: found[name] for name in sorted(found, key=order.index)}
-        values = {name: of_its_own.get(name, getattr(by_default, name)) for name in hints}
+        values = {name: of_its_own.get(name, by_default[name]) for name in hints}
         signature = in_full(signature_of(function), hints, values)
         known = [name for name in signature.parameters if name != "self"]
         refuse = refusal(function.__name__, known, advice(function.__name__))
@@ -85,6 +86,11 @@ def shares(
         return shown_as  # type: ignore[no-any-return]
 
     return decorate
+
+
+def default_of(field: Field[Any]) -> Any:
+    """The default of a dataclass's field, also if it is made anew each time."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def in_module_of(function: Callable[..., Any], call: Any) -> Callable[..., Any]:

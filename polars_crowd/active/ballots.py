@@ -31,8 +31,7 @@ def score(
     >>> score(np.array([1.0]), 3.0, 1.0, 2).item()
     0.875
     """
-    shrunk: Floats = (trust * quality + mean_weight / n_classes) / (trust + mean_weight)
-    return shrunk
+    return np.asarray((trust * quality + mean_weight / n_classes) / (trust + mean_weight))
 
 
 def cast_votes(run: Runs, label: NDArray[np.integer], classes: pl.Series) -> Runs:
@@ -197,10 +196,7 @@ def check_models(rounds: Rounds) -> Rounds:
 
 
 def nothing_labelled(
-    models: Sequence[PredProbs],
-    book: Codebook,
-    is_ensemble: bool,
-    opening: Opening,
+    models: Sequence[PredProbs], book: Codebook, is_ensemble: bool, opening: Opening
 ) -> Rounds:
     """The rounds of the examples of pred_probs, none of them annotated."""
     refuse_executor(opening.executor)

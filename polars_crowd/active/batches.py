@@ -39,14 +39,13 @@ def next_batch(
     size
         How many examples, at least 1; all there are if there are fewer.
     per_class
-        At most so many examples of each class, as the column `label` has it, so that a batch is not of one
-        hard class alone. Examples whose class is null are not limited.
+        At most so many of each class, so that a batch is not of one hard class alone. Examples whose class is
+        null are not limited.
     exclude
-        Examples not to choose, those that are being labelled now, say: a sequence or Series of ids, or a
-        frame with a column `example`.
+        Examples not to choose, such as those that are being labelled now: ids, or a frame with a column
+        `example`.
     label
-        The column with the class of an example, for `per_class`: a consensus label, or a prediction;
-        `consensus_label` by default.
+        The column with the class of an example, for `per_class`; `consensus_label` by default.
 
     Returns
     -------

@@ -55,8 +55,7 @@ class State:
 
     @property
     def num_annotations(self) -> Ints:
-        counts: Ints = (self.labels != UNSEEN).sum(axis=1)
-        return counts
+        return np.asarray((self.labels != UNSEEN).sum(axis=1))
 
 
 # --- strategies: what is labelled first has the lowest value ----------------------------------------
@@ -71,29 +70,13 @@ def at_random(state: State) -> Floats:
     return state.rng.random(len(state.probs))
 
 
-def at_random_among_fewest(state: State) -> Floats:
-    order: Floats = state.num_annotations + at_random(state)
-    return order
-
-
-def by_entropy(state: State) -> Floats:
-    p = state.probs
-    entropy: Floats = (p * np.log(p)).sum(axis=1)
-    return entropy
-
-
-def by_uncertainty(state: State) -> Floats:
-    largest: Floats = state.probs.max(axis=1)
-    return largest
-
-
 Strategy = Callable[[State], Floats]
 STRATEGIES: dict[str, Strategy] = {
     "activelab": by_activelab,
     "random": at_random,
-    "good_random": at_random_among_fewest,
-    "entropy": by_entropy,
-    "uncertainty": by_uncertainty,
+    "good_random": lambda state: state.num_annotations + at_random(state),
+    "entropy": lambda state: (state.probs * np.log(state.probs)).sum(axis=1),
+    "uncertainty": lambda state: state.probs.max(axis=1),
 }
 
 
@@ -122,10 +105,8 @@ def simulate_labelling(
 
     Parameters
     ----------
-    features
-        (N, D).
-    truth
-        The true classes, integers 0 .. K-1, (N,).
+    features, truth
+        (N, D), and the true classes, integers 0 .. K-1, (N,).
     estimator
         A scikit-learn classifier with `predict_proba`.
     strategies
@@ -138,10 +119,8 @@ def simulate_labelling(
         Of the simulated annotators: 30 by default, (0.5, 0.9).
     n_labelled
         How many examples have one label at the start, of those that are not for testing.
-    batch_size
-        How many examples get one more label each round.
-    rounds
-        How many batches.
+    batch_size, rounds
+        How many examples get one more label each round, and how many rounds.
     test_share
         Share of the examples that are never labelled, on which the model is tested.
     cv
@@ -175,12 +154,13 @@ def simulate_labelling(
         raise OptionError("strategies", unknown, f"there are {shown(list(STRATEGIES), 9)}.")
     rng = np.random.default_rng(seed)
     X, y = np.asarray(features, dtype=np.float64), np.asarray(truth, dtype=np.int64)
+    for name, value in (("n_annotators", n_annotators), ("accuracy", accuracy)):
+        if annotations is not None and value is not None:
+            raise OptionError(name, value, "it is of simulated annotators; annotations= are given.")
+    M = 30 if n_annotators is None else n_annotators
     pool = annotations
     if pool is None:
-        M = 30 if n_annotators is None else n_annotators
         pool = simulated_answers(y, M, accuracy or (0.5, 0.9), rng)
-    else:
-        _refuse(n_annotators=n_annotators, accuracy=accuracy)
     order = rng.permutation(len(y))
     n_test = round(len(y) * test_share)
     test, train = order[:n_test], order[n_test:]
@@ -194,12 +174,6 @@ def simulate_labelling(
         for row in campaign.run(STRATEGIES[name], start, batch_size, rounds)
     ]
     return pl.DataFrame(rows)
-
-
-def _refuse(**of_simulated: object) -> None:
-    for name, value in of_simulated.items():
-        if value is not None:
-            raise OptionError(name, value, "it is of simulated annotators; annotations= are given.")
 
 
 def simulated_answers(

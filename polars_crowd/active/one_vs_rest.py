@@ -88,16 +88,14 @@ class SetTrust(Trust):
         else:
             q = self.consensus.posterior.of(part)
             quality, total = q.at(self.consensus.choice.flags(part)), q.total
-        scores: Floats = score(quality, total, weights.mean_annotator, 2).mean(axis=1)
-        return scores
+        return np.asarray(score(quality, total, weights.mean_annotator, 2).mean(axis=1))
 
     def score_unlabelled(self, part: Partition) -> Floats:
         weights, answer = self.weights, voted(part, self.ties)
         models = zip(weights.models, part.runs.models, strict=True)
         quality = sum((w * np.where(answer, p, 1 - p) for w, p in models), np.zeros(answer.shape))
         total = weights.models.sum(axis=0)
-        scores: Floats = score(quality / total, total, weights.mean_annotator, 2).mean(axis=1)
-        return scores
+        return np.asarray(score(quality / total, total, weights.mean_annotator, 2).mean(axis=1))
 
 
 def quality_of_labels(sets: Sets) -> Floats:
@@ -116,9 +114,7 @@ def voted(part: Partition, ties: SetTies | None) -> Flags:
 
 @shares(OpenOptions, Opening)
 def multilabel_activelab(
-    log: Any,
-    pred_probs: Any = None,
-    **options: Unpack[OpenOptions],
+    log: Any, pred_probs: Any = None, **options: Unpack[OpenOptions]
 ) -> pl.LazyFrame:
     """How well every example is labelled with sets of classes, by ActiveLab: label the lowest scores next.
 
@@ -158,11 +154,8 @@ def multilabel_activelab(
     ...     "annotator": ["a", "b", "a", "b", "a"],
     ...     "label": [["cat", "dog"], ["cat"], [], ["dog"], ["dog"]],
     ... })
-    >>> probs = pl.DataFrame({
-    ...     "example": ["e1", "e2", "e3", "e4"],
-    ...     "cat": [0.9, 0.1, 0.2, 0.5],
-    ...     "dog": [0.6, 0.3, 0.9, 0.6],
-    ... })
+    >>> columns = {"cat": [0.9, 0.1, 0.2, 0.5], "dog": [0.6, 0.3, 0.9, 0.6]}
+    >>> probs = pl.DataFrame({"example": ["e1", "e2", "e3", "e4"], **columns})
     >>> multilabel_activelab(log, probs).sort("active_learning_score").collect()["example"].to_list()
     ['e4', 'e1', 'e2', 'e3']
     """

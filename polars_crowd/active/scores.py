@@ -129,11 +129,7 @@ def voted_classes(part: Partition, ties: TieBreaks) -> Codes:
 
 
 @shares(OpenOptions, Opening)
-def activelab(
-    log: Any,
-    pred_probs: Any = None,
-    **options: Unpack[OpenOptions],
-) -> pl.LazyFrame:
+def activelab(log: Any, pred_probs: Any = None, **options: Unpack[OpenOptions]) -> pl.LazyFrame:
     """How well every example is labelled, by ActiveLab: label those of the lowest scores next.
 
     See the formulas in `polars_crowd/active/scores.py`. For labels that are sets of classes there is
@@ -154,10 +150,9 @@ def activelab(
     Returns
     -------
     LazyFrame
-        `example`; `num_annotations`, 0 for an unlabelled example; `active_learning_score` in [0, 1], lower
-        = more worth labelling, annotated and unlabelled examples on one scale. One row per example, sorted
-        by example (in a store within each partition). The weights are computed now, the scores when it is
-        collected.
+        `example`; `num_annotations`, 0 for an unlabelled example; `active_learning_score` in [0, 1], lower is
+        more worth labelling, on one scale. One row per example, sorted by example (in a store within each
+        partition). The weights are computed now, the scores when it is collected.
 
     Raises
     ------
@@ -169,9 +164,8 @@ def activelab(
 
     Agrees with
     -----------
-    cleanlab 2.9 (`get_active_learning_scores` and its ensemble form), to 1e-9. cleanlab counts the labels
-    of an example on the wrong classes when it calibrates (see `help(polars_crowd.compat.cleanlab)`); where
-    that matters, `polars_crowd.compat.cleanlab` has its numbers.
+    cleanlab 2.9 (`get_active_learning_scores` and its ensemble form), to 1e-9, where cleanlab calibrates to
+    labels of the right classes: see `help(polars_crowd.compat.cleanlab)`, which has its numbers.
 
     Examples
     --------

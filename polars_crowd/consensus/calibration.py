@@ -51,8 +51,7 @@ def best_temperatures(rounds: Rounds, losses: Plan, n_problems: int) -> Floats:
     """
     coarse = np.array(COARSE)[:, None, None].repeat(rounds.n_models, 1).repeat(n_problems, 2)
     fine = fine_grids(argmins(rounds, losses, coarse))
-    found: Floats = np.take_along_axis(fine, argmins(rounds, losses, fine)[None], axis=0)[0]
-    return found
+    return np.asarray(np.take_along_axis(fine, argmins(rounds, losses, fine)[None], axis=0)[0])
 
 
 def argmins(rounds: Rounds, losses: Plan, grid: Floats) -> Ints:
@@ -60,8 +59,7 @@ def argmins(rounds: Rounds, losses: Plan, grid: Floats) -> Ints:
     merged = rounds.run(losses, grid)[("problem",)]
     points, P, _ = grid.shape
     found = [[merged[f"{m},{i}"].to_numpy() for m in range(P)] for i in range(points)]
-    least: Ints = np.array(found).argmin(axis=0)
-    return least
+    return np.asarray(np.array(found).argmin(axis=0))
 
 
 def fine_grids(best: Ints) -> Floats:

@@ -49,8 +49,7 @@ def predicted(model: Any, X: Floats, label: Ints, n_classes: int) -> Floats:
     else:
         p[:, model.classes_] = model.predict_proba(X)
     p = np.maximum(p, FLOOR)
-    result: Floats = p / p.sum(axis=1, keepdims=True)
-    return result
+    return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
 def cross_predicted(

@@ -50,6 +50,8 @@ class Refined(Fit):
         annotations, mean over examples of -sum_k c[e,k] / n[e] log p[e,k].
     converged : bool
         Whether the last round changed no label.
+    examples, annotations, posterior, annotators
+        Those of the fit.
     """
 
     fit: Crowdlab
@@ -67,22 +69,18 @@ class Refined(Fit):
 
     @property
     def examples(self) -> pl.LazyFrame:
-        """Those of the fit."""
         return self.fit.examples
 
     @property
     def annotations(self) -> pl.LazyFrame:
-        """Those of the fit."""
         return self.fit.annotations
 
     @property
     def posterior(self) -> pl.LazyFrame:
-        """That of the fit."""
         return self.fit.posterior
 
     @property
     def annotators(self) -> pl.DataFrame:
-        """Those of the fit."""
         return self.fit.annotators
 
     def _header(self) -> str:
@@ -109,32 +107,24 @@ def refine(
     Parameters
     ----------
     log
-        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`, whose annotations are
-        read into memory, where the features are.
+        The annotations, which are read into memory: whatever `scan_annotations` takes, or an
+        `AnnotationStore`.
     features
         `example` and one numeric column per feature: whatever `scan_annotations` takes. Every annotated
         example must be there; others get probabilities too.
     estimator
         A scikit-learn classifier with `predict_proba`; it is copied, never fitted itself.
     rounds
-        How many at most, at least 1. It ends before where no label changes, or where the labels are those of
-        an earlier round, from which they would go in a circle.
+        How many at most, at least 1. It ends before where no label changes, or the labels are those of an
+        earlier round.
     cv
         Folds of the cross-validation, at least 2.
     seed
         Of the folds, and of the estimator if its `random_state` is None.
     calibrate
-        Whether CROWDLAB scales the temperature of the probabilities to the annotators' spread of labels: a
-        model that is fitted to clean labels round after round grows surer than the annotators are.
-    classes
-        The classes in order; by default the Enum's if the label is one, else the labels there are, sorted.
-    duplicates
-        As for `crowdlab`.
-
-    Returns
-    -------
-    Refined
-        `.fit`, `.pred_probs`, `.trace`, `.converged`.
+        As for `crowdlab`: a model that is fitted to clean labels grows surer than the annotators are.
+    classes, duplicates
+        As for `crowdlab`; the classes are by default the Enum's, else the labels there are, sorted.
 
     Raises
     ------
@@ -200,9 +190,8 @@ def _features(source: Any, examples: pl.Series) -> tuple[Floats, pl.Series, Floa
             "features", "example", frame.columns, "Rename the column of ids to it."
         )
     columns = [c for c in frame.columns if c != "example"]
-    texts = [
-        c for c in columns if not (frame.schema[c].is_numeric() or frame.schema[c] == pl.Boolean)
-    ]
+    numbers = pl.selectors.numeric() | pl.selectors.boolean()
+    texts = frame.select(pl.exclude("example")).select(~numbers).columns
     if texts or not columns:
         raise AnnotationError(
             f"features: the columns {shown(texts or columns)} hold no numbers. Encode or drop them."
@@ -243,8 +232,7 @@ def _shares(rows: pl.LazyFrame, examples: pl.Series, classes: pl.Series) -> Floa
     coded = rows.join(position, on="example").select("e", "label").collect()
     counts = np.zeros((len(examples), len(classes)))
     np.add.at(counts, (coded["e"].to_numpy(), _codes(coded["label"], classes)), 1)
-    shares: Floats = counts / counts.sum(axis=1, keepdims=True)
-    return shares
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
 def _codes(labels: pl.Series, classes: pl.Series) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,7 @@ from polars_crowd.consensus.label_quality import (
     sum_annotator_thresholds,
     sum_consensus_thresholds,
 )
-from polars_crowd.consensus.model import ConsensusMethod, LabelConsensus, Options
+from polars_crowd.consensus.model import ConsensusMethod, LabelConsensus, Options, Weights
 from polars_crowd.reports import FEW, Heads, header, value_text
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit
@@ -70,11 +70,28 @@ class OfModels(Fit):
         sizes |= {"annotation": n_annotations, "class": n_classes}
         return header(f"{self.method} ({how})", sizes, *notes)
 
+    @property
+    @abstractmethod
+    def _weights(self) -> Weights[Any] | None: ...
+
+    @property
+    @abstractmethod
+    def _temperatures(self) -> Floats | None: ...
+
+    @property
+    def model_weight(self) -> float | list[float] | None:
+        weights = self._weights
+        return self._of_models(None if weights is None else weights.models)
+
+    @property
+    def temperature(self) -> float | list[float] | None:
+        return self._of_models(self._temperatures)
+
     def _of_models(self, values: Floats | None) -> float | list[float] | None:
-        """A value of each model: a list for an ensemble."""
+        """A value of each model, the mean of several: a list for an ensemble."""
         if values is None:
             return None
-        found: list[float] = values.tolist()
+        found: list[float] = values.reshape(len(values), -1).mean(axis=1).tolist()
         return found if self._rounds.is_ensemble else found[0]
 
 
@@ -120,7 +137,7 @@ class Crowdlab(OfModels):
         self._found = found
         self._main = main(found)
         self._options = options
-        self._temperatures = temperatures
+        self._tempered = temperatures
         self._tolerance = tolerance
         self._keep(rounds.into)
 
@@ -145,7 +162,7 @@ class Crowdlab(OfModels):
         shared = [w.shared for w in weights] + list(self._scoring.of_consensus)
         own = self._scoring.of_annotators
         return MadeWith(
-            kind=(self._options, self._temperatures, self._main.choice.ties),
+            kind=(self._options, self._tempered, self._main.choice.ties),
             shared=np.concatenate(shared) if shared else np.zeros(0),
             by_annotator=(*(w.annotators for w in weights), *(own.T if own is not None else ())),
         )
@@ -174,7 +191,7 @@ class Crowdlab(OfModels):
 
     def _named(self, table: pl.DataFrame) -> pl.DataFrame:
         """The annotators with their names and weights."""
-        book, weights = self._rounds.book, self._main.posterior.weights
+        book, weights = self._rounds.book, self._weights
         weight = pl.lit(None, pl.Float64)
         if weights is not None:
             weight = pl.lit(pl.Series(weights.annotators)).gather("annotator")
@@ -186,8 +203,8 @@ class Crowdlab(OfModels):
 
     @property
     def _model_share(self) -> float | None:
-        weights = self._main.posterior.weights
-        return None if weights is None else model_share(weights, self._size[1] / self._size[0])
+        weights, (n_examples, n_annotations) = self._weights, self._size
+        return None if weights is None else model_share(weights, n_annotations / n_examples)
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -195,21 +212,18 @@ class Crowdlab(OfModels):
         return int(counts["examples"].sum()), int(counts["annotations"].sum())
 
     @property
-    def model_weight(self) -> float | list[float] | None:
-        weights = self._main.posterior.weights
-        return self._of_models(None if weights is None else weights.models)
+    def _weights(self) -> Weights[float] | None:
+        return self._main.posterior.weights
 
     @property
-    def temperature(self) -> float | list[float] | None:
-        return self._of_models(None if self._temperatures is None else np.array(self._temperatures))
+    def _temperatures(self) -> Floats | None:
+        return None if self._tempered is None else np.array(self._tempered)
 
     @property
     def posterior(self) -> pl.LazyFrame:
         return self._rounds.tables({"posterior": posterior_table}, self._main)["posterior"]
 
-    @property
-    def method(self) -> str:
-        return METHOD
+    method = METHOD
 
     def _options_given(self) -> Options:
         return self._options

@@ -80,8 +80,7 @@ def _without_votes(probs: Probabilities, wide: Wide) -> Positions:
     """The most probable class; among several, that with fewest labels; among several, the first."""
     labels = np.bincount(wide.label.astype(np.int64), minlength=probs.shape[1])
     candidates = probs == probs.max(axis=1, keepdims=True)
-    rarest: Positions = np.where(candidates, labels, np.inf).argmin(axis=1)
-    return rarest
+    return np.asarray(np.where(candidates, labels, np.inf).argmin(axis=1))
 
 
 def majority_of(rounds: Rounds) -> pl.Series:

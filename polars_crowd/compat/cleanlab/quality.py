@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict, Unpack, cast, get_args
 
+import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Probabilities
-from polars_crowd.compat.cleanlab.by_rank import calibrate_by_rank, shares_by_rank
-from polars_crowd.compat.cleanlab.frames import annotation_frame, annotator_frame, example_frame
 from polars_crowd.compat.cleanlab.majority import caution_lost_classes
+from polars_crowd.compat.cleanlab.pandas_extra import pd
 from polars_crowd.compat.cleanlab.valid import as_model, check_labels, check_pred_probs
 from polars_crowd.compat.cleanlab.wide import Labels, Wide, read_wide, to_runs
-from polars_crowd.consensus.calibration import calibrate
+from polars_crowd.consensus.calibration import calibrate, tempered
 from polars_crowd.consensus.crowdlab import consensus_by_method
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import (
@@ -31,8 +31,11 @@ from polars_crowd.numerics.mixture import Mixture
 from polars_crowd.rounds.opening import rounds_of
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.runs.classes import Runs
 from polars_crowd.signatures import shares
 
+ORDER_DECIMALS = 14
+"""Annotators that differ by less stay in the order of the columns: rounding must not order them."""
 OUT_OF_RANGE = 1e-6
 """How far a posterior may lie outside [0, 1]."""
 
@@ -309,6 +312,33 @@ def caution(fit: Fit, wide: Wide, names: Sequence[str]) -> None:
         caution_lost_classes(wide, consensus.counts["label"].to_numpy(), name)
 
 
+# --- counts as cleanlab has them of floats: the j-th smallest label of an example counts for class j ---
+
+
+def by_rank(run: Runs) -> Runs:
+    """The runs with each label replaced by its rank among the example's distinct labels, from 0."""
+    rank = pl.int_range(pl.len(), dtype=pl.UInt32).over("example")
+    return replace(run, votes=run.votes.with_columns(label=rank))
+
+
+def shares_by_rank(run: Runs) -> Mixture:
+    """q[e,j] = c[e,k] / n[e], k the j-th of e's distinct labels; the votes stay where they are."""
+    shares = vote_shares(run)
+    return replace(
+        shares,
+        models=(vote_shares(by_rank(run)).dense(),),
+        model_weights=np.ones(1),
+        gain=0.0,
+        weight=np.zeros_like(shares.weight),
+    )
+
+
+def calibrate_by_rank(rounds: Rounds) -> tuple[Rounds, tuple[float, ...]]:
+    """The rounds with the models' probabilities tempered to the counts by rank."""
+    _, found = calibrate(rounds.transformed(by_rank))
+    return rounds.transformed(tempered, found), found
+
+
 # --- the results ----------------------------------------------------------------------------------
 
 
@@ -327,3 +357,34 @@ def _info(fit: Fit, wide: Wide, options: Options, wanted: Wanted) -> dict[str, A
         info["model_weight"] = weights.models if fit.rounds.is_ensemble else weights.models[0]
         info["annotator_weight"] = weights.annotators
     return info
+
+
+def example_frame(result: Crowdlab, wide: Wide) -> pd.DataFrame:
+    """`label_quality`."""
+    examples = result.examples.drop("example").cast({"num_annotations": pl.Int64}).collect()
+    return _to_pandas(examples, wide.index)
+
+
+def annotation_frame(result: Crowdlab, wide: Wide) -> pd.DataFrame:
+    """`detailed_label_quality`: the quality of each label in the place of the label."""
+    annotations = result.annotations.select("example", "annotator", "label_quality_score").collect()
+    example, annotator, quality = (column.to_numpy() for column in annotations)
+    matrix = np.full(wide.shape, np.nan)
+    matrix[example, annotator] = quality
+    frame = pd.DataFrame(matrix, index=wide.index, columns=wide.columns)
+    return frame.add_prefix("quality_annotator_")
+
+
+def annotator_frame(result: Crowdlab, scored: Crowdlab, wide: Wide) -> pd.DataFrame:
+    """`annotator_stats`, with the `annotator_quality` of `scored`."""
+    quality = scored.annotators.sort("annotator")["annotator_quality"]
+    stats = result.annotators.sort("annotator").select(
+        quality, "agreement_with_consensus", "worst_class", "num_examples_labeled"
+    )
+    frame = _to_pandas(stats.cast({"num_examples_labeled": pl.Int64}), wide.columns)
+    worst_first = ["annotator_quality", "agreement_with_consensus"]
+    return frame.sort_values(worst_first, key=lambda column: column.round(ORDER_DECIMALS))
+
+
+def _to_pandas(frame: pl.DataFrame, index: pd.Index | None) -> pd.DataFrame:
+    return pd.DataFrame({column.name: column.to_numpy() for column in frame}, index=index)

@@ -46,8 +46,7 @@ def cross_entropy(p: Probabilities, share: Floats, temperature: Floats) -> Float
         floor = np.log(SMALLEST_LOG)
         s = share[block]
         loss -= (s * np.maximum(yes, floor) + (1 - s) * np.maximum(no, floor)).sum(axis=0)
-    result: Floats = loss / np.log(2)
-    return result
+    return np.asarray(loss / np.log(2))
 
 
 def log_softmax(p: Probabilities, temperature: Floats) -> tuple[Floats, Floats]:
@@ -71,5 +70,4 @@ def temper(p: Probabilities, temperature: Floats) -> Floats:
     """p_t of each class; zeros are clipped."""
     yes = np.maximum(p.astype(np.float64), SMALLEST_LOG)
     no = np.maximum(1 - p.astype(np.float64), SMALLEST_LOG)
-    result: Floats = 1 / (1 + np.exp((np.log(no) - np.log(yes)) / temperature))
-    return result
+    return np.asarray(1 / (1 + np.exp((np.log(no) - np.log(yes)) / temperature)))

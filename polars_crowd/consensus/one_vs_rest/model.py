@@ -166,8 +166,7 @@ def vote_by_probability(sets: Sets) -> Floats:
     models = sets.run.models
     yes, no = sum(models, np.zeros(())), sum((1 - p for p in models), np.zeros(()))
     preferred = np.sign(yes / len(models) - no / len(models)) if models else 0.0
-    result: Floats = np.where(vote == 0, preferred, vote)
-    return result
+    return np.asarray(np.where(vote == 0, preferred, vote))
 
 
 def count_overlap(part: Partition) -> Summary:
@@ -256,8 +255,7 @@ def majority(part: Partition, ties: SetTies) -> Flags:
         return pl.DataFrame(vote > 0, schema=sets.run.book.names, orient="row")
 
     kept = part.keep("majority-sets", decide, ties)
-    flags: Flags = kept.to_numpy()
-    return flags
+    return np.asarray(kept.to_numpy())
 
 
 def prefer_by_agreement(sets: Sets, agreement: Floats) -> Floats:
@@ -373,8 +371,7 @@ class SetChoice:
         def decide() -> pl.DataFrame:
             return pl.DataFrame(under.of(part).best(voted), schema=names, orient="row")
 
-        best: Flags = part.keep("best-sets", decide, self).to_numpy()
-        return best
+        return np.asarray(part.keep("best-sets", decide, self).to_numpy())
 
 
 SetConsensus = Consensus[SetChoice, SetPosterior]

@@ -83,8 +83,7 @@ def row_quality(sets: Sets, yes: Floats, no: Floats, rows: slice) -> Floats:
     """The quality of annotations per class."""
     e = sets.example[rows]
     chose: Flags = sets.member[sets.label[rows]]
-    quality: Floats = np.where(chose, yes[e], no[e])
-    return quality
+    return np.asarray(np.where(chose, yes[e], no[e]))
 
 
 # --- the local plans of the tables -----------------------------------------------------------------
@@ -298,6 +297,10 @@ class MultiLabelCrowdlab(OfModels):
     def _weights(self) -> Weights[Floats] | None:
         return self._fitted.consensus.posterior.weights
 
+    @property
+    def _temperatures(self) -> Floats | None:
+        return self._fitted.temperatures
+
     @cached_property
     def annotators(self) -> pl.DataFrame:
         least = pl.col("agreement_with_consensus").arg_min()
@@ -317,7 +320,7 @@ class MultiLabelCrowdlab(OfModels):
             "num_annotations": fitted.overlap[("class",)]["chosen"].cast(pl.Int64),
             "num_examples": fitted.consensus.counts["yes_anywhere"].cast(pl.Int64),
             **self._per_model("model_weight", None if weights is None else weights.models),
-            **self._per_model("temperature", fitted.temperatures),
+            **self._per_model("temperature", self._temperatures),
         }
         return pl.DataFrame({"class": self._values, **numbers})
 
@@ -333,19 +336,7 @@ class MultiLabelCrowdlab(OfModels):
         size = self._fitted.overlap[()]
         return size["examples"].item(), size["annotations"].item()
 
-    @property
-    def model_weight(self) -> float | list[float] | None:
-        weights = self._weights
-        return self._of_models(None if weights is None else weights.models.mean(axis=1))
-
-    @property
-    def temperature(self) -> float | list[float] | None:
-        values = self._fitted.temperatures
-        return self._of_models(None if values is None else values.mean(axis=1))
-
-    @property
-    def method(self) -> str:
-        return METHOD
+    method = METHOD
 
     def _options_given(self) -> dict[str, str]:
         return {
