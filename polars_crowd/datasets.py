@@ -19,12 +19,10 @@ class Dataset:
     ----------
     name : str
         Name of the function that loads it.
-    log : pl.DataFrame
-        ``example, annotator, label``: one row per annotation.
+    log, truth : pl.DataFrame
+        ``example, annotator, label``, one row per annotation; ``example, label``, the true ones.
     pred_probs : pl.DataFrame
         ``example`` and one column per class, named by it.
-    truth : pl.DataFrame
-        ``example, label``: the true label of each example.
     features : pl.DataFrame
         ``example`` and what the model saw of it.
     """

@@ -71,16 +71,13 @@ def crowdlab(
     tolerance
         With `into` and a store that was appended to: results of partitions that did not change stay where
         they are if every parameter (CL, NCL, annotator and model weights, thresholds) they were made with
-        differs from the present one by at most this. By default they are all made anew, and are exactly
-        those of a run from scratch; the parameters are so in any case. Examples in changed partitions
-        always are.
+        differs from the present one by at most this. By default all are those of a run from scratch;
+        parameters and changed partitions are so in any case.
 
     Returns
     -------
     Crowdlab
-        `.examples`, `.annotations` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
-        `.temperature`, and `.posterior` (LazyFrame). Each table is computed when it is asked for, or once
-        with `into`.
+        Each of its tables is computed when it is asked for, or once with `into`.
 
     Agrees with
     -----------

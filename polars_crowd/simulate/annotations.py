@@ -44,21 +44,17 @@ class Simulation:
 
     Attributes
     ----------
-    log : pl.DataFrame
-        ``example, annotator, label``: one row per annotation, sorted by example and annotator.
-    truth : pl.DataFrame
-        ``example, label``: the true label of each example.
+    log, truth : pl.DataFrame
+        ``example, annotator, label``, sorted by example and annotator; ``example, label``.
     annotators : pl.DataFrame
-        ``annotator, kind, accuracy, num_examples_labeled``: kind is "regular", "adversary" or
-        "spammer"; accuracy is the probability of the true label on an example of difficulty 0,
-        ``sum_k class_prior[k] C_a[k, k]``.
+        ``annotator, kind, accuracy, num_examples_labeled``: kind is "regular", "adversary" or "spammer";
+        accuracy is ``sum_k class_prior[k] C_a[k, k]``, on an example of difficulty 0.
     confusion : pl.DataFrame
-        ``annotator, true_label, label, probability``: ``C_a[k, l]``, one row per annotator and
-        pair of classes.
+        ``annotator, true_label, label, probability``: ``C_a[k, l]``.
     difficulty : pl.DataFrame
         ``example, difficulty``: ``d_e``, the probability that a label is drawn blindly.
     class_prior : pl.DataFrame
-        ``label, probability``: one row per class, in the order of the classes.
+        ``label, probability``, in the order of the classes.
     pred_probs : pl.DataFrame
         ``example`` and one column per class, named by it: rows sum to 1.
     """
@@ -105,54 +101,53 @@ def simulate_annotations(
 
     The confusion matrix ``C_a`` by kind of annotator, with accuracy ``q_a``:
 
-    * regular: ``C_a[k, k] = q_a``, ``C_a[k, l] = (1 - q_a) w_a[k, l]``,
-      ``w_a[k, :] ~ Dirichlet(1, ..., 1)`` over the K - 1 other classes;
-    * adversary: knows as much as a regular annotator, and gives the class ``s_a`` places further
-      on, ``C_a[k, l] = R_a[k, (l - s_a) mod K]``, ``s_a ~ U{1, ..., K-1}``, ``R_a`` as above;
+    * regular: ``C_a[k, k] = q_a``, ``C_a[k, l] = (1 - q_a) w_a[k, l]``, ``w_a[k, :] ~ Dirichlet(1, ..., 1)``
+      over the K - 1 other classes;
+    * adversary: knows as much as a regular annotator, and gives the class ``s_a`` places further on,
+      ``C_a[k, l] = R_a[k, (l - s_a) mod K]``, ``s_a ~ U{1, ..., K-1}``, ``R_a`` as above;
     * spammer: does not look, ``C_a[k, l] = g_a[l]``, ``g_a ~ Dirichlet(1, ..., 1)``.
 
-    The model observes ``t_l ~ Exponential(rate=1)`` for each class, with rate ``r`` for the true
-    one, and reports ``P(truth=l | t) = softmax(-(r - 1) t_l / T)``. With
-    ``r = q (K - 1) / (1 - q)`` it is right with probability ``q = model_accuracy`` in each class,
-    and at temperature ``T = 1`` and a uniform class prior it is calibrated.
+    The model observes ``t_l ~ Exponential(rate=1)`` for each class, with rate ``r`` for the true one, and
+    reports ``P(truth=l | t) = softmax(-(r - 1) t_l / T)``. With ``r = q (K - 1) / (1 - q)`` it is right with
+    probability ``q = model_accuracy`` in each class, and calibrated at ``T = 1`` and a uniform class prior.
 
     Parameters
     ----------
-    n_examples, n_annotators : int
+    n_examples, n_annotators
         At least 1.
-    n_classes : int, optional
-        Number of classes K, at least 2; labels are then the integers 0..K-1. By default as many
-        as `confusion` or `class_prior` has, else 3.
-    classes : list of distinct strings or integers, optional
-        The labels, instead of `n_classes`. Their order is the order of the classes.
-    annotations_per_example : float
-        Annotations of an example, by as many different annotators: in 1..n_annotators. Exactly as
-        many, or on average if `ragged`.
-    ragged : bool
+    n_classes
+        Number of classes K, at least 2; labels are then the integers 0..K-1. By default as many as
+        `confusion` or `class_prior` has, else 3.
+    classes
+        The labels in order, distinct strings or integers, instead of `n_classes`.
+    annotations_per_example
+        Annotations of an example, by different annotators: in 1..n_annotators. Exactly as many, or on average
+        if `ragged`.
+    ragged
         Whether the number differs by example:
         ``1 + Binomial(n_annotators - 1, (annotations_per_example - 1) / (n_annotators - 1))``.
-    accuracy : float or (low, high), optional
-        ``q_a`` in [0, 1]: drawn from ``Beta(20 m, 20 (1 - m))`` with mean m, or uniformly between
-        low and high. 0.8 by default. Not together with `confusion`.
-    confusion : array of shape (K, K) or (n_annotators, K, K), optional
-        Confusion matrices of the regular annotators, row per truth (the transpose of a noise
-        matrix); rows sum to 1. Adversaries shift theirs, spammers have their own.
-    class_prior : array of shape (K,), optional
-        ``P(truth=k)``, sums to 1. Uniform by default.
-    difficulty : float
+    accuracy
+        ``q_a`` in [0, 1]: of a mean m drawn from ``Beta(20 m, 20 (1 - m))``, of a pair uniformly between low
+        and high. 0.8 by default. Not together with `confusion`.
+    confusion
+        Confusion matrices of the regular annotators, (K, K) or (n_annotators, K, K), row per truth (the
+        transpose of a noise matrix); rows sum to 1. Adversaries shift theirs, spammers have their own.
+    class_prior
+        ``P(truth=k)``, (K,), sums to 1. Uniform by default.
+    difficulty
         Mean of ``d_e ~ Beta(2 m, 2 (1 - m))``, in [0, 1]: 0 for none, 1 for all labels blind.
-    adversaries, spammers : int or float
+    adversaries, spammers
         How many of the annotators: a number (int) or a share in [0, 1] (float).
-    model_accuracy : float
+    model_accuracy
         In [1/K, 1). At 1/K all pred_probs are 1/K.
-    model_temperature : float
+    model_temperature
         Positive: below 1 the model is overconfident, above 1 underconfident.
-    integer_ids : bool
-        Whether ids are integers (0, 1, ...) rather than strings ("e000000", "a0000", ...). The
-        number is the row of the example in ``truth``, of the annotator in ``annotators``.
-    seed : int
-        Seed of the draw. Truth, annotators, difficulty, assignment, labels and model draw from
-        streams of their own: changing, say, `model_accuracy` leaves the log as it is.
+    integer_ids
+        Whether ids are integers, the row in ``truth`` or ``annotators``, rather than strings ("e000000",
+        "a0000", ...).
+    seed
+        Truth, annotators, difficulty, assignment, labels and model draw from streams of their own: changing,
+        say, `model_accuracy` leaves the log as it is.
 
     Returns
     -------

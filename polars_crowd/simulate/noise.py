@@ -47,31 +47,29 @@ def noise_matrix_from_trace(
     """Random noise matrix ``N[l, k] = P(label=l | truth=k)`` with the given trace.
 
     The diagonal, then each column, is a random point of ``{x : sum(x) = s, low <= x <= high}``:
-    ``x_i = low_i + (high_i - low_i) (1 - exp(-p E_i))``, or as far below high_i if s is nearer to
-    the sum of highs, with ``E_i = 1 - w + w Exponential(1)`` and ``p`` solved for the sum. The
-    spread is ``w = 0.99**i`` in try i: the most random matrix is tried first, and tries that fail
-    lead towards the flat one, in which all classes are learnable.
+    ``x_i = low_i + (high_i - low_i) (1 - exp(-p E_i))``, or as far below high_i if s is nearer to the sum of
+    highs, with ``E_i = 1 - w + w Exponential(1)`` and ``p`` solved for the sum. The spread is ``w = 0.99**i``
+    in try i: the most random matrix first, and tries that fail lead towards the flat one, in which all
+    classes are learnable.
 
     Parameters
     ----------
-    n_classes : int
+    n_classes
         Number of classes K, at least 2.
-    trace : float
-        Sum of the diagonal, in [0, K]; above 1 if `valid`. ``trace / K`` is the accuracy under a
-        uniform prior.
-    prior : array of shape (K,), optional
-        ``P(truth=k)``, positive, sums to 1. Uniform by default. Used only if `valid`.
-    valid : bool
+    trace
+        Sum of the diagonal, in [0, K]; above 1 if `valid`. ``trace / K`` is the accuracy under a uniform
+        prior.
+    prior
+        ``P(truth=k)``, (K,), positive, sums to 1. Uniform by default. Used only if `valid`.
+    valid
         Whether every class must be learnable (Northcutt et al. 2021):
         ``P(label=i) P(truth=i) < P(label=i, truth=i)`` for each class i.
-    max_noise_rate, min_noise_rate : float
+    max_noise_rate, min_noise_rate
         Bounds in [0, 1] of each off-diagonal entry that is not set to zero.
-    frac_zero_noise_rates : float
+    frac_zero_noise_rates
         Share in [0, 1] of the ``K (K - 1)`` off-diagonal entries that is set to zero.
-    seed : int
-        Seed of the draw.
-    max_iter : int
-        Number of tries, at least 1.
+    seed, max_iter
+        Of the draw; number of tries, at least 1.
 
     Returns
     -------
@@ -92,10 +90,9 @@ def noise_matrix_from_trace(
     K = n_classes
     check_count("n_classes", K, 2, "ask for two classes or more")
     check_count("max_iter", max_iter, 1, "allow at least one try")
-    check_within(
-        "frac_zero_noise_rates", frac_zero_noise_rates, 0, 1, "give a share of the entries"
-    )
-    n_zero = round(frac_zero_noise_rates * K * (K - 1))
+    share = frac_zero_noise_rates
+    check_within("frac_zero_noise_rates", share, 0, 1, "give a share of the entries")
+    n_zero = round(share * K * (K - 1))
     check_noise_rates(K, n_zero, min_noise_rate, max_noise_rate)
     check_trace(K, n_zero, trace, min_noise_rate, max_noise_rate, valid)
     class_prior = checked_prior("prior", prior, K)
@@ -126,12 +123,12 @@ def noisy_labels(truth: ArrayLike, noise_matrix: ArrayLike, *, seed: int = 0) ->
 
     Parameters
     ----------
-    truth : integer array of shape (n,)
-        Class of each example, in 0..K-1.
-    noise_matrix : array of shape (K, K)
-        ``N[l, k] = P(label=l | truth=k)``; columns sum to 1.
-    seed : int
-        Seed of the choice of examples.
+    truth
+        Class of each example, in 0..K-1, (n,).
+    noise_matrix
+        ``N[l, k] = P(label=l | truth=k)``, (K, K); columns sum to 1.
+    seed
+        Of the choice of examples.
 
     Returns
     -------

@@ -117,7 +117,7 @@ class Manifest:
             classes=None if found["classes"] is None else tuple(found["classes"]),
             models=found["models"],
             is_ensemble=found["is_ensemble"],
-            annotators=_file(found["annotators"]),
+            annotators=None if found["annotators"] is None else File(**found["annotators"]),
             parts=tuple(_part(part) for part in found["parts"]),
             generation=found["generation"],
             sets=None if found.get("sets") is None else tuple(found["sets"]),
@@ -138,10 +138,6 @@ class Manifest:
         """The next generation, with these partitions instead of those there were."""
         merged = tuple(parts.get(i, part) for i, part in enumerate(self.parts))
         return replace(self, parts=merged, annotators=annotators, generation=self.generation + 1)
-
-
-def _file(found: dict[str, Any] | None) -> File | None:
-    return None if found is None else File(**found)
 
 
 def _part(found: dict[str, Any] | None) -> Part | None:

@@ -120,14 +120,9 @@ class AnnotationStore(Partitioned):
             Examples without annotations are kept too.
         partitions
             How many; by default one for every 4 million rows. More of them need less memory at a time.
-        classes
-            The classes in order, as for `crowdlab`. By default those of pred_probs, else those of an Enum,
-            else the labels there are; labels that are floats are numbers without classes.
-        duplicates
-            What to do where an annotator labelled an example more than once: `"error"`, or keep the
-            `"first"` or `"last"` row, or count `"all"`.
-        progress
-            Whether to show partitions done on stderr (needs the extra `cli`).
+        classes, duplicates, progress
+            As for `crowdlab`; the classes are by default those of pred_probs, else those of an Enum, else the
+            labels there are. Labels that are floats are numbers without classes.
         multilabel
             Whether labels are sets of classes, as for `multilabel_crowdlab`. Needs pred_probs.
 
@@ -202,8 +197,7 @@ class AnnotationStore(Partitioned):
     ) -> None:
         """Add annotations, and pred_probs for new examples or instead of those there are.
 
-        Only the partitions of the examples in question are written anew, and the store changes all at
-        once: a writer that dies leaves it as it was.
+        Only the partitions of these examples are written anew, and the store changes all at once.
 
         Parameters
         ----------
@@ -211,11 +205,8 @@ class AnnotationStore(Partitioned):
             Annotations with the columns of the store's log (others that are missing become null).
         pred_probs
             As many models as the store has. Needed for examples that the store does not know.
-        duplicates
-            What to do where an (example, annotator) comes again: `"error"`, keep the `"first"` (the
-            store's) or the `"last"`, or count `"all"`.
-        progress
-            As for `create`.
+        duplicates, progress
+            As for `create`; of an (example, annotator) that comes again the `"first"` is the store's.
 
         Raises
         ------

@@ -6,11 +6,7 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.consensus.crowdlab import (
-    by_method,
-    check_overlap,
-    warn_of_lost_classes,
-)
+from polars_crowd.consensus.crowdlab import by_method, check_overlap, warn_of_lost_classes
 from polars_crowd.consensus.model import Consensus, ConsensusMethod
 from polars_crowd.consensus.one_vs_rest.calibration import calibrate as calibrated
 from polars_crowd.consensus.one_vs_rest.model import (
@@ -24,12 +20,7 @@ from polars_crowd.consensus.one_vs_rest.model import (
     weigh,
 )
 from polars_crowd.consensus.one_vs_rest.result import METHOD, Fitted, MultiLabelCrowdlab
-from polars_crowd.consensus.options import (
-    Asked,
-    CrowdlabOptions,
-    Judging,
-    check_model,
-)
+from polars_crowd.consensus.options import Asked, CrowdlabOptions, Judging, check_model
 from polars_crowd.errors import OptionError, check_choice
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -71,9 +62,7 @@ def multilabel_crowdlab(
     Returns
     -------
     MultiLabelCrowdlab
-        `.examples`, `.annotations`, `.posterior` (LazyFrames), `.annotators` (DataFrame), `.model_weight`,
-        `.temperature`, as of `crowdlab`, and class by class `.example_classes`, `.annotation_classes`,
-        `.annotator_classes`, `.classes`.
+        Tables as of `crowdlab`, and the same class by class.
 
     References
     ----------
@@ -88,9 +77,8 @@ def multilabel_crowdlab(
     ...     "annotator": ["a", "b", "a", "b", "a"],
     ...     "label": [["cat", "dog"], ["cat"], [], ["dog"], ["dog"]],
     ... })
-    >>> probs = pl.DataFrame({
-    ...     "example": ["e1", "e2", "e3"], "cat": [0.9, 0.1, 0.2], "dog": [0.6, 0.3, 0.9],
-    ... })
+    >>> columns = {"cat": [0.9, 0.1, 0.2], "dog": [0.6, 0.3, 0.9]}
+    >>> probs = pl.DataFrame({"example": ["e1", "e2", "e3"], **columns})
     >>> fit = multilabel_crowdlab(log, probs)
     >>> fit.examples.select("example", "consensus_label").collect().rows()
     [('e1', ['cat', 'dog']), ('e2', []), ('e3', ['dog'])]
@@ -113,10 +101,7 @@ def multilabel_crowdlab(
 
 
 def fit_sets(
-    rounds: Rounds,
-    classes: pl.Series,
-    consensus_method: ConsensusMethod,
-    asked: Judging,
+    rounds: Rounds, classes: pl.Series, consensus_method: ConsensusMethod, asked: Judging
 ) -> tuple[Rounds, Fitted]:
     """CROWDLAB of every class, in rounds of all classes at once."""
     temperatures = None
@@ -150,9 +135,6 @@ def consensus_of(
 
 def overlap_of_annotators(overlap: Merged) -> pl.DataFrame:
     """By annotator: the other annotations of the same examples, and how many say the same of a class."""
-    by_annotator = (
-        overlap[("annotator", "class")]
-        .group_by("annotator")
-        .agg(pl.col("others").max(), pl.col("agreeing").sum())
-    )
-    return by_annotator.sort("annotator")
+    by_annotator = overlap[("annotator", "class")].group_by("annotator")
+    sums = by_annotator.agg(pl.col("others").max(), pl.col("agreeing").sum())
+    return sums.sort("annotator")
