@@ -187,15 +187,11 @@ class Crowdlab(OfModels):
     @cached_property
     def annotators(self) -> pl.DataFrame:
         counts = self._tables.summary[("annotator", "label")]
-        return self._named(worst_first(annotator_table(counts, self._model_share)))
-
-    def _named(self, table: pl.DataFrame) -> pl.DataFrame:
-        """The annotators with their names and weights."""
         book, weights = self._rounds.book, self._weights
         weight = pl.lit(None, pl.Float64)
         if weights is not None:
             weight = pl.lit(pl.Series(weights.annotators)).gather("annotator")
-        return table.with_columns(
+        return worst_first(annotator_table(counts, self._model_share)).with_columns(
             annotator_weight=weight,
             annotator=pl.lit(book.annotators).gather("annotator"),
             worst_class=pl.lit(book.classes).gather("worst_class"),

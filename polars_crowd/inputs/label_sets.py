@@ -120,14 +120,13 @@ def open_independent(pred_probs: Any, classes: Sequence[Any] | None) -> list[Pre
     return [replace(model, independent=True) for model in open_models(pred_probs, classes)]
 
 
-def as_lists(sets: pl.Series, classes: pl.Series, names: Sequence[str]) -> pl.Series:
-    """Texts of sets as lists of classes."""
-    known = _members(sets).with_columns(
-        label=pl.col("name").replace_strict(list(names), classes, return_dtype=classes.dtype)
-    )
-    lists = known.group_by("set").agg("label")
-    rows = pl.DataFrame({"set": range(len(sets))}, schema={"set": pl.UInt32})
-    joined = rows.join(lists, on="set", how="left", maintain_order="left")["label"]
+def as_lists(member: Flags, classes: pl.Series) -> pl.Series:
+    """Sets, as flags (S, K), as lists of classes."""
+    row, k = np.nonzero(member)
+    members = pl.DataFrame({"row": row.astype(np.uint32), "set": classes.gather(k)})
+    lists = members.group_by("row", maintain_order=True).agg("set")
+    rows = pl.DataFrame({"row": np.arange(len(member), dtype=np.uint32)})
+    joined = rows.join(lists, on="row", how="left", maintain_order="left")["set"]
     return joined.fill_null(pl.Series([[]], dtype=joined.dtype))
 
 

@@ -21,7 +21,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, StoreError, TakenError, counted
 from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
-from polars_crowd.inputs.label_sets import as_lists, check_known, scan_label_sets
+from polars_crowd.inputs.label_sets import as_lists, check_known, membership, scan_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
 from polars_crowd.rounds.partitions import Handle, Partitioned
@@ -287,7 +287,7 @@ class AnnotationStore(Partitioned):
         manifest = self._manifest
         if manifest.sets is None or manifest.labels is None or manifest.class_values is None:
             return rows
-        lists = as_lists(manifest.labels, manifest.class_values, manifest.classes or ())
+        lists = as_lists(membership(manifest.labels, manifest.classes or ()), manifest.class_values)
         sets = pl.LazyFrame({"label": manifest.labels, "set": lists})
         named = rows.join(sets, on="label", how="left", maintain_order="left")
         return named.select("example", "annotator", pl.col("set").alias("label"), *others)

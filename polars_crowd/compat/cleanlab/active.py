@@ -123,11 +123,8 @@ def _scores(labels: Any, pred_probs: Any, pred_probs_unlabeled: Any, ensemble: b
     once = bool((wide.num_annotations == 1).all())
     check_labels(wide, allow_single_label=once)
     check_pred_probs(pred_probs, wide, ensemble)
-    rounds, trust = (
-        _labelled_once(wide, pred_probs, beside, ensemble)
-        if once
-        else _weighed(wide, pred_probs, beside, ensemble)
-    )
+    rounds = _rounds(wide, pred_probs, beside, ensemble)
+    rounds, trust = _labelled_once(rounds, pred_probs) if once else _weighed(rounds, wide)
     part = Partition(rounds.handles[0])
     return trust.score_annotated(part), _score_beside(part, trust) if beside else np.array([])
 
@@ -157,13 +154,10 @@ def _numbers(models: Sequence[Probabilities]) -> pl.Series:
     return pl.Series(range(len(models[0])), dtype=pl.Int64)
 
 
-def _weighed(
-    wide: Wide, pred_probs: NDArray[Any], beside: Sequence[Probabilities], ensemble: bool
-) -> tuple[Rounds, LabelTrust]:
+def _weighed(rounds: Rounds, wide: Wide) -> tuple[Rounds, LabelTrust]:
     """Calibrated and weighed, where some examples have several labels."""
-    rounds = _rounds(wide, pred_probs, beside, ensemble)
     fit = fit_rounds(rounds, wide, BEST_QUALITY, calibrate_probs=True)
-    caution(fit, wide, ["crowdlab" if ensemble else "best_quality"])
+    caution(fit, wide, ["crowdlab" if rounds.is_ensemble else "best_quality"])
     (consensus,) = fit.found.values()
     assert consensus.posterior.weights is not None
     assert fit.temperatures is not None
@@ -171,10 +165,8 @@ def _weighed(
     return fit.rounds, with_ballots(fit.rounds, trust)
 
 
-def _labelled_once(
-    wide: Wide, pred_probs: NDArray[Any], beside: Sequence[Probabilities], ensemble: bool
-) -> tuple[Rounds, LabelTrust]:
-    rounds, trust = trust_in(_rounds(wide, pred_probs, beside, ensemble), LabelTrust)
+def _labelled_once(rounds: Rounds, pred_probs: NDArray[Any]) -> tuple[Rounds, LabelTrust]:
+    rounds, trust = trust_in(rounds, LabelTrust)
     quality = quality_of_labels(Partition(rounds.handles[0]).runs)
     if not in_range(pred_probs if pred_probs.ndim == 2 else pred_probs.mean(axis=0)):
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -19,12 +19,14 @@ from polars_crowd.consensus.label_quality import (
 from polars_crowd.consensus.model import ConsensusMethod, Weights
 from polars_crowd.consensus.one_vs_rest.model import (
     Answers,
+    Cells,
     SetConsensus,
     Sets,
     by_annotator_and_class,
     share_agreeing,
 )
 from polars_crowd.consensus.result import OfModels
+from polars_crowd.inputs.label_sets import as_lists
 from polars_crowd.reports import FEW, Heads
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
@@ -60,140 +62,122 @@ def quality_of(q: Answers, answer: Flags, method: LabelQualityMethod) -> Floats:
     return confidence_weighted_entropy(own, entropy)
 
 
-def consensus_quality(
-    part: Partition, consensus: SetConsensus, method: LabelQualityMethod
-) -> Floats:
-    """The quality of each example's consensus per class; its share of votes by agreement."""
-    y = consensus.choice.flags(part)
-    if consensus.posterior.weights is None:
-        return share_agreeing(Sets.of(part), y)
-    return quality_of(consensus.posterior.of(part), y, method)
+@dataclass(frozen=True)
+class Scored:
+    """A consensus, and how it and the annotations are scored."""
 
+    consensus: SetConsensus
+    method: LabelQualityMethod
+    classes: pl.Series
 
-def answers_quality(
-    part: Partition, consensus: SetConsensus, method: LabelQualityMethod
-) -> tuple[Floats, Floats]:
-    """The quality of yes and of no, (N, K) each: that of every annotation."""
-    q = consensus.posterior.of(part)
-    yes = np.ones(q.yes.shape, dtype=bool)
-    return quality_of(q, yes, method), quality_of(q, ~yes, method)
+    def flags(self, part: Partition) -> Flags:
+        """y[e,k]."""
+        return self.consensus.choice.flags(part)
 
+    def of_examples(self, part: Partition) -> dict[str, Floats]:
+        """The quality of each example's consensus per class, and the annotators' agreement with it."""
+        y = self.flags(part)
+        agreement = share_agreeing(Sets.of(part), y)
+        quality = agreement
+        if self.consensus.posterior.weights is not None:
+            quality = quality_of(self.consensus.posterior.of(part), y, self.method)
+        return {"consensus_quality_score": quality, "annotator_agreement": agreement}
 
-def row_quality(sets: Sets, yes: Floats, no: Floats, rows: slice) -> Floats:
-    """The quality of annotations per class."""
-    e = sets.example[rows]
-    chose: Flags = sets.member[sets.label[rows]]
-    return np.asarray(np.where(chose, yes[e], no[e]))
+    def of_annotations(self, part: Partition) -> Cells:
+        """The quality of annotations per class, from that of yes and of no, (N, K) each."""
+        q, sets = self.consensus.posterior.of(part), Sets.of(part)
+        answer = np.ones(q.yes.shape, dtype=bool)
+        yes, no = (quality_of(q, says, self.method) for says in (answer, ~answer))
+
+        def quality(rows: slice) -> Floats:
+            e = sets.example[rows]
+            return np.asarray(np.where(sets.member[sets.label[rows]], yes[e], no[e]))
+
+        return quality
 
 
 # --- the local plans of the tables -----------------------------------------------------------------
 
 
-def as_sets(flags: Flags, classes: pl.Series) -> pl.Series:
-    """Rows of flags as lists of classes."""
-    row, k = np.nonzero(flags)
-    members = pl.DataFrame({"row": row.astype(np.uint32), "set": classes.gather(k)})
-    lists = members.group_by("row", maintain_order=True).agg("set")
-    rows = pl.DataFrame({"row": np.arange(len(flags), dtype=np.uint32)})
-    joined = rows.join(lists, on="row", how="left", maintain_order="left")["set"]
-    return joined.fill_null(pl.Series([[]], dtype=joined.dtype))
-
-
-def example_table(
-    part: Partition, consensus: SetConsensus, method: LabelQualityMethod, classes: pl.Series
-) -> pl.DataFrame:
+def example_table(part: Partition, scored: Scored) -> pl.DataFrame:
     """The examples of a partition, their scores averaged over the classes."""
-    y = consensus.choice.flags(part)
+    means = {name: values.mean(axis=1) for name, values in scored.of_examples(part).items()}
     return part.runs.examples.select(
         "example",
-        consensus_label=as_sets(y, classes),
-        consensus_quality_score=consensus_quality(part, consensus, method).mean(axis=1),
-        annotator_agreement=share_agreeing(Sets.of(part), y).mean(axis=1),
+        consensus_label=as_lists(scored.flags(part), scored.classes),
+        **{name: pl.Series(mean) for name, mean in means.items()},
         num_annotations="num_annotations",
     )
 
 
-def example_class_table(
-    part: Partition, consensus: SetConsensus, method: LabelQualityMethod, classes: pl.Series
-) -> pl.DataFrame:
+def example_class_table(part: Partition, scored: Scored) -> pl.DataFrame:
     """... and class by class."""
-    examples, y = part.runs.examples, consensus.choice.flags(part)
+    examples, y = part.runs.examples, scored.flags(part)
     counts = examples["num_annotations"].to_numpy()
     return by_class(
         examples["example"],
         "class",
-        classes,
+        scored.classes,
         consensus=y,
-        consensus_quality_score=consensus_quality(part, consensus, method),
-        annotator_agreement=share_agreeing(Sets.of(part), y),
+        **scored.of_examples(part),
         num_annotations=np.broadcast_to(counts[:, None], y.shape),
     )
 
 
-def posterior_table(part: Partition, consensus: SetConsensus, classes: pl.Series) -> pl.DataFrame:
+def posterior_table(part: Partition, scored: Scored) -> pl.DataFrame:
     """q[e,k], class by class."""
-    q = consensus.posterior.of(part).q
-    return by_class(part.runs.examples["example"], "class", classes, probability=q)
+    q = scored.consensus.posterior.of(part).q
+    return by_class(part.runs.examples["example"], "class", scored.classes, probability=q)
 
 
-def annotation_table(
-    part: Partition, consensus: SetConsensus, method: LabelQualityMethod, classes: pl.Series
-) -> pl.LazyFrame:
+def annotation_table(part: Partition, scored: Scored) -> pl.LazyFrame:
     """The annotations of a partition."""
-    sets, run = Sets.of(part), part.runs
-    yes, no = answers_quality(part, consensus, method)
-    quality = [row_quality(sets, yes, no, rows).mean(axis=1) for _, rows in sets.blocks()]
+    sets, run, quality_of_rows = Sets.of(part), part.runs, scored.of_annotations(part)
+    quality = [quality_of_rows(rows).mean(axis=1) for _, rows in sets.blocks()]
     named = pl.LazyFrame(
         {
             "example": run.examples["example"].gather(sets.example),
             "annotator": run.book.annotators.gather(run.rows["annotator"]),
-            "label": as_sets(sets.member, classes).gather(sets.label),
+            "label": as_lists(sets.member, scored.classes).gather(sets.label),
             "label_quality_score": np.concatenate(quality),
         }
     )
     return beside(named, run.extra, "label_quality_score")
 
 
-def annotation_class_table(
-    part: Partition, consensus: SetConsensus, method: LabelQualityMethod, classes: pl.Series
-) -> pl.DataFrame:
+def annotation_class_table(part: Partition, scored: Scored) -> pl.DataFrame:
     """... and class by class."""
-    sets, run = Sets.of(part), part.runs
-    yes, no = answers_quality(part, consensus, method)
-    quality = [row_quality(sets, yes, no, rows) for _, rows in sets.blocks()]
+    sets, run, quality_of_rows = Sets.of(part), part.runs, scored.of_annotations(part)
     found = by_class(
         run.examples["example"].gather(sets.example),
         "class",
-        classes,
+        scored.classes,
         chosen=sets.member[sets.label],
-        label_quality_score=np.concatenate(quality),
+        label_quality_score=np.concatenate([quality_of_rows(rows) for _, rows in sets.blocks()]),
     )
-    annotator = run.book.annotators.gather(np.repeat(sets.annotator, len(classes)))
+    annotator = run.book.annotators.gather(np.repeat(sets.annotator, sets.n_classes))
     return found.insert_column(1, annotator.alias("annotator"))
 
 
-def count_quality(
-    part: Partition, consensus: SetConsensus, method: LabelQualityMethod, classes: pl.Series
-) -> Summary:
+def count_quality(part: Partition, scored: Scored) -> Summary:
     """Summary by annotator and class: annotations, those that agree with the consensus, both on multi
     examples too, and the sum of their quality."""
     sets = Sets.of(part)
-    agrees = sets.agrees(consensus.choice.flags(part))
-    quality = partial(row_quality, sets, *answers_quality(part, consensus, method))
+    agrees = sets.agrees(scored.flags(part))
 
     def multi(rows: slice) -> Floats:
         flags = sets.multi[sets.example[rows], None].astype(np.float64)
-        return np.broadcast_to(flags, (len(flags), len(classes)))
+        return np.broadcast_to(flags, (len(flags), sets.n_classes))
 
-    def ones(rows: slice) -> Floats:
-        return np.ones((rows.stop - rows.start, len(classes)))
-
-    names = ("annotations", "agreeing", "multi", "agreeing_multi", "label_quality")
-    sums = sets.sum_by_annotator(
-        ones, agrees, multi, lambda rows: agrees(rows) * multi(rows), quality
-    )
-    columns = dict(zip(names, sums, strict=True))
-    return {("annotator", "class"): by_annotator_and_class(sets.present, **columns)}
+    values: dict[str, Cells] = {
+        "annotations": lambda rows: np.ones((rows.stop - rows.start, sets.n_classes)),
+        "agreeing": agrees,
+        "multi": multi,
+        "agreeing_multi": lambda rows: agrees(rows) * multi(rows),
+        "label_quality": scored.of_annotations(part),
+    }
+    sums = dict(zip(values, sets.sum_by_annotator(*values.values()), strict=True))
+    return {("annotator", "class"): by_annotator_and_class(sets.present, **sums)}
 
 
 # --- the result ------------------------------------------------------------------------------------
@@ -249,6 +233,7 @@ class MultiLabelCrowdlab(OfModels):
         self._values = classes.alias("class")
         self._fitted = fitted
         self._method = method
+        self._scored = Scored(fitted.consensus, method, self._values)
         self._keep(rounds.into)
 
     @cached_property
@@ -259,8 +244,7 @@ class MultiLabelCrowdlab(OfModels):
             "annotations": annotation_table,
             "annotation_classes": annotation_class_table,
         }
-        params = (self._fitted.consensus, self._method, self._values)
-        return self._rounds.tables(plans, *params, summary=count_quality)
+        return self._rounds.tables(plans, self._scored, summary=count_quality)
 
     @property
     def example_classes(self) -> pl.LazyFrame:
@@ -272,8 +256,7 @@ class MultiLabelCrowdlab(OfModels):
 
     @property
     def posterior(self) -> pl.LazyFrame:
-        params = self._fitted.consensus, self._values
-        return self._rounds.tables({"posterior": posterior_table}, *params)["posterior"]
+        return self._rounds.tables({"posterior": posterior_table}, self._scored)["posterior"]
 
     @cached_property
     def annotator_classes(self) -> pl.DataFrame:
