@@ -18,18 +18,9 @@ import polars as pl
 from polars_crowd.active.ballots import Door, Trust, cast_votes, open_scoring, score, scores_of
 from polars_crowd.arrays import Flags, Floats
 from polars_crowd.consensus.model import Weights
+from polars_crowd.consensus.one_vs_rest import model
 from polars_crowd.consensus.one_vs_rest.calibration import calibrate, tempered
 from polars_crowd.consensus.one_vs_rest.crowdlab import consensus_of
-from polars_crowd.consensus.one_vs_rest.model import (
-    SetConsensus,
-    Sets,
-    SetTies,
-    break_ties,
-    count_overlap,
-    majority,
-    tops,
-    total_weight,
-)
 from polars_crowd.inputs.label_sets import LabelSets, open_independent, scan_label_sets, set_texts
 from polars_crowd.rounds.opening import Opening, OpenOptions
 from polars_crowd.rounds.partitions import Partition
@@ -47,9 +38,9 @@ class SetTrust(Trust):
     weights: Weights[Floats]
     temperatures: Floats
     """(P, K)."""
-    consensus: SetConsensus | None = None
+    consensus: model.SetConsensus | None = None
     """None where no example has two annotations."""
-    ties: SetTies | None = None
+    ties: model.SetTies | None = None
     """What breaks the ties of several models' votes."""
 
     @classmethod
@@ -61,7 +52,7 @@ class SetTrust(Trust):
     @classmethod
     def weighed(cls, rounds: Rounds) -> tuple[Rounds, SetTrust]:
         rounds, temperatures = calibrate(rounds)
-        consensus = consensus_of(rounds, rounds.run(count_overlap), "best_quality")
+        consensus = consensus_of(rounds, rounds.run(model.count_overlap), "best_quality")
         assert consensus.posterior.weights is not None
         return rounds, cls(consensus.posterior.weights, temperatures, consensus)
 
@@ -72,19 +63,19 @@ class SetTrust(Trust):
         run = tempered(run, temperatures)
         if len(run.models) == 1 or run.examples.is_empty():
             return run
-        chosen, label = np.unique(np.concatenate(tops(run)), axis=0, return_inverse=True)
+        chosen, label = np.unique(np.concatenate(model.tops(run)), axis=0, return_inverse=True)
         return cast_votes(run, label.ravel(), set_texts(chosen, run.book.names))
 
     def with_ties_of(self, voting: Rounds) -> SetTrust:
         models = pl.Series("annotator", range(voting.n_models))
         voting = replace(voting, book=replace(voting.book, annotators=models))
-        return replace(self, ties=break_ties(voting, voting.run(count_overlap)))
+        return replace(self, ties=model.break_ties(voting, voting.run(model.count_overlap)))
 
     def score_annotated(self, part: Partition) -> Floats:
-        sets, weights = Sets.of(part), self.weights
+        sets, weights = model.Sets.of(part), self.weights
         if self.consensus is None:
             quality = quality_of_labels(sets)
-            total = total_weight(sets, weights) + weights.models.sum(axis=0)
+            total = model.total_weight(sets, weights) + weights.models.sum(axis=0)
         else:
             q = self.consensus.posterior.of(part)
             quality, total = q.at(self.consensus.choice.flags(part)), q.total
@@ -98,18 +89,18 @@ class SetTrust(Trust):
         return np.asarray(score(quality / total, total, weights.mean_annotator, 2).mean(axis=1))
 
 
-def quality_of_labels(sets: Sets) -> Floats:
+def quality_of_labels(sets: model.Sets) -> Floats:
     """The models' mean probability of what the only annotation of each example says of each class."""
     models = sets.run.models
     yes, no = sum(models, np.zeros(())), sum((1 - p for p in models), np.zeros(()))
     return np.where(sets.chosen > 0, yes, no) / len(models)
 
 
-def voted(part: Partition, ties: SetTies | None) -> Flags:
+def voted(part: Partition, ties: model.SetTies | None) -> Flags:
     """What the models vote for, class by class."""
     if ties is None or part.runs.examples.is_empty():
-        return tops(part.runs)[0]
-    return majority(part, ties)
+        return model.tops(part.runs)[0]
+    return model.majority(part, ties)
 
 
 @shares(OpenOptions, Opening)

@@ -26,17 +26,9 @@ from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
 from polars_crowd.rounds.partitions import Handle, Partitioned
 from polars_crowd.runs.codes import Codebook
+from polars_crowd.store import fitting
 from polars_crowd.store.blame import streaming
 from polars_crowd.store.build import Builder
-from polars_crowd.store.fitting import (
-    check_labels,
-    check_models,
-    check_partitions,
-    check_rows,
-    empty,
-    empty_of_sets,
-    in_columns_of,
-)
 from polars_crowd.store.manifest import (
     FILES,
     MANIFEST,
@@ -138,16 +130,16 @@ class AnnotationStore(Partitioned):
         target = Path(path)
         _refuse_what_is_there(target)
         check_duplicates(duplicates)
-        check_partitions(partitions)
+        fitting.check_partitions(partitions)
         with streaming(target, log, pred_probs):
             is_ensemble = isinstance(pred_probs, (list, tuple))
             if multilabel:
-                made = empty_of_sets(log, pred_probs, partitions, classes, is_ensemble)
+                made = fitting.empty_of_sets(log, pred_probs, partitions, classes, is_ensemble)
                 rows, models, manifest = made
             else:
                 rows = scan_annotations(log)
                 models = open_models(pred_probs, classes) if pred_probs is not None else []
-                manifest = empty(rows, models, partitions, classes, is_ensemble)
+                manifest = fitting.empty(rows, models, partitions, classes, is_ensemble)
             none = pl.Series("annotator", [], manifest.schema["annotator"])
             target.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(target)
@@ -248,10 +240,10 @@ class AnnotationStore(Partitioned):
 
     def _fitting(self, log: pl.LazyFrame) -> pl.LazyFrame:
         """The log in the store's columns and types."""
-        rows = in_columns_of(log, self._manifest.schema)
-        check_rows(rows)
+        rows = fitting.in_columns_of(log, self._manifest.schema)
+        fitting.check_rows(rows)
         if self._manifest.labels is not None:
-            check_labels(rows, self._manifest.labels, IN_STORE)
+            fitting.check_labels(rows, self._manifest.labels, IN_STORE)
         return rows
 
     def _fitting_models(self, pred_probs: Any) -> list[PredProbs]:
@@ -263,7 +255,7 @@ class AnnotationStore(Partitioned):
                 f"the store has the pred_probs of {counted(self._manifest.models, 'model')}, and "
                 f"{len(models)} are given. Give one for each, in the same order."
             )
-        check_models(models, self._manifest.schema["example"], self._manifest.classes)
+        fitting.check_models(models, self._manifest.schema["example"], self._manifest.classes)
         return models
 
     # --- looking ---

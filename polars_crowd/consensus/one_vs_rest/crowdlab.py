@@ -8,17 +8,8 @@ import polars as pl
 
 from polars_crowd.consensus.crowdlab import by_method, check_overlap, warn_of_lost_classes
 from polars_crowd.consensus.model import Consensus, ConsensusMethod
+from polars_crowd.consensus.one_vs_rest import model
 from polars_crowd.consensus.one_vs_rest.calibration import calibrate as calibrated
-from polars_crowd.consensus.one_vs_rest.model import (
-    SetChoice,
-    SetConsensus,
-    SetPosterior,
-    agreement_with_others,
-    break_ties,
-    count_consensus,
-    count_overlap,
-    weigh,
-)
 from polars_crowd.consensus.one_vs_rest.result import METHOD, Fitted, MultiLabelCrowdlab
 from polars_crowd.consensus.options import Asked, CrowdlabOptions, Judging, check_model
 from polars_crowd.errors import OptionError, check_choice
@@ -107,7 +98,7 @@ def fit_sets(
     temperatures = None
     if asked.calibrate:
         rounds, temperatures = calibrated(rounds)
-    overlap = rounds.run(count_overlap)
+    overlap = rounds.run(model.count_overlap)
     check_overlap(rounds, overlap_of_annotators(overlap), overlap[()]["annotations"].item())
     consensus = consensus_of(
         rounds, overlap, consensus_method, by_shares=asked.quality_method == "agreement"
@@ -119,16 +110,16 @@ def fit_sets(
 
 def consensus_of(
     rounds: Rounds, overlap: Merged, method: ConsensusMethod, *, by_shares: bool = False
-) -> SetConsensus:
+) -> model.SetConsensus:
     """The rounds of a consensus method, from the merged `count_overlap`."""
     shape = (len(rounds.book.annotators), len(rounds.book.names))
-    g, ties = agreement_with_others(overlap, shape), break_ties(rounds, overlap)
+    g, ties = model.agreement_with_others(overlap, shape), model.break_ties(rounds, overlap)
 
-    def decide(best_under: SetPosterior | None) -> SetConsensus:
-        choice = SetChoice(ties, best_under)
-        counts = rounds.run(count_consensus, choice)[("class",)]
-        weights = None if by_shares else weigh(counts, overlap[()], g, rounds.n_models)
-        return Consensus(choice, counts, SetPosterior(weights))
+    def decide(best_under: model.SetPosterior | None) -> model.SetConsensus:
+        choice = model.SetChoice(ties, best_under)
+        counts = rounds.run(model.count_consensus, choice)[("class",)]
+        weights = None if by_shares else model.weigh(counts, overlap[()], g, rounds.n_models)
+        return Consensus(choice, counts, model.SetPosterior(weights))
 
     return by_method([method], decide)[method]
 
