@@ -56,9 +56,6 @@ def cast_votes(run: Runs, label: NDArray[np.integer], classes: pl.Series) -> Run
     )
 
 
-# --- rounds ----------------------------------------------------------------------------------------
-
-
 class Trust(ABC):
     """What the score of an example needs of all the others."""
 
@@ -144,9 +141,6 @@ def score_table(part: Partition, trust: Trust) -> pl.DataFrame:
 def ballots_beside(part: Partition, trust: Trust) -> Partition:
     """The models' votes on a partition's unlabelled examples."""
     return unlabelled.of_partition(part, trust.ballots, trust.temperatures)
-
-
-# --- opening ---------------------------------------------------------------------------------------
 
 
 class Door(NamedTuple):

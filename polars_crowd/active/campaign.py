@@ -58,9 +58,6 @@ class State:
         return np.asarray((self.labels != UNSEEN).sum(axis=1))
 
 
-# --- strategies: what is labelled first has the lowest value ----------------------------------------
-
-
 def by_activelab(state: State) -> Floats:
     scores = activelab(state.log, state.pred_probs).sort("example").collect()
     return scores["active_learning_score"].to_numpy()
@@ -78,9 +75,7 @@ STRATEGIES: dict[str, Strategy] = {
     "entropy": lambda state: (state.probs * np.log(state.probs)).sum(axis=1),
     "uncertainty": lambda state: state.probs.max(axis=1),
 }
-
-
-# --- the campaign ----------------------------------------------------------------------------------
+"""What is labelled first has the lowest value."""
 
 
 def simulate_labelling(

@@ -49,8 +49,6 @@ from polars_crowd.signatures import shares
 
 BEST_QUALITY = Options(("best_quality",), "crowdlab", "self_confidence", False)
 
-# --- scores ----------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class LabelTrust(Trust):
@@ -123,9 +121,6 @@ def voted_classes(part: Partition, ties: TieBreaks) -> Codes:
     if len(run.models) == 1 or run.examples.is_empty():
         return mixture.top_class(run.models[0])
     return majority_labels(part, ties).to_numpy()
-
-
-# --- the method ------------------------------------------------------------------------------------
 
 
 @shares(OpenOptions, Opening)

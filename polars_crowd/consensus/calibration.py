@@ -41,9 +41,6 @@ def tempered(run: Runs, temperatures: tuple[float, ...]) -> Runs:
     return replace(run, models=tuple(mixture.temper(p, t) for p, t in models))
 
 
-# --- the search ------------------------------------------------------------------------------------
-
-
 def best_temperatures(rounds: Rounds, losses: Plan, n_problems: int) -> Floats:
     """Where the loss of each model on each problem is least, (P, problems).
 
@@ -78,9 +75,6 @@ def fine_grid(best: int) -> list[float]:
     if best < len(COARSE) - 1:
         grid += np.linspace(COARSE[best], COARSE[best + 1], STEPS + 1).tolist()
     return grid
-
-
-# --- the loss --------------------------------------------------------------------------------------
 
 
 def count_cross_entropy(part: Partition, grid: Floats) -> Summary:

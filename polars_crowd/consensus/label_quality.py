@@ -106,9 +106,6 @@ def adjusted_sum(row_sum: Floats, threshold: Floats) -> Floats:
     return total
 
 
-# --- thresholds as summaries -----------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Scoring:
     """How labels are scored, with the thresholds if the posterior is adjusted first."""
@@ -144,9 +141,6 @@ def merged_thresholds(merged: Merged, shape: tuple[int, ...]) -> Floats:
     at = tuple(sums[key].to_numpy() for key in keys)
     totals[at], counts[at] = sums["sum"].to_numpy(), sums["count"].to_numpy()
     return thresholds(totals, counts)
-
-
-# --- the scores of a partition ---------------------------------------------------------------------
 
 
 def score_consensus(

@@ -112,9 +112,6 @@ def _members(sets: pl.Series) -> pl.DataFrame:
     return split.explode("name")
 
 
-# --- opening ---------------------------------------------------------------------------------------
-
-
 def open_independent(pred_probs: Any, classes: Sequence[Any] | None) -> list[PredProbs]:
     """Models of one probability per class that is none of the others' business."""
     return [replace(model, independent=True) for model in open_models(pred_probs, classes)]

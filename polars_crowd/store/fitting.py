@@ -96,9 +96,6 @@ def _check_values(log: pl.LazyFrame, casts: dict[str, pl.DataType]) -> None:
             )
 
 
-# --- pred_probs ------------------------------------------------------------------------------------
-
-
 def check_models(
     models: Sequence[PredProbs], example: pl.DataType, names: tuple[str, ...] | None
 ) -> None:
@@ -128,9 +125,6 @@ def _check_ids(probs: PredProbs, dtype: pl.DataType) -> None:
             source="pred_probs",
             column="example",
         )
-
-
-# --- what a store will be --------------------------------------------------------------------------
 
 
 ROWS_PER_PARTITION = 4_000_000

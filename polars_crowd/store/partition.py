@@ -101,8 +101,6 @@ class StoredPartition(Handle):
         annotators = read_annotators(self._path(self.annotators))
         return Codebook(self.classes, self.class_names, annotators)
 
-    # --- reading ---
-
     def scan(self, names: list[str]) -> pl.LazyFrame:
         """The annotations with these other columns, as they were given."""
         ids = self._scan(self.examples).select(

@@ -36,12 +36,10 @@ def get_active_learning_scores(
     Parameters
     ----------
     labels_multiannotator
-        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label. M may
-        be 1. Not needed for unlabelled examples alone.
-    pred_probs
-        A model's out-of-sample probabilities of the labelled examples, (N, K).
-    pred_probs_unlabeled
-        ... and of the unlabelled ones, (U, K).
+        The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label. M may be
+        1. Not needed for unlabelled examples alone.
+    pred_probs, pred_probs_unlabeled
+        A model's out-of-sample probabilities of the labelled examples, (N, K), and of the others, (U, K).
 
     Returns
     -------
@@ -51,11 +49,9 @@ def get_active_learning_scores(
 
     Raises
     ------
-    ValueError
-        Neither pred_probs are given; labels are missing; numbers of classes or of dimensions differ;
-        labels or pred_probs cannot be used (see `assert_valid_inputs_multiannotator`).
-    TypeError
-        pred_probs that are no numpy array.
+    ValueError, TypeError
+        Neither pred_probs are given; labels are missing; numbers of classes or of dimensions differ; labels
+        or pred_probs cannot be used (see `assert_valid_inputs_multiannotator`).
 
     Warns
     -----
@@ -174,9 +170,6 @@ def _labelled_once(rounds: Rounds, pred_probs: NDArray[Any]) -> tuple[Rounds, La
             f"qualities {quality.min():.4g} to {quality.max():.4g}. Logits need a softmax."
         )
     return rounds, trust
-
-
-# --- what is given --------------------------------------------------------------------------------
 
 
 def _check_arrays(pred_probs: Any, pred_probs_unlabeled: Any, ensemble: bool) -> None:

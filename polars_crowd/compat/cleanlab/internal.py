@@ -20,15 +20,13 @@ def format_multiannotator_labels(labels: Labels) -> tuple[pd.DataFrame, dict[int
     Parameters
     ----------
     labels
-        The wide matrix, (N, M): strings, numbers or booleans; missing where NaN, NA or None (or, in
-        an array of strings, `"nan"`).
+        The wide matrix, (N, M): strings, numbers or booleans; missing where NaN, NA or None (or, in an array
+        of strings, `"nan"`).
 
     Returns
     -------
-    DataFrame
-        The same matrix with class numbers, as the other functions of this module take it.
-    dict
-        The label of each class number.
+    DataFrame, dict
+        The same matrix with class numbers; the label of each number.
 
     Raises
     ------
@@ -37,9 +35,8 @@ def format_multiannotator_labels(labels: Labels) -> tuple[pd.DataFrame, dict[int
 
     Agrees with
     -----------
-    cleanlab 2.9, `internal.multiannotator_utils.format_multiannotator_labels`. Two
-    differences: `None` in an array is missing (cleanlab: TypeError), and numbers with fractions are
-    labels of their own (cleanlab cuts the fractions off and leaves the matrix unconverted).
+    cleanlab 2.9, `internal.multiannotator_utils.format_multiannotator_labels`, but that `None` in an array is
+    missing (cleanlab: TypeError), and numbers with fractions are labels (cleanlab cuts the fractions off).
 
     Examples
     --------
@@ -82,10 +79,8 @@ def assert_valid_inputs_multiannotator(
     ----------
     labels_multiannotator
         The wide matrix, (N, M): class numbers 0, 1, ..., K-1, NaN where an annotator gave no label.
-    pred_probs
-        Probabilities, (N, K), or (P, N, K) for an ensemble of P models.
-    ensemble
-        Whether pred_probs are those of an ensemble.
+    pred_probs, ensemble
+        Probabilities, (N, K), or (P, N, K) of an ensemble.
     allow_single_label
         Whether one annotator, or one label for every example, will do.
     annotator_ids
@@ -93,11 +88,9 @@ def assert_valid_inputs_multiannotator(
 
     Raises
     ------
-    ValueError
-        Labels that are not 2D, are strings, fractions or negative; rows or columns without a label;
-        a single annotator, or one label for every example; pred_probs whose shape does not fit.
-    TypeError
-        pred_probs that are not a numpy array.
+    ValueError, TypeError
+        Labels that are not 2D, are strings, fractions or negative; rows or columns without a label; a single
+        annotator, or one label for every example; pred_probs that are no array of a shape that fits.
 
     Warns
     -----

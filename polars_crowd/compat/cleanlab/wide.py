@@ -107,7 +107,7 @@ def to_runs(wide: Wide, models: Sequence[Probabilities], n_classes: int) -> Runs
 
 
 def convert_long_to_wide_dataset(labels_multiannotator_long: pd.DataFrame) -> pd.DataFrame:
-    """The wide matrix of a long log, for the other functions of this module.
+    """The wide matrix of a long log, for the other functions of this module, as cleanlab 2.9 has it.
 
     `polars_crowd.crowdlab` takes the long log itself.
 
@@ -123,14 +123,8 @@ def convert_long_to_wide_dataset(labels_multiannotator_long: pd.DataFrame) -> pd
 
     Raises
     ------
-    KeyError
-        A column is missing.
-    ValueError
-        An annotator labelled a task more than once.
-
-    Agrees with
-    -----------
-    cleanlab 2.9, `convert_long_to_wide_dataset`.
+    KeyError, ValueError
+        A column is missing; an annotator labelled a task more than once.
 
     Examples
     --------

@@ -88,9 +88,6 @@ def multilabel_crowdlab(
     return MultiLabelCrowdlab(rounds, classes, fitted, asked.label_quality_method)
 
 
-# --- rounds ----------------------------------------------------------------------------------------
-
-
 def fit_sets(
     rounds: Rounds, classes: pl.Series, consensus_method: ConsensusMethod, asked: Judging
 ) -> tuple[Rounds, Fitted]:
