@@ -34,11 +34,6 @@ LOWEST_THRESHOLD = 2e-6
 UNUSED_CLASS = 2.0
 
 
-def score_votes(q: Mixture, method: LabelQualityMethod) -> Floats:
-    """The label quality of each vote."""
-    return _score(q, q.example, q.label, q.at_votes(), method)
-
-
 def score_labels(
     q: Mixture, label: Codes, method: LabelQualityMethod, threshold: Floats | None = None
 ) -> Floats:
@@ -156,7 +151,8 @@ def score_rows(run: Runs, q: Mixture, scoring: Scoring) -> pl.Expr:
     """The label quality of each annotation, as an expression over the rows."""
     own = scoring.of_annotators
     if own is None:
-        return pl.lit(pl.Series(score_votes(q, scoring.method))).gather("vote")
+        of_votes = _score(q, q.example, q.label, q.at_votes(), scoring.method)
+        return pl.lit(pl.Series(of_votes)).gather("vote")
     annotator = run.rows["annotator"].to_numpy()
     return pl.lit(pl.Series(score_annotations(q, _vote(run), annotator, own, scoring.method)))
 

@@ -190,6 +190,7 @@ def simulate_annotations(
 
     examples = _ids("example", "e", n_examples, 6, integer_ids)
     annotators = _ids("annotator", "a", M, 4, integer_ids)
+    of_classes = [pl.Series(str(c), p.copy()) for c, p in zip(labels, probs.T, strict=True)]
     of_each_annotator = {
         "kind": pl.Series(KINDS[kinds], dtype=pl.String),
         "accuracy": np.einsum("akk,k->a", C, prior),
@@ -202,7 +203,7 @@ def simulate_annotations(
         confusion=_confusion_frame(annotators, labels, C),
         difficulty=pl.DataFrame([examples, pl.Series("difficulty", d)]),
         class_prior=pl.DataFrame([labels, pl.Series("probability", prior)]),
-        pred_probs=_pred_probs_frame(examples, labels, probs),
+        pred_probs=pl.DataFrame([examples, *of_classes]),
     )
 
 
@@ -341,8 +342,3 @@ def _confusion_frame(annotators: pl.Series, labels: pl.Series, C: Floats) -> pl.
     a, k, label = np.unravel_index(np.arange(C.size), C.shape)
     keys = [annotators[a], labels[k].alias("true_label"), labels[label]]
     return pl.DataFrame([*keys, pl.Series("probability", C.ravel())])
-
-
-def _pred_probs_frame(examples: pl.Series, labels: pl.Series, probs: Floats) -> pl.DataFrame:
-    columns = [pl.Series(str(c), np.ascontiguousarray(probs[:, i])) for i, c in enumerate(labels)]
-    return pl.DataFrame([examples, *columns])

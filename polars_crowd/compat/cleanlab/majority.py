@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Ints, Probabilities
@@ -14,7 +13,6 @@ from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide
 from polars_crowd.consensus.majority_vote import break_ties, count_ties, majority_labels
 from polars_crowd.rounds.opening import rounds_of
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.rounds import Rounds
 
 
 def get_majority_vote_label(
@@ -68,8 +66,11 @@ def get_majority_vote_label(
 def _majority(wide: Wide, model: Probabilities | None) -> Positions:
     n_classes = int(wide.label.max()) + 1 if model is None else model.shape[1]
     run = to_runs(wide, [] if model is None else [model], n_classes)
+    rounds = rounds_of(run)
+    ties = break_ties(rounds, rounds.run(count_ties))
     majority = np.empty(wide.shape[0], dtype=np.int64)
-    majority[run.examples["example"].to_numpy()] = majority_of(rounds_of(run)).to_numpy()
+    voted = majority_labels(Partition(rounds.handles[0]), ties)
+    majority[run.examples["example"].to_numpy()] = voted.to_numpy()
     rest = np.flatnonzero(wide.num_annotations == 0)
     probs = np.zeros((len(rest), n_classes)) if model is None else model[rest]
     majority[rest] = _without_votes(probs, wide)
@@ -81,12 +82,6 @@ def _without_votes(probs: Probabilities, wide: Wide) -> Positions:
     labels = np.bincount(wide.label.astype(np.int64), minlength=probs.shape[1])
     candidates = probs == probs.max(axis=1, keepdims=True)
     return np.asarray(np.where(candidates, labels, np.inf).argmin(axis=1))
-
-
-def majority_of(rounds: Rounds) -> pl.Series:
-    """The majority vote of a log in memory, as codes."""
-    ties = break_ties(rounds, rounds.run(count_ties))
-    return majority_labels(Partition(rounds.handles[0]), ties)
 
 
 def caution_lost_classes(wide: Wide, consensus: Positions, method: str) -> None:

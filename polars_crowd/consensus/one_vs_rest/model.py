@@ -186,14 +186,10 @@ def count_overlap(part: Partition) -> Summary:
         )
 
     agreed, there = sets.sum_by_annotator(agreeing, others)
-    size = {
-        "examples": [len(n)],
-        "multi": [int(sets.multi.sum())],
-        "annotations": [len(sets.label)],
-    }
+    size = {"examples": len(n), "multi": int(sets.multi.sum()), "annotations": len(sets.label)}
     tied = (vote_by_probability(sets) == 0).sum(axis=0)
     return {
-        (): pl.DataFrame(size),
+        (): pl.DataFrame([size]),
         ("class",): of_classes(chosen=c.sum(axis=0), tied=tied),
         ("annotator", "class"): by_annotator_and_class(sets.present, agreeing=agreed, others=there),
     }
@@ -261,11 +257,16 @@ def majority(part: Partition, ties: SetTies) -> Flags:
 def prefer_by_agreement(sets: Sets, agreement: Floats) -> Floats:
     """Step 3: 1 where those who chose a class agree with other votes more than those who did not."""
     total = sets.sum_by_example(lambda rows: agreement[sets.annotator[rows]])
-    yes = sets.sum_by_example(lambda rows: agreement[sets.annotator[rows]] * sets.chose(rows))
+    yes = weight_for(sets, agreement)
     c, rest = sets.chosen, sets.n[:, None] - sets.chosen
     mean_yes, mean_no = yes / np.maximum(c, 1), (total - yes) / np.maximum(rest, 1)
     difference = mean_yes - mean_no
     return np.where(np.abs(difference) <= EXACT, 0.0, np.sign(difference))
+
+
+def weight_for(sets: Sets, of_annotators: Floats) -> Floats:
+    """The sum over those who chose a class of what each counts, (N, K)."""
+    return sets.sum_by_example(lambda rows: of_annotators[sets.annotator[rows]] * sets.chose(rows))
 
 
 # --- weights ---------------------------------------------------------------------------------------
@@ -314,9 +315,7 @@ class Answers:
 def posterior(sets: Sets, weights: Weights[Floats]) -> Answers:
     """q of a partition's examples."""
     W = total_weight(sets, weights)
-    W1 = sets.sum_by_example(
-        lambda rows: weights.annotators[sets.annotator[rows]] * sets.chose(rows)
-    )
+    W1 = weight_for(sets, weights.annotators)
     base = weights.other_likelihood
     gain = weights.consensus_likelihood - base
     yes, no = base * W + gain * W1, base * W + gain * (W - W1)
@@ -380,22 +379,15 @@ SetConsensus = Consensus[SetChoice, SetPosterior]
 def count_consensus(part: Partition, choice: SetChoice) -> Summary:
     """Summary by class: sum of s, how often y is yes (on multi examples, and at all), the models' errors."""
     sets, y = Sets.of(part), choice.flags(part)
-    multi = sets.multi
     errors = {f"error_{m}": top != y for m, top in enumerate(tops(sets.run))}
-    sums = {
-        "agreement": share_agreeing(sets, y)[multi].sum(axis=0),
-        "yes": y[multi].sum(axis=0),
-        "yes_anywhere": y.sum(axis=0),
-        **{name: error[multi].sum(axis=0) for name, error in errors.items()},
-    }
-    return {("class",): of_classes(**sums)}
+    of_multi = {"agreement": share_agreeing(sets, y), "yes": y, **errors}
+    sums = {name: values[sets.multi].sum(axis=0) for name, values in of_multi.items()}
+    return {("class",): of_classes(**sums, yes_anywhere=y.sum(axis=0))}
 
 
 def share_agreeing(sets: Sets, y: Flags) -> Floats:
     """s[e,k]."""
-    share = sets.chosen / sets.n[:, None]
-    rest = (sets.n[:, None] - sets.chosen) / sets.n[:, None]
-    return np.where(y, share, rest)
+    return vote_shares(sets).at(y)
 
 
 def tops(run: Runs) -> list[Flags]:
