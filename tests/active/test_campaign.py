@@ -91,7 +91,7 @@ def test_activelab_beats_random_on_digits() -> None:
 
 
 def test_wrong_options() -> None:
-    with pytest.raises(ValueError, match=r"strategies=\['best'\]; there are 'activelab', 'random'"):
+    with pytest.raises(ValueError, match=r"strategies='best'; there are 'activelab', 'random'"):
         simulate_labelling(X, Y, GaussianNB(), strategies=["best"])
     for option in ({"n_annotators": 30}, {"accuracy": (0.5, 0.9)}):
         with pytest.raises(
