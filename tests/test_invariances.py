@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
-from polars_crowd.reliability.request import COEFFICIENTS, ICC_FORMS
+from polars_crowd.reliability.registry import COEFFICIENTS, ICC_FORMS
 from polars_crowd.truth.registry import METHODS, Method
 from tests.cases import Case, assert_same, cases, dense, frame_of, log_of, text_case
 from tests.truth.truth_cases import assert_never_lower, every_pattern
@@ -179,11 +179,11 @@ TRUTH = [
     *(of_method(method) for method in METHODS.values()),
     of_method(METHODS["mace"], "mace by variational Bayes", method="vb"),
 ]
-OF_TWO = ("cohen_kappa", "scott_pi")
 AGREEMENT = [
     *(
-        Subject(name, partial(coefficients, (name,)), most_annotators=2 if name in OF_TWO else 6)
-        for name in COEFFICIENTS
+        Subject(c.name, partial(coefficients, (c.name,)), most_annotators=c.annotators or 6)
+        for c in COEFFICIENTS
+        if c.name != "icc"
     ),
     Subject("icc", partial(coefficients, ICC_FORMS), labels="numbers"),
 ]
