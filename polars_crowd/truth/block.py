@@ -30,33 +30,56 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True)
-class Block:
-    """n whole examples with their R annotations and V votes (example, label), sorted by example."""
+class Examples:
+    """n whole examples with their R annotations, sorted by example."""
 
     annotator: Ints
     """The annotator of each annotation, shape (R,)."""
+    count: Ints
+    """n[i]: how many annotations each example has, shape (n,)."""
+    n_annotators: int
+    """M, of the whole log."""
+
+    @property
+    def n_examples(self) -> int:
+        return len(self.count)
+
+    @cached_property
+    def start(self) -> Ints:
+        """The first annotation of each example."""
+        return np.cumsum(self.count) - self.count
+
+    def per_example(self, rows: Floats) -> Floats:
+        """The sum over each example's annotations, shape (n,)."""
+        return np.add.reduceat(rows, self.start)
+
+    def per_annotator(self, rows: Floats | None) -> Floats:
+        """The sum over each annotator's annotations, or their number, shape (M,)."""
+        return np.bincount(self.annotator, rows, self.n_annotators).astype(np.float64, copy=False)
+
+    def at_rows(self, examples: Floats) -> Floats:
+        """A value per example, for each of its annotations, shape (R,)."""
+        return np.repeat(examples, self.count)
+
+
+@dataclass(frozen=True)
+class Block(Examples):
+    """Examples of a log of classes, with their V votes (example, label)."""
+
     vote_example: Ints
     """The example of each vote, 0 .. n-1, shape (V,)."""
     vote_label: Ints
     """The label of each vote, shape (V,)."""
     votes: Ints
     """c[i,k]: how many annotations each vote has, shape (V,)."""
-    count: Ints
-    """n[i]: how many annotations each example has, shape (n,)."""
     n_classes: int
     """K."""
-    n_annotators: int
-    """M, of the whole log."""
     ids: pl.Series
     """The examples' ids."""
     models: tuple[Probabilities, ...]
     """A model's probabilities each, shape (n, K)."""
     known: Ints | None = None
     """The class of the examples whose truth is given, UNKNOWN for the others; None if there are none."""
-
-    @property
-    def n_examples(self) -> int:
-        return len(self.count)
 
     @cached_property
     def label(self) -> Ints:
@@ -73,36 +96,12 @@ class Block:
         """label * n + example of each annotation: its place in an array of shape (K, n)."""
         return np.repeat(self.vote_label * self.n_examples + self.vote_example, self.votes)
 
-    @cached_property
-    def start(self) -> Ints:
-        """The first annotation of each example."""
-        return np.cumsum(self.count) - self.count
-
-    @cached_property
-    def vote_start(self) -> Ints:
-        """The first annotation of each vote."""
-        return np.cumsum(self.votes) - self.votes
-
     # --- sums over annotations ---
-
-    def per_example(self, rows: Floats) -> Floats:
-        """The sum over each example's annotations, shape (n,)."""
-        return np.add.reduceat(rows, self.start)
 
     def per_class(self, rows: Floats) -> Floats:
         """The sum over the annotations of example i that chose class k, shape (K, n)."""
         sums = np.bincount(self.place, rows, self.n_classes * self.n_examples)
         return sums.astype(np.float64, copy=False).reshape(self.n_classes, self.n_examples)
-
-    def per_annotator(self, rows: Floats) -> Floats:
-        """The sum over each annotator's annotations, shape (M,)."""
-        return np.bincount(self.annotator, rows, self.n_annotators).astype(np.float64, copy=False)
-
-    @cached_property
-    def annotations_per_annotator(self) -> Floats:
-        """m[j] of the block, shape (M,)."""
-        counts = np.bincount(self.annotator, minlength=self.n_annotators)
-        return counts.astype(np.float64)
 
     def per_cell(self, rows: Floats) -> Floats:
         """The sum over the annotations of each (annotator, label), shape (M * K,)."""
@@ -110,18 +109,6 @@ class Block:
         return sums.astype(np.float64, copy=False)
 
     # --- and back ---
-
-    def at_rows(self, examples: Floats) -> Floats:
-        """A value per example, for each of its annotations, shape (R,)."""
-        return np.repeat(examples, self.count)
-
-    def of_votes(self, values: Floats) -> Floats:
-        """A value per vote, for each of its annotations, shape (R,)."""
-        return np.repeat(values, self.votes)
-
-    def at_votes(self, T: Floats) -> Floats:
-        """T[y, i] at the classes y that were chosen, one value per vote, shape (V,)."""
-        return T[self.vote_label, self.vote_example]
 
     def of_labels(self, T: Floats) -> Floats:
         """T[y, i] for the label y of each annotation, shape (R,)."""
@@ -135,8 +122,7 @@ class Block:
 
     def vote_shares(self) -> Floats:
         """c[i,k] / n[i], shape (K, n): the majority vote as a posterior."""
-        shares: Floats = self.spread(self.votes.astype(np.float64)) / self.count
-        return shares
+        return self.spread(self.votes.astype(np.float64)) / self.count
 
 
 def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterable[Block]:
@@ -144,20 +130,27 @@ def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterabl
     runs = part.runs
     size = max(BLOCK_ROWS, min(sums, BLOCK_CELLS // runs.n_classes))
     columns = part.once("truth_columns", lambda: Columns.of(runs))
+    found = (columns.block(runs, examples, known) for examples in cut(columns.first_row, size))
     if runs.rows.height > KEPT_ROWS:
-        return cut(columns, runs, known, size)
-    name = f"truth_blocks_{size}"
-    return part.once(name, lambda: list(cut(columns, runs, known, size)), known)
+        return found
+    return part.once(f"truth_blocks_{size}", lambda: list(found), known)
 
 
-def cut(columns: Columns, runs: Runs, known: Ints | None, size: int) -> Iterator[Block]:
-    """Blocks of about `size` annotations."""
-    n, first = runs.examples.height, 0
-    while first < n:
-        limit = columns.first_row[first] + size
-        last = max(int(np.searchsorted(columns.first_row, limit, side="right")) - 1, first + 1)
-        yield columns.block(runs, slice(first, last), known)
+def cut(first_row: Ints, size: int) -> Iterator[slice]:
+    """Whole examples with about `size` annotations, from where each begins and the last one ends."""
+    first = 0
+    while first < len(first_row) - 1:
+        limit = first_row[first] + size
+        last = max(int(np.searchsorted(first_row, limit, side="right")) - 1, first + 1)
+        yield slice(first, last)
         first = last
+
+
+def row_bounds(count: NDArray[Any]) -> Ints:
+    """Where the annotations of each example begin, and where the last one's end."""
+    bounds = np.zeros(len(count) + 1, dtype=np.intp)
+    np.cumsum(count, out=bounds[1:])
+    return bounds
 
 
 @dataclass(frozen=True)
@@ -177,11 +170,9 @@ class Columns:
         n = runs.examples.height
         example, label, votes = (runs.votes[c].to_numpy() for c in ("example", "label", "votes"))
         count = runs.examples["num_annotations"].to_numpy()
-        first_row = np.zeros(n + 1, dtype=np.intp)
-        np.cumsum(count, out=first_row[1:])
         first_vote = np.searchsorted(example, np.arange(n + 1, dtype=example.dtype))
         annotator = runs.rows["annotator"].to_numpy()
-        return cls(annotator, example, label, votes, count, first_row, first_vote)
+        return cls(annotator, example, label, votes, count, row_bounds(count), first_vote)
 
     def block(self, runs: Runs, examples: slice, known: Ints | None) -> Block:
         rows, votes = _between(self.first_row, examples), _between(self.first_vote, examples)

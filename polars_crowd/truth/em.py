@@ -10,9 +10,8 @@ of these sums.
 The loop stops at parameters t when the objective has gained no more than `tol` times its size since
 parameters t - 1, or after `max_iter` rounds. The posterior that is returned is that of parameters t.
 
-Posteriors are rounded to multiples of 2^-36 before they are counted, so that sums of up to 100,000 of them
-are exact in any order. Without that, rounding would decide which way a perfectly balanced log tips, and
-the answer would depend on the order of the rows.
+Posteriors are rounded to multiples of 2^-36 before they are counted: sums of up to 100,000 of them are exact
+in any order, so that the order of rows does not decide which way a perfectly balanced log tips.
 """
 
 from __future__ import annotations
@@ -84,11 +83,8 @@ def iterate(
             tell(len(trace), objective)
             converged = moved <= tol if moved is not None else gained_little(trace, tol)
             if converged or len(trace) == max_iter:
-                return (
-                    params,
-                    sums,
-                    Iterations(tuple(trace), converged, {"max_iter": max_iter, "tol": tol}),
-                )
+                asked = {"max_iter": max_iter, "tol": tol}
+                return params, sums, Iterations(tuple(trace), converged, asked)
             params, before = steps.maximise(sums, params), params
             moved = steps.change(before, params)
 
@@ -101,10 +97,10 @@ def gained_little(trace: Sequence[float], tol: float) -> bool:
 # --- a fit -----------------------------------------------------------------------------------------
 
 
-def fit(log: Any, model: Model | Callable[[Rounds], Model], options: Options) -> TruthInference:
-    """Fit a model to a log. `model` may be a function of the rounds, where constants depend on the log."""
+def fit(log: Any, model: Callable[[Rounds], Model], options: Options) -> TruthInference:
+    """Fit a model to a log; its constants may depend on the rounds."""
     rounds = opened(log, options)
-    return fit_rounds(rounds, model if isinstance(model, Model) else model(rounds), options)
+    return fit_rounds(rounds, model(rounds), options)
 
 
 def opened(log: Any, options: Options) -> Rounds:
@@ -153,10 +149,7 @@ def steps_of(rounds: Rounds, model: Model, known: Known, log: LogSize) -> Steps[
         classes = params.classes.updated(*of_classes)
         return Parameters(model.maximise(sums, params.skills, log), classes)
 
-    def change(old: Parameters, new: Parameters) -> float | None:
-        return model.change(old.skills, new.skills)
-
-    return Steps(expect, maximise, change)
+    return Steps(expect, maximise, lambda old, new: model.change(old.skills, new.skills))
 
 
 # --- where it begins -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,30 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
 from polars_crowd.inputs.checks import DECLARE, near_classes
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.runs.codes import Codebook, label_code
 from polars_crowd.truth.block import UNKNOWN
+
+
+def checked_columns(
+    frame: pl.LazyFrame, what: str, columns: Sequence[str], advice: Advice | str
+) -> None:
+    """That a frame has the columns; `what` names it."""
+    found = list(frame.collect_schema())
+    for column in columns:
+        if column not in found:
+            raise missing_column(what, column, found, advice)
+
+
+def _labels(source: Any, what: str) -> pl.LazyFrame:
+    """A frame `example, label`."""
+    frame, columns = open_frame(source, what), ("example", "label")
+    checked_columns(frame, what, columns, f"{what} has a row per example: `example`, `label`.")
+    return frame.select(columns)
 
 
 @dataclass(frozen=True)
@@ -28,14 +46,8 @@ class KnownValues:
     @classmethod
     def of(cls, source: Any, what: str = "gold") -> KnownValues:
         """From a frame `example, label`; `what` names it in errors."""
-        frame = open_frame(source, what)
-        schema = frame.collect_schema()
-        for column in ("example", "label"):
-            if column not in schema:
-                advice = f"{what} has a row per example: `example`, `label`."
-                raise missing_column(what, column, list(schema), advice)
-        given = frame.select("example", known=pl.col("label").cast(pl.Float64)).drop_nulls()
-        rows = given.collect()
+        number = pl.col("label").cast(pl.Float64)
+        rows = _labels(source, what).select("example", known=number).drop_nulls().collect()
         _check_known(rows, what)
         return cls(rows)
 
@@ -77,16 +89,11 @@ class ExampleLabels:
     @classmethod
     def of(cls, source: Any, what: str, book: Codebook, dtype: pl.DataType) -> ExampleLabels:
         """From a frame `example, label`; `what` names it in errors, `dtype` is that of the log's ids."""
-        frame = open_frame(source, what)
-        schema = frame.collect_schema()
-        advice = f"{what} has a row per example: `example`, `label`."
-        for column in ("example", "label"):
-            if column not in schema:
-                raise missing_column(what, column, list(schema), advice)
-        given = frame.select("example", "label").filter(pl.col("label").is_not_null()).collect()
-        code = label_code(schema["label"], book.classes.cast(schema["label"], strict=False))
+        given = _labels(source, what).filter(pl.col("label").is_not_null()).collect()
+        label = given.schema["label"]
+        code = label_code(label, book.classes.cast(label, strict=False))
         coded = given.with_columns(known=code.cast(pl.Int32))
-        _check_labels(coded.filter(pl.col("known").is_null()), what, book)
+        check_labels(coded.filter(pl.col("known").is_null()), what, book)
         check_unique(given, what)
         ids = coded["example"].cast(dtype, strict=False)
         return cls(pl.DataFrame({"example": ids, "known": coded["known"]}).drop_nulls())
@@ -128,7 +135,7 @@ def _coded(source: Any, what: str, rounds: Rounds) -> ExampleLabels | None:
     return ExampleLabels.of(source, what, rounds.book, ids)
 
 
-def _check_labels(unknown: pl.DataFrame, what: str, book: Codebook) -> None:
+def check_labels(unknown: pl.DataFrame, what: str, book: Codebook) -> None:
     if unknown.height:
         labels = unknown["label"].unique().sort().to_list()
         raise AnnotationError(

@@ -5,34 +5,28 @@ A method is a frozen dataclass of its constants that derives from `Model`, and a
     @dataclass(frozen=True)
     class Coins(Model):
         name = "One coin"
-        sums: ClassVar = {"right": ("annotator",), "annotations": ("annotator",)}
+        sums: ClassVar = {"right": ANNOTATOR}
 
         def weights(self, skills): ...                # what the E-step needs of the skills
         def log_likelihood(self, block, weights): ... # log P(labels of i | its truth is k), shape (K, n)
         def count(self, block, T, weights): ...       # the sums that the M-step needs
         def maximise(self, sums, skills, log): ...    # the M-step: sums -> skills
-        def log_prior(self, skills): ...              # what the skills' prior adds to the objective
-        def moved(self, skills, place): ...           # the same skills for other annotators
-        def annotator_columns(self, skills): ...      # the method's own columns of `.annotators`
 
     def coins(log, **options):
-        return fit(log, Coins(), Options(...))        # em.fit
+        return fit(log, lambda rounds: Coins(), Options(**options))  # em.fit
 
-The formulas see a `Block` of examples (arrays of annotations, with sums over examples, votes, annotators
-and back), a posterior T of shape (K, n), and sums of the whole log as arrays with a leading axis of
-columns. `em.fit` does the rest: it opens the log, begins at the majority vote (or `init=`), runs a round
-per iteration, holds known labels fixed, fits the class prior (with the models' probabilities in it), keeps
-the objective's trace, stops, warns, and makes the `TruthInference`.
+The formulas see a `Block` of examples, a posterior T of shape (K, n), and sums of the whole log. `em.fit`
+does the rest: it opens the log, begins at the majority vote (or `init=`), runs a round per iteration, holds
+known labels fixed, fits the class prior, keeps the trace, stops, warns, and makes the `TruthInference`.
 
-**Sums.** `count` returns arrays by name, `sums` says under which key they are added: `()` for arrays of any
-fixed shape, `("annotator",)` for arrays whose last axis is M, `("annotator", "label")` for those whose last
-axis is M * K. `maximise` gets them, of the whole log, in the same shapes. What is counted per example is
-never kept: a method whose examples have parameters of their own (a difficulty) finds them anew, inside
-`e_step`, as a function of the annotators' skills.
+**Sums.** `count` returns arrays by name, `sums` says under which key they are added: `()` for any fixed
+shape, ANNOTATOR where the last axis is M, CELL where it is M * K. `maximise` gets them, of the whole log.
+What is counted per example is never kept: a method whose examples have parameters of their own (a difficulty)
+finds them anew, inside `e_step`, as a function of the annotators' skills.
 
-**Other shapes.** A method that has no likelihood overrides `e_step` (votes with weights, say) and
-`change` (how far the skills moved; the loop stops when that is small, instead of the objective's gain). A
-method whose truth has finer states than the classes gives `n_states` and `class_of_state`.
+**Other shapes.** A method that has no likelihood overrides `e_step` and `change` (how far the skills moved;
+the loop stops when that is small). One whose truth has finer states than the classes overrides
+`class_of_state` and `in_states`.
 """
 
 from __future__ import annotations
@@ -46,12 +40,15 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.runs.codes import Codebook
-from polars_crowd.truth.block import UNKNOWN, Block
+from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
+from polars_crowd.truth.posterior import Posterior, softmax, with_known, with_sum
 
 Sums = Mapping[str, Floats]
 Key = tuple[str, ...]
-RESERVED = {"n_annotations", "n_labels", "n_examples", "n_known", "vote_shares"}
+ANNOTATOR: Key = ("annotator",)
+CELL: Key = ("annotator", "label")
+RESERVED = {"n_annotations", "n_examples", "n_known", "vote_shares"}
 RESERVED |= {"class_mass", "source_mass", "temperature_fit", "state_mass", "evidence"}
 """Names of sums that are counted for every method."""
 
@@ -81,15 +78,9 @@ class LogSize:
         """... and after."""
         return replace(self, annotations=n_annotations.ravel())
 
-
-@dataclass(frozen=True)
-class Posterior:
-    """T and what comes with it, for the examples of a block."""
-
-    T: Floats
-    """P(truth of i is in state s | its labels), shape (S, n)."""
-    log_evidence: Floats
-    """log P(labels of i): what the examples add to the objective, shape (n,)."""
+    def right_and_wrong(self, right: Floats) -> Floats:
+        """Answers of each annotator, shape (2, M), from the sum of those that are right, shape (1, M)."""
+        return np.stack([right[0], self.annotations - right[0]])
 
 
 class Model:
@@ -172,8 +163,8 @@ class Model:
     # --- what comes out ---
 
     def moved(self, skills: Any, place: Ints) -> Any:
-        """The skills of other annotators: those at `place`, and the pooled skill at place -1."""
-        raise NotImplementedError
+        """The skills of other annotators: those at `place`, and at place -1 that of all together."""
+        return with_sum(skills)[:, place]
 
     def class_order(self, skills: Any) -> Ints | None:
         """Which class each class should be called, where the objective does not tell them apart."""
@@ -187,40 +178,14 @@ class Model:
         """Columns of `.annotators` in the method's own terms, M values each."""
         return {}
 
-    def confusion(self, skills: Any, log: LogSize) -> Floats | None:
+    def confusion(self, skills: Any, n_classes: int) -> Floats | None:
         """P(label l | truth k, annotator j), shape (K, M, K) by k, j, l, if the method has one."""
         return None
 
-    def confusion_counts(self, skills: Any, log: LogSize) -> Floats | None:
+    def confusion_counts(self, skills: Any) -> Floats | None:
         """The expected numbers of annotations behind `confusion`, in the same shape."""
         return None
 
     def example_columns(self, block: Block, weights: Any, found: Posterior) -> dict[str, Floats]:
         """Columns of `.difficulty`, a value per example, if the method has any."""
         return {}
-
-
-def with_known(joint: Floats, block: Block, class_of_state: Ints) -> Floats:
-    """log joint with nothing left for the classes that a known label rules out."""
-    if block.known is None:
-        return joint
-    ruled_out = (block.known != UNKNOWN) & (class_of_state[:, None] != block.known)
-    return np.where(ruled_out, -np.inf, joint)
-
-
-def softmax(joint: Floats) -> Posterior:
-    """T[s,i] = exp joint[s,i] / sum_s, and the log of that sum, with the peak shifted out."""
-    peak = joint.max(axis=0)
-    T = np.exp(joint - peak)
-    total = T.sum(axis=0)
-    T /= total
-    return Posterior(T, peak + np.log(total))
-
-
-def known_posterior(block: Block, T: Floats) -> Floats:
-    """A posterior over classes, (K, n), with the known labels in it."""
-    if block.known is None:
-        return T
-    is_known = block.known != UNKNOWN
-    one_hot = np.arange(block.n_classes)[:, None] == block.known
-    return np.where(is_known, one_hot.astype(np.float64), T)

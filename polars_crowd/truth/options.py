@@ -62,8 +62,9 @@ class Options:
         Models' probabilities as each example's class prior: whatever `scan_pred_probs` takes, a list for
         several models; `True` for those that a store holds. Their weight and temperature are fitted.
     prior
-        What is known of annotators from the past: a frame `annotator, num_correct, num_incorrect` of counts,
-        added to theirs, or an earlier fit.
+        What is known of annotators from the past: a frame of counts, which are added to theirs,
+        `annotator, num_correct, num_incorrect` or `annotator, true_label, label, num_annotations`, or an
+        earlier fit.
     gold
         Known labels, a frame `example, label`: the truth of these examples is held there.
     init
@@ -85,6 +86,10 @@ class Options:
         Where a store's partitions run: anything like `concurrent.futures.Executor`.
     progress
         Whether to show how far it is.
+
+    Notes
+    -----
+    The formulas of a method stand at the head of its module.
 
     Raises
     ------
@@ -115,13 +120,17 @@ class Options:
         check_count("max_iter", self.max_iter, 1)
         check_number("tol", self.tol, 0.0)
 
+    @property
+    def of_log(self) -> dict[str, Any]:
+        """How the log is read, and where results go."""
+        return {name: getattr(self, name) for name in LogOptions.__annotations__}
+
     def open(self, log: Any, known_classes: Sequence[Any] | None = None) -> Rounds:
         """The rounds of a log; `known_classes` are those of an earlier fit.
 
         The models of a store are used only where `pred_probs=True` asks for them.
         """
-        given: dict[str, Any] = {"duplicates": self.duplicates, "into": self.into}
-        given |= {"executor": self.executor, "progress": self.progress}
+        given = self.of_log
         if self.classes is not None:
             given["classes"] = self.classes
         elif not isinstance(log, Partitioned):

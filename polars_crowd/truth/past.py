@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import AnnotationError, counted, missing_column, rows_shown
+from polars_crowd.errors import AnnotationError, counted, rows_shown
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.runs.codes import Codebook, label_code
-from polars_crowd.truth.known import _check_labels
+from polars_crowd.truth.known import check_labels, checked_columns
 
 CONFUSION = ("annotator", "true_label", "label", "num_annotations")
-SKILLS = ("annotator", "num_correct", "num_incorrect")
+COUNTS = ("num_correct", "num_incorrect")
+SKILLS = ("annotator", *COUNTS)
 
 
 def past_confusion(prior: Any, book: Codebook) -> Floats:
@@ -26,7 +27,7 @@ def past_confusion(prior: Any, book: Codebook) -> Floats:
     """
     table = _past_table(prior, CONFUSION)
     if _has(table, SKILLS) and not _has(table, CONFUSION):
-        return spread_evenly(past_skills(table, SKILLS[1:], book), len(book.classes))
+        return spread_evenly(past_counts(table, book), len(book.classes))
     frame = _past_frame(table, CONFUSION)
     K, M = len(book.classes), len(book.annotators)
     counts = np.zeros((K, M, K))
@@ -41,33 +42,30 @@ def past_confusion(prior: Any, book: Codebook) -> Floats:
     return counts
 
 
-def past_skills(prior: Any, columns: Sequence[str], book: Codebook) -> dict[str, Floats]:
-    """Past counts per annotator, zero for who has none: M values for each column, from a frame with
-    `annotator` and the columns (or CONFUSION, for right and wrong answers), or from an earlier fit."""
+def past_counts(prior: Any, book: Codebook, columns: Sequence[str] = COUNTS) -> Floats:
+    """Past counts of each annotator, zero for who has none, shape (columns, M): of right and wrong answers or
+    others, from a frame with `annotator` and the columns (or CONFUSION), or from an earlier fit."""
+    counts = np.zeros((len(columns), len(book.annotators)))
+    if prior is None:
+        return counts
     wanted = ("annotator", *columns)
     table = _past_table(prior, wanted)
-    if set(columns) <= set(SKILLS) and _has(table, CONFUSION) and not _has(table, wanted):
-        counts = past_confusion(table, book)
-        right = np.einsum("kjk->j", counts)
-        both = {"num_correct": right, "num_incorrect": counts.sum(axis=(0, 2)) - right}
-        return {column: both[column] for column in columns}
+    if columns == COUNTS and _has(table, CONFUSION) and not _has(table, wanted):
+        confusion = past_confusion(table, book)
+        right = np.einsum("kjk->j", confusion)
+        return np.stack([right, confusion.sum(axis=(0, 2)) - right])
     frame = _past_frame(table, wanted)
     place = places(book.annotators, frame["annotator"])
     known = place >= 0
-    found = {}
-    for column in columns:
-        values = np.zeros(len(book.annotators))
-        np.add.at(values, place[known], frame[column].to_numpy().astype(np.float64)[known])
-        found[column] = values
-    return found
-
-
-def spread_evenly(skills: dict[str, Floats], K: int) -> Floats:
-    """Right and wrong answers as if all classes had been asked for, and all errors made, equally often."""
-    right = np.eye(K)[:, None, :] * skills["num_correct"][:, None] / K
-    wrong = (1 - np.eye(K))[:, None, :] * skills["num_incorrect"][:, None] / (K * max(K - 1, 1))
-    counts: Floats = right + wrong
+    np.add.at(counts.T, place[known], frame.select(columns).to_numpy().astype(np.float64)[known])
     return counts
+
+
+def spread_evenly(counts: Floats, K: int) -> Floats:
+    """Right and wrong answers as if all classes had been asked for, and all errors made, equally often."""
+    right, wrong = counts[:, :, None]
+    own = np.eye(K)[:, None, :]
+    return np.asarray(own * right / K + (1 - own) * wrong / (K * max(K - 1, 1)))
 
 
 def _past_table(prior: Any, columns: Sequence[str]) -> pl.LazyFrame:
@@ -87,10 +85,8 @@ def _has(table: pl.LazyFrame, columns: Sequence[str]) -> bool:
 
 def _past_frame(table: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The columns of the table, which must be counts."""
-    for column in columns:
-        if not _has(table, [column]):
-            advice = f"Give the columns {', '.join(columns)}, or an earlier fit that has them."
-            raise missing_column("prior", column, list(table.collect_schema()), advice)
+    advice = f"Give the columns {', '.join(columns)}, or an earlier fit that has them."
+    checked_columns(table, "prior", columns, advice)
     found = table.select(columns).collect()
     counts = [c for c in columns if c not in ("annotator", "true_label", "label")]
     wrong = found.filter(pl.any_horizontal(*(~(pl.col(c) >= 0).fill_null(False) for c in counts)))
@@ -108,9 +104,8 @@ def _class_codes(frame: pl.DataFrame, column: str, book: Codebook) -> pl.Series:
     labels = frame[column].alias("label")
     code = label_code(labels.dtype, book.classes.cast(labels.dtype, strict=False))
     codes = labels.to_frame().select(code.alias(column))[column]
-    _check_labels(
-        frame.filter(codes.is_null()).select(example="annotator", label=column), "prior", book
-    )
+    strange = frame.filter(codes.is_null()).select(example="annotator", label=column)
+    check_labels(strange, "prior", book)
     return codes
 
 

@@ -20,23 +20,18 @@ from polars_crowd.rounds.summaries import Summary
 from polars_crowd.truth.block import UNKNOWN, Block, blocks
 from polars_crowd.truth.class_prior import ClassWeights
 from polars_crowd.truth.known import Known
-from polars_crowd.truth.model import Key, Model, Posterior, known_posterior
+from polars_crowd.truth.model import ANNOTATOR, CELL, Key, Model
+from polars_crowd.truth.posterior import Posterior, known_posterior
 from polars_crowd.truth.sums import add, as_summary, on_grid
 
-ROUND_SUMS: Mapping[str, Key] = {
-    "class_mass": (),
-    "source_mass": (),
-    "temperature_fit": (),
-    "state_mass": (),
-    "evidence": (),
-}
+ROUND_SUMS: Mapping[str, Key] = dict.fromkeys(
+    ("class_mass", "source_mass", "temperature_fit", "state_mass", "evidence"), ()
+)
 CENSUS: Mapping[str, Key] = {
-    "n_annotations": ("annotator",),
-    "n_labels": (),
-    "n_examples": (),
-    "n_known": (),
-    "vote_shares": (),
+    "n_annotations": ANNOTATOR,
+    **dict.fromkeys(("n_examples", "n_known", "vote_shares"), ()),
 }
+RIGHT: Mapping[str, Key] = {"right": ANNOTATOR}
 FIRST_SUMS: Mapping[str, Key] = {**CENSUS, "class_mass": ()}
 
 
@@ -61,11 +56,10 @@ def count_beginning(part: Partition, model: Model, known: Known) -> Summary:
 
 
 def census(block: Block, shares: Floats) -> dict[str, Floats]:
-    """How much there is: annotations by annotator and by label, shares of votes, examples."""
+    """How much there is: annotations by annotator, shares of votes, examples."""
     is_known = np.zeros(1) if block.known is None else np.atleast_1d((block.known != UNKNOWN).sum())
     return {
-        "n_annotations": block.annotations_per_annotator,
-        "n_labels": np.bincount(block.vote_label, block.votes, block.n_classes),
+        "n_annotations": block.per_annotator(None),
         "vote_shares": shares.sum(axis=1),
         "n_examples": np.array([float(block.n_examples)]),
         "n_known": is_known.astype(float),
@@ -98,9 +92,9 @@ def count_expected(
 def size_of_sums(part: Partition, model: Model) -> int:
     """How many sums a block is added to: blocks are no smaller."""
     book = part.runs.book
-    sizes = {(): 1, ("annotator",): len(book.annotators)}
-    cells = len(book.annotators) * len(book.classes)
-    return max((sizes.get(key, cells) for key in model.sums.values()), default=1)
+    M = len(book.annotators)
+    sizes = {(): 1, ANNOTATOR: M, CELL: M * len(book.classes)}
+    return max((sizes[key] for key in model.sums.values()), default=1)
 
 
 # --- tables ----------------------------------------------------------------------------------------
@@ -153,15 +147,9 @@ def posterior_table(part: Partition, *params: Any) -> pl.DataFrame:
     for block, _, T in posteriors(part, *params):
         row = np.repeat(np.arange(block.n_examples, dtype=np.uint32), len(classes))
         label = np.tile(np.arange(len(classes), dtype=np.uint32), block.n_examples)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "example": block.ids.gather(row),
-                    "label": classes.gather(label),
-                    "probability": np.ascontiguousarray(T.T).ravel(),
-                }
-            )
-        )
+        columns = {"example": block.ids.gather(row), "label": classes.gather(label)}
+        probability = np.ascontiguousarray(T.T).ravel()
+        frames.append(pl.DataFrame({**columns, "probability": probability}))
     return pl.concat(frames)
 
 
@@ -179,6 +167,4 @@ def count_right(part: Partition, *params: Any) -> Summary:
     right = np.zeros(len(part.runs.book.annotators))
     for block, _, T in posteriors(part, *params):
         right += block.per_annotator(block.of_labels(T))
-    place = pl.int_range(pl.len(), dtype=pl.UInt32).alias("annotator")
-    frame = pl.DataFrame({"right": right}).select(place, "right").filter(pl.col("right") > 0)
-    return {("annotator",): frame}
+    return as_summary({"right": right}, RIGHT, part)

@@ -22,6 +22,7 @@ from polars_crowd.truth.options import LogOptions, Options
 from polars_crowd.truth.past import places
 from polars_crowd.truth.plans import (
     CENSUS,
+    RIGHT,
     annotation_table,
     count_census,
     count_right,
@@ -31,7 +32,7 @@ from polars_crowd.truth.plans import (
 )
 from polars_crowd.truth.sums import as_sums
 
-# --- what a fit is made of -------------------------------------------------------------------------
+# --- how it went -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,32 @@ class Iterations:
     converged: bool
     asked: Mapping[str, float] = field(default_factory=dict)
     """`max_iter` and `tol`, where it looped."""
+
+
+class Iterated(Fit):
+    """A fit of a method that iterates, or may."""
+
+    VALUES: ClassVar[tuple[str, ...]] = ("converged", "n_iter")
+
+    _iterations: Iterations
+
+    @property
+    def trace(self) -> pl.Series:
+        """The objective at the parameters of each iteration; empty where nothing is iterated."""
+        return pl.Series("objective", self._iterations.trace, dtype=pl.Float64)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the loop stopped by itself."""
+        return self._iterations.converged
+
+    @property
+    def n_iter(self) -> int:
+        """How many iterations there were."""
+        return len(self._iterations.trace)
+
+
+# --- what a fit is made of -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -75,11 +102,8 @@ class Fitted:
     def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
         """The parameters for the annotators of another log: those it does not know get the pooled skill."""
         if type(model) is not type(self.model):
-            raise OptionError(
-                "init",
-                ...,
-                f"is a fit of {self.model.name}; {model.name} can begin at its own fits only.",
-            )
+            own = f"is a fit of {self.model.name}; {model.name} can begin at its own fits only."
+            raise OptionError("init", ..., own)
         if rounds.book.classes.cast(pl.String).to_list() != self._class_names:
             raise AnnotationError(
                 f"the earlier fit has the classes {shown(self._class_names, 20)}, the log has "
@@ -105,40 +129,32 @@ class Fitted:
 # --- the result ------------------------------------------------------------------------------------
 
 
-class TruthInference(Fit):
-    """What a method of truth inference found out about a log.
+class TruthInference(Iterated):
+    """What a method of truth inference found out about a log; also `.trace`, `.converged`, `.n_iter`.
 
     Attributes
     ----------
     examples : LazyFrame
-        `example, consensus_label, consensus_quality_score` (the posterior of that label),
-        `annotator_agreement, num_annotations`. One row per example, sorted by example. The label is the
-        first of the most probable ones, in class order.
+        `example, consensus_label` (the first of the most probable ones, in class order),
+        `consensus_quality_score` (its posterior), `annotator_agreement, num_annotations`, by example.
     annotations : LazyFrame
         `example, annotator, label, label_quality_score` (the posterior of that label), then the log's
-        other columns (an earlier score gives way). One row per annotation, by example, label, annotator.
+        other columns (an earlier score gives way), by example, label, annotator.
     posterior : LazyFrame
         `example, label, probability`: one row per example and class.
     annotators : DataFrame
-        `annotator, annotator_quality` (the mean of the annotator's label quality scores: the accuracy to
-        be expected), `num_examples_labeled`, then the method's own columns; the least accurate first.
+        `annotator, annotator_quality` (the mean of the annotator's label quality scores),
+        `num_examples_labeled`, then the method's own columns; the least accurate first.
     confusion : DataFrame or None
         `annotator, true_label, label, probability` = P(label | true label, annotator), and
         `num_annotations`, the expected number behind it, if the method has one.
     class_prior : DataFrame
         `label, probability`: the share of each class among the examples.
     model_weight, temperature : float, list of float, or None
-        The weight of the models' probabilities in each example's class prior, in [0, 1], and the
-        temperature of these probabilities (below 1 sharpens them); a list for an ensemble, None without
-        pred_probs.
+        The models' weight in each example's class prior, in [0, 1], and the temperature of their
+        probabilities (below 1 sharpens them); a list for an ensemble, None without pred_probs.
     difficulty : LazyFrame or None
         `example` and its difficulty, if the method has one.
-    trace : Series
-        The objective at the parameters of each iteration.
-    converged : bool
-        Whether the loop stopped by itself.
-    n_iter : int
-        How many iterations there were.
     classes : list
         The classes, in order.
     """
@@ -147,13 +163,7 @@ class TruthInference(Fit):
         *("examples", "annotations", "posterior", "difficulty"),
         *("annotators", "confusion", "class_prior", "trace"),
     )
-    VALUES: ClassVar[tuple[str, ...]] = (
-        "converged",
-        "n_iter",
-        "model_weight",
-        "temperature",
-        "classes",
-    )
+    VALUES = (*Iterated.VALUES, "model_weight", "temperature", "classes")
     HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
         "annotators": ("annotators, least accurate first", FEW),
@@ -204,9 +214,7 @@ class TruthInference(Fit):
     @cached_property
     def annotators(self) -> pl.DataFrame:
         fitted = self._fitted
-        found = self._tables.summary[("annotator",)]
-        right = np.zeros(fitted.log.n_annotators)
-        right[found["annotator"].to_numpy()] = found["right"].to_numpy()
+        right = as_sums(self._tables.summary, RIGHT, fitted.log)["right"][0]
         n = fitted.log.annotations
         table = pl.DataFrame(
             {
@@ -222,12 +230,11 @@ class TruthInference(Fit):
 
     @cached_property
     def confusion(self) -> pl.DataFrame | None:
-        fitted = self._fitted
-        log = fitted.log
-        probability = fitted.model.confusion(fitted.params.skills, log)
+        log, model, skills = self._fitted.log, self._fitted.model, self._fitted.params.skills
+        K, M = log.n_classes, log.n_annotators
+        probability = model.confusion(skills, K)
         if probability is None:
             return None
-        K, M = log.n_classes, log.n_annotators
         annotator, truth, label = (a.ravel() for a in np.indices((M, K, K), dtype=np.uint32))
         columns = {
             "annotator": log.annotators.gather(annotator),
@@ -235,7 +242,7 @@ class TruthInference(Fit):
             "label": log.classes.gather(label),
             "probability": probability.transpose(1, 0, 2).ravel(),
         }
-        count = fitted.model.confusion_counts(fitted.params.skills, log)
+        count = model.confusion_counts(skills)
         if count is not None:
             columns["num_annotations"] = count.transpose(1, 0, 2).ravel()
         return pl.DataFrame(columns)
@@ -262,20 +269,6 @@ class TruthInference(Fit):
             return None
         return values if self._fitted.rounds.is_ensemble else values[0]
 
-    # --- how it went ---
-
-    @property
-    def trace(self) -> pl.Series:
-        return pl.Series("objective", self._iterations.trace, dtype=pl.Float64)
-
-    @property
-    def converged(self) -> bool:
-        return self._iterations.converged
-
-    @property
-    def n_iter(self) -> int:
-        return len(self._iterations.trace)
-
     @property
     def classes(self) -> list[Any]:
         return self._fitted.log.classes.to_list()
@@ -284,20 +277,14 @@ class TruthInference(Fit):
 
     @shares(LogOptions, Options)
     def predict(
-        self,
-        log: Any,
-        pred_probs: Any = None,
-        *,
-        gold: Any = None,
-        **options: Unpack[LogOptions],
+        self, log: Any, pred_probs: Any = None, *, gold: Any = None, **options: Unpack[LogOptions]
     ) -> TruthInference:
         """The truth of another log, with the annotators' skills as they were fitted here.
 
         Parameters
         ----------
         log
-            Annotations: whatever `scan_annotations` takes. Annotators that the fit does not know are
-            taken for the pooled one.
+            Annotations: whatever `scan_annotations` takes. Unknown annotators are taken for the pooled one.
         pred_probs
             The models' probabilities of its examples, if the fit had any; True for those of a store.
 

@@ -1,8 +1,7 @@
 """Sums of posteriors: exact ones, and between the arrays of formulas and the frames of summaries.
 
-A method counts arrays by name, under a key: `()` for arrays of any fixed shape, `("annotator",)` where the
-last axis is M, `("annotator", "label")` where it is M * K. A summary is a frame per key, with a column
-`name.c` per entry of the leading axis and no rows of zeros.
+A summary is a frame per key of `truth.model`, with a column `name.c` per entry of the leading axis and no
+rows of zeros.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Merged, Summary
-from polars_crowd.truth.model import Key, LogSize
+from polars_crowd.truth.model import ANNOTATOR, CELL, Key, LogSize
 
 GRID = 2.0**36
 
@@ -55,11 +54,9 @@ def _frame(columns: dict[str, Any], key: Key, n_classes: int) -> pl.DataFrame:
     if not key:
         return frame
     place = pl.int_range(pl.len(), dtype=pl.UInt32)
-    coded = {
-        ("annotator",): {"annotator": place},
-        ("label",): {"label": place},
-        ("annotator", "label"): {"annotator": place // n_classes, "label": place % n_classes},
-    }[key]
+    coded = {"annotator": place}
+    if key == CELL:
+        coded = {"annotator": place // n_classes, "label": place % n_classes}
     used = pl.any_horizontal(pl.col(list(columns)) != 0)
     return frame.select(**coded, **{c: pl.col(c) for c in columns}).filter(used)
 
@@ -67,11 +64,7 @@ def _frame(columns: dict[str, Any], key: Key, n_classes: int) -> pl.DataFrame:
 def as_sums(merged: Merged, keys: Mapping[str, Key], log: LogSize) -> dict[str, Floats]:
     """Merged frames of sums as arrays again."""
     found: dict[str, Floats] = {}
-    sizes = {
-        ("annotator",): log.n_annotators,
-        ("label",): log.n_classes,
-        ("annotator", "label"): log.n_annotators * log.n_classes,
-    }
+    sizes = {ANNOTATOR: log.n_annotators, CELL: log.n_annotators * log.n_classes}
     for name, key in keys.items():
         frame = merged[key]
         columns = [c for c in frame.columns if c.rpartition(".")[0] == name]

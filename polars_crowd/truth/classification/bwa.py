@@ -1,12 +1,15 @@
 r"""BWA: Bayesian weighted average, each class against the rest, annotators by the precision of their labels.
 
+Li, Rubinstein and Cohn (2019), "Truth inference at scale: a Bayesian model for adjudicating highly redundant
+crowd annotations", WWW, section 4.
+
 Letters: example i, annotator j with m[j] annotations, label y, K classes, M annotators. For a class k put
 x = 1 for the labels y = k and x = 0 for all others. The labels are taken for normal about a truth z[i] that
 annotator j sees with precision v[j] (one v per class):
 
     x ~ N(z[i], 1 / v[j]),        z[i] ~ N(mu, 1 / lambda),        v[j] ~ Gamma(a / 2, b / 2)
 
-The posterior is climbed in turns (Li, Rubinstein and Cohn 2019, section 4). Given the precisions:
+The posterior is climbed in turns. Given the precisions:
 
     z[i] = (lambda mu + sum over the labels of i: v[j] x) / (lambda + sum over the labels of i: v[j])
 
@@ -16,43 +19,35 @@ and given the truths:
     v[j] = (a + m[j]) / (b + sum over the labels of j: (x - z[i])^2)
 
 It begins at z[i] = mean x, the share of votes, and b is what makes the precision that of the votes
-themselves: b = a 4 (1 - 1/K) mean over all labels: z[i] (1 - z[i]). The truth is the class of the largest
-z, and
+themselves: b = a 4 (1 - 1/K) mean over all labels: z[i] (1 - z[i]). The posterior is, z being in [0, 1],
 
     T[i,k] = z[i,k] / sum_k z[i,k]
-
-which for two classes is z itself. z is a mean of numbers in [0, 1], so it lies there too.
 
 **Objective**, the log posterior density up to a constant, which no turn lowers, summed over the classes:
 
     1/2 sum_j ((a + m[j]) log v[j] - b v[j]) - 1/2 sum over all labels: v[j] (x - z[i])^2
         - lambda / 2 sum_i (z[i] - mu)^2
 
-Past answers of an annotator (`prior=`) add to m[j], and 2 / K to the squares of each class per wrong one: a
-wrong answer is wrong for two of the K classes. A known label holds z[i] at 1 for its class and 0 for the
-others.
-
-References
-----------
-Y. Li, B. I. P. Rubinstein, T. Cohn. Truth inference at scale: a Bayesian model for adjudicating highly
-redundant crowd annotations. WWW 2019.
+Past answers (`prior=`) add to m[j], and 2 / K to the squares of each class per wrong one: a wrong answer is
+wrong for two of the K classes. A known label holds z[i] at 1 for its class and 0 for the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
-from polars_crowd.truth.classification.weighted_votes import past_counts, with_sum
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
+from polars_crowd.truth.model import ANNOTATOR, CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import IterationOptions, Options, check_number
+from polars_crowd.truth.past import COUNTS, past_counts
+from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import on_grid
 
@@ -86,15 +81,8 @@ class Bwa(Model):
     past: Floats
     """Correct and incorrect answers before the log, shape (2, M)."""
 
-    name: ClassVar[str] = "BWA"
-    sums: ClassVar[Mapping[str, Key]] = {
-        "annotations": ("annotator",),
-        "square": ("annotator",),
-        "own": ("annotator", "label"),
-        "mass": (),
-        "spread": (),
-        "n": (),
-    }
+    name = "BWA"
+    sums: ClassVar = {"square": ANNOTATOR, "own": CELL, "mass": (), "spread": (), "n": ()}
     class_pseudo_count = np.inf
 
     def weights(self, skills: Precisions) -> tuple[Floats, Floats]:
@@ -121,7 +109,6 @@ class Bwa(Model):
             v, mu = weights
             z = on_grid(self.truth(block, *precisions(block, v), mu))
         return {
-            "annotations": block.annotations_per_annotator,
             "square": np.stack([block.per_annotator(block.at_rows(of_k**2)) for of_k in z]),
             "own": block.per_cell(1 - 2 * block.of_labels(z)),
             "mass": z.sum(axis=1),
@@ -130,15 +117,15 @@ class Bwa(Model):
         }
 
     def maximise(self, sums: Sums, skills: Precisions | None, log: LogSize) -> Precisions:
-        m, n = sums["annotations"][0], sums["n"][0]
         b = self.first_b(sums, log) if skills is None else skills.b
         own = sums["own"].reshape(log.n_annotators, log.n_classes).T
-        found = Precisions(np.ones(1), sums["mass"] / n, b, m, sums["square"] + own)
+        mu, square = sums["mass"] / sums["n"][0], sums["square"] + own
+        found = Precisions(np.ones(1), mu, b, log.annotations, square)
         return replace(found, v=self.size(found) / self.cost(found))
 
     def first_b(self, sums: Sums, log: LogSize) -> Floats:
         """b = a 4 (1 - 1/K) mean z (1 - z)."""
-        spread = np.maximum(sums["spread"] / sums["annotations"].sum(), LEAST_SPREAD)
+        spread = np.maximum(sums["spread"] / log.annotations.sum(), LEAST_SPREAD)
         b: Floats = self.a * 4 * (1 - 1 / max(log.n_classes, 2)) * spread
         return b
 
@@ -173,11 +160,8 @@ class Bwa(Model):
     def annotator_columns(self, skills: Precisions) -> dict[str, Any]:
         """`precision`, the mean of v over the classes, and the numbers of right and wrong answers."""
         incorrect = skills.square.sum(axis=0) / 2
-        return {
-            "precision": skills.v.mean(axis=0),
-            "num_correct": skills.annotations - incorrect,
-            "num_incorrect": incorrect,
-        }
+        counts = zip(COUNTS, (skills.annotations - incorrect, incorrect), strict=True)
+        return {"precision": skills.v.mean(axis=0), **dict(counts)}
 
 
 def precisions(block: Block, v: Floats) -> tuple[Floats, Floats]:
@@ -197,21 +181,17 @@ def bwa(
 ) -> TruthInference:
     """The truth of each example by BWA: a mean of votes, annotators weighed by their precision.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/bwa.py`).
-
     Parameters
     ----------
     pseudo_count
         a > 0: how many annotations the prior of an annotator's precision is worth.
     prior_precision
-        lambda > 0: the weight of the mean over examples in each truth, in units of an annotator's
-        precision.
+        lambda > 0: the weight of the mean over examples in each truth, in units of a precision.
 
     Returns
     -------
     TruthInference
-        `.annotators` has `precision` = the mean of v over the classes and the counts `num_correct` and
-        `num_incorrect`.
+        `.annotators` has `precision` = the mean of v over the classes, `num_correct` and `num_incorrect`.
 
     Examples
     --------
@@ -222,8 +202,8 @@ def bwa(
     """
     check_number("pseudo_count", pseudo_count, 0.0, above=True)
     check_number("prior_precision", prior_precision, 0.0, above=True)
-    return fit(
-        log,
-        lambda rounds: Bwa(pseudo_count, prior_precision, past_counts(prior, rounds)),
-        Options(**options),
-    )
+
+    def model(rounds: Rounds) -> Bwa:
+        return Bwa(pseudo_count, prior_precision, past_counts(prior, rounds.book))
+
+    return fit(log, model, Options(**options))

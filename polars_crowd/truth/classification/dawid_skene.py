@@ -4,7 +4,8 @@ Letters: example i, annotator j, classes k (the truth) and l (a label) of K; T[i
 labels); pi[k] the share of class k; theta[j,k,l] the probability that j says l where the truth is k. Each row
 theta[j,k,:] and pi have a Dirichlet(1 + b) prior: b pseudo-counts per label, `smoothing`.
 
-**E-step** (Dawid and Skene 1979, eq. 2.5), in logs with the peak shifted out:
+**E-step** (Dawid and Skene 1979, "Maximum likelihood estimation of observer error-rates using the EM
+algorithm", Applied Statistics 28, eq. 2.5; with the prior of Raykar et al. 2010, JMLR 11), in logs:
 
     log T[i,k] = log pi[k] + sum over the labels y of i by j: log theta[j,k,y]   + const(i)
 
@@ -18,23 +19,16 @@ theta[j,k,:] and pi have a Dirichlet(1 + b) prior: b pseudo-counts per label, `s
 
     sum_i log sum_k pi[k] prod theta[j,k,y]  +  sum_jkl b[j,k,l] log theta[j,k,l]  +  b sum_k log pi[k]
 
-Counts from the past (`prior=`) are added to b[j,k,l]. A known label holds T[i] at one class. With pred_probs
-the prior of example i is a mixture of pi and the models' probabilities (`truth.class_prior`).
+Counts from the past are added to b[j,k,l]; a known label holds T[i] at one class; pred_probs are mixed with
+pi (`truth.class_prior`).
 
-**Which class is which.** Renaming the classes inside theta and pi leaves the objective as it is. What names
-them is where the fit begins, and known labels, past counts or a model. A fit that has nothing but the
-majority vote to go by looks at the end whether two classes have exchanged their names on the way, so that
-both agree better with the labels of all annotators under the other name; then they get them back.
-
-References
-----------
-A. P. Dawid, A. M. Skene. Maximum likelihood estimation of observer error-rates using the EM algorithm.
-Applied Statistics 28, 1979. V. C. Raykar et al. Learning from crowds. JMLR 11, 2010 (the prior).
+**Which class is which.** Renaming the classes inside theta and pi leaves the objective as it is. A fit that
+has nothing but the majority vote to go by (no known labels, past counts or model) exchanges at the end the
+names of two classes that agree better with the labels of all annotators under each other's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
@@ -46,7 +40,7 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.model import Key, LogSize, Model, Sums
+from polars_crowd.truth.model import CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import IterationOptions, Options, check_number
 from polars_crowd.truth.past import past_confusion
 from polars_crowd.truth.result import TruthInference
@@ -60,7 +54,7 @@ class Confusions(Model):
     """b[k,j,l], in a shape that broadcasts to (K, M, K)."""
     class_pseudo_count: float
 
-    sums: ClassVar[Mapping[str, Key]] = {"confusion": ("annotator", "label")}
+    sums: ClassVar = {"confusion": CELL}
     rule: ClassVar[Dirichlet] = MODE
 
     def weights(self, skills: Floats) -> Floats:
@@ -77,26 +71,22 @@ class Confusions(Model):
 
     def maximise(self, sums: Sums, skills: Floats | None, log: LogSize) -> Floats:
         """C = b + the sums."""
-        shape = (log.n_classes, log.n_annotators, log.n_classes)
+        shape = (-1, log.n_annotators, log.n_classes)
         return self.pseudo_counts + sums["confusion"].reshape(shape)
 
     def log_prior(self, skills: Floats) -> float:
         """sum b log theta, once per row of theta."""
         return self.rule.log_prior(skills, self.pseudo_counts)
 
-    def moved(self, skills: Floats, place: Ints) -> Floats:
-        """The counts of known annotators; unknown ones get those of all together."""
-        pooled = skills.sum(axis=1, keepdims=True)
-        return np.concatenate([skills, pooled], axis=1)[:, place]
-
     def annotator_columns(self, skills: Floats) -> dict[str, Any]:
         """`balanced_accuracy`: the mean over classes of theta[j,k,k]."""
-        return {"balanced_accuracy": np.einsum("kjk->j", theta(skills)) / len(skills)}
+        own = self.confusion(skills, skills.shape[-1])
+        return {"balanced_accuracy": np.einsum("kjk->j", own) / len(own)}
 
-    def confusion(self, skills: Floats, log: LogSize) -> Floats:
+    def confusion(self, skills: Floats, n_classes: int) -> Floats:
         return theta(skills)
 
-    def confusion_counts(self, skills: Floats, log: LogSize) -> Floats:
+    def confusion_counts(self, skills: Floats) -> Floats:
         return skills - self.pseudo_counts
 
 
@@ -146,19 +136,14 @@ def dawid_skene(
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/dawid_skene.py`). An
-    iteration takes time in proportion to annotations x classes; the confusion matrices take 8 M K^2 bytes a
-    few times over, so that for hundreds of classes `one_coin_dawid_skene` is the method.
+    An iteration takes time in proportion to annotations x classes, the confusion matrices 8 M K^2 bytes a
+    few times over: for hundreds of classes `one_coin_dawid_skene` is the method.
 
     Parameters
     ----------
     smoothing
-        b > 0, pseudo-counts per label of each annotator and true class, and per class: 0.1 by default.
-        1e-10 is the method as published.
-    prior
-        What is known of annotators from the past, added to their pseudo-counts: a frame
-        `annotator, true_label, label, num_annotations`, or `annotator, num_correct, num_incorrect`, or an
-        earlier fit.
+        b > 0, pseudo-counts per label of each annotator and true class, and per class. 1e-10 is the method
+        as published.
 
     Returns
     -------
@@ -168,8 +153,7 @@ def dawid_skene(
     Agrees with
     -----------
     crowd-kit 1.4.2 `DawidSkene(n_iter=n, tol=-1e9)`: with `smoothing=1e-10`, `max_iter=n`, `tol=0` the
-    posteriors are the same to 1e-6 on logs whose annotators have used every class. (It takes labels that an
-    annotator never gave for impossible; without smoothing that decides what else is.)
+    posteriors are the same to 1e-6 on logs whose annotators have used every class.
 
     Examples
     --------

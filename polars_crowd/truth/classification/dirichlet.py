@@ -41,8 +41,7 @@ class Dirichlet:
         if self.rule == "mode":
             log_theta: Floats = np.log(counts / total)
             return log_theta
-        log_mean: Floats = digamma(counts) - digamma(total)
-        return log_mean
+        return digamma(counts) - digamma(total)
 
     def log_prior(self, counts: Floats, prior: Floats | float, axis: int = -1) -> float:
         """What the rows' prior adds to the objective, summed over all rows."""

@@ -1,15 +1,14 @@
 r"""EBCC: enhanced Bayesian classifier combination, classes with sub-types on which annotators err alike.
 
-Letters as in `truth.classification.ibcc`: example i, annotator j, label l, K classes. Each class k has G
-sub-types g, easy and hard examples of it say; the truth of an example is a pair (k, g), and what annotators
-say depends on both:
+Letters as in `truth.classification.ibcc`. Each class k has G sub-types g, easy and hard examples of it say;
+the truth of an example is a pair (k, g), and what annotators say depends on both:
 
     tau ~ Dirichlet(1)                            class k has probability tau[k]
     eta[k,:] ~ Dirichlet(a / G)                   its sub-type g has probability eta[k,g]
     theta[j,k,g,:] ~ Dirichlet(b[k,:])            label l has probability theta[j,k,g,l]
 
-with b[k,l] = 4 if k = l else 1, and a / G for each of the G sub-types.
-Given (k, g) annotators are independent; given k alone they are not (Li, Rubinstein and Cohn 2019).
+with b[k,l] = 4 if k = l else 1. Given (k, g) annotators are independent; given k alone they are not (Li,
+Rubinstein and Cohn 2019, "Exploiting worker correlation for label aggregation in crowdsourcing", ICML).
 
 **E-step** (mean field, psi the digamma function; C, N and P are counts with their priors in them):
 
@@ -27,21 +26,15 @@ Given (k, g) annotators are independent; given k alone they are not (Li, Rubinst
     sum_i log sum_kg exp(the right side of the E-step) - KL of theta, eta and tau from their priors
 
 **Where it begins.** At the shares of votes, the part of each class dealt at random to its sub-types, in
-Dirichlet(1) parts. Of several beginnings the one with the best bound at the end is kept. The parts are
-drawn by `seed` from what the annotators of an example said and how often they say what, not from names or
-places: renaming or partitioning a log does not change them.
-
-References
-----------
-Y. Li, B. I. P. Rubinstein, T. Cohn. Exploiting worker correlation for label aggregation in crowdsourcing.
-ICML 2019.
+Dirichlet(1) parts. Of several beginnings the one with the best bound at the end is kept. The parts are drawn
+by `seed` from who said what how often, not from names or places, which do not change them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -55,14 +48,14 @@ from polars_crowd.truth.block import Block, blocks
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts, theta
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, opened
-from polars_crowd.truth.model import Key, LogSize
+from polars_crowd.truth.model import CELL, LogSize
 from polars_crowd.truth.options import IterationOptions, Options, check_count, check_number
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import add, as_summary, as_sums
 
 OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 """Pseudo-counts of the right label, of each other one, and of each class."""
-LABELS: Mapping[str, Key] = {"labels": ("annotator", "label")}
+LABELS = {"labels": CELL}
 
 
 # --- classes with sub-types ------------------------------------------------------------------------
@@ -102,8 +95,8 @@ class Ebcc(Confusions):
     """What the beginning is drawn from, a number per annotator; shape (M,)."""
     class_rule: Nested  # type: ignore[misc]
 
-    name: ClassVar[str] = "EBCC"
-    rule: ClassVar[Dirichlet] = VARIATIONAL
+    name = "EBCC"
+    rule = VARIATIONAL
 
     def class_of_state(self, n_classes: int) -> Ints:
         return np.repeat(np.arange(n_classes), self.class_rule.n_subtypes)
@@ -111,36 +104,18 @@ class Ebcc(Confusions):
     def in_states(self, block: Block, T: Floats) -> Floats:
         """The part of each class, dealt to its sub-types."""
         parts = drawn_parts(example_keys(block, self.keys), self.class_rule.n_subtypes)
-        states: Floats = (T[:, None, :] * parts).reshape(-1, block.n_examples)
-        return states
+        return (T[:, None, :] * parts).reshape(-1, block.n_examples)
 
-    def maximise(self, sums: Any, skills: Floats | None, log: LogSize) -> Floats:
-        """C = b + the sums."""
-        shape = (-1, log.n_annotators, log.n_classes)
-        counts: Floats = self.pseudo_counts + sums["confusion"].reshape(shape)
-        return counts
+    def confusion(self, skills: Floats, n_classes: int) -> Floats:
+        own = self.pseudo_counts[:: self.class_rule.n_subtypes]
+        return theta(own + self.confusion_counts(skills))
 
-    def annotator_columns(self, skills: Floats) -> dict[str, Any]:
-        """`balanced_accuracy`: the mean over classes of P(label k | class k, j)."""
-        by_class = self.by_class(skills)
-        return {"balanced_accuracy": np.einsum("kjk->j", theta(by_class)) / len(by_class)}
-
-    def confusion(self, skills: Floats, log: LogSize) -> Floats:
-        return theta(self.by_class(skills))
-
-    def confusion_counts(self, skills: Floats, log: LogSize) -> Floats:
-        return self.by_class(skills) - self.own_counts(skills)
-
-    def by_class(self, skills: Floats) -> Floats:
-        """Counts over the sub-types of each class together, with the pseudo-counts once: (K, M, K)."""
+    def confusion_counts(self, skills: Floats) -> Floats:
+        """Of the sub-types of each class together."""
         seen = skills - self.pseudo_counts
-        summed = seen.reshape(-1, self.class_rule.n_subtypes, *seen.shape[1:]).sum(axis=1)
-        counts: Floats = summed + self.own_counts(skills)
+        by_subtype = seen.reshape(-1, self.class_rule.n_subtypes, *seen.shape[1:])
+        counts: Floats = by_subtype.sum(axis=1)
         return counts
-
-    def own_counts(self, skills: Floats) -> Floats:
-        """The pseudo-counts of a class."""
-        return self.pseudo_counts[:: self.class_rule.n_subtypes]
 
 
 # --- a beginning that has no names -----------------------------------------------------------------
@@ -234,8 +209,6 @@ def ebcc(
 ) -> TruthInference:
     """The truth of each example by EBCC: classes have sub-types, so that annotators may err alike.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/ebcc.py`).
-
     Parameters
     ----------
     n_subtypes
@@ -246,9 +219,6 @@ def ebcc(
         How many beginnings there are, at least 1; an earlier fit is one alone.
     seed
         What the beginnings are drawn from, 0 or more.
-    prior
-        What is known of annotators from the past: a frame
-        `annotator, true_label, label, num_annotations`, added to their pseudo-counts, or an earlier fit.
 
     Returns
     -------

@@ -7,11 +7,10 @@ alpha[j], negative for an adversary; label y, K classes; s(x) = 1 / (1 + exp(-x)
     alpha[j] ~ N(1, 1),        b[i] ~ N(1, 1)
 
 All classes are equally likely beforehand. What is sought is the mode over alpha and b (Whitehill et al.
-2009).
+2009, "Whose vote should count more", NIPS).
 
-**E-step.** Because log s(x) - log s(-x) = x, the sums over an example's labels are linear in u but for one
-term that is the same for all classes. With A[i,k] the sum of alpha[j] over the labels k of i, and n[i,k]
-their number,
+**E-step.** Because log s(x) - log s(-x) = x, with A[i,k] the sum of alpha[j] over the labels k of i, and
+n[i,k] their number,
 
     log P(labels of i | k) = u A[i,k] + n[i,k] log (K - 1) - sum over the labels of i: softplus(alpha[j] u)
                              - n[i] log (K - 1)
@@ -23,21 +22,19 @@ their number,
     l'(b) = u (sum_k T[k] A[k] - sum over the labels: alpha[j] s(alpha[j] u)) - (b - 1)
 
 has its maximum, found by Newton's method, held between a point where l' > 0 and one where l' < 0. With
-adversaries among the annotators l may have two maxima: then it is looked at on a grid before. So
-difficulties are a function of the skills, and no round needs to keep them.
+adversaries among the annotators l may have two maxima: then it is looked at on a grid before.
 
 **M-step.** With g = T[i,y] the chance that a label is right, the skills maximise
 
     Q = sum over all labels: g log s(alpha[j] u) + (1 - g) log s(-alpha[j] u)  -  sum_j (alpha[j] - 1)^2 / 2
-    dQ/dalpha[j] = sum over the labels of j: (g - s(alpha[j] u)) u  -  (alpha[j] - 1)
 
-log s is bounded from below by a parabola that touches it at the present x (Jaakkola and Jordan 2000), with
-curvature w(x) = (s(x) - 1/2) / x. The parabola's maximum is
+log s is bounded from below by a parabola that touches it at the present x (Jaakkola and Jordan 2000,
+Statistics and Computing 10), with curvature w(x) = (s(x) - 1/2) / x. The parabola's maximum is
 
     alpha'[j] = (1 + sum over the labels of j: (g - 1/2) u) / (1 + sum over the labels of j: w u^2)
 
-and every point up to twice as far as that from the present one is no worse than the present one: the step
-taken is alpha[j] + 1.9 (alpha'[j] - alpha[j]), or alpha'[j] itself where that would cross zero on the way.
+and no point up to twice as far is worse than the present one: the step taken is
+alpha[j] + 1.9 (alpha'[j] - alpha[j]), or alpha'[j] itself where that would cross zero on the way.
 
 **Objective**, which no iteration lowers:
 
@@ -47,17 +44,10 @@ Right and wrong answers from the past (`prior=`) move and narrow the prior of a 
 examples of b = 1 would: N(1, 1) becomes the normal distribution of 1 + I times the precision about the mean
 of 1 and logit(q) / e with weights 1 and I, where q is the share of right answers and I is e^2 q (1 - q)
 times the number of answers.
-
-References
-----------
-J. Whitehill, P. Ruvolo, T. Wu, J. Bergsma, J. Movellan. Whose vote should count more: optimal integration
-of labels from labelers of unknown expertise. NIPS 2009. T. Jaakkola, M. Jordan. Bayesian parameter
-estimation via variational methods. Statistics and Computing 10, 2000 (the bound).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Unpack
 
@@ -66,10 +56,11 @@ import numpy as np
 from polars_crowd.arrays import Flags, Floats, Ints
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
-from polars_crowd.truth.classification.weighted_votes import COUNTS, past_counts, with_sum
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, softmax, with_known
+from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
 from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.past import COUNTS, past_counts
+from polars_crowd.truth.posterior import Posterior, softmax, with_known, with_sum
 from polars_crowd.truth.result import TruthInference
 
 MEAN = 1.0
@@ -93,20 +84,17 @@ LOWEST = -700.0
 
 def logistic(x: Floats) -> Floats:
     """s(x)."""
-    s: Floats = 1 / (1 + np.exp(-np.maximum(x, LOWEST)))
-    return s
+    return 1 / (1 + np.exp(-np.maximum(x, LOWEST)))
 
 
 def softplus(x: Floats) -> Floats:
     """log (1 + exp x) = -log s(-x)."""
-    positive: Floats = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-    return positive
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 def curvature(x: Floats, s: Floats) -> Floats:
     """w(x) = (s(x) - 1/2) / x, 1/4 at 0."""
-    w: Floats = np.divide(s - 0.5, x, where=np.abs(x) > 1e-6, out=np.full_like(x, 0.25))
-    return w
+    return np.divide(s - 0.5, x, where=np.abs(x) > 1e-6, out=np.full_like(x, 0.25))
 
 
 # --- the examples of a block -----------------------------------------------------------------------
@@ -269,13 +257,8 @@ class Glad(Model):
     precision: Floats
     """Shape (M,)."""
 
-    name: ClassVar[str] = "GLAD"
-    sums: ClassVar[Mapping[str, Key]] = {
-        "pull": ("annotator",),
-        "curvature": ("annotator",),
-        "correct": ("annotator",),
-        "annotations": ("annotator",),
-    }
+    name = "GLAD"
+    sums: ClassVar = {"pull": ANNOTATOR, "curvature": ANNOTATOR, "correct": ANNOTATOR}
     class_pseudo_count = np.inf
 
     def weights(self, skills: Skills) -> Floats:
@@ -300,7 +283,7 @@ class Glad(Model):
         return self.count_at(block, T, weights, found.b)
 
     def count_at(self, block: Block, T: Floats, alpha: Floats, b: Floats) -> dict[str, Floats]:
-        """sum (g - 1/2) u, sum w u^2 and sum g over the labels of j, and m[j]."""
+        """sum (g - 1/2) u, sum w u^2 and sum g over the labels of j."""
         u = block.at_rows(np.exp(b))
         x = alpha.take(block.annotator) * u
         g = block.of_labels(T)
@@ -308,17 +291,14 @@ class Glad(Model):
             "pull": block.per_annotator((g - 0.5) * u),
             "curvature": block.per_annotator(curvature(x, logistic(x)) * u**2),
             "correct": block.per_annotator(g),
-            "annotations": block.annotations_per_annotator,
         }
 
     def maximise(self, sums: Sums, skills: Skills | None, log: LogSize) -> Skills:
         """alpha + 1.9 (alpha' - alpha)."""
         now = np.full(log.n_annotators, MEAN) if skills is None else skills.alpha
-        best = (self.precision * self.mean + sums["pull"][0]) / (
-            self.precision + sums["curvature"][0]
-        )
-        correct = sums["correct"][0]
-        counts = np.stack([correct, sums["annotations"][0] - correct])
+        precision = self.precision + sums["curvature"][0]
+        best = (self.precision * self.mean + sums["pull"][0]) / precision
+        counts = log.right_and_wrong(sums["correct"])
         return Skills(stepped(now, best) if skills is not None else best, counts)
 
     def log_prior(self, skills: Skills) -> float:
@@ -360,28 +340,24 @@ def prior_of(past: Floats) -> Glad:
 def glad(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) -> TruthInference:
     """The truth of each example by GLAD: skilled annotators and difficult examples.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/glad.py`).
-
     Parameters
     ----------
     prior
         What is known of annotators from the past: a frame `annotator, num_correct, num_incorrect` of counts,
         which move and narrow the prior of their skills, or an earlier fit.
     tol
-        When to stop: at a gain of the objective below `tol` times its size. Where annotators are poor the
-        mode itself is a worse answer than the way there, so that the default stops early; 1e-8 goes to the
-        mode.
+        When to stop: at a gain of the objective below `tol` times its size. 1e-8 goes to the mode, which
+        is a worse answer than the way there where annotators are poor.
 
     Returns
     -------
     TruthInference
-        `.annotators` has `alpha` and the counts `num_correct` and `num_incorrect` and `.difficulty` has
-        `difficulty` = exp(-b) > 0.
+        `.annotators` has `alpha`, `num_correct`, `num_incorrect`; `.difficulty` has `difficulty` = exp(-b).
 
     Agrees with
     -----------
-    crowd-kit 1.4.2 `GLAD`: the same model. At the mode alpha and b are the same to 0.02 where that has gone
-    on to it (`n_iter=200, tol=1e-9`), and the objective is no lower.
+    crowd-kit 1.4.2 `GLAD(n_iter=200, tol=1e-9)`: at the mode alpha and b are the same to 0.02, and the
+    objective is no lower.
 
     Examples
     --------
@@ -390,4 +366,4 @@ def glad(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) ->
     >>> fit.annotators["alpha"].head(2).round(4).to_list()
     [-0.61, -0.3555]
     """
-    return fit(log, lambda rounds: prior_of(past_counts(prior, rounds)), Options(**options))
+    return fit(log, lambda rounds: prior_of(past_counts(prior, rounds.book)), Options(**options))

@@ -1,10 +1,11 @@
 r"""IBCC: independent Bayesian classifier combination, by variational inference.
 
-The model of `truth.classification.dawid_skene`, with its letters, where the annotators' confusion matrices
-and the class shares are not points but have posteriors of their own: theta[j,k,:] ~ Dirichlet(b[k,:]), with
-more weight on the right label than on each other one, and pi ~ Dirichlet(a).
+The model of `truth.classification.dawid_skene`, with its letters, where confusion matrices and class shares
+have posteriors of their own: theta[j,k,:] ~ Dirichlet(b[k,:]), with more weight on the right label than on
+each other one, and pi ~ Dirichlet(a).
 
-**E-step** (Kim and Ghahramani 2012; mean field), with psi the digamma function:
+**E-step** (Kim and Ghahramani 2012, "Bayesian classifier combination", AISTATS; mean field as in Simpson et
+al. 2013), with psi the digamma function:
 
     log T[i,k] = E[log pi[k]] + sum over the labels y of i by j: E[log theta[j,k,y]]   + const(i)
     E[log theta[j,k,l]] = psi(C[j,k,l]) - psi(sum_l C[j,k,l]),     E[log pi[k]] = psi(P[k]) - psi(sum_k P[k])
@@ -17,23 +18,18 @@ more weight on the right label than on each other one, and pi ~ Dirichlet(a).
 
     sum_i log sum_k exp(E[log pi[k]] + sum E[log theta[j,k,y]])
         - sum_jk KL(Dirichlet(C[j,k,:]) || Dirichlet(b[k,:]))  -  KL(Dirichlet(P) || Dirichlet(a))
-
-References
-----------
-H.-C. Kim, Z. Ghahramani. Bayesian classifier combination. AISTATS 2012. E. Simpson, S. Roberts, I. Psorakis,
-A. Smith. Dynamic Bayesian combination of multiple imperfect classifiers. 2013 (the variational form).
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
-from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
+from polars_crowd.truth.classification.dirichlet import VARIATIONAL
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.options import IterationOptions, Options, check_number
 from polars_crowd.truth.result import TruthInference
@@ -43,8 +39,7 @@ class Ibcc(Confusions):
     """The variational posterior."""
 
     name = "IBCC"
-    rule: ClassVar[Dirichlet] = VARIATIONAL
-    class_rule: ClassVar[Dirichlet] = VARIATIONAL
+    rule = class_rule = VARIATIONAL
 
 
 @shares(IterationOptions, Options)
@@ -60,8 +55,7 @@ def ibcc(
 ) -> TruthInference:
     """The truth of each example by IBCC: confusion matrices with posteriors, by variational inference.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/ibcc.py`). It costs what
-    `dawid_skene` does and is safer where annotators have few labels.
+    It costs what `dawid_skene` does and is safer where annotators have few labels.
 
     Parameters
     ----------
@@ -69,8 +63,6 @@ def ibcc(
         b[k,l] = `pseudo_count` (above 0), and as much as `right_pseudo_count` (0 or more) on top where l = k.
     class_pseudo_count
         a > 0, the Dirichlet parameter of the class shares.
-    prior
-        What is known of annotators from the past, added to b, as for `dawid_skene`.
 
     Returns
     -------

@@ -6,9 +6,9 @@ With the letters of `truth.classification.weighted_votes`, from v[j] = 1, for t 
     a[j] = mean over the labels y of j: [y = z[i]]
     v[j] = K a[j] - 1
 
-until z is what it was (Li and Yu 2014, algorithm 1). Who is right less often than chance has a negative
-weight: his vote speaks against a class. The weights are the log-odds of one coin per annotator to first
-order about chance, log ((K - 1) a / (1 - a)) ~ K / (K - 1) (K a - 1), and so is the posterior:
+until z is what it was (Li and Yu 2014, arXiv:1411.4086, algorithm 1). Who is right less often than chance
+has a negative weight. The weights are the log-odds of one coin per annotator to first order about chance,
+log ((K - 1) a / (1 - a)) ~ K / (K - 1) (K a - 1), and so is the posterior:
 
     T[i,k] ∝ exp( K / (K - 1) sum over the labels k of i: v[j] )
 
@@ -16,29 +16,27 @@ order about chance, log ((K - 1) a / (1 - a)) ~ K / (K - 1) (K a - 1), and so is
 
     G = sum_j m[j] (K a[j] - 1)^2 / (2 K)
 
-It is convex in the numbers of right answers m[j] a[j], with v[j] its derivatives; z[i] takes what is
-largest of its linear part, so that G, which lies above that, is at least as large after it.
-
-References
-----------
-H. Li, B. Yu. Error rate bounds and iterative weighted majority voting for crowdsourcing. arXiv:1411.4086,
-2014.
+It is convex in the numbers of right answers m[j] a[j], with v[j] its derivatives; z[i] takes what is largest
+of its linear part, and G lies above that.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
-from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes, past_counts
+from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.model import LogSize, Posterior, softmax
+from polars_crowd.truth.model import LogSize
 from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.past import past_counts
+from polars_crowd.truth.posterior import Posterior, softmax
 from polars_crowd.truth.result import TruthInference
 
 
@@ -49,8 +47,8 @@ class Iwmv(WeightedVotes):
     n_classes: int
     """K."""
 
-    name: ClassVar[str] = "IWMV"
-    has_objective: ClassVar[bool] = True
+    name = "IWMV"
+    has_objective = True
 
     def weight(self, a: Floats, skills: Votes | None, log: LogSize) -> Floats:
         """v."""
@@ -74,8 +72,6 @@ class Iwmv(WeightedVotes):
 def iwmv(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) -> TruthInference:
     """The truth of each example by IWMV: votes weighed by K a - 1, which may be negative.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/iwmv.py`).
-
     Parameters
     ----------
     tol
@@ -93,6 +89,8 @@ def iwmv(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) ->
     >>> fit.annotators["skill"].head(2).round(4).to_list()
     [0.2083, 0.2647]
     """
-    return fit(
-        log, lambda rounds: Iwmv(past_counts(prior, rounds), rounds.n_classes), Options(**options)
-    )
+
+    def model(rounds: Rounds) -> Iwmv:
+        return Iwmv(past_counts(prior, rounds.book), rounds.n_classes)
+
+    return fit(log, model, Options(**options))

@@ -1,40 +1,33 @@
 r"""KOS: belief propagation between examples and annotators, for two classes. Experimental.
 
 Letters: example i, annotator j; A = +1 for a label of the second class and -1 for one of the first. Every
-annotation (i, j) carries a message each way (Karger, Oh and Shah 2011, section 2.1):
+annotation (i, j) carries a message each way (Karger, Oh and Shah 2011, "Iterative learning for reliable
+crowdsourcing systems", NIPS, section 2.1):
 
     x[i->j] = sum over the other labels of i, by j': A[i,j'] y[j'->i]     the truth of i, as others see it
     y[j->i] = sum over the other labels of j, on i': A[i',j] x[i'->j]     the skill of j, by other examples
     z[i]    = sum over all labels of i: A[i,j] y[j->i]
 
-from y = 1, the mean of the normal distribution that the paper draws from, so that no seed is needed and
-names do not matter. The truth of i is the second class where z[i] > 0; the posterior is
+from y = 1, the mean of the normal distribution that the paper draws from. The truth of i is the second class
+where z[i] > 0; the posterior is a share of a weighted vote, not a calibrated probability:
 
     T[i, second] = (1 + z[i] / sum over all labels of i: |y[j->i]|) / 2
 
-a share of a weighted vote, not a calibrated probability. Both sums are group sums less the own term, so
-that all messages follow from the group sums of the annotators in the rounds before,
+Both sums are group sums less the own term, so that all messages follow from the group sums of the annotators
+in the rounds before, which is all that a round leaves:
 
     Y[j] = sum over all labels of j: A x[i->j],        y[j->i] = (Y[j] - A x[i->j]) / max_j |Y[j]|
 
-which is all that a round leaves: a partition finds its messages anew from them. A known label sends, as
-x[i->j], its sign times the number of labels of its example.
-
-There is no objective. The trace is the sum over examples of |2 T[i, second] - 1|. The paper stops after ten
-rounds (`max_iter=10`); here it goes on until Y / max |Y| moves by no more than `tol`.
+A known label sends, as x[i->j], its sign times the number of labels of its example. There is no objective:
+the trace is the sum over examples of |2 T[i, second] - 1|. The paper stops after ten rounds (`max_iter=10`);
+here it goes on until Y / max |Y| moves by no more than `tol`.
 
 **Why experimental.** The derivation has random regular assignments in mind. On real logs, where a few
 annotators do most of the work, it may be no better than guessing: compare with `pc.majority_vote`.
-
-References
-----------
-D. R. Karger, S. Oh, D. Shah. Iterative learning for reliable crowdsourcing systems. NIPS 2011;
-Budget-optimal task allocation for reliable crowdsourcing systems. Operations Research 62(1), 2014.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Unpack
 
@@ -45,10 +38,10 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, s
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import UNKNOWN, Block
-from polars_crowd.truth.classification.weighted_votes import with_sum
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
+from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
 from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 from polars_crowd.truth.result import TruthInference
 
 NOTHING = 1e-12
@@ -71,13 +64,9 @@ class Messages:
 class Kos(Model):
     """Annotators by the sum of what they are told."""
 
-    name: ClassVar[str] = "KOS"
-    sums: ClassVar[Mapping[str, Key]] = {
-        "told": ("annotator",),
-        "correct": ("annotator",),
-        "annotations": ("annotator",),
-    }
-    has_objective: ClassVar[bool] = False
+    name = "KOS"
+    sums: ClassVar = {"told": ANNOTATOR, "correct": ANNOTATOR}
+    has_objective = False
     class_pseudo_count = np.inf
 
     def weights(self, skills: Messages) -> tuple[Floats, Floats]:
@@ -95,26 +84,21 @@ class Kos(Model):
         return Posterior(T, np.abs(lean))
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
-        """sum over all labels of j: A x[i->j]; the expected right answers, and m[j]."""
+        """sum over all labels of j: A x[i->j]; and the expected right answers."""
         A = signs(block)
         y = np.ones_like(A) if weights is None else messages(block, weights)
         return {
             "told": block.per_annotator(A * truths(block, A, y)),
             "correct": block.per_annotator(block.of_labels(T)),
-            "annotations": block.annotations_per_annotator,
         }
 
     def maximise(self, sums: Sums, skills: Messages | None, log: LogSize) -> Messages:
         """One round more."""
-        Y, correct = sums["told"], sums["correct"][0]
-        scale = np.array([np.abs(Y).max()])
-        scale[scale == 0] = 1.0
-        counts = np.stack([correct, sums["annotations"][0] - correct])
-        if skills is None:
-            return Messages(Y / scale, scale, counts)
-        return Messages(
-            np.concatenate([skills.Y, Y / scale]), np.append(skills.scales, scale), counts
-        )
+        largest = float(np.abs(sums["told"]).max()) or 1.0
+        Y, scales = sums["told"] / largest, np.array([largest])
+        if skills is not None:
+            Y, scales = np.append(skills.Y, Y, axis=0), np.append(skills.scales, scales)
+        return Messages(Y, scales, log.right_and_wrong(sums["correct"]))
 
     def change(self, old: Messages, new: Messages) -> float | None:
         return float(np.abs(new.Y[-1] - old.Y[-1]).max())
@@ -132,8 +116,7 @@ class Kos(Model):
 
 def signs(block: Block) -> Floats:
     """A: -1 for the first class, 1 for the second, shape (R,)."""
-    A: Floats = (2 * block.label - 1).astype(np.float64)
-    return A
+    return (2 * block.label - 1).astype(np.float64)
 
 
 def truths(block: Block, A: Floats, y: Floats) -> Floats:
@@ -172,8 +155,6 @@ def of_two_classes(rounds: Rounds) -> Kos:
 @shares(IterationOptions, Options)
 def kos(log: Any, **options: Unpack[IterationOptions]) -> TruthInference:
     """The truth of each example of two classes by KOS. Experimental: see the module.
-
-    See the formulas at the head of the module (`polars_crowd/truth/classification/kos.py`).
 
     Parameters
     ----------

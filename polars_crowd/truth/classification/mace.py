@@ -1,14 +1,13 @@
 r"""MACE: multi-annotator competence estimation. An annotator knows, or spams.
 
-Letters: example i, annotator j with m[j] annotations, label y, K classes. On each example annotator j knows
-the truth with probability tau[j], and says it; otherwise he draws a label from a distribution xi[j,:] of
-his own:
+Letters: example i, annotator j with m[j] annotations, label y, K classes. Annotator j knows the truth with
+probability tau[j], and says it; otherwise he draws a label from a distribution xi[j,:] of his own:
 
     P(j says y | truth k) = tau[j] [y = k] + a[j,y],        a[j,y] = (1 - tau[j]) xi[j,y]
 
 All classes are equally likely beforehand.
 
-**E-step** (Hovy et al. 2013):
+**E-step** (Hovy et al. 2013, "Learning whom to trust with MACE", NAACL-HLT):
 
     log T[i,k] = sum over all labels of i: log a[j,y]
                + sum over the labels k of i: log (tau[j] + a[j,k]) - log a[j,k]   + const(i)
@@ -30,29 +29,26 @@ Dirichlet priors, tau, 1 - tau and xi above are exp E[log tau] and so on (psi is
     log tau[j] = psi(s + know[j]) - psi(2 s + m[j]),    ...
 
 and the objective is the evidence lower bound, with -KL(posterior || prior) for the terms of the priors.
-
-References
-----------
-D. Hovy, T. Berg-Kirkpatrick, A. Vaswani, E. Hovy. Learning whom to trust with MACE. NAACL-HLT 2013.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, VARIATIONAL, Dirichlet
 from polars_crowd.truth.classification.one_coin import check_pair
-from polars_crowd.truth.classification.weighted_votes import past_counts, with_sum
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums
+from polars_crowd.truth.model import CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.past import past_counts
+from polars_crowd.truth.posterior import Posterior, with_sum
 from polars_crowd.truth.result import TruthInference
 
 Method = Literal["em", "vb"]
@@ -91,11 +87,8 @@ class Mace(Model):
     spam_pseudo_count: float
     """r."""
 
-    name: ClassVar[str] = "MACE"
-    sums: ClassVar[Mapping[str, Key]] = {
-        "right": ("annotator", "label"),
-        "labels": ("annotator", "label"),
-    }
+    name = "MACE"
+    sums: ClassVar = {"right": CELL, "labels": CELL}
     class_pseudo_count = np.inf
 
     def logs(self, skills: Competence) -> tuple[Floats, Floats]:
@@ -128,14 +121,10 @@ class Mace(Model):
 
     def maximise(self, sums: Sums, skills: Competence | None, log: LogSize) -> Competence:
         shape = (log.n_annotators, log.n_classes)
-        labels = sums["labels"].reshape(shape)
         know = sums["right"].reshape(shape) * self.knowing(skills, log)
-        spam = labels - know
-        return Competence(
-            self.know_pseudo_count + np.stack([know.sum(axis=1), spam.sum(axis=1)]),
-            self.spam_pseudo_count + spam,
-            labels.sum(axis=1),
-        )
+        spam = sums["labels"].reshape(shape) - know
+        both = self.know_pseudo_count + np.stack([know.sum(axis=1), spam.sum(axis=1)])
+        return Competence(both, self.spam_pseudo_count + spam, log.annotations)
 
     def log_prior(self, skills: Competence) -> float:
         prior = self.rule.log_prior(skills.know, self.know_pseudo_count, axis=0)
@@ -150,17 +139,14 @@ class Mace(Model):
     def annotator_columns(self, skills: Competence) -> dict[str, Any]:
         """`competence` = tau, and the expected numbers of annotations, `num_knowing` and `num_spamming`."""
         spamming = skills.spam.sum(axis=1) - skills.spam.shape[1] * self.spam_pseudo_count
-        return {
-            "competence": competence(skills),
-            "num_knowing": skills.annotations - spamming,
-            "num_spamming": spamming,
-        }
+        counts = zip(COUNTS, (skills.annotations - spamming, spamming), strict=True)
+        return {"competence": competence(skills), **dict(counts)}
 
-    def confusion(self, skills: Competence, log: LogSize) -> Floats:
+    def confusion(self, skills: Competence, n_classes: int) -> Floats:
         """tau [l = k] + (1 - tau) xi[l]."""
         tau = competence(skills)[:, None]
         xi = skills.spam / skills.spam.sum(axis=1, keepdims=True)
-        own = np.eye(log.n_classes)[:, None, :]
+        own = np.eye(n_classes)[:, None, :]
         shares: Floats = own * tau + (1 - tau) * xi
         return shares
 
@@ -189,8 +175,6 @@ def mace(
 ) -> TruthInference:
     """The truth of each example by MACE: annotators know, or spam.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/mace.py`).
-
     Parameters
     ----------
     method
@@ -205,14 +189,13 @@ def mace(
     Returns
     -------
     TruthInference
-        `.annotators` has `competence` = tau and the expected numbers `num_knowing` and `num_spamming`;
-        `.difficulty` the `entropy` of each example's posterior.
+        `.annotators` has `competence` = tau, `num_knowing` and `num_spamming`; `.difficulty` the `entropy`
+        of each example's posterior.
 
     Agrees with
     -----------
-    crowd-kit 1.4.2 `MACE`, where ids appear in the log in sorted order (else it mixes up annotators, and
-    answers otherwise when they are renamed): the same model. It begins at random, and the mode that it ends
-    at may be another one.
+    crowd-kit 1.4.2 `MACE`, where ids appear in the log in sorted order (else it mixes up annotators): the
+    same model. It begins at random, and may end at another mode.
 
     Examples
     --------
@@ -225,8 +208,8 @@ def mace(
     if rule is None:
         raise ValueError(f"method={method!r}; it must be 'em' or 'vb'.")
     s, r = check_pair(DEFAULTS[method] if pseudo_counts is None else pseudo_counts).ravel()
-    return fit(
-        log,
-        lambda rounds: Mace(rule, s + past_counts(prior, rounds, COUNTS), float(r)),
-        Options(**options),
-    )
+
+    def model(rounds: Rounds) -> Mace:
+        return Mace(rule, s + past_counts(prior, rounds.book, COUNTS), float(r))
+
+    return fit(log, model, Options(**options))

@@ -1,6 +1,7 @@
 r"""One-coin Dawid-Skene: an annotator is right with one probability, whatever the truth, and errs evenly.
 
-Letters as in `truth.classification.dawid_skene`, with q[j] the probability that annotator j is right:
+The one-coin model of Zhang et al. (2016), "Spectral methods meet EM", JMLR 17. Letters as in
+`truth.classification.dawid_skene`, with q[j] the probability that annotator j is right:
 
     P(j says y | truth k) = q[j] if y = k, else (1 - q[j]) / (K - 1)
 
@@ -19,33 +20,26 @@ and the prior of q[j] is Beta(1 + a, 1 + b): a right and b wrong answers before 
 
     sum_i log sum_k pi[k] prod P(y | k, j)  +  sum_j a log q[j] + b log (1 - q[j])  +  s sum_k log pi[k]
 
-With estimated class shares the method may merge classes: a class that is rare becomes rarer when what
-speaks for it is taken for errors. There is a warning when a class is lost; `zencrowd`, with equal shares, and
-`dawid_skene` are safer.
-
-References
-----------
-Y. Zhang, X. Chen, D. Zhou, M. I. Jordan. Spectral methods meet EM. JMLR 17, 2016 (the one-coin model).
-G. Demartini, D. E. Difallah, P. Cudré-Mauroux. ZenCrowd. WWW 2012 (with equal class shares).
+With estimated class shares the method may merge classes: a rare class becomes rarer when what speaks for it
+is taken for errors. `zencrowd`, with equal shares, and `dawid_skene` are safer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from polars_crowd.arrays import Floats, Ints
+from polars_crowd.arrays import Floats
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.model import Key, LogSize, Model, Sums
+from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
 from polars_crowd.truth.options import IterationOptions, Options, check_number
-from polars_crowd.truth.past import past_skills
+from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.result import TruthInference
 
 
@@ -59,12 +53,11 @@ class Coins(Model):
     """s; infinite for equal shares."""
     name: str = "One-coin Dawid-Skene"  # type: ignore[misc]
 
-    sums: ClassVar[Mapping[str, Key]] = {"right": ("annotator",)}
+    sums: ClassVar = {"right": ANNOTATOR}
 
     def weights(self, skills: Floats) -> Floats:
         """log q and log (1 - q), shape (2, M)."""
-        log_q: Floats = MODE.log_mean(skills, axis=0)
-        return log_q
+        return MODE.log_mean(skills, axis=0)
 
     def log_likelihood(self, block: Block, weights: Floats) -> Floats:
         """sum over the labels k: log of being right instead of making this error."""
@@ -81,29 +74,20 @@ class Coins(Model):
 
     def maximise(self, sums: Sums, skills: Floats | None, log: LogSize) -> Floats:
         """The prior's counts and the sums."""
-        right = sums["right"][0]
-        counts: Floats = self.pseudo_counts + np.stack([right, log.annotations - right])
-        return counts
+        return self.pseudo_counts + log.right_and_wrong(sums["right"])
 
     def log_prior(self, skills: Floats) -> float:
         """sum a log q + b log (1 - q)."""
         return MODE.log_prior(skills, self.pseudo_counts, axis=0)
 
-    def moved(self, skills: Floats, place: Ints) -> Floats:
-        """The counts of known annotators; unknown ones get those of all together."""
-        pooled = skills.sum(axis=1, keepdims=True)
-        return np.concatenate([skills, pooled], axis=1)[:, place]
-
     def annotator_columns(self, skills: Floats) -> dict[str, Any]:
         """`accuracy` = q, and the expected numbers of annotations, `num_correct` and `num_incorrect`."""
-        correct, incorrect = skills - self.pseudo_counts
-        return {"accuracy": accuracy(skills), "num_correct": correct, "num_incorrect": incorrect}
+        counts = zip(COUNTS, skills - self.pseudo_counts, strict=True)
+        return {"accuracy": accuracy(skills), **dict(counts)}
 
-    def confusion(self, skills: Floats, log: LogSize) -> Floats:
-        q = accuracy(skills)[:, None]
-        truth, label = np.indices((log.n_classes, log.n_classes))[:, :, None, :]
-        shares: Floats = np.where(truth == label, q, (1 - q) / max(log.n_classes - 1, 1))
-        return shares
+    def confusion(self, skills: Floats, n_classes: int) -> Floats:
+        q, own = accuracy(skills)[:, None], np.eye(n_classes, dtype=bool)[:, None, :]
+        return np.where(own, q, (1 - q) / max(n_classes - 1, 1))
 
 
 def log_error(weights: Floats, n_classes: int) -> Floats:
@@ -130,18 +114,12 @@ def one_coin_dawid_skene(
 ) -> TruthInference:
     """The truth of each example by one-coin Dawid-Skene: an annotator is right with one probability.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/one_coin.py`).
-
     Parameters
     ----------
     pseudo_counts
         (a, b), right and wrong answers of each annotator before the first, both above 0.
     smoothing
         s > 0, pseudo-counts per class of the class shares.
-    prior
-        What is known of annotators from the past, added to their pseudo-counts: a frame of counts
-        `annotator, num_correct, num_incorrect`, or `annotator, true_label, label, num_annotations`, or an
-        earlier fit.
 
     Returns
     -------
@@ -184,7 +162,4 @@ def check_pair(pseudo_counts: Any) -> Floats:
 
 def with_past(own: Floats, prior: Any, rounds: Rounds) -> Floats:
     """The method's own pseudo-counts, and what is known from the past."""
-    if prior is None:
-        return own
-    past = past_skills(prior, ("num_correct", "num_incorrect"), rounds.book)
-    return own + np.stack([past["num_correct"], past["num_incorrect"]])
+    return own if prior is None else own + past_counts(prior, rounds.book)

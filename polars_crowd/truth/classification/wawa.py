@@ -1,32 +1,29 @@
 r"""Wawa: worker agreement with aggregate, the majority vote weighed by agreement with the majority vote.
 
-With the letters of `truth.classification.weighted_votes`, once through:
+Appen (2021), "Calculating worker agreement with aggregate (Wawa)". With the letters of
+`truth.classification.weighted_votes`, once through:
 
     z[i]   = argmax_k n[i,k]                  the majority vote, n[i,k] = how many said k
     a[j]   = mean over the labels y of j: [y = z[i]]
     T[i,k] ∝ sum over the labels k of i: a[j]
 
-There is nothing to iterate and no objective: the trace is the sum over examples of the winner's share T,
-before and after a second look that changes nothing.
-
-References
-----------
-Appen. Calculating worker agreement with aggregate (Wawa). success.appen.com, 2021.
+There is nothing to iterate and no objective: the trace is the sum over examples of the winner's share T.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.signatures import shares
-from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes, past_counts
+from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import LogSize, Sums
 from polars_crowd.truth.options import Options, StartOptions
+from polars_crowd.truth.past import past_counts
 from polars_crowd.truth.result import TruthInference
 
 UNSEEN = -1
@@ -37,7 +34,7 @@ UNSEEN = -1
 class Wawa(WeightedVotes):
     """The weights are a, found once."""
 
-    name: ClassVar[str] = "Wawa"
+    name = "Wawa"
 
     def maximise(self, sums: Sums, skills: Votes | None, log: LogSize) -> Votes:
         if skills is not None and skills.step != UNSEEN:
@@ -58,8 +55,6 @@ class Wawa(WeightedVotes):
 def wawa(log: Any, *, prior: Any = None, **options: Unpack[StartOptions]) -> TruthInference:
     """The truth of each example by Wawa: votes weighed by agreement with the majority vote.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/wawa.py`).
-
     Returns
     -------
     TruthInference
@@ -67,8 +62,8 @@ def wawa(log: Any, *, prior: Any = None, **options: Unpack[StartOptions]) -> Tru
 
     Agrees with
     -----------
-    crowd-kit 1.4.2 `Wawa`: the same skills to 1e-12 and the same labels where no vote is tied. There it
-    takes the tied label that comes first in the log, here the first in class order.
+    crowd-kit 1.4.2 `Wawa`: the same skills to 1e-12 and the same labels where no vote is tied (of tied
+    labels it takes the first in the log).
 
     Examples
     --------
@@ -77,4 +72,4 @@ def wawa(log: Any, *, prior: Any = None, **options: Unpack[StartOptions]) -> Tru
     >>> fit.annotators["skill"].head(2).round(4).to_list()
     [0.375, 0.2941]
     """
-    return fit(log, lambda rounds: Wawa(past_counts(prior, rounds)), Options(**options))
+    return fit(log, lambda rounds: Wawa(past_counts(prior, rounds.book)), Options(**options))

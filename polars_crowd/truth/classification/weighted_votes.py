@@ -5,7 +5,7 @@ weighted vote and its winners are
 
     W[i,k] = sum over the labels k of i: w[j]           z[i] = argmax_k W[i,k]
 
-and an annotator is judged by how often the winner is what he said, in counts of right and wrong answers
+and an annotator is judged by how often the winner is what he said
 
     correct[j] = sum over the labels y of j: [y = z[i]],       incorrect[j] = m[j] - correct[j]
     a[j]       = correct[j] / (correct[j] + incorrect[j])
@@ -17,7 +17,6 @@ a of all annotators together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -25,12 +24,11 @@ import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.numerics.mixture import first_true
-from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.block import Block
-from polars_crowd.truth.model import Key, LogSize, Model, Posterior, Sums, known_posterior
-from polars_crowd.truth.past import past_skills
+from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
+from polars_crowd.truth.past import COUNTS
+from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 
-COUNTS = ("num_correct", "num_incorrect")
 TIE = 2.0**-34
 """Shares of the vote closer than this are a tie."""
 
@@ -61,8 +59,8 @@ class WeightedVotes(Model):
     past: Floats
     """Correct and incorrect answers before the log, shape (2, M)."""
 
-    sums: ClassVar[Mapping[str, Key]] = {"correct": ("annotator",), "annotations": ("annotator",)}
-    has_objective: ClassVar[bool] = False
+    sums: ClassVar = {"correct": ANNOTATOR}
+    has_objective = False
     class_pseudo_count = np.inf
 
     def weights(self, skills: Votes) -> Floats:
@@ -79,24 +77,17 @@ class WeightedVotes(Model):
         """T[i,k] ∝ W[i,k]; the shares of plain votes where nobody has a weight."""
         total = W.sum(axis=0)
         shares = np.where(total > 0, W, block.vote_shares())
-        T: Floats = shares / np.where(total > 0, total, 1.0)
-        return T
+        return shares / np.where(total > 0, total, 1.0)
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
-        """sum over the labels y of j: [y = z[i]], and m[j]."""
-        return {
-            "correct": block.per_annotator(block.of_labels(winners(T))),
-            "annotations": block.annotations_per_annotator,
-        }
+        """sum over the labels y of j: [y = z[i]]."""
+        return {"correct": block.per_annotator(block.of_labels(winners(T)))}
 
     def maximise(self, sums: Sums, skills: Votes | None, log: LogSize) -> Votes:
         """The weights for the winners of the last round."""
-        correct = sums["correct"][0]
-        counts = np.stack([correct, sums["annotations"][0] - correct])
-        a = share_correct(counts + self.past)
-        return Votes(
-            self.weight(a, skills, log), counts, self.past, 0 if skills is None else skills.step + 1
-        )
+        counts = log.right_and_wrong(sums["correct"])
+        weight = self.weight(share_correct(counts + self.past), skills, log)
+        return Votes(weight, counts, self.past, 0 if skills is None else skills.step + 1)
 
     def weight(self, a: Floats, skills: Votes | None, log: LogSize) -> Floats:
         """w as it follows from a and the weights before."""
@@ -130,16 +121,3 @@ def share_correct(counts: Floats) -> Floats:
     pooled = np.full(len(correct), correct.sum() / total.sum())
     share: Floats = np.divide(correct, total, where=total > 0, out=pooled)
     return share
-
-
-def past_counts(prior: Any, rounds: Rounds, columns: Sequence[str] = COUNTS) -> Floats:
-    """Counts from the past, correct and incorrect answers or others, shape (columns, M)."""
-    if prior is None:
-        return np.zeros((len(columns), len(rounds.book.annotators)))
-    past = past_skills(prior, columns, rounds.book)
-    return np.stack([past[c] for c in columns])
-
-
-def with_sum(counts: Floats) -> Floats:
-    """Values of the annotators, (..., M), with their sum behind them."""
-    return np.append(counts, counts.sum(axis=1, keepdims=True), axis=1)

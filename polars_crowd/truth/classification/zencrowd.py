@@ -1,13 +1,8 @@
 """ZenCrowd: an annotator is right with one probability, and all classes are equally likely beforehand.
 
-This is the one-coin model of `truth.classification.one_coin`, with its formulas, where the class shares are
-not estimated but equal (pi[k] = 1 / K): what the annotators say decides alone, and no class can be lost to
-its rarity.
-
-References
-----------
-G. Demartini, D. E. Difallah, P. Cudré-Mauroux. ZenCrowd: leveraging probabilistic reasoning and crowdsourcing
-techniques for large-scale entity linking. WWW 2012.
+Demartini, Difallah and Cudré-Mauroux (2012), "ZenCrowd", WWW. The formulas are those of
+`truth.classification.one_coin` with class shares that are not estimated but equal (pi[k] = 1 / K): what the
+annotators say decides alone, and no class can be lost to its rarity.
 """
 
 from __future__ import annotations
@@ -32,8 +27,6 @@ def zencrowd(
     **options: Unpack[IterationOptions],
 ) -> TruthInference:
     """The truth of each example by ZenCrowd: one probability per annotator, equal classes beforehand.
-
-    See the head of the module (`polars_crowd/truth/classification/zencrowd.py`).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 r"""Zero-based skill: annotators begin with no skill beyond chance and are moved towards what they agree to.
 
-With the letters of `truth.classification.weighted_votes`, the weights are skills s[j], all equal to begin
-with, so that the first vote is the majority vote. Then, for t = 0, 1, ...
+Ustalov, Pavlichenko and Tseitlin (2024), "Learning from crowds with Crowd-Kit", JOSS 9(96). With the letters
+of `truth.classification.weighted_votes`, the weights are skills s[j], all equal at first. Then, for t = 0, 1, ...
 
     z[i] = argmax_k sum over the labels k of i: s[j]
     a[j] = mean over the labels y of j: [y = z[i]]
@@ -9,28 +9,23 @@ with, so that the first vote is the majority vote. Then, for t = 0, 1, ...
 
 until no skill moves by more than `tol`, and T[i,k] ∝ sum over the labels k of i: s[j].
 
-No objective is known for it once eta is below 1: the trace is the sum over examples of the winner's share
-T.
-
-References
-----------
-D. Ustalov, N. Pavlichenko, B. Tseitlin. Learning from crowds with Crowd-Kit. Journal of Open Source
-Software 9(96), 2024.
+No objective is known for it: the trace is the sum over examples of the winner's share T.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from polars_crowd.arrays import Floats
 from polars_crowd.signatures import shares
-from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes, past_counts
+from polars_crowd.truth.classification.weighted_votes import Votes, WeightedVotes
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import LogSize
 from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.past import past_counts
 from polars_crowd.truth.result import TruthInference
 
 HALVED_EVERY = 20
@@ -41,7 +36,7 @@ HALVED_EVERY = 20
 class ZeroBasedSkill(WeightedVotes):
     """The weights are skills that learn."""
 
-    name: ClassVar[str] = "Zero-based skill"
+    name = "Zero-based skill"
 
     def weight(self, a: Floats, skills: Votes | None, log: LogSize) -> Floats:
         """s + eta (a - s)."""
@@ -64,8 +59,6 @@ def zero_based_skill(
 ) -> TruthInference:
     """The truth of each example by zero-based skill: weighted votes whose weights learn.
 
-    See the formulas at the head of the module (`polars_crowd/truth/classification/zero_based_skill.py`).
-
     Parameters
     ----------
     tol
@@ -78,8 +71,8 @@ def zero_based_skill(
 
     Agrees with
     -----------
-    crowd-kit 1.4.2 `ZeroBasedSkill`: the same skills to 1e-4 and the same labels where no vote is tied.
-    There it takes the tied label that comes first in the log, here the first in class order.
+    crowd-kit 1.4.2 `ZeroBasedSkill`: the same skills to 1e-4 and the same labels where no vote is tied (of
+    tied labels it takes the first in the log).
 
     Examples
     --------
@@ -88,4 +81,6 @@ def zero_based_skill(
     >>> fit.annotators["skill"].head(2).round(4).to_list()
     [0.25, 0.2941]
     """
-    return fit(log, lambda rounds: ZeroBasedSkill(past_counts(prior, rounds)), Options(**options))
+    return fit(
+        log, lambda rounds: ZeroBasedSkill(past_counts(prior, rounds.book)), Options(**options)
+    )

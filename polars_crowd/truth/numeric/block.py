@@ -13,12 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
-from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.arrays import Flags, Floats
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.truth.block import BLOCK_ROWS, Examples, cut, row_bounds
 from polars_crowd.truth.known import KnownValues
-
-BLOCK_ROWS = 1 << 16
-"""About how many annotations are worked on at a time, so that their arrays stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +37,13 @@ class Weighting:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """n whole examples with their R labels, sorted by example."""
+class Numbers(Examples):
+    """Examples of a log of numbers."""
 
     value: Floats
     """x, shape (R,)."""
-    annotator: Ints
-    """Shape (R,)."""
-    count: Ints
-    """How many labels each example has, shape (n,)."""
-    n_annotators: int
-    """M, of the whole log."""
     known: Floats
     """The truth of examples where it is given, NaN elsewhere; shape (n,)."""
-
-    @cached_property
-    def start(self) -> Ints:
-        """The first label of each example."""
-        start: Ints = np.cumsum(self.count) - self.count
-        return start
 
     @cached_property
     def is_known(self) -> Flags:
@@ -67,19 +53,6 @@ class Numbers:
     def tells(self) -> Flags:
         """Whether an example says something about its annotators."""
         return (self.count > 1) | self.is_known
-
-    def per_example(self, rows: Floats) -> Floats:
-        """The sum over each example's labels, shape (n,)."""
-        return np.add.reduceat(rows, self.start)
-
-    def per_annotator(self, rows: Floats) -> Floats:
-        """The sum over each annotator's labels, shape (M,)."""
-        sums = np.bincount(self.annotator, rows, self.n_annotators)
-        return sums.astype(np.float64, copy=False)
-
-    def at_rows(self, examples: Floats) -> Floats:
-        """A value per example, for each of its labels, shape (R,)."""
-        return np.repeat(examples, self.count)
 
     def mean(self, values: Floats, weight: Floats) -> Floats:
         """The weighted mean of each example's values: exact where they are all equal."""
@@ -95,9 +68,7 @@ class Numbers:
     def standard_deviation(self) -> Floats:
         """The sample's, of each example's labels; NaN for one label."""
         square = self._square_about(self._plain_mean)
-        several = self.count > 1
-        freedom = np.where(several, self.count - 1, 1)
-        return np.where(several, np.sqrt(square / freedom), np.nan)
+        return np.sqrt(square / np.where(self.count > 1, self.count - 1, np.nan))
 
     @cached_property
     def _plain_mean(self) -> Floats:
@@ -133,21 +104,15 @@ def find_truth(numbers: Numbers, weighting: Weighting) -> Found:
 def blocks(part: Partition, known: KnownValues | None) -> Iterator[Numbers]:
     """The examples of a partition, a block after another."""
     values = part.values
-    ends = np.cumsum(values.examples["num_annotations"].to_numpy().astype(np.intp))
+    count = values.examples["num_annotations"].to_numpy().astype(np.intp)
     truth = part.once("gold", lambda: known.of_part(part), known) if known else None
-    first = 0
-    while first < len(ends):
-        begin = int(ends[first - 1]) if first else 0
-        last = max(int(np.searchsorted(ends, begin + BLOCK_ROWS, side="right")), first + 1)
-        rows = values.rows[begin : int(ends[last - 1])]
+    first_row = row_bounds(count)
+    for examples in cut(first_row, BLOCK_ROWS):
+        rows = values.rows[first_row[examples.start] : first_row[examples.stop]]
         yield Numbers(
             value=rows["value"].to_numpy(),
             annotator=rows["annotator"].to_numpy().astype(np.intp),
-            count=np.diff(ends[first:last], prepend=begin),
+            count=count[examples],
             n_annotators=len(values.annotators),
-            known=np.full(last - first, np.nan) if truth is None else truth[first:last],
+            known=np.full(len(count[examples]), np.nan) if truth is None else truth[examples],
         )
-        first = last
-
-
-# --- known truths ----------------------------------------------------------------------------------

@@ -4,23 +4,21 @@ Li, Li, Gao, Su, Zhao, Demirbas, Fan and Han (2014), "A confidence-aware approac
 long-tail data", PVLDB 8(4).
 
 Letters: x[i,j] the label of annotator j on example i, z[i] the truth, m[j] the number of labels of j, and
-chi2_q(d) the quantile of chi-square with d degrees of freedom. With errors that are normal, the variance of
-annotator j lies below  sum_i (x[i,j] - z[i])^2 / chi2_q(m[j])  with probability 1 - q. Its inverse is the
-weight, so that who gave few labels has to be closer to the truth to weigh as much:
+chi2_q(d) the quantile of chi-square with d degrees of freedom. With normal errors the variance of annotator j
+lies below  sum_i (x[i,j] - z[i])^2 / chi2_q(m[j])  with probability 1 - q. Its inverse is the weight:
 
     w[j] = chi2_q(m[j]) / sum_i (x[i,j] - z[i])^2        q = alpha / 2
     z[i] = sum_j w[j] x[i,j] / sum_j w[j]
 
-Neither step lowers  1/2 sum_j ( chi2_q(m[j]) log w[j] - w[j] sum_i (x[i,j] - z[i])^2 ), which is the
-objective. It has no upper bound (the truth may follow one annotator, whose weight then grows without end),
-hence weights are at most 10^6 times what a label of the mean square residual would give. Small logs run into
-that bound; prefer `gaussian_truth` or `crh` for them.
+Neither step lowers the objective, 1/2 sum_j ( chi2_q(m[j]) log w[j] - w[j] sum_i (x[i,j] - z[i])^2 ). It has
+no upper bound (the truth may follow one annotator), hence weights are at most 10^6 times what a label of the
+mean square residual would give. Small logs run into that; prefer `gaussian_truth` or `crh` for them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -47,7 +45,7 @@ class Catd(NumericMethod):
     unit: float
     """The pooled variance; weights are in units of its inverse."""
     past: Past
-    name: ClassVar[str] = "CATD"
+    name = "CATD"
 
     def maximise(self, sums: Sums, weighting: Weighting) -> Weighting:
         judged = self.quantile > 0
@@ -75,8 +73,7 @@ def catd(
 ) -> NumericTruth:
     """The truth behind numeric labels by CATD: weights from an upper bound of each annotator's variance.
 
-    See the formulas at the head of the module (`polars_crowd/truth/numeric/catd.py`). Made for logs in which
-    most annotators gave few labels.
+    Made for logs in which most annotators gave few labels.
 
     Parameters
     ----------

@@ -16,16 +16,15 @@ One step for each in turn, neither of which can raise the sum:
     z[i] = sum_j w[j] x[i,j] / sum_j w[j]          w[j] = -log( L[j] / (lambda m[j]) )
 
 with the lambda that the constraint asks for. Where all annotators have as many labels this is the paper's
-w[j] = -log( L[j] / sum_j L[j] ); where they have not, it is the mean loss that counts, as the paper asks,
-and the two steps still lower one and the same sum. (An example's s[i] is left out of the step for z: it is
-one factor of the whole example.) The bounds on w keep an annotator who always agrees from being the only one
-heard, and one who never does from being worth less than nothing.
+w[j] = -log( L[j] / sum_j L[j] ); where they have not, it is the mean loss that counts, as the paper asks.
+The bounds on w keep an annotator who always agrees from being the only one heard, and one who never does
+from being worth less than nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -49,7 +48,7 @@ class Crh(NumericMethod):
     """The formulas of CRH."""
 
     past: Past
-    name: ClassVar[str] = "CRH"
+    name = "CRH"
 
     def maximise(self, sums: Sums, weighting: Weighting) -> Weighting:
         loss, annotations = sums.loss + self.past.loss, sums.annotations + self.past.annotations
@@ -85,16 +84,14 @@ def weights_for(loss: Floats, annotations: Floats) -> Floats:
             low = middle
         else:
             high = middle
-    weights: Floats = -np.log(shares(high))
-    return weights
+    return -np.log(shares(high))
 
 
 @shares(WeightingOptions, NumberOptions)
 def crh(log: Any, *, prior: Any = None, **options: Unpack[WeightingOptions]) -> NumericTruth:
     """The truth behind numeric labels by CRH: weights that fall with the log of an annotator's loss.
 
-    See the formulas at the head of the module (`polars_crowd/truth/numeric/crh.py`). A weight falls slowly
-    with the loss: nobody is shut out, which makes CRH a safe choice where annotators are not very unlike.
+    Nobody is shut out, which makes CRH a safe choice where annotators are not very unlike.
 
     Parameters
     ----------
@@ -111,8 +108,8 @@ def crh(log: Any, *, prior: Any = None, **options: Unpack[WeightingOptions]) -> 
     Agrees with
     -----------
     The paper's updates in plain numpy, where every annotator labelled every example, to 1e-7. On the 700
-    headlines of Snow et al. (2008), with the truth of experts, the mean absolute error is 11.83 and the root
-    mean square error 17.82; those of the mean are 12.02 and 17.84.
+    headlines of Snow et al. (2008) the mean absolute error is 11.83 and the root mean square error 17.82;
+    those of the mean are 12.02 and 17.84.
 
     Examples
     --------

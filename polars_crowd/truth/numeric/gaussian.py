@@ -1,8 +1,7 @@
 """Gaussian truth: every annotator has a bias and a variance.
 
-The numeric form of learning from crowds (Raykar et al. 2010, JMLR 11, section 5), with the truths
-integrated out instead of maximised: a likelihood that is maximised over the truths, too, has no maximum (it
-grows without end where the truth follows one annotator and the variance of that one shrinks to nothing).
+The numeric form of learning from crowds (Raykar et al. 2010, JMLR 11, section 5), with the truths integrated
+out: maximised over the truths, too, the likelihood grows without end where they follow one annotator.
 
     x[i,j] = z[i] + b[j] + e,    e ~ Normal(0, v[j]),    z[i] flat
 
@@ -28,15 +27,14 @@ with D = sum_i (n[i] - 1). An example whose truth is known has variance 0 and ad
     v[j] = ( sum (r^2 + 1/W[i]) + a s2 ) / ( m[j] + a )
 
 The likelihood does not change when all biases go up by c and all truths down by c, so the prior decides:
-sum_j b[j] = 0. Biases are centred after each step, unless a known truth or an earlier fit fixes them.
-The objective is log p(x) plus the log prior, for labels in units of s (so that it does not depend on
-theirs); no step lowers it.
+sum_j b[j] = 0. Biases are centred after each step, unless a known truth or an earlier fit fixes them. The
+objective is log p(x) plus the log prior, for labels in units of s; no step lowers it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
@@ -74,7 +72,7 @@ class Gaussian(NumericMethod):
     """s2."""
     past: Past
     has_bias: bool
-    name: ClassVar[str] = "Gaussian truth"
+    name = "Gaussian truth"
 
     def standard_error(self, numbers: Numbers, found: Found) -> Floats:
         return np.sqrt(self.unit / found.precision)
@@ -135,17 +133,14 @@ def gaussian_truth(
 ) -> NumericTruth:
     """The truth behind numeric labels where every annotator has a bias and a variance.
 
-    See the formulas at the head of the module (`polars_crowd/truth/numeric/gaussian.py`).
-
     Parameters
     ----------
     bias
-        Whether annotators may lie above or below the truth on average. Biases are relative: they add up
-        to 0, unless `gold` or `prior` fix them. Between annotators whom no chain of common examples
-        connects they cannot be told from a difference of the examples.
+        Whether annotators may lie above or below the truth on average. Biases add up to 0, unless `gold` or
+        `prior` fix them; where no chain of common examples connects annotators they cannot be compared.
     smoothing
-        a, the number of labels with the pooled variance that are added to each annotator's; 0 or more. A
-        few keep who gave few labels from being trusted by chance; many make all annotators weigh the same.
+        a >= 0, the number of labels with the pooled variance that are added to each annotator's. A few keep
+        who gave few labels from being trusted by chance; many make all annotators weigh the same.
     prior
         What is known of annotators from before: an earlier fit, or a frame `annotator, bias,
         standard_deviation, num_examples_labeled`. Those who are not in it get the prior above.

@@ -3,9 +3,7 @@
 A method weighs the annotators. An iteration is one round: every partition finds the weighted mean of its
 examples and adds up, by annotator, what that leaves of the labels; from these sums the method finds better
 weights. An example with one label says nothing of its annotator and is left out of the sums, unless its
-truth is known (`gold=`).
-
-A method is a `NumericMethod`: its formulas, and nothing else.
+truth is known (`gold=`). A method is a `NumericMethod`: its formulas, and nothing else.
 """
 
 from __future__ import annotations
@@ -19,22 +17,18 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import Advice, OptionError, counted, missing_column, shown, warn
+from polars_crowd.errors import Advice, OptionError, counted, shown, warn
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary
-from polars_crowd.truth.em import Steps, check_gold, iterate
-from polars_crowd.truth.known import KnownValues
+from polars_crowd.truth.em import FEW, Steps, check_gold, iterate
+from polars_crowd.truth.known import KnownValues, checked_columns
 from polars_crowd.truth.numeric.block import Found, Numbers, Weighting, blocks, find_truth
 from polars_crowd.truth.options import Options
 from polars_crowd.truth.past import places
 from polars_crowd.truth.result import Iterations
-
-FEW = 5
-"""Who has fewer annotations than this can hardly be judged by them."""
-
 
 # --- sums ------------------------------------------------------------------------------------------
 
@@ -95,14 +89,13 @@ def sums_of(numbers: Numbers, found: Found) -> dict[str, Any]:
     free = numbers.tells & ~numbers.is_known
     square = tells * found.residual**2
     spread = numbers.spread()
+    unit = numbers.at_rows(np.where(spread > 0, spread, 1.0))
     return {
-        "labeled": numbers.per_annotator(np.ones_like(tells)),
+        "labeled": numbers.per_annotator(None),
         "annotations": numbers.per_annotator(tells),
         "residual": numbers.per_annotator(tells * found.residual),
         "square": numbers.per_annotator(square),
-        "loss": numbers.per_annotator(
-            square / numbers.at_rows(np.where(spread > 0, spread, 1.0)) ** 2
-        ),
+        "loss": numbers.per_annotator(square / unit**2),
         "variance": numbers.per_annotator(tells / numbers.at_rows(found.precision)),
         "log_precision": np.log(found.precision[free]).sum(),
         "freedom": numbers.count[numbers.tells].sum() - free.sum(),
@@ -144,11 +137,8 @@ class NumericMethod:
         weight = numbers.per_example(found.weight)
         labels = weight**2 / numbers.per_example(found.weight**2)
         variance = numbers.per_example(found.weight * found.residual**2) / weight
-        several = labels > 1 + 1e-9
-        error = np.sqrt(
-            np.divide(variance, labels - 1, where=several, out=np.full_like(labels, np.nan))
-        )
-        return np.where(numbers.is_known, 0.0, error)
+        freedom = np.where(labels > 1 + 1e-9, labels - 1, np.nan)
+        return np.where(numbers.is_known, 0.0, np.sqrt(variance / freedom))
 
     def start(self, sums: Sums) -> Weighting:
         """The first weighting, from what the plain means leave."""
@@ -172,10 +162,8 @@ class NumericMethod:
 
     def moved(self, weighting: Weighting, place: Ints) -> Weighting:
         """The weighting of other annotators: those at `place`, an unknown one at place -1."""
-        weight, bias = self.of_unknown(weighting)
-        return Weighting(
-            np.append(weighting.weight, weight)[place], np.append(weighting.bias, bias)[place]
-        )
+        both = zip((weighting.weight, weighting.bias), self.of_unknown(weighting), strict=True)
+        return Weighting(*(np.append(known, unknown)[place] for known, unknown in both))
 
 
 @dataclass(frozen=True)
@@ -205,21 +193,13 @@ class NumericFit:
 
     def weighting_for(self, rounds: Rounds) -> Weighting:
         """The weighting for the annotators of another log."""
-        return self.method.moved(
-            self.weighting, places(self.rounds.book.annotators, rounds.book.annotators)
-        )
+        place = places(self.rounds.book.annotators, rounds.book.annotators)
+        return self.method.moved(self.weighting, place)
 
 
 def open_numbers(log: Any, options: Options) -> Rounds:
     """The rounds of a numeric log."""
-    return open_rounds(
-        log,
-        duplicates=options.duplicates,
-        into=options.into,
-        executor=options.executor,
-        progress=options.progress,
-        numeric=True,
-    )
+    return open_rounds(log, **options.of_log, numeric=True)
 
 
 def sums_under(
@@ -227,6 +207,14 @@ def sums_under(
 ) -> Sums:
     """One round."""
     return as_sums(rounds.run(count_residuals, method, weighting, known), len(weighting.weight))
+
+
+def fit_without_iterating(
+    rounds: Rounds, method: NumericMethod, weighting: Weighting, known: KnownValues | None = None
+) -> NumericFit:
+    """What a weighting finds of a log."""
+    sums = sums_under(rounds, method, weighting, known)
+    return NumericFit(rounds, method, weighting, known, sums, Iterations((), True))
 
 
 def fit_numbers(
@@ -280,11 +268,8 @@ def past_rows(
     From a frame with `annotator` and the columns, or from an earlier fit, whose `.annotators` has them.
     """
     frame = open_frame(getattr(prior, "annotators", prior), "prior")
-    schema = frame.collect_schema()
-    for column in ("annotator", *columns):
-        if column not in schema:
-            advice = f"Give annotator, {', '.join(columns)}, or an earlier fit of the same method."
-            raise missing_column("prior", column, list(schema), advice)
+    advice = f"Give annotator, {', '.join(columns)}, or an earlier fit of the same method."
+    checked_columns(frame, "prior", ("annotator", *columns), advice)
     past = frame.select("annotator", *columns).drop_nulls().collect()
     place = places(annotators, past["annotator"])
     known = place >= 0

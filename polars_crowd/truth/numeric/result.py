@@ -12,47 +12,46 @@ import polars as pl
 from polars_crowd.arrays import Floats
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import beside
 from polars_crowd.signatures import shares
 from polars_crowd.truth.known import KnownValues
 from polars_crowd.truth.numeric.block import Numbers, Weighting, blocks
-from polars_crowd.truth.numeric.model import NumericFit, NumericMethod, open_numbers, sums_under
+from polars_crowd.truth.numeric.model import (
+    NumericFit,
+    NumericMethod,
+    fit_without_iterating,
+    open_numbers,
+)
 from polars_crowd.truth.options import LogOptions, NumberOptions
 from polars_crowd.truth.quantiles import quantiles
-from polars_crowd.truth.result import Iterations
+from polars_crowd.truth.result import Iterated
 
 
-class NumericTruth(Fit):
-    """What a method for numeric labels found out about a log.
+class NumericTruth(Iterated):
+    """What a method for numeric labels found out about a log; also `.trace`, `.converged`, `.n_iter`.
 
     Attributes
     ----------
     examples : LazyFrame
         `example, consensus_label` (a number), `standard_error` (of it, in the labels' unit; null where an
         example has one annotation and the method cannot tell; 0 where the truth was given),
-        `annotator_spread` (the standard deviation of its labels, null for one), `num_annotations`. One
-        row per example, sorted by example.
+        `annotator_spread` (the standard deviation of its labels, null for one), `num_annotations`.
     annotations : LazyFrame
         `example, annotator, label, label_quality_score, residual` = label - consensus label, then the
-        log's other columns. One row per annotation, sorted by the first three. The score is
-        exp(-residual^2 / (2 s^2)) in [0, 1], with s the standard deviation of all labels about the
-        consensus; null where nobody else labelled the example.
+        log's other columns, sorted by the first three. The score is exp(-residual^2 / (2 s^2)) in [0, 1],
+        with s the standard deviation of all labels about the consensus; null where nobody else labelled the
+        example.
     posterior : LazyFrame
         `example, label, probability`: the truth is at most `label` with this probability, one of 0.025,
         0.25, 0.5, 0.75 and 0.975, by a normal distribution with the consensus label and its standard
-        error. One row per example and probability; null labels where there is no standard error.
+        error; null labels where there is none.
     annotators : DataFrame
         `annotator`; `annotator_quality`, the mean of the annotator's label quality scores;
-        `num_examples_labeled`; the method's own columns; then over the annotator's labels of examples that
-        others labelled too: `mean_residual` (the annotator's bias, as observed) and
-        `root_mean_square_residual` (how far the labels lie from the consensus). The furthest first.
-    trace : Series
-        The objective of each iteration; no iteration lowers it. Empty where nothing is iterated.
-    converged : bool
-    n_iter : int
+        `num_examples_labeled`; the method's own columns; then over the labels of examples that others
+        labelled too: `mean_residual` (the bias, as observed) and `root_mean_square_residual` (how far the
+        labels lie from the consensus). The furthest first.
     """
 
     TABLES: ClassVar[tuple[str, ...]] = (
@@ -60,7 +59,6 @@ class NumericTruth(Fit):
         *("annotators", "trace"),
     )
     ON_DEMAND: ClassVar[tuple[str, ...]] = ("posterior",)
-    VALUES: ClassVar[tuple[str, ...]] = ("converged", "n_iter")
     HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
         "annotators": ("annotators, least accurate first", FEW),
@@ -68,6 +66,7 @@ class NumericTruth(Fit):
 
     def __init__(self, fit: NumericFit) -> None:
         self._fit = fit
+        self._iterations = fit.iterations
         self._keep(fit.rounds.into)
 
     @cached_property
@@ -109,40 +108,19 @@ class NumericTruth(Fit):
                 **columns,
             }
         )
-        return table.with_columns(pl.col("annotator_quality", *columns).fill_nan(None)).sort(
-            "root_mean_square_residual",
-            "annotator",
-            descending=[True, False],
-            nulls_last=True,
-        )
-
-    @property
-    def trace(self) -> pl.Series:
-        return pl.Series("objective", self._fit.iterations.trace, dtype=pl.Float64)
-
-    @property
-    def converged(self) -> bool:
-        return self._fit.iterations.converged
-
-    @property
-    def n_iter(self) -> int:
-        return len(self._fit.iterations.trace)
+        shown = table.with_columns(pl.col("annotator_quality", *columns).fill_nan(None))
+        order = ("root_mean_square_residual", "annotator")
+        return shown.sort(order, descending=[True, False], nulls_last=True)
 
     @shares(LogOptions, NumberOptions)
-    def predict(
-        self,
-        log: Any,
-        *,
-        gold: Any = None,
-        **options: Unpack[LogOptions],
-    ) -> NumericTruth:
+    def predict(self, log: Any, *, gold: Any = None, **options: Unpack[LogOptions]) -> NumericTruth:
         """The truth of another log, with the annotators as they were judged here.
 
         Parameters
         ----------
         log
-            Annotations: whatever `scan_annotations` takes, or a store. An annotator whom the fit does not
-            know is weighed as the others are on average, without a bias.
+            Annotations: whatever `scan_annotations` takes, or a store. Unknown annotators are weighed as the
+            others are on average, without a bias.
 
         Returns
         -------
@@ -151,21 +129,18 @@ class NumericTruth(Fit):
         """
         rounds = open_numbers(log, NumberOptions(**options))
         known = None if gold is None else KnownValues.of(gold)
-        fit, weighting = self._fit, self._fit.weighting_for(rounds)
-        sums = sums_under(rounds, fit.method, weighting, known)
-        return NumericTruth(
-            NumericFit(rounds, fit.method, weighting, known, sums, Iterations((), True))
-        )
+        weighting = self._fit.weighting_for(rounds)
+        return NumericTruth(fit_without_iterating(rounds, self._fit.method, weighting, known))
 
     @property
     def method(self) -> str:
         return self._fit.method.name
 
     def _options_given(self) -> dict[str, Any]:
-        return {"constants": self._fit.method, **self._fit.iterations.asked}
+        return {"constants": self._fit.method, **self._iterations.asked}
 
     def _header(self) -> str:
-        sums, trace = self._fit.sums, self._fit.iterations.trace
+        sums, trace = self._fit.sums, self._iterations.trace
         sizes = {"example": int(sums.examples), "annotator": len(sums.labeled)}
         sizes["annotation"] = int(sums.labeled.sum())
         return header(self.method, sizes, went(trace, self.converged) if trace else "")
@@ -182,22 +157,19 @@ def example_table(
     s: float,
 ) -> pl.DataFrame:
     """`.examples` of a partition."""
-    truth, error, spread = [], [], []
+    columns = []
     for numbers in blocks(part, known):
         found = method.find(numbers, weighting)
-        truth.append(found.truth)
-        error.append(method.standard_error(numbers, found))
-        spread.append(numbers.standard_deviation())
-    examples = part.values.examples
-    return pl.DataFrame(
-        {
-            "example": examples["example"],
-            "consensus_label": np.concatenate(truth),
-            "standard_error": np.concatenate(error),
-            "annotator_spread": np.concatenate(spread),
-            "num_annotations": examples["num_annotations"],
-        }
-    ).with_columns(pl.col("standard_error", "annotator_spread").fill_nan(None))
+        error = method.standard_error(numbers, found)
+        columns.append((found.truth, error, numbers.standard_deviation()))
+    truth, error, spread = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return part.values.examples.select(
+        "example",
+        consensus_label=pl.Series(truth),
+        standard_error=pl.Series(error).fill_nan(None),
+        annotator_spread=pl.Series(spread).fill_nan(None),
+        num_annotations="num_annotations",
+    )
 
 
 def residuals(
@@ -219,13 +191,12 @@ def annotation_table(part: Partition, *params: Any) -> pl.LazyFrame:
     """`.annotations` of a partition."""
     values, (*of_residuals, s) = part.values, params
     found = list(residuals(part, *of_residuals))
+    score = pl.Series(np.concatenate([scores_of(*block, s) for block in found]))
     named = values.rows.lazy().select(
         example=pl.lit(values.examples["example"]).gather("example"),
         annotator=pl.lit(values.annotators).gather("annotator"),
         label="value",
-        label_quality_score=pl.Series(np.concatenate([scores_of(*f, s) for f in found])).fill_nan(
-            None
-        ),
+        label_quality_score=score.fill_nan(None),
         residual=pl.Series(np.concatenate([residual for _, residual in found])),
     )
     return beside(named, values.extra, "label_quality_score", "residual")

@@ -8,8 +8,8 @@ generalized Bradley-Terry models", Annals of Statistics 32.
 Letters: C[a,b] how often a was preferred over b (a tie is half each way), N[a,b] = C[a,b] + C[b,a],
 W[a] = sum_b C[a,b], N examples, c = `smoothing`.
 
-**Prior.** Every example has won and lost c times against one of strength 1. It keeps scores finite where an
-example won or lost all its comparisons, and holds groups together that no comparison connects.
+**Prior.** Every example has won and lost c times against one of strength 1, which keeps scores finite and
+holds groups together that no comparison connects.
 
     objective = sum C[a,b] log( x[a] / (x[a] + x[b]) ) + c sum_a log( x[a] / (1 + x[a])^2 )
 
@@ -24,7 +24,7 @@ and then all x together, of whose level only the prior knows:   x <- x N / sum_a
     H[a,b] = -I[a,b]        H[a,a] = sum_b I[a,b] + 2c x[a] / (1 + x[a])^2
     I[a,b] = N[a,b] x[a] x[b] / (x[a] + x[b])^2
 
-Scores are reported with mean 0, with the standard errors of these centred scores under H^-1. That is inverted
+Scores are reported with mean 0, and the standard errors of these centred scores under H^-1. That is inverted
 up to 3,000 examples; for more, its diagonal is estimated from 64 vectors of random signs (Hutchinson 1990),
 to a few per cent where examples have ten comparisons or more.
 """
@@ -39,9 +39,9 @@ from polars_crowd.arrays import Floats
 from polars_crowd.errors import OptionError
 from polars_crowd.signatures import shares
 from polars_crowd.truth.em import Steps, iterate
-from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons, scan_comparisons
+from polars_crowd.truth.pairwise.comparisons import Comparisons
 from polars_crowd.truth.pairwise.options import Pairing, PairOptions
-from polars_crowd.truth.pairwise.result import Preferences, Strengths, warn_of_comparisons
+from polars_crowd.truth.pairwise.result import Climbed, Preferences, fit_preferences
 
 NAME = "Bradley-Terry"
 Wins = Floats
@@ -74,8 +74,6 @@ def log_prior(x: Floats, c: float) -> float:
 def bradley_terry(log: Any, **options: Unpack[PairOptions]) -> Preferences:
     """Scores of examples from pairwise preferences, where all annotators are equal.
 
-    See the formulas at the head of the module (`polars_crowd/truth/pairwise/bradley_terry.py`).
-
     Returns
     -------
     Preferences
@@ -99,21 +97,21 @@ def bradley_terry(log: Any, **options: Unpack[PairOptions]) -> Preferences:
     """
     given = Pairing(**options)
     c = given.smoothing
-    scan = scan_comparisons(log)
-    comparisons = count_comparisons(scan)
-    pairs = comparisons.of_everybody
-    all_won = np.ones(len(pairs.count))
 
-    def expect(x: Floats) -> tuple[Wins, float]:
-        likelihood = float(pairs.count @ log_preference(pairs, x))
-        return all_won, likelihood + log_prior(x, c)
+    def climbed(comparisons: Comparisons) -> Climbed:
+        pairs = comparisons.of_everybody
+        all_won = np.ones(len(pairs.count))
 
-    steps = Steps(expect, lambda wins, x: step(pairs, wins, x, c))
-    start = first_strengths(given.init, NAME, comparisons)
-    x, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
-    warn_of_comparisons(comparisons, iterations)
-    strengths = Strengths(NAME, x, c, None)
-    return Preferences(scan, comparisons, strengths, iterations, given.level, given.seed)
+        def expect(x: Floats) -> tuple[Wins, float]:
+            likelihood = float(pairs.count @ log_preference(pairs, x))
+            return all_won, likelihood + log_prior(x, c)
+
+        steps = Steps(expect, lambda wins, x: step(pairs, wins, x, c))
+        start = first_strengths(given.init, NAME, comparisons)
+        x, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
+        return x, None, iterations
+
+    return fit_preferences(log, NAME, given, climbed)
 
 
 def first_strengths(init: Any, name: str, comparisons: Comparisons) -> Floats:

@@ -16,10 +16,12 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, rows_shown, shown
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.inputs.text import Reading, ReadingOptions
+from polars_crowd.truth.known import checked_columns
 
+LOG = "the log of comparisons"
 COLUMNS = ("left", "right", "annotator", "winner")
 EVERYBODY = "everybody"
 """The annotator of a log that does not say who compared."""
@@ -79,11 +81,10 @@ def scan_comparisons(
     ... ).collect().rows()
     [('x', 'y', 1, 'y', False), ('y', 'z', 2, None, True)]
     """
-    frame = open_frame(source, "the log of comparisons", Reading(**reading))
+    named = (left, right, winner) if annotator is None else (left, right, annotator, winner)
+    frame = open_frame(source, LOG, Reading(**reading))
+    checked_columns(frame, LOG, named, _NAME_COLUMNS)
     schema = frame.collect_schema()
-    for column in (left, right, winner) if annotator is None else (left, right, annotator, winner):
-        if column not in schema:
-            raise missing_column("the log of comparisons", column, list(schema), _NAME_COLUMNS)
     if schema[left] != schema[right]:
         raise AnnotationError(
             f"columns {left!r} and {right!r} of the log of comparisons are {schema[left]} and "
@@ -99,11 +100,9 @@ def scan_comparisons(
     else:
         side = said.replace_strict(list(sides), [True, False], return_dtype=pl.Boolean)
         won = pl.when(side).then(pl.col(left)).when(~side).then(pl.col(right))
-    others = pl.exclude(
-        left, right, winner, *(() if annotator is None else (annotator,)), *COLUMNS, "tie"
-    )
-    said_by = (pl.col(left).alias("left"), pl.col(right).alias("right"), who.alias("annotator"))
-    log = frame.select(*said_by, won.alias("winner"), tie.alias("tie"), others)
+    own = (pl.col(left), pl.col(right), who, won, tie)
+    columns = (c.alias(name) for c, name in zip(own, (*COLUMNS, "tie"), strict=True))
+    log = frame.select(*columns, pl.exclude(*named, *COLUMNS, "tie"))
     return log.filter(pl.col("winner").is_not_null() | pl.col("tie"))
 
 
@@ -152,14 +151,10 @@ class Comparisons:
         """The same counts with all annotators taken together."""
         pair = self.winner * len(self.examples) + self.loser
         pairs, place = np.unique(pair, return_inverse=True)
-        return Comparisons(
-            winner=pairs // len(self.examples),
-            loser=pairs % len(self.examples),
-            annotator=np.zeros(len(pairs), dtype=np.intp),
-            count=np.bincount(place, self.count).astype(np.float64),
-            examples=self.examples,
-            annotators=pl.Series([EVERYBODY]),
-        )
+        winner, loser = np.divmod(pairs, len(self.examples))
+        count = np.bincount(place, self.count).astype(np.float64)
+        everybody, annotators = np.zeros_like(winner), pl.Series([EVERYBODY])
+        return Comparisons(winner, loser, everybody, count, self.examples, annotators)
 
     @cached_property
     def components(self) -> Ints:
@@ -177,12 +172,11 @@ class Comparisons:
 
 def count_comparisons(log: pl.LazyFrame) -> Comparisons:
     """The counts of a log of comparisons, in one pass over it."""
+    left_won = pl.col("tie") | (pl.col("winner") == pl.col("left"))
     wins = log.select(
         "annotator",
         winner=pl.coalesce("winner", "left"),
-        loser=pl.when(pl.col("winner") == pl.col("left"))
-        .then("right")
-        .otherwise(pl.when("tie").then("right").otherwise("left")),
+        loser=pl.when(left_won).then("right").otherwise("left"),
         weight=pl.when("tie").then(0.5).otherwise(1.0),
         tie="tie",
     )
@@ -195,27 +189,17 @@ def count_comparisons(log: pl.LazyFrame) -> Comparisons:
         raise AnnotationError(
             f": {str(error).splitlines()[0]}",
             _SAY_WHAT_IT_MEANS,
-            source="the log of comparisons",
+            source=LOG,
             column="winner",
         ) from error
     _check(log, counts, wrong)
     examples = pl.concat([counts["winner"], counts["loser"]]).unique().sort().alias("example")
     annotators = counts["annotator"].unique().sort()
-    codes = counts.lazy().select(
-        *(_code(column, examples) for column in ("winner", "loser")),
-        _code("annotator", annotators),
-        "count",
-    )
-    coded = codes.sort(keys).collect()
+    known = {"winner": examples, "loser": examples, "annotator": annotators}
+    codes = (_code(column, values) for column, values in known.items())
+    coded = counts.lazy().select(*codes, "count").sort(keys).collect()
     winner, loser, annotator = (coded[key].to_numpy().astype(np.intp) for key in keys)
-    return Comparisons(
-        winner=winner,
-        loser=loser,
-        annotator=annotator,
-        count=coded["count"].to_numpy(),
-        examples=examples,
-        annotators=annotators,
-    )
+    return Comparisons(winner, loser, annotator, coded["count"].to_numpy(), examples, annotators)
 
 
 def _code(column: str, known: pl.Series) -> pl.Expr:
@@ -223,42 +207,40 @@ def _code(column: str, known: pl.Series) -> pl.Expr:
     return pl.col(column).replace_strict(known, numbers, return_dtype=pl.UInt32)
 
 
+NULLS = pl.any_horizontal(pl.col("left", "right", "annotator").is_null())
+ITSELF = pl.col("left") == pl.col("right")
+STRANGERS = (pl.col("winner") != pl.col("left")) & (pl.col("winner") != pl.col("right"))
+"""Rows that are wrong."""
+
+
 def _wrong_rows(log: pl.LazyFrame) -> pl.LazyFrame:
-    stranger = (pl.col("winner") != pl.col("left")) & (pl.col("winner") != pl.col("right"))
-    return log.select(
-        strangers=stranger.sum(),
-        itself=(pl.col("left") == pl.col("right")).sum(),
-        nulls=pl.any_horizontal(pl.col("left", "right", "annotator").is_null()).sum(),
-    )
+    return log.select(nulls=NULLS.sum(), itself=ITSELF.sum(), strangers=STRANGERS.sum())
 
 
 def _check(log: pl.LazyFrame, counts: pl.DataFrame, wrong: pl.DataFrame) -> None:
     found = wrong.row(0, named=True)
     if found["nulls"]:
-        rows = log.filter(
-            pl.any_horizontal(pl.col("left", "right", "annotator").is_null())
-        ).collect()
+        rows = log.filter(NULLS).collect()
         raise AnnotationError(
             f"columns 'left', 'right', 'annotator' of the log of comparisons: {counted(rows.height, 'row')} "
             f"with a null:\n{rows_shown(rows, *COLUMNS)}",
             "Drop these rows, or fill the ids in.",
         )
     if found["itself"]:
-        rows = log.filter(pl.col("left") == pl.col("right")).collect()
+        rows = log.filter(ITSELF).collect()
         raise AnnotationError(
             f"columns 'left', 'right' of the log of comparisons: {counted(rows.height, 'row')} compare an "
             f"example with itself:\n{rows_shown(rows, *COLUMNS)}",
             "Drop these rows.",
         )
     if found["strangers"]:
-        stranger = (pl.col("winner") != pl.col("left")) & (pl.col("winner") != pl.col("right"))
-        rows = log.filter(stranger).collect()
+        rows = log.filter(STRANGERS).collect()
         values = rows["winner"].unique().sort().to_list()
         raise AnnotationError(
             f"is neither the left nor the right example in {counted(rows.height, 'row')}: "
             f"{shown(values)}.\n{rows_shown(rows, *COLUMNS)}",
             _SAY_WHAT_IT_MEANS,
-            source="the log of comparisons",
+            source=LOG,
             column="winner",
         )
     if counts.is_empty():

@@ -1,12 +1,10 @@
 """Crowd-BT: the strength of examples from the preferences of annotators who differ in reliability.
 
 Chen, Bennett, Collins-Thompson and Horvitz (2013), "Pairwise ranking aggregation in a crowdsourced setting",
-WSDM. Letters as in `polars_crowd.truth.bradley_terry`, and eta[j] the probability that annotator j says what
+WSDM. Letters as in `truth.pairwise.bradley_terry`, and eta[j] the probability that annotator j says what
 a Bradley-Terry annotator would, instead of the opposite:
 
     P(j says a over b) = eta[j] p + (1 - eta[j]) (1 - p),     p = x[a] / (x[a] + x[b])
-
-An annotator with eta = 1/2 says nothing; one with less says the opposite of what is so.
 
 **E-step.** The share in which each count means what it says,
 
@@ -21,10 +19,8 @@ The objective, which no step lowers, is
 
     sum C log P + sum_j ( A log eta[j] + B log(1 - eta[j]) ) + c sum_a log( x[a] / (1 + x[a])^2 )
 
-The mirror image (all x inverted, all eta exchanged with 1 - eta) is as likely but for the prior of eta, which
-is why A > B, and why the fit begins at Bradley-Terry's scores.
-
-Intervals are those of Bradley-Terry with the information that a comparison of eta has, eta taken as known.
+The mirror image (all x inverted, all eta exchanged with 1 - eta) is as likely but for the prior of eta: hence
+A > B, and the beginning at Bradley-Terry's scores. Intervals are those of Bradley-Terry, eta taken as known.
 """
 
 from __future__ import annotations
@@ -44,9 +40,9 @@ from polars_crowd.truth.pairwise.bradley_terry import (
     log_prior,
     step,
 )
-from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons, scan_comparisons
+from polars_crowd.truth.pairwise.comparisons import Comparisons
 from polars_crowd.truth.pairwise.options import Pairing, PairOptions
-from polars_crowd.truth.pairwise.result import Preferences, Strengths, warn_of_comparisons
+from polars_crowd.truth.pairwise.result import Climbed, Preferences, fit_preferences
 
 NAME = "Crowd Bradley-Terry"
 FIRST_STEPS = 20
@@ -107,8 +103,6 @@ def crowd_bradley_terry(
 ) -> Preferences:
     """Scores of examples from pairwise preferences, with a reliability for each annotator.
 
-    See the formulas at the head of the module (`polars_crowd/truth/pairwise/crowd_bradley_terry.py`).
-
     Parameters
     ----------
     pseudo_counts
@@ -140,18 +134,16 @@ def crowd_bradley_terry(
     ['liar', 'ann', 'bob']
     """
     given = Pairing(**options)
-    c = given.smoothing
-    own = check_pair(pseudo_counts)[:, 0]
-    scan = scan_comparisons(log)
-    comparisons = count_comparisons(scan)
+    own, c = check_pair(pseudo_counts)[:, 0], given.smoothing
 
-    def maximise(r: Floats, params: Parameters) -> Parameters:
-        x = step(comparisons, r, params.x, c)
-        return Parameters(x, reliability(comparisons, r, own))
+    def climbed(comparisons: Comparisons) -> Climbed:
+        def maximise(r: Floats, params: Parameters) -> Parameters:
+            x = step(comparisons, r, params.x, c)
+            return Parameters(x, reliability(comparisons, r, own))
 
-    steps = Steps(lambda params: expect(comparisons, params, own, c), maximise)
-    start = first_parameters(given.init, comparisons, own, c)
-    params, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
-    warn_of_comparisons(comparisons, iterations)
-    strengths = Strengths(NAME, params.x, c, params.eta)
-    return Preferences(scan, comparisons, strengths, iterations, given.level, given.seed)
+        steps = Steps(lambda params: expect(comparisons, params, own, c), maximise)
+        start = first_parameters(given.init, comparisons, own, c)
+        params, _, iterations = iterate(steps, start, max_iter=given.max_iter, tol=given.tol)
+        return params.x, params.eta, iterations
+
+    return fit_preferences(log, NAME, given, climbed)

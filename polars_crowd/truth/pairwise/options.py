@@ -41,6 +41,10 @@ class Pairing:
     tol
         When to stop: at a gain of the objective below `tol` times its size.
 
+    Notes
+    -----
+    The formulas of a method stand at the head of its module.
+
     Raises
     ------
     AnnotationError

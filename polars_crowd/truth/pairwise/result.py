@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import NormalDist
@@ -14,13 +15,19 @@ from polars_crowd.arrays import Floats
 from polars_crowd.errors import counted, warn
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reports import FEW, Heads, header, went
-from polars_crowd.rounds.results import Fit
 from polars_crowd.truth.numeric.model import warn_of_stopping
-from polars_crowd.truth.pairwise.comparisons import COLUMNS, Comparisons
+from polars_crowd.truth.pairwise.comparisons import (
+    COLUMNS,
+    Comparisons,
+    count_comparisons,
+    scan_comparisons,
+)
+from polars_crowd.truth.pairwise.options import Pairing
 from polars_crowd.truth.past import places
 from polars_crowd.truth.quantiles import quantiles
-from polars_crowd.truth.result import Iterations
+from polars_crowd.truth.result import Iterated, Iterations
 
+Climbed = tuple[Floats, Floats | None, Iterations]
 DENSE = 3_000
 """Up to this many examples the information is inverted."""
 PROBES = 64
@@ -48,8 +55,8 @@ class Strengths:
         return centred
 
 
-class Preferences(Fit):
-    """What a method for pairwise preferences found out.
+class Preferences(Iterated):
+    """What a method for pairwise preferences found out; also `.trace`, `.converged`, `.n_iter`.
 
     Attributes
     ----------
@@ -58,9 +65,9 @@ class Preferences(Fit):
         (1 is best; equal scores share one), `num_wins` (a tie is half a win), `num_comparisons`, `component`
         (comparisons connect the examples of one component, and no two components). The best first.
     annotations : LazyFrame
-        `left, right, annotator, winner, tie, label_quality_score`, then the log's other columns: one row per
-        comparison, in the log's order. The score is p, the probability that a fair annotator prefers the
-        winner, and 1 - |2p - 1| for a tie.
+        `left, right, annotator, winner, tie, label_quality_score`, then the log's other columns, in the
+        log's order. The score is p, the probability that a fair annotator prefers the winner, and
+        1 - |2p - 1| for a tie.
     posterior : LazyFrame
         `example, score, probability`: the score is at most `score` with this probability, one of 0.025,
         0.25, 0.5, 0.75 and 0.975, by a normal distribution with its standard error.
@@ -68,17 +75,12 @@ class Preferences(Fit):
         `annotator`; `annotator_quality`, the share of the annotator's comparisons that went to the example
         with the higher score (ties are half); `num_comparisons`; `reliability` where the method has it. The
         worst annotator first.
-    trace : Series
-        The objective of each iteration; no iteration lowers it.
-    converged : bool
-    n_iter : int
     """
 
     TABLES: ClassVar[tuple[str, ...]] = (
         *("examples", "annotations", "posterior"),
         *("annotators", "trace"),
     )
-    VALUES: ClassVar[tuple[str, ...]] = ("converged", "n_iter")
     HEADS: ClassVar[Heads] = {
         "examples": ("examples, best first", FEW),
         "annotators": ("annotators, worst first", FEW),
@@ -90,15 +92,13 @@ class Preferences(Fit):
         comparisons: Comparisons,
         strengths: Strengths,
         iterations: Iterations,
-        level: float,
-        seed: int,
+        given: Pairing,
     ) -> None:
         self._log = log
         self._comparisons = comparisons
         self._strengths = strengths
         self._iterations = iterations
-        self._level = level
-        self._seed = seed
+        self._given = given
 
     @property
     def method(self) -> str:
@@ -111,8 +111,8 @@ class Preferences(Fit):
     @cached_property
     def _examples(self) -> pl.DataFrame:
         comparisons, score = self._comparisons, self._strengths.score
-        error = standard_errors(comparisons, self._strengths, self._seed)
-        reach = NormalDist().inv_cdf((1 + self._level) / 2) * error
+        error = standard_errors(comparisons, self._strengths, self._given.seed)
+        reach = NormalDist().inv_cdf((1 + self._given.level) / 2) * error
         count, none = comparisons.count, np.zeros(len(comparisons.count))
         table = pl.DataFrame(
             {
@@ -159,18 +159,6 @@ class Preferences(Fit):
         )
         return table.sort("annotator_quality", "annotator")
 
-    @property
-    def trace(self) -> pl.Series:
-        return pl.Series("objective", self._iterations.trace, dtype=pl.Float64)
-
-    @property
-    def converged(self) -> bool:
-        return self._iterations.converged
-
-    @property
-    def n_iter(self) -> int:
-        return len(self._iterations.trace)
-
     def predict(self, log: Any) -> pl.LazyFrame:
         """How probable it is that a fair annotator prefers the left example of other comparisons.
 
@@ -185,8 +173,7 @@ class Preferences(Fit):
             The log with `probability` = x[left] / (x[left] + x[right]), null where the fit does not know
             one of the two.
         """
-        preference = self._preference
-        return open_frame(log, "the comparisons").with_columns(probability=preference)
+        return open_frame(log, "the comparisons").with_columns(probability=self._preference)
 
     @property
     def _preference(self) -> pl.Expr:
@@ -207,9 +194,8 @@ class Preferences(Fit):
         return np.append([] if known is None else known, otherwise)[place]
 
     def _options_given(self) -> dict[str, Any]:
-        smoothing = self._strengths.smoothing
-        asked = self._iterations.asked
-        return {"smoothing": smoothing, "level": self._level, "seed": self._seed, **asked}
+        given = {name: getattr(self._given, name) for name in ("smoothing", "level", "seed")}
+        return {**given, **self._iterations.asked}
 
     def _header(self) -> str:
         comparisons = self._comparisons
@@ -220,6 +206,18 @@ class Preferences(Fit):
 
 def _looked_up(column: str, known: pl.Series, values: pl.Series) -> pl.Expr:
     return pl.col(column).replace_strict(known, values, default=None, return_dtype=pl.Float64)
+
+
+def fit_preferences(
+    log: Any, name: str, given: Pairing, climbed: Callable[[Comparisons], Climbed]
+) -> Preferences:
+    """Fit a method to a log of comparisons; `climbed` finds x and eta, and how that went."""
+    scan = scan_comparisons(log)
+    comparisons = count_comparisons(scan)
+    x, eta, iterations = climbed(comparisons)
+    warn_of_comparisons(comparisons, iterations)
+    strengths = Strengths(name, x, given.smoothing, eta)
+    return Preferences(scan, comparisons, strengths, iterations, given)
 
 
 def warn_of_comparisons(comparisons: Comparisons, iterations: Iterations) -> None:
@@ -252,8 +250,7 @@ class Information:
         """H v."""
         c = self.comparisons
         flow = self.weight * (v[c.winner] - v[c.loser])
-        product: Floats = self.own * v + c.per_example(flow, -flow)
-        return product
+        return self.own * v + c.per_example(flow, -flow)
 
     @cached_property
     def diagonal(self) -> Floats:
