@@ -96,8 +96,6 @@ class Block(Examples):
         """label * n + example of each annotation: its place in an array of shape (K, n)."""
         return np.repeat(self.vote_label * self.n_examples + self.vote_example, self.votes)
 
-    # --- sums over annotations ---
-
     def per_class(self, rows: Floats) -> Floats:
         """The sum over the annotations of example i that chose class k, shape (K, n)."""
         sums = np.bincount(self.place, rows, self.n_classes * self.n_examples)
@@ -107,8 +105,6 @@ class Block(Examples):
         """The sum over the annotations of each (annotator, label), shape (M * K,)."""
         sums = np.bincount(self.cell, rows, self.n_annotators * self.n_classes)
         return sums.astype(np.float64, copy=False)
-
-    # --- and back ---
 
     def of_labels(self, T: Floats) -> Floats:
         """T[y, i] for the label y of each annotation, shape (R,)."""

@@ -161,7 +161,7 @@ def first_parameters(
     """The parameters of the first iteration: from the votes, or from an earlier fit."""
     classes = first_class_prior(sums, rounds, model)
     if isinstance(init, TruthInference):
-        found = init.parameters_for(rounds, model)
+        found = init._fitted.parameters_for(rounds, model)
         return Parameters(found.skills, classes.begun_at(found.classes))
     return Parameters(model.start(sums, log), classes)
 

@@ -103,8 +103,6 @@ class Model:
     class_pseudo_count: float = 0.0
     """Pseudo-counts per class of the class shares; infinite for equal shares."""
 
-    # --- states ---
-
     def class_of_state(self, n_classes: int) -> Ints:
         """The class of each state of the truth."""
         return np.arange(n_classes)
@@ -112,8 +110,6 @@ class Model:
     def in_states(self, block: Block, T: Floats) -> Floats:
         """A posterior over classes as one over states, to begin with."""
         return T
-
-    # --- the E-step ---
 
     def weights(self, skills: Any) -> Any:
         """What the E-step needs of the skills. It is sent to every partition."""
@@ -127,8 +123,6 @@ class Model:
         """The posterior of the block's examples; `log_classes` is their log prior, (S, n) or (S, 1)."""
         joint = self.log_likelihood(block, weights) + log_classes
         return softmax(with_known(joint, block, self.class_of_state(block.n_classes)))
-
-    # --- the M-step ---
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """The block's part of the sums. `weights` is None in the first round, which has no skills yet."""
@@ -159,8 +153,6 @@ class Model:
     def change(self, old: Any, new: Any) -> float | None:
         """How far the skills moved, where that decides when to stop; None where the objective does."""
         return None
-
-    # --- what comes out ---
 
     def moved(self, skills: Any, place: Ints) -> Any:
         """The skills of other annotators: those at `place`, and at place -1 that of all together."""

@@ -68,8 +68,8 @@ class Options:
     gold
         Known labels, a frame `example, label`: the truth of these examples is held there.
     init
-        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at the
-        parameters of an earlier fit, which saves iterations when a log has grown a little.
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at an
+        earlier fit, which saves iterations when a log has grown a little.
     classes
         The classes in order; not for a store, which has its own. By default the Enum's order if the label
         is one, else the order of the columns of pred_probs, else sorted.
@@ -158,20 +158,6 @@ class NumberOptions(Options):
         Known truths, held fixed: a frame `example, label`.
     init
         An earlier fit, to begin with its weights.
-
-    Raises
-    ------
-    AnnotationError
-        Labels are not finite numbers; null ids; duplicates; gold has no example of the log, or prior lacks a
-        column.
-    ValueError
-        An option has a value that it cannot have.
-
-    Warns
-    -----
-    AnnotationWarning
-        By a method that iterates: not converged; annotators have too few labels to be judged; no label can
-        be compared.
     """
 
     init: Any = None
@@ -182,6 +168,19 @@ class NumberOptions(Options):
 def check_count(name: str, value: Any, least: int) -> None:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise OptionError(name, value, f"it must be an integer of at least {least}.")
+
+
+def check_positive(**values: Any) -> None:
+    """Numbers above 0."""
+    for name, value in values.items():
+        check_number(name, value, 0.0, above=True)
+
+
+def check_share(name: str, value: Any) -> None:
+    """A number above 0 and below 1."""
+    check_number(name, value, 0.0, above=True)
+    if value >= 1:
+        raise OptionError(name, value, "it must be below 1.")
 
 
 def check_number(name: str, value: Any, least: float, *, above: bool = False) -> None:

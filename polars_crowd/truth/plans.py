@@ -35,9 +35,6 @@ RIGHT: Mapping[str, Key] = {"right": ANNOTATOR}
 FIRST_SUMS: Mapping[str, Key] = {**CENSUS, "class_mass": ()}
 
 
-# --- rounds ----------------------------------------------------------------------------------------
-
-
 def count_beginning(part: Partition, model: Model, known: Known) -> Summary:
     """Round 0: the sums under the shares of votes, and the size of the log."""
     totals: dict[str, Floats] = {}
@@ -95,9 +92,6 @@ def size_of_sums(part: Partition, model: Model) -> int:
     M = len(book.annotators)
     sizes = {(): 1, ANNOTATOR: M, CELL: M * len(book.classes)}
     return max((sizes[key] for key in model.sums.values()), default=1)
-
-
-# --- tables ----------------------------------------------------------------------------------------
 
 
 def posteriors(

@@ -32,8 +32,6 @@ from polars_crowd.truth.plans import (
 )
 from polars_crowd.truth.sums import as_sums
 
-# --- how it went -----------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class Iterations:
@@ -49,6 +47,13 @@ class Iterations:
 class Iterated(Fit):
     """A fit of a method that iterates, or may."""
 
+    TABLES: ClassVar[tuple[str, ...]] = (
+        "examples",
+        "annotations",
+        "posterior",
+        "annotators",
+        "trace",
+    )
     VALUES: ClassVar[tuple[str, ...]] = ("converged", "n_iter")
 
     _iterations: Iterations
@@ -67,9 +72,6 @@ class Iterated(Fit):
     def n_iter(self) -> int:
         """How many iterations there were."""
         return len(self._iterations.trace)
-
-
-# --- what a fit is made of -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,6 @@ class Fitted:
         return self.log.classes.cast(pl.String).to_list()
 
 
-# --- the result ------------------------------------------------------------------------------------
-
-
 class TruthInference(Iterated):
     """What a method of truth inference found out about a log; also `.trace`, `.converged`, `.n_iter`.
 
@@ -159,7 +158,7 @@ class TruthInference(Iterated):
         The classes, in order.
     """
 
-    TABLES: ClassVar[tuple[str, ...]] = (
+    TABLES = (
         *("examples", "annotations", "posterior", "difficulty"),
         *("annotators", "confusion", "class_prior", "trace"),
     )
@@ -174,8 +173,6 @@ class TruthInference(Iterated):
         self._fitted = fitted
         self._iterations = iterations
         self._keep(fitted.rounds.into)
-
-    # --- tables of the log's size ---
 
     @cached_property
     def _tables(self) -> Tables:
@@ -208,8 +205,6 @@ class TruthInference(Iterated):
     @property
     def _has_difficulty(self) -> bool:
         return type(self._fitted.model).example_columns is not Model.example_columns
-
-    # --- tables of the annotators' size ---
 
     @cached_property
     def annotators(self) -> pl.DataFrame:
@@ -273,8 +268,6 @@ class TruthInference(Iterated):
     def classes(self) -> list[Any]:
         return self._fitted.log.classes.to_list()
 
-    # --- other logs ---
-
     @shares(LogOptions, Options)
     def predict(
         self, log: Any, pred_probs: Any = None, *, gold: Any = None, **options: Unpack[LogOptions]
@@ -301,12 +294,6 @@ class TruthInference(Iterated):
                 "fit. Give the probabilities of the same models as there."
             )
         return TruthInference(fitted.on(rounds, gold), Iterations((), self.converged))
-
-    def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
-        """The parameters of this fit for the annotators of another log, to begin there."""
-        return self._fitted.parameters_for(rounds, model)
-
-    # --- the report ---
 
     @property
     def method(self) -> str:

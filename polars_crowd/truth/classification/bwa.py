@@ -45,7 +45,7 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import ANNOTATOR, CELL, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_positive
 from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 from polars_crowd.truth.result import TruthInference
@@ -57,18 +57,13 @@ LEAST_SPREAD = 1e-6
 
 @dataclass(frozen=True)
 class Precisions:
-    """What is estimated, class by class."""
+    """What is estimated: v (K, M), mu and b (K,), and what they are of, m (M,) and the squares (K, M)."""
 
     v: Floats
-    """Shape (K, M)."""
     mu: Floats
-    """Shape (K,)."""
     b: Floats
-    """Shape (K,)."""
     annotations: Floats
-    """m, shape (M,)."""
     square: Floats
-    """sum over the labels of j: (x - z[i])^2, shape (K, M)."""
 
 
 @dataclass(frozen=True)
@@ -200,8 +195,7 @@ def bwa(
     >>> fit.annotators["precision"].head(2).round(4).to_list()
     [3.4682, 3.5569]
     """
-    check_number("pseudo_count", pseudo_count, 0.0, above=True)
-    check_number("prior_precision", prior_precision, 0.0, above=True)
+    check_positive(pseudo_count=pseudo_count, prior_precision=prior_precision)
 
     def model(rounds: Rounds) -> Bwa:
         return Bwa(pseudo_count, prior_precision, past_counts(prior, rounds.book))

@@ -41,7 +41,7 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_positive
 from polars_crowd.truth.past import past_confusion
 from polars_crowd.truth.result import TruthInference
 
@@ -164,7 +164,7 @@ def dawid_skene(
     >>> fit.annotators["annotator_quality"].head(2).round(4).to_list()
     [0.1375, 0.2677]
     """
-    check_number("smoothing", smoothing, 0.0, above=True)
+    check_positive(smoothing=smoothing)
 
     def model(rounds: Rounds) -> DawidSkene:
         return DawidSkene(pseudo_counts(smoothing, prior, rounds), smoothing)

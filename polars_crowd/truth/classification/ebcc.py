@@ -49,16 +49,13 @@ from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_cou
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, opened
 from polars_crowd.truth.model import CELL, LogSize
-from polars_crowd.truth.options import IterationOptions, Options, check_count, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_count, check_positive
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import add, as_summary, as_sums
 
 OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 """Pseudo-counts of the right label, of each other one, and of each class."""
 LABELS = {"labels": CELL}
-
-
-# --- classes with sub-types ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -118,9 +115,6 @@ class Ebcc(Confusions):
         return counts
 
 
-# --- a beginning that has no names -----------------------------------------------------------------
-
-
 def mixed(numbers: Packed) -> Packed:
     """Numbers scattered over 64 bits: the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
     z = numbers + np.uint64(0x9E3779B97F4A7C15)
@@ -161,9 +155,6 @@ def count_labels(part: Partition) -> Summary:
     for block in blocks(part):
         add(totals, {"labels": block.per_cell(np.ones(len(block.annotator)))})
     return as_summary(totals, LABELS, part)
-
-
-# --- the fit ---------------------------------------------------------------------------------------
 
 
 def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthInference:
@@ -233,7 +224,7 @@ def ebcc(
     [0.4137, 0.4182]
     """
     check_count("n_subtypes", n_subtypes, 1)
-    check_number("subtype_count", subtype_count, 0.0, above=True)
+    check_positive(subtype_count=subtype_count)
     check_count("restarts", restarts, 1)
     check_count("seed", seed, 0)
     chosen = Options(**options)

@@ -63,23 +63,15 @@ from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.posterior import Posterior, softmax, with_known, with_sum
 from polars_crowd.truth.result import TruthInference
 
-MEAN = 1.0
-"""Of the priors of alpha and b; their variance is 1."""
-STEP = 1.9
-"""How far along the way to the parabola's maximum; below 2."""
-EASIEST = 20.0
-"""The largest b."""
-STEEPEST = 0.279
-"""x s(-x) is below this."""
-GRID = np.linspace(-4.0, 8.0, 25)
-"""Where l is looked at before, if it may have several maxima."""
-UNSKILLED = 0.2
-"""A smaller skill is nearly none."""
-NEAR = 1e-10
-"""b is found when it moves by less."""
+MEAN = 1.0  # of the priors of alpha and b; their variance is 1
+STEP = 1.9  # how far along the way to the parabola's maximum; below 2
+EASIEST = 20.0  # the largest b
+STEEPEST = 0.279  # x s(-x) is below this
+GRID = np.linspace(-4.0, 8.0, 25)  # where l is looked at before, if it may have several maxima
+UNSKILLED = 0.2  # a smaller skill is nearly none
+NEAR = 1e-10  # b is found when it moves by less
 MOST_STEPS = 100
-LOWEST = -700.0
-"""exp(-x) is finite from here on."""
+LOWEST = -700.0  # exp(-x) is finite from here on
 
 
 def logistic(x: Floats) -> Floats:
@@ -102,14 +94,11 @@ def curvature(x: Floats, s: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Labels:
-    """What l(b) needs of n examples."""
+    """What l(b) needs of n examples: alpha of each label (R,), n[i] (n,), A (K, n)."""
 
     alpha: Floats
-    """Of the annotator of each label, shape (R,)."""
     count: Ints
-    """n[i], shape (n,)."""
     A: Floats
-    """Shape (K, n)."""
     constant: Floats
     """log 1/K + n[i,k] log (K - 1), less n[i] log (K - 1); -inf where the truth is known. Shape (K, n)."""
 
@@ -171,13 +160,11 @@ class Labels:
 
 @dataclass(frozen=True)
 class Brackets:
-    """Where b is looked for, n values each."""
+    """Where b is looked for, n values each: at a value between one where l' > 0 and one where l' < 0."""
 
     low: Floats
-    """l' > 0 here."""
     at: Floats
     high: Floats
-    """l' < 0 here."""
 
     @classmethod
     def around(cls, labels: Labels) -> Brackets:
@@ -241,11 +228,10 @@ class EasyPosterior(Posterior):
 
 @dataclass(frozen=True)
 class Skills:
-    """What is estimated of annotators, M values each."""
+    """What is estimated of annotators: alpha (M,), and expected right and wrong answers (2, M)."""
 
     alpha: Floats
     counts: Floats
-    """Expected right and wrong answers, shape (2, M)."""
 
 
 @dataclass(frozen=True)
@@ -253,9 +239,8 @@ class Glad(Model):
     """Annotators by their skill, examples by their difficulty."""
 
     mean: Floats
-    """Of the prior of alpha, shape (M,)."""
     precision: Floats
-    """Shape (M,)."""
+    """Of the prior of alpha, shape (M,)."""
 
     name = "GLAD"
     sums: ClassVar = {"pull": ANNOTATOR, "curvature": ANNOTATOR, "correct": ANNOTATOR}

@@ -31,7 +31,7 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.options import IterationOptions, Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_number, check_positive
 from polars_crowd.truth.result import TruthInference
 
 
@@ -76,9 +76,9 @@ def ibcc(
     >>> fit.converged, round(fit.trace[-1], 2)
     (True, -1288.02)
     """
-    check_number("pseudo_count", pseudo_count, 0.0, above=True)
+    check_positive(pseudo_count=pseudo_count)
     check_number("right_pseudo_count", right_pseudo_count, 0.0)
-    check_number("class_pseudo_count", class_pseudo_count, 0.0, above=True)
+    check_positive(class_pseudo_count=class_pseudo_count)
 
     def model(rounds: Rounds) -> Ibcc:
         right = right_pseudo_count * np.eye(rounds.n_classes)[:, None, :]

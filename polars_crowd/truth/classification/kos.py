@@ -50,14 +50,13 @@ NOTHING = 1e-12
 
 @dataclass(frozen=True)
 class Messages:
-    """The group sums of the rounds so far."""
+    """The group sums of the t rounds so far, and the votes for and against the truth, shape (2, M)."""
 
     Y: Floats
-    """A row per round, each over its largest size; shape (t, M)."""
+    """Over its largest size; shape (t, M)."""
     scales: Floats
-    """max_j |Y[j]| of each round, shape (t,)."""
+    """max_j |Y[j]|, shape (t,)."""
     counts: Floats
-    """The votes for and against the truth that the annotators cast, shape (2, M)."""
 
 
 @dataclass(frozen=True)

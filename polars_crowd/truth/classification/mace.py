@@ -59,14 +59,11 @@ DEFAULTS: dict[str, tuple[float, float]] = {"em": (0.1, 0.1), "vb": (0.5, 10.0)}
 
 @dataclass(frozen=True)
 class Competence:
-    """Counts with the priors' pseudo-counts in them."""
+    """Counts of knowing and spamming (2, M) and of spammers' labels (M, K), the priors' in them; m (M,)."""
 
     know: Floats
-    """Of knowing and spamming, shape (2, M)."""
     spam: Floats
-    """Of each label of a spammer, shape (M, K)."""
     annotations: Floats
-    """m, without pseudo-counts, shape (M,)."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +177,7 @@ def mace(
     method
         `"em"` for the mode of the posterior, `"vb"` for the variational posterior.
     pseudo_counts
-        (s, r), above 0: of knowing and of spamming each, and of each label of a spammer. By default
+        (s, r), above 0: of knowing and of spamming each, and of each label of a spammer; by default
         (0.1, 0.1) for `"em"` and (0.5, 10) for `"vb"`.
     prior
         What is known of annotators from the past: a frame `annotator, num_knowing, num_spamming` of counts,

@@ -38,7 +38,7 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options, check_number
+from polars_crowd.truth.options import IterationOptions, Options, check_number, check_positive
 from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.result import TruthInference
 
@@ -138,7 +138,7 @@ def one_coin_dawid_skene(
     >>> fit.annotators["accuracy"].head(1).round(4).to_list()
     [0.2231]
     """
-    check_number("smoothing", smoothing, 0.0, above=True)
+    check_positive(smoothing=smoothing)
     own = check_pair(pseudo_counts)
     return fit(
         log,

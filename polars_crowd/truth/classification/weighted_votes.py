@@ -35,16 +35,12 @@ TIE = 2.0**-34
 
 @dataclass(frozen=True)
 class Votes:
-    """What is known of annotators, M values in the last axis."""
+    """w (M,), correct and incorrect answers and those from the past (2, M); how often w was found anew."""
 
     weight: Floats
-    """w."""
     counts: Floats
-    """Correct and incorrect answers, shape (2, M)."""
     past: Floats
-    """Those from the past, shape (2, M)."""
     step: int = 0
-    """How often the weights were found anew."""
 
     @property
     def share(self) -> Floats:

@@ -1,7 +1,7 @@
 r"""Zero-based skill: annotators begin with no skill beyond chance and are moved towards what they agree to.
 
 Ustalov, Pavlichenko and Tseitlin (2024), "Learning from crowds with Crowd-Kit", JOSS 9(96). With the letters
-of `truth.classification.weighted_votes`, the weights are skills s[j], all equal at first. Then, for t = 0, 1, ...
+of `truth.classification.weighted_votes`, the weights are skills s[j], equal at first. For t = 0, 1, ...
 
     z[i] = argmax_k sum over the labels k of i: s[j]
     a[j] = mean over the labels y of j: [y = z[i]]

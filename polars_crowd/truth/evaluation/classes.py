@@ -35,6 +35,7 @@ class ClassTrial(Trial):
     HELD_OUT: ClassVar = ("held_out_log_loss", "held_out_calibration_error")
     OTHERS: ClassVar = "agreement_with_others"
     APART: ClassVar = "num_labels"
+    WITH_POSTERIOR: ClassVar = True
 
     @classmethod
     def of(
@@ -54,11 +55,7 @@ class ClassTrial(Trial):
 
     @property
     def options(self) -> dict[str, Any]:
-        return {"classes": self.classes.to_list(), "duplicates": "all"}
-
-    @property
-    def with_posterior(self) -> bool:
-        return True
+        return {"classes": self.classes.to_list()}
 
     def labels(self, labels: NDArray[Any]) -> pl.Series:
         return self.classes.gather(labels)
@@ -69,32 +66,25 @@ class ClassTrial(Trial):
         return ran.posterior
 
     def known_scores(self, ran: Ran) -> Scores:
-        T, known = self.answer(ran), self.known
-        judged = known >= 0
-        T, known = T[judged], known[judged]
+        judged = self.known >= 0
+        T, known = self.answer(ran)[judged], self.known[judged]
         hit = scoring.right(T, known)
-        scores = (
+        return (
             float(hit.mean()),
             scoring.log_loss(T[np.arange(len(T)), known]),
             scoring.brier(T, known),
             scoring.calibration_error(T.max(axis=1), hit),
         )
-        return dict(zip(self.KNOWN, scores, strict=True))
 
     def held_out_scores(self, without: Sequence[Ran]) -> Scores:
-        given, confidence, hit = [], [], []
+        given, confidence = [], []
         for T, seen, asked in self.folds(without):
             predicted = scoring.predicted_labels(T, seen, asked, len(self.annotators))
-            at_label = predicted[np.arange(len(predicted)), asked.label]
-            top = predicted.max(axis=1)
-            given.append(at_label)
-            confidence.append(top)
-            hit.append((at_label >= top).astype(np.float64))
-        scores = (
-            scoring.log_loss(np.concatenate(given)),
-            scoring.calibration_error(np.concatenate(confidence), np.concatenate(hit)),
-        )
-        return dict(zip(self.HELD_OUT, scores, strict=True))
+            given.append(predicted[np.arange(len(predicted)), asked.label])
+            confidence.append(predicted.max(axis=1))
+        at_label, top = np.concatenate(given), np.concatenate(confidence)
+        hit = (at_label >= top).astype(np.float64)
+        return scoring.log_loss(at_label), scoring.calibration_error(top, hit)
 
     def to_others(self, own: pl.Series, others: pl.DataFrame) -> float:
         """The mean share of the other methods with the same label."""
@@ -126,9 +116,6 @@ def no_truth(examples: pl.Series) -> AnnotationError:
         source="truth",
         column="example",
     )
-
-
-# --- the majority vote, as other methods are -------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -53,17 +53,15 @@ def compare(
         The annotations: whatever `scan_annotations` takes, or a store, which is read into memory.
     methods
         Names of methods, for classes (`"dawid-skene"`, ...) or for numbers (`"gaussian"`, ...): what they are
-        for decides how labels are read. Or a mapping from names of your own to names of methods or to
-        functions `f(log, classes=..., duplicates=...)` that return a `TruthInference` (for numbers
+        for decides how labels are read. Or a mapping from names of your own to such names or to functions
+        `f(log, classes=..., duplicates=...)` that return a `TruthInference` (for numbers
         `f(log, duplicates=...)`, a `NumericTruth`), such as
         `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default those for numbers where labels are
-        floats and no `classes` are given, else those for classes but KOS, which is experimental, and EBCC,
-        which takes by far the longest.
+        floats and no `classes` are given, else those for classes but KOS and EBCC, which takes the longest.
     truth
         Known labels, a frame `example, label`, for scores only: no method sees them.
     folds
-        How many folds the annotations are dealt into; every method is fitted once on all of them and once
-        without each. 0 leaves the held-out scores out.
+        How many folds the annotations are dealt into; 0 leaves the held-out scores out.
     classes
         The classes in order; not with methods for numbers. By default the Enum's order if the label is one,
         else sorted.
@@ -75,7 +73,7 @@ def compare(
     executor
         Where the fits run, each a task with its annotations: anything like `concurrent.futures.Executor`.
     progress
-        Whether to show how many of the fits are done.
+        Whether to show how many fits are done.
 
     Returns
     -------
@@ -87,8 +85,8 @@ def compare(
     AnnotationError
         The log or the truth cannot be used as they are; the truth has no example of the log.
     ValueError
-        A method is not known; methods for classes and for numbers are mixed, or classes are given with
-        methods for numbers; folds is 1 or negative.
+        A method is not known; methods for classes and for numbers are mixed, or numbers and classes; folds
+        is 1 or negative.
 
     Examples
     --------
@@ -128,12 +126,8 @@ def ran(executor: Any, tasks: Sequence[Task]) -> Iterator[Ran]:
 
 def comparison(trial: Trial, fits: Mapping[str, Sequence[Ran]]) -> MethodComparison:
     """The tables, from the fits of each method."""
-    labels = pl.DataFrame(
-        [
-            trial.examples.alias("example"),
-            *(of[0].examples["consensus_label"].alias(name) for name, of in fits.items()),
-        ]
-    )
+    found = {name: of[0].examples["consensus_label"] for name, of in fits.items()}
+    labels = pl.DataFrame({"example": trial.examples, **found})
     rows = [
         {
             "method": name,
@@ -158,9 +152,6 @@ def comparison(trial: Trial, fits: Mapping[str, Sequence[Ran]]) -> MethodCompari
 def to_others(trial: Trial, name: str, labels: pl.DataFrame) -> float | None:
     """None for a method alone."""
     return trial.to_others(labels[name], labels.drop(name)) if labels.width > 1 else None
-
-
-# --- which methods ---------------------------------------------------------------------------------
 
 
 def default_methods(kind: Kind) -> list[str]:

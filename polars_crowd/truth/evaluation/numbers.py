@@ -36,6 +36,7 @@ class NumberTrial(Trial):
     HELD_OUT: ClassVar = ("held_out_log_loss", "held_out_error")
     OTHERS: ClassVar = "difference_from_others"
     APART: ClassVar = "range"
+    WITH_POSTERIOR: ClassVar = False
 
     @classmethod
     def of(
@@ -49,14 +50,6 @@ class NumberTrial(Trial):
         ids = values.examples["example"]
         return cls(rows, ids, values.annotators, known_numbers(truth, ids), folds, seed)
 
-    @property
-    def options(self) -> dict[str, Any]:
-        return {"duplicates": "all"}
-
-    @property
-    def with_posterior(self) -> bool:
-        return False
-
     def labels(self, labels: NDArray[Any]) -> pl.Series:
         return pl.Series(labels)
 
@@ -69,12 +62,8 @@ class NumberTrial(Trial):
         error = np.abs(self.answer(ran) - self.known)[judged]
         reach = REACH * ran.examples["standard_error"].fill_null(float("nan")).to_numpy()[judged]
         inside = (error <= reach)[~np.isnan(reach)]
-        scores = (
-            float(error.mean()),
-            float(np.sqrt((error**2).mean())),
-            float(inside.mean()) if len(inside) else None,
-        )
-        return dict(zip(self.KNOWN, scores, strict=True))
+        coverage = float(inside.mean()) if len(inside) else None
+        return float(error.mean()), float(np.sqrt((error**2).mean())), coverage
 
     def held_out_scores(self, without: Sequence[Ran]) -> Scores:
         losses, errors = [], []
@@ -84,8 +73,7 @@ class NumberTrial(Trial):
             errors.append(error)
             losses.append((np.log(2 * np.pi * variance) + error**2 / variance) / 2)
         error = np.concatenate(errors)
-        scores = float(np.concatenate(losses).mean()), float(np.sqrt((error**2).mean()))
-        return dict(zip(self.HELD_OUT, scores, strict=True))
+        return float(np.concatenate(losses).mean()), float(np.sqrt((error**2).mean()))
 
     def to_others(self, own: pl.Series, others: pl.DataFrame) -> float:
         """The mean absolute difference from the other methods."""

@@ -20,9 +20,8 @@ class MethodComparison(Fit):
     ----------
     methods : DataFrame
         One row per method, the best at predicting annotations first (with no folds: in the order asked for):
-        `method`; scores against the known labels, null without any; scores on annotations that were left
-        out, null without folds; how near other methods are; `seconds`, `n_iter`, `converged`, and
-        `warnings` (a list of what the method had to say).
+        `method`; scores against known labels and on annotations that were left out, null without any; how
+        near other methods are; `seconds`, `n_iter`, `converged`, and `warnings` (a list).
 
         For classes: `accuracy` (ties count as shares), `log_loss`, `brier_score`, `calibration_error`;
         `held_out_log_loss`, `held_out_calibration_error`; `agreement_with_others`, the mean share of the

@@ -26,9 +26,6 @@ SHRINKAGE = 5.0
 """How many annotations of the pooled annotator are added to each one's own."""
 
 
-# --- against known labels --------------------------------------------------------------------------
-
-
 def right(T: Floats, known: Ints) -> Floats:
     """How right each example is: 1, 0, or a share where classes tie."""
     tied = T.max(axis=1, keepdims=True) - T <= TIE
@@ -51,9 +48,6 @@ def calibration_error(confidence: Floats, hit: Floats) -> float:
     place = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
     gap = np.bincount(place, hit - confidence, BINS)
     return float(np.abs(gap).sum() / len(hit))
-
-
-# --- at predicting annotations ---------------------------------------------------------------------
 
 
 def predicted_labels(T: Floats, seen: Rows, asked: Rows, n_annotators: int) -> Floats:

@@ -20,7 +20,12 @@ from numpy.typing import NDArray
 from polars_crowd.arrays import Flags, Floats, Ints
 from polars_crowd.errors import heard
 
-Scores = dict[str, float | None]
+Scores = tuple[float | None, ...]
+
+
+def named(names: Sequence[str], scores: Scores | None) -> dict[str, float | None]:
+    """Scores by their names; None where there are none."""
+    return dict.fromkeys(names) if scores is None else dict(zip(names, scores, strict=True))
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,6 @@ class Rows:
 
     def only(self, chosen: Flags) -> Rows:
         return Rows(self.example[chosen], self.annotator[chosen], self.label[chosen])
-
-
-# --- one fit ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,6 @@ def run(task: Task) -> Ran:
     return Ran(examples, T, seconds, fit.n_iter, fit.converged, said)
 
 
-# --- the trial -------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Trial(ABC):
     """A log, in the order of its sorted rows, and what is known of its examples."""
@@ -90,6 +89,8 @@ class Trial(ABC):
     """... of how near other methods are."""
     APART: ClassVar[str]
     """The column that says how far methods are apart on an example."""
+    WITH_POSTERIOR: ClassVar[bool]
+    """Whether a method's answer is its posterior."""
 
     rows: Rows
     examples: pl.Series
@@ -113,22 +114,18 @@ class Trial(ABC):
             yield self._task(f"{name} without fold {fold + 1}", function, seen)
 
     def _task(self, name: str, function: Callable[..., Any], rows: Rows) -> Task:
-        return Task(name, function, self.log(rows), self.options, self.with_posterior)
-
-    def log(self, rows: Rows) -> pl.DataFrame:
-        """Annotations with their ids and labels."""
-        columns = {
+        log = {
             "example": self.examples.gather(rows.example),
             "annotator": self.annotators.gather(rows.annotator),
             "label": self.labels(rows.label),
         }
-        return pl.DataFrame(columns)
+        options = {**self.options, "duplicates": "all"}
+        return Task(name, function, pl.DataFrame(log), options, self.WITH_POSTERIOR)
 
-    def scores(self, whole: Ran, without: Sequence[Ran]) -> dict[str, Any]:
+    def scores(self, whole: Ran, without: Sequence[Ran]) -> dict[str, float | None]:
         """What the table of methods says of one."""
-        known = dict.fromkeys(self.KNOWN) if self.known is None else self.known_scores(whole)
-        held_out = self.held_out_scores(without) if without else dict.fromkeys(self.HELD_OUT)
-        return {**known, **held_out}
+        known = named(self.KNOWN, None if self.known is None else self.known_scores(whole))
+        return known | named(self.HELD_OUT, self.held_out_scores(without) if without else None)
 
     def folds(self, without: Sequence[Ran]) -> Iterator[tuple[Floats, Rows, Rows]]:
         """What the fit without each fold says of all examples (of those it has not seen what it says on
@@ -141,14 +138,9 @@ class Trial(ABC):
             yield everywhere, seen, asked
 
     @property
-    @abstractmethod
     def options(self) -> dict[str, Any]:
         """What a method is given."""
-
-    @property
-    @abstractmethod
-    def with_posterior(self) -> bool:
-        """Whether a method's answer is its posterior."""
+        return {}
 
     @abstractmethod
     def labels(self, labels: NDArray[Any]) -> pl.Series:

@@ -33,9 +33,6 @@ class Weighting:
         return cls(np.ones(n_annotators), np.zeros(n_annotators))
 
 
-# --- examples as arrays ----------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Numbers(Examples):
     """Examples of a log of numbers."""

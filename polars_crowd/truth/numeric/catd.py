@@ -23,14 +23,13 @@ from typing import Any, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats
-from polars_crowd.errors import OptionError
 from polars_crowd.numerics.special import chi2_quantile
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.numeric.block import Weighting
 from polars_crowd.truth.numeric.model import NumericMethod, Past, Sums, fit_numbers
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.options import NumberOptions, WeightingOptions, check_number
+from polars_crowd.truth.options import NumberOptions, WeightingOptions, check_share
 
 MOST = 1e6
 """The largest weight, where 1 is that of the pooled variance."""
@@ -95,17 +94,13 @@ def catd(
     Examples
     --------
     >>> import polars as pl
-    >>> log = pl.DataFrame({
-    ...     "example": [e for e in range(6) for _ in range(3)],
-    ...     "annotator": ["a", "b", "c"] * 6,
-    ...     "label": [e + (-1) ** e * error for e in range(6) for error in (0.1, -0.2, 1.5)],
-    ... })
+    >>> errors = {"a": 0.1, "b": -0.2, "c": 1.5}.items()
+    >>> rows = [(e, who, e + (-1) ** e * error) for e in range(6) for who, error in errors]
+    >>> log = pl.DataFrame(rows, ["example", "annotator", "label"], orient="row")
     >>> catd(log, tol=1e-3).annotators["annotator"].to_list()
     ['c', 'b', 'a']
     """
-    check_number("alpha", alpha, 0.0, above=True)
-    if alpha >= 1:
-        raise OptionError("alpha", alpha, "it must be below 1.")
+    check_share("alpha", alpha)
 
     def method(sums: Sums, rounds: Rounds) -> Catd:
         past = Past.of(prior, np.square, "root_mean_square_residual", rounds.book.annotators)

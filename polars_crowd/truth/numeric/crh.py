@@ -114,11 +114,9 @@ def crh(log: Any, *, prior: Any = None, **options: Unpack[WeightingOptions]) -> 
     Examples
     --------
     >>> import polars as pl
-    >>> log = pl.DataFrame({
-    ...     "example": [e for e in range(6) for _ in range(3)],
-    ...     "annotator": ["a", "b", "c"] * 6,
-    ...     "label": [e + (-1) ** e * error for e in range(6) for error in (0.1, -0.2, 1.0)],
-    ... })
+    >>> errors = {"a": 0.1, "b": -0.2, "c": 1.0}.items()
+    >>> rows = [(e, who, e + (-1) ** e * error) for e in range(6) for who, error in errors]
+    >>> log = pl.DataFrame(rows, ["example", "annotator", "label"], orient="row")
     >>> crh(log).examples.head(3).collect()["consensus_label"].round(2).to_list()
     [-0.04, 1.04, 1.96]
     """

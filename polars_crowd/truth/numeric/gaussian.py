@@ -158,11 +158,9 @@ def gaussian_truth(
     Examples
     --------
     >>> import polars as pl
-    >>> log = pl.DataFrame({
-    ...     "example": [e for e in range(6) for _ in range(3)],
-    ...     "annotator": ["a", "b", "c"] * 6,
-    ...     "label": [e + bias for e in range(6) for bias in (-0.5, 0.0, 0.6)],
-    ... })
+    >>> biases = {"a": -0.5, "b": 0.0, "c": 0.6}.items()
+    >>> rows = [(e, who, e + bias) for e in range(6) for who, bias in biases]
+    >>> log = pl.DataFrame(rows, ["example", "annotator", "label"], orient="row")
     >>> fit = gaussian_truth(log)
     >>> fit.annotators.sort("annotator").select("annotator", pl.col("bias").round(2)).rows()
     [('a', -0.52), ('b', -0.03), ('c', 0.55)]

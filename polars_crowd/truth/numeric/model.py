@@ -30,8 +30,6 @@ from polars_crowd.truth.options import Options
 from polars_crowd.truth.past import places
 from polars_crowd.truth.result import Iterations
 
-# --- sums ------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class Sums:
@@ -113,9 +111,6 @@ def as_sums(merged: Merged, n_annotators: int) -> Sums:
         arrays[name] = np.zeros(n_annotators)
         arrays[name][code] = by_annotator[name].to_numpy()
     return Sums(**arrays, **of_log)
-
-
-# --- a method --------------------------------------------------------------------------------------
 
 
 class NumericMethod:

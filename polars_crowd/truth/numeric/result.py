@@ -54,10 +54,6 @@ class NumericTruth(Iterated):
         labels lie from the consensus). The furthest first.
     """
 
-    TABLES: ClassVar[tuple[str, ...]] = (
-        *("examples", "annotations", "posterior"),
-        *("annotators", "trace"),
-    )
     ON_DEMAND: ClassVar[tuple[str, ...]] = ("posterior",)
     HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
@@ -144,9 +140,6 @@ class NumericTruth(Iterated):
         sizes = {"example": int(sums.examples), "annotator": len(sums.labeled)}
         sizes["annotation"] = int(sums.labeled.sum())
         return header(self.method, sizes, went(trace, self.converged) if trace else "")
-
-
-# --- the local plans of the tables -----------------------------------------------------------------
 
 
 def example_table(

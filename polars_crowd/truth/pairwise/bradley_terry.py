@@ -86,12 +86,8 @@ def bradley_terry(log: Any, **options: Unpack[PairOptions]) -> Preferences:
     Examples
     --------
     >>> import polars as pl
-    >>> log = pl.DataFrame({
-    ...     "left": ["x", "x", "y", "x", "y", "z"],
-    ...     "right": ["y", "y", "z", "z", "z", "x"],
-    ...     "annotator": [1, 2, 1, 2, 2, 3],
-    ...     "winner": ["x", "x", "y", "x", "z", "x"],
-    ... })
+    >>> said = ["xy1x", "xy2x", "yz1y", "xz2x", "yz2z", "zx3x"]
+    >>> log = pl.DataFrame([*map(list, said)], ["left", "right", "annotator", "winner"], orient="row")
     >>> bradley_terry(log).examples.collect().select("example", pl.col("score").round(2), "rank").rows()
     [('x', 1.22, 1), ('y', -0.61, 2), ('z', -0.61, 2)]
     """

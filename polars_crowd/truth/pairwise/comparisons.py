@@ -48,10 +48,10 @@ def scan_comparisons(
     source
         Whatever `scan_annotations` takes: frames, files, Arrow objects, lists of these.
     left, right, annotator, winner
-        The names that these columns have in the source. `annotator=None` where it does not say who compared.
+        The names of these columns in the source. `annotator=None` where it does not say who compared.
     sides
-        What `winner` says for the left and for the right example, such as `("model_a", "model_b")`. By
-        default it holds the id of the example that won.
+        What `winner` says for the left and for the right example, such as `("model_a", "model_b")`; by
+        default the id of the example that won.
     ties
         What `winner` says where neither won, such as `["tie"]`.
     reading
@@ -183,8 +183,9 @@ def count_comparisons(log: pl.LazyFrame) -> Comparisons:
     beaten = wins.filter("tie").with_columns(winner="loser", loser="winner")
     keys = ("winner", "loser", "annotator")
     both_ways = pl.concat([wins, beaten]).group_by(keys).agg(count=pl.col("weight").sum())
+    wrong_rows = log.filter(NULL | ITSELF | STRANGE).select(COLUMNS)
     try:
-        counts, wrong = pl.collect_all([both_ways, _wrong_rows(log)])
+        counts, wrong = pl.collect_all([both_ways, wrong_rows])
     except pl.exceptions.InvalidOperationError as error:
         raise AnnotationError(
             f": {str(error).splitlines()[0]}",
@@ -192,7 +193,7 @@ def count_comparisons(log: pl.LazyFrame) -> Comparisons:
             source=LOG,
             column="winner",
         ) from error
-    _check(log, counts, wrong)
+    _check(counts, wrong)
     examples = pl.concat([counts["winner"], counts["loser"]]).unique().sort().alias("example")
     annotators = counts["annotator"].unique().sort()
     known = {"winner": examples, "loser": examples, "annotator": annotators}
@@ -207,38 +208,29 @@ def _code(column: str, known: pl.Series) -> pl.Expr:
     return pl.col(column).replace_strict(known, numbers, return_dtype=pl.UInt32)
 
 
-NULLS = pl.any_horizontal(pl.col("left", "right", "annotator").is_null())
+NULL = pl.any_horizontal(pl.col("left", "right", "annotator").is_null())
 ITSELF = pl.col("left") == pl.col("right")
-STRANGERS = (pl.col("winner") != pl.col("left")) & (pl.col("winner") != pl.col("right"))
-"""Rows that are wrong."""
+STRANGE = (pl.col("winner") != pl.col("left")) & (pl.col("winner") != pl.col("right"))
+IDS_WRONG = (
+    (NULL, "'left', 'right', 'annotator'", "with a null", "Drop these rows, or fill the ids in."),
+    (ITSELF, "'left', 'right'", "compare an example with itself", "Drop these rows."),
+)
 
 
-def _wrong_rows(log: pl.LazyFrame) -> pl.LazyFrame:
-    return log.select(nulls=NULLS.sum(), itself=ITSELF.sum(), strangers=STRANGERS.sum())
-
-
-def _check(log: pl.LazyFrame, counts: pl.DataFrame, wrong: pl.DataFrame) -> None:
-    found = wrong.row(0, named=True)
-    if found["nulls"]:
-        rows = log.filter(NULLS).collect()
+def _check(counts: pl.DataFrame, wrong: pl.DataFrame) -> None:
+    for rule, columns, what, advice in IDS_WRONG:
+        rows = wrong.filter(rule)
+        if rows.height:
+            raise AnnotationError(
+                f"columns {columns} of {LOG}: {counted(rows.height, 'row')} {what}:\n"
+                f"{rows_shown(rows, *COLUMNS)}",
+                advice,
+            )
+    if wrong.height:
+        values = wrong["winner"].unique().sort().to_list()
         raise AnnotationError(
-            f"columns 'left', 'right', 'annotator' of the log of comparisons: {counted(rows.height, 'row')} "
-            f"with a null:\n{rows_shown(rows, *COLUMNS)}",
-            "Drop these rows, or fill the ids in.",
-        )
-    if found["itself"]:
-        rows = log.filter(ITSELF).collect()
-        raise AnnotationError(
-            f"columns 'left', 'right' of the log of comparisons: {counted(rows.height, 'row')} compare an "
-            f"example with itself:\n{rows_shown(rows, *COLUMNS)}",
-            "Drop these rows.",
-        )
-    if found["strangers"]:
-        rows = log.filter(STRANGERS).collect()
-        values = rows["winner"].unique().sort().to_list()
-        raise AnnotationError(
-            f"is neither the left nor the right example in {counted(rows.height, 'row')}: "
-            f"{shown(values)}.\n{rows_shown(rows, *COLUMNS)}",
+            f"is neither the left nor the right example in {counted(wrong.height, 'row')}: "
+            f"{shown(values)}.\n{rows_shown(wrong, *COLUMNS)}",
             _SAY_WHAT_IT_MEANS,
             source=LOG,
             column="winner",

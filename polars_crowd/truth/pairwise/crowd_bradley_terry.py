@@ -121,17 +121,11 @@ def crowd_bradley_terry(
     --------
     >>> import polars as pl
     >>> pairs = [(a, b) for a in range(5) for b in range(a)]
-    >>> log = pl.DataFrame({
-    ...     "left": [a for a, b in pairs] * 3,
-    ...     "right": [b for a, b in pairs] * 3,
-    ...     "annotator": [j for j in ("ann", "bob", "liar") for _ in pairs],
-    ...     "winner": [a for a, b in pairs] * 2 + [b for a, b in pairs],
-    ... })
+    >>> rows = [(a, b, j, min(a, b) if j == "liar" else a) for a, b in pairs for j in ("ann", "bob", "liar")]
+    >>> log = pl.DataFrame(rows, ["left", "right", "annotator", "winner"], orient="row")
     >>> fit = crowd_bradley_terry(log)
-    >>> fit.examples.collect()["example"].to_list()
-    [4, 3, 2, 1, 0]
-    >>> fit.annotators["annotator"].to_list()
-    ['liar', 'ann', 'bob']
+    >>> fit.examples.collect()["example"].to_list(), fit.annotators["annotator"].to_list()
+    ([4, 3, 2, 1, 0], ['liar', 'ann', 'bob'])
     """
     given = Pairing(**options)
     own, c = check_pair(pseudo_counts)[:, 0], given.smoothing

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from polars_crowd.errors import OptionError
-from polars_crowd.truth.options import check_count, check_number
+from polars_crowd.truth.options import check_count, check_number, check_positive, check_share
 
 
 class PairOptions(TypedDict, total=False):
@@ -66,9 +65,7 @@ class Pairing:
     tol: float = 1e-12
 
     def __post_init__(self) -> None:
-        check_number("smoothing", self.smoothing, 0.0, above=True)
-        check_number("level", self.level, 0.0, above=True)
-        if self.level >= 1:
-            raise OptionError("level", self.level, "it must be below 1.")
+        check_positive(smoothing=self.smoothing)
+        check_share("level", self.level)
         check_count("max_iter", self.max_iter, 1)
         check_number("tol", self.tol, 0.0)

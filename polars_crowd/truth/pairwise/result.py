@@ -77,10 +77,6 @@ class Preferences(Iterated):
         worst annotator first.
     """
 
-    TABLES: ClassVar[tuple[str, ...]] = (
-        *("examples", "annotations", "posterior"),
-        *("annotators", "trace"),
-    )
     HEADS: ClassVar[Heads] = {
         "examples": ("examples, best first", FEW),
         "annotators": ("annotators, worst first", FEW),
