@@ -40,14 +40,12 @@ COLDEST, HOTTEST = 0.01, 100.0
 
 @dataclass(frozen=True)
 class ClassWeights:
-    """The prior as an E-step needs it: logs of class shares and of the sources' weights."""
+    """The prior as an E-step needs it: log pi of S states (the classes, or finer), log w of the class shares
+    and of each model, and t of each model that is not left aside."""
 
     log_shares: Floats
-    """log pi, shape (S,) for S states: the classes, or finer."""
     log_sources: Floats
-    """log w of the class shares and of each model, shape (1 + models,)."""
     temperatures: tuple[float, ...]
-    """t, one per model; none where models are left aside."""
 
     def log_of(self, block: Block) -> Floats:
         """log prior[i,k], shape (S, n), or (S, 1) where it is the same for all."""
@@ -72,17 +70,11 @@ class ClassWeights:
             return {"class_mass": mass, "source_mass": sources, "temperature_fit": np.zeros(0)}
         by_source = self._by_source(block)
         of_sources = T * np.exp(by_source - np.logaddexp.reduce(by_source, axis=0))
+        of_models = zip(block.models, self.temperatures, of_sources[1:], strict=True)
         return {
             "class_mass": of_sources[0].sum(axis=1),
             "source_mass": of_sources.sum(axis=(1, 2)),
-            "temperature_fit": np.concatenate(
-                [
-                    temperature_fit(p, t, of_model)
-                    for p, t, of_model in zip(
-                        block.models, self.temperatures, of_sources[1:], strict=True
-                    )
-                ]
-            ),
+            "temperature_fit": np.concatenate([temperature_fit(*model) for model in of_models]),
         }
 
 
@@ -115,17 +107,14 @@ def best_temperature(temperature: float, fits: Floats) -> float:
 
 @dataclass(frozen=True)
 class ClassPrior:
-    """The prior as it is estimated: counts, the pseudo-counts among them included."""
+    """The prior as it is estimated: counts of S states and of 1 + models sources, pseudo-counts included."""
 
     rule: Dirichlet
     pseudo_count: float
     """b; infinite for class shares that are all equal."""
     classes: Floats
-    """Shape (S,)."""
     sources: Floats
-    """Shape (1 + models,)."""
     temperatures: tuple[float, ...] = ()
-    """t, one per model."""
 
     @property
     def is_flat(self) -> bool:
@@ -133,11 +122,8 @@ class ClassPrior:
 
     def weights(self) -> ClassWeights:
         n_states, n_sources = len(self.classes), len(self.sources)
-        log_shares = (
-            np.full(n_states, -np.log(n_states))
-            if self.is_flat
-            else self.rule.log_mean(self.classes)
-        )
+        equal = np.full(n_states, -np.log(n_states))
+        log_shares = equal if self.is_flat else self.rule.log_mean(self.classes)
         log_sources = np.zeros(1) if n_sources == 1 else self.rule.log_mean(self.sources)
         return ClassWeights(log_shares, log_sources, self.temperatures)
 
@@ -157,16 +143,12 @@ class ClassPrior:
     def updated(self, class_mass: Floats, source_mass: Floats, fits: Floats) -> ClassPrior:
         """The prior for the sums of a posterior."""
         pseudo_count = 0.0 if self.is_flat else self.pseudo_count
+        of_models = zip(self.temperatures, fits.reshape(-1, len(FACTORS)), strict=True)
         return replace(
             self,
             classes=class_mass + pseudo_count,
             sources=source_mass + self._source_pseudo_count,
-            temperatures=tuple(
-                best_temperature(t, of_model)
-                for t, of_model in zip(
-                    self.temperatures, fits.reshape(-1, len(FACTORS)), strict=True
-                )
-            ),
+            temperatures=tuple(best_temperature(t, of_model) for t, of_model in of_models),
         )
 
     def begun_at(self, other: ClassPrior) -> ClassPrior:

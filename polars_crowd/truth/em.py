@@ -119,10 +119,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     log = log.counted(first["n_annotations"])
     start = first_parameters(first, rounds, model, log, options.init)
     steps = steps_of(rounds.quiet(), model, known, log)
-    title = model.name if options.progress else ""
-    params, sums, iterations = iterate(
-        steps, start, max_iter=options.max_iter, tol=options.tol, title=title
-    )
+    params, sums, iterations = iterate(steps, start, **options.looping(model.name))
     if isinstance(options.init, str) and known.gold is None and not rounds.n_models:
         params = with_classes_in_place(model, params)
     warn_of_iterations(iterations, options)

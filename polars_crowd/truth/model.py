@@ -55,18 +55,13 @@ RESERVED |= {"class_mass", "source_mass", "temperature_fit", "state_mass", "evid
 
 @dataclass(frozen=True)
 class LogSize:
-    """How large a log is."""
+    """How large a log is: K classes, M annotators, and m[j] annotations of each, shape (M,)."""
 
     n_classes: int
-    """K."""
     n_annotators: int
-    """M."""
     annotators: pl.Series
-    """The M annotators."""
     classes: pl.Series
-    """The K classes."""
     annotations: Floats = field(default_factory=lambda: np.zeros(0))
-    """m[j], how many annotations each annotator has, shape (M,)."""
 
     @classmethod
     def of(cls, book: Codebook) -> LogSize:

@@ -125,6 +125,10 @@ class Options:
         """How the log is read, and where results go."""
         return {name: getattr(self, name) for name in LogOptions.__annotations__}
 
+    def looping(self, title: str) -> dict[str, Any]:
+        """When a loop stops, and under which title it shows how far it is."""
+        return {"max_iter": self.max_iter, "tol": self.tol, "title": title if self.progress else ""}
+
     def open(self, log: Any, known_classes: Sequence[Any] | None = None) -> Rounds:
         """The rounds of a log; `known_classes` are those of an earlier fit.
 

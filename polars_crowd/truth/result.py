@@ -40,7 +40,7 @@ class Iterations:
     trace: tuple[float, ...]
     """The objective at the parameters of each iteration."""
     converged: bool
-    asked: Mapping[str, float] = field(default_factory=dict)
+    asked: Mapping[str, float] = field(default_factory=dict, compare=False)
     """`max_iter` and `tol`, where it looped."""
 
 

@@ -140,11 +140,11 @@ def one_coin_dawid_skene(
     """
     check_positive(smoothing=smoothing)
     own = check_pair(pseudo_counts)
-    return fit(
-        log,
-        lambda rounds: Coins(with_past(own, prior, rounds), smoothing),
-        Options(pred_probs=pred_probs, **options),
-    )
+
+    def model(rounds: Rounds) -> Coins:
+        return Coins(with_past(own, prior, rounds), smoothing)
+
+    return fit(log, model, Options(pred_probs=pred_probs, **options))
 
 
 def check_pair(pseudo_counts: Any) -> Floats:

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.one_coin import Coins, check_pair, with_past
 from polars_crowd.truth.em import fit
@@ -46,8 +47,8 @@ def zencrowd(
     [0.333, 0.333, 0.333]
     """
     own = check_pair(pseudo_counts)
-    return fit(
-        log,
-        lambda rounds: Coins(with_past(own, prior, rounds), np.inf, "ZenCrowd"),
-        Options(**options),
-    )
+
+    def model(rounds: Rounds) -> Coins:
+        return Coins(with_past(own, prior, rounds), np.inf, "ZenCrowd")
+
+    return fit(log, model, Options(**options))

@@ -64,11 +64,6 @@ def medians(numbers: Numbers) -> Floats:
 def mean_truth(log: Any, **options: Unpack[LogOptions]) -> NumericTruth:
     """The mean of each example's numeric labels, and how far each annotator is from it.
 
-    Returns
-    -------
-    NumericTruth
-        With an empty trace.
-
     Agrees with
     -----------
     Polars' `mean` and `std` per example.
@@ -88,11 +83,6 @@ def median_truth(log: Any, **options: Unpack[LogOptions]) -> NumericTruth:
     """The median of each example's numeric labels, and how far each annotator is from it.
 
     A single wild label does not move it, at the price of a larger error where all are fair.
-
-    Returns
-    -------
-    NumericTruth
-        With an empty trace.
 
     Agrees with
     -----------

@@ -235,10 +235,7 @@ def fit_numbers(
 
     start = first_weighting(options.init, method, rounds, sums)
     steps = Steps(expect, method.maximise)
-    title = method.name if options.progress else ""
-    weighting, sums, iterations = iterate(
-        steps, start, max_iter=options.max_iter, tol=options.tol, title=title
-    )
+    weighting, sums, iterations = iterate(steps, start, **options.looping(method.name))
     _warn_of_annotators(sums, rounds)
     if not iterations.converged:
         warn_of_stopping(len(iterations.trace))
