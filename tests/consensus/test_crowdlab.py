@@ -251,7 +251,8 @@ def test_tables_are_sorted() -> None:
 
 def test_the_repr_is_a_report() -> None:
     data = pc.datasets.tutorial()
-    text = repr(pc.crowdlab(data.log, data.pred_probs, calibrate=True))
+    with pl.Config(tbl_width_chars=160):
+        text = repr(pc.crowdlab(data.log, data.pred_probs, calibrate=True))
     header = text.splitlines()[0]
     for part in ("296 examples", "50 annotators", "1,456 annotations", "3 classes", "temperature"):
         assert part in header
