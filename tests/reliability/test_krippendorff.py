@@ -105,9 +105,9 @@ def test_reals_of_a_known_correlation() -> None:
 
 
 def test_the_ratio_of_too_many_values_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"level='ratio' needs a matrix of 6,000 x 6,000"):
+    with pytest.raises(ValueError, match=r"level='ratio'; this needs a matrix of 6,000 x 6,000"):
         pc.krippendorff_alpha(reals(3000), level="ratio")
-    with pytest.raises(ValueError, match=r"weights='linear' need a matrix of 6,000 x 6,000"):
+    with pytest.raises(ValueError, match=r"weights='linear'; this needs a matrix of 6,000 x 6,000"):
         pc.fleiss_kappa(reals(3000), weights="linear")
     assert alpha_of(reals(3000), "ordinal") == pytest.approx(0.48, abs=0.05)
 

@@ -205,7 +205,7 @@ def test_two_that_make_a_store_in_one_place(
         write_manifest(path, manifest)
 
     monkeypatch.setattr(store_module, "write_manifest", write_later)
-    with pytest.raises(FileExistsError, match=r"is a store already. Open it"):
+    with pytest.raises(FileExistsError, match=r"is a store already. Choose another directory"):
         pc.AnnotationStore.create(place, BATCHES[0], partitions=2)
     assert rows_in(place).equals(together(BATCHES[1]))
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
