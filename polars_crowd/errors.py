@@ -77,7 +77,8 @@ class Advised(Exception):  # noqa: N818 (warnings are advised, too)
         """
         what = self._where(names or {}) + self.wrong
         how = " ".join(a if isinstance(a, str) else a.said(words) for a in self.advice)
-        return what + ("\n" if "\n" in what else " ") + how if how else what
+        ends = what.endswith(".") and "\n" not in what
+        return what + (" " if ends else "\n") + how if how else what
 
     def _where(self, names: Mapping[str, str]) -> str:
         if self.source is None:
