@@ -8,12 +8,10 @@ import polars as pl
 
 from polars_crowd.errors import (
     Advice,
-    AnnotationError,
     OptionError,
-    counted,
     missing_column,
-    shown,
 )
+from polars_crowd.inputs.matching import match_ids
 
 SCORE = "active_learning_score"
 DECIMALS = 12
@@ -56,7 +54,7 @@ def next_batch(
     Raises
     ------
     AnnotationError
-        A column is missing; ids of `exclude` are of another type than the examples'.
+        A column is missing; none of the ids of `exclude` has a score.
     ValueError
         `size` or `per_class` is below 1; `label` without `per_class`.
 
@@ -82,7 +80,8 @@ def next_batch(
     _check_columns(columns, label if per_class is not None else None)
     chosen = scores.lazy()
     if exclude is not None:
-        chosen = chosen.join(_excluded(exclude, schema["example"]), on="example", how="anti")
+        ids = _excluded(exclude)
+        chosen = chosen.map_batches(lambda frame: _without(frame, ids), schema=schema)
     chosen = chosen.sort(*_order(columns))
     if per_class is not None:
         place = pl.int_range(pl.len()).over(label)
@@ -113,17 +112,19 @@ def _check_columns(columns: list[str], label: str | None) -> None:
         )
 
 
-def _excluded(exclude: Any, dtype: pl.DataType) -> pl.LazyFrame:
+def _without(scores: pl.DataFrame, exclude: pl.Series) -> pl.DataFrame:
+    """The scores of other examples; a warning says how many of these have none."""
+    match = match_ids(exclude, scores["example"], "exclude", of="the scores")
+    match.say("exclude", of="the scores")
+    return scores.filter(~pl.col("example").is_in(match.ids.drop_nulls().implode()))
+
+
+def _excluded(exclude: Any) -> pl.Series:
+    """The ids of examples not to choose."""
     if not isinstance(exclude, (pl.DataFrame, pl.LazyFrame)):
         exclude = pl.LazyFrame({"example": exclude})
     columns = exclude.lazy().collect_schema().names()
     if "example" not in columns:
         raise missing_column("exclude", "example", columns, "Rename the column of ids to it.")
-    given = exclude.lazy().select("example").drop_nulls().collect()["example"]
-    ids: pl.Series = given.cast(dtype, strict=False)
-    if lost := given.filter(ids.is_null()).to_list():
-        raise AnnotationError(
-            f"exclude: {counted(len(lost), 'id')} cannot be {dtype}, the type of the scores' examples: "
-            f"{shown(lost)}. Give the ids as the scores have them."
-        )
-    return ids.to_frame().lazy()
+    ids: pl.Series = exclude.lazy().select("example").drop_nulls().collect()["example"]
+    return ids

@@ -22,11 +22,14 @@ from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
 from polars_crowd.consensus.out_of_sample import cross_predicted, fitted, predicted
 from polars_crowd.consensus.result import Crowdlab
-from polars_crowd.errors import AnnotationError, OptionError, counted, missing_column, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column, shown
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.inputs.matching import ids_like
+from polars_crowd.inputs.numbers import as_numbers
+from polars_crowd.inputs.parts import is_read_from_text, settled
 from polars_crowd.inputs.pred_probs import class_names
-from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.sources import open_parts, stacked
 from polars_crowd.numerics.mixture import SMALLEST_LOG
 from polars_crowd.reports import MANY, Heads
 from polars_crowd.rounds.results import Fit
@@ -182,9 +185,16 @@ def refine(
     return Refined(fit, probs, pl.DataFrame(trace), not trace[-1]["changed"])
 
 
+ENCODE = Advice("Encode these columns as numbers, or drop them")
+
+
 def _features(source: Any, examples: pl.Series) -> tuple[Floats, pl.Series, Floats]:
     """The features of the annotated examples, and the ids and features of the others."""
-    frame = open_frame(source, "features").collect()
+    parts = open_parts(source, "features")
+    features = stacked(settled(parts), "features")
+    names = [c for c in features.collect_schema() if c != "example"]
+    of_text = [c for c in names if is_read_from_text(c, parts)]
+    frame = as_numbers(features, of_text, "features", advice=ENCODE).collect()
     if "example" not in frame.columns:
         raise missing_column(
             "features", "example", frame.columns, "Rename the column of ids to it."
@@ -197,7 +207,8 @@ def _features(source: Any, examples: pl.Series) -> tuple[Floats, pl.Series, Floa
             f"features: the columns {shown(texts or columns)} hold no numbers. Encode or drop them."
         )
     _check_values(frame, columns)
-    frame = frame.with_columns(pl.col("example").cast(examples.dtype))
+    given = frame.schema["example"]
+    frame = frame.with_columns(ids_like("example", given, examples.dtype, "features"))
     known = examples.alias("example").to_frame()
     lacking = known.join(frame, on="example", how="anti")["example"]
     if len(lacking):

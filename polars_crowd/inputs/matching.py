@@ -70,44 +70,48 @@ class Match:
     unmatched: pl.Series
     """The different ids that are not in the log, as they were given."""
 
-    def say(self, what: str, kind: str = "example") -> None:
-        """A warning that says how many are not in the log, if some are not."""
+    def say(self, what: str, kind: str = "example", of: str = "the log") -> None:
+        """A warning that says how many match nothing, if some do not."""
         if len(self.unmatched):
             warn(
-                f"{what}: {counted(len(self.unmatched), kind)} of {len(self.ids):,} rows match none of the "
-                f"log and have no effect: {shown(self.unmatched.to_list())}."
+                f"{what}: {counted(len(self.unmatched), kind)} of {len(self.ids):,} rows match none of "
+                f"{of} and have no effect: {shown(self.unmatched.to_list())}."
             )
 
 
-def match_ids(given: pl.Series, known: pl.Series, what: str, kind: str = "example") -> Match:
-    """Which of the given ids are among those known from the log.
+def match_ids(
+    given: pl.Series, known: pl.Series, what: str, kind: str = "example", of: str = "the log"
+) -> Match:
+    """Which of the given ids are among those known from the log, or from something else (`of`).
 
     Raises
     ------
     AnnotationError
-        Not a single one is, though there are some.
+        Not a single one is, though there are some of both.
     """
     frame = given.alias(kind).to_frame()
     ids = frame.select(ids_like(kind, given.dtype, known.dtype, what)).to_series()
     found = ids.is_in(known.unique().implode()).fill_null(False)
     unmatched = given.filter(~found & given.is_not_null()).unique(maintain_order=True)
-    if not found.any() and len(unmatched):
-        raise no_match(unmatched, known, what, kind)
+    if not found.any() and len(unmatched) and len(known):
+        raise no_match(unmatched, known, what, kind, of)
     return Match(ids.set(~found, None), unmatched)
 
 
 def no_match(
-    given: pl.Series, known: pl.Series, what: str, kind: str = "example"
+    given: pl.Series, known: pl.Series, what: str, kind: str = "example", of: str = "the log"
 ) -> AnnotationError:
     """The error for a table without a single id of the log."""
     count = given.drop_nulls().n_unique()
     return AnnotationError(
-        f"{what}: none of its {counted(count, kind)} is in the log.",
-        both_sides(given, known, what, kind),
+        f"{what}: none of its {counted(count, kind)} is in {of}.",
+        both_sides(given, known, what, kind, of),
     )
 
 
-def both_sides(given: pl.Series, known: pl.Series, what: str, kind: str = "example") -> str:
+def both_sides(
+    given: pl.Series, known: pl.Series, what: str, kind: str = "example", of: str = "the log"
+) -> str:
     """What ids of two tables look like that have none in common, and what to do."""
     theirs, ours = (
         ids.drop_nulls().unique(maintain_order=True).alias("id") for ids in (given, known)
@@ -117,9 +121,9 @@ def both_sides(given: pl.Series, known: pl.Series, what: str, kind: str = "examp
         f"They are the same but for case, surrounding space or leading zeros, as {alike[0]!r} and "
         f"{alike[1]!r} are: make them alike."
         if alike
-        else f"Say which column holds the {kind}s, or give them the ids of the log."
+        else f"Say which column holds the {kind}s, or give them the ids of {of}."
     )
-    return f"In {what}: {shown(theirs.to_list())}; in the log: {shown(ours.to_list())}. {advice}"
+    return f"In {what}: {shown(theirs.to_list())}; in {of}: {shown(ours.to_list())}. {advice}"
 
 
 def _plain(ids: pl.Expr) -> pl.Expr:

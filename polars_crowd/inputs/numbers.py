@@ -53,6 +53,23 @@ def as_numbers(
     return frame.with_columns(*read, *others)
 
 
+def labels_as_numbers(log: pl.LazyFrame, advice: Advice = CORRECT) -> pl.LazyFrame:
+    """The log with numbers as labels where they are text that writes numbers; as it is where none does.
+
+    Raises
+    ------
+    AnnotationError
+        Some of the labels write numbers and others do not; these are named.
+    """
+    dtype = log.collect_schema()["label"]
+    if not is_text(dtype) or isinstance(dtype, pl.Enum):
+        return log
+    written = number(pl.col("label")).is_not_null().any()
+    if not log.select(written).collect().item():
+        return log
+    return as_numbers(log, ["label"], "the log", advice=advice)
+
+
 def number(text: pl.Expr, decimal_comma: bool = False) -> pl.Expr:
     """The number that a text writes, null if it is none.
 

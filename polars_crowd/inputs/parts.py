@@ -8,7 +8,7 @@ what they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -38,10 +38,15 @@ class Part:
     """The options of `Reading` that have an effect."""
 
 
-def settled(parts: Sequence[Part]) -> list[pl.LazyFrame]:
-    """The parts, with the types that suit all of them."""
+def settled(
+    parts: Sequence[Part], together: Collection[Collection[str]] = ()
+) -> list[pl.LazyFrame]:
+    """The parts, with the types that suit all of them; columns that go `together` have one type."""
     columns = {column for part in parts for column in part.integers}
     dtypes = {column: _settled_type(column, parts) for column in columns}
+    for alike in together:
+        if pl.String() in [dtypes.get(column) for column in alike]:
+            dtypes |= {column: pl.String() for column in alike if column in dtypes}
     return [part.scan(dtypes) for part in parts]
 
 

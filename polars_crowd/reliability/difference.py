@@ -125,7 +125,7 @@ def agreement_difference(
         )
     request = Request(tuple(dict.fromkeys(pair)), **options)
     _check_has_difference(request)
-    logs = [a] if b is None else [a, b]
+    logs = [request.with_numbers(log) for log in ([a] if b is None else [a, b])]
     for log in logs:
         check_order(log, request)
     common = request.classes if request.classes is not None else _common_classes(logs)

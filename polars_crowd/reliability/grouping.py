@@ -16,6 +16,7 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
+from polars_crowd.inputs.matching import ids_like
 from polars_crowd.runs.classes import Runs
 
 
@@ -190,7 +191,8 @@ def _look_up(ids: pl.Series, frame: pl.DataFrame | None) -> pl.DataFrame:
     """The group columns of each id: null for one that the frame does not have."""
     if frame is None:
         return pl.DataFrame()
-    known = frame.with_columns(pl.col(ids.name).cast(ids.dtype, strict=False))
+    given = frame.schema[ids.name]
+    known = frame.with_columns(ids_like(ids.name, given, ids.dtype, "the frame of groups"))
     return ids.to_frame().join(known, on=ids.name, how="left", maintain_order="left").drop(ids.name)
 
 

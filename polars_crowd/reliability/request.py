@@ -12,9 +12,10 @@ import polars as pl
 from polars_crowd.errors import Advice, OptionError, check_choice
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
+from polars_crowd.inputs.numbers import labels_as_numbers
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.reliability.grouping import Grouping, parse_grouping
-from polars_crowd.reliability.kinds import Coefficient
+from polars_crowd.reliability.kinds import Coefficient, Icc
 from polars_crowd.reliability.weights import Level
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
@@ -159,8 +160,21 @@ class Request:
         """Whether labels are to be weighed otherwise than as equal or not."""
         return not isinstance(self.weights, str) or self.weights != "identity"
 
+    @property
+    def asks_for_numbers(self) -> bool:
+        """Whether labels are numbers to this request, not ranks of classes."""
+        by_level = self.level in ("interval", "ratio") and self.classes is None
+        return by_level or all(isinstance(c, Icc) for c in self.coefficients)
+
+    def with_numbers(self, log: Any) -> Any:
+        """The log, with labels that write numbers as numbers where such are asked for."""
+        if isinstance(log, Partitioned) or not self.asks_for_numbers:
+            return log
+        return labels_as_numbers(scan_annotations(log))
+
     def open(self, log: Any, taken: Iterable[str] = (), **more: Any) -> tuple[Rounds, Grouping]:
         """The rounds of a log, and its groups, whose names the result has not `taken`."""
+        log = self.with_numbers(log)
         check_order(log, self)
         options = {name: getattr(self, name) for name in ("classes", "duplicates")}
         options |= {"executor": self.executor, "progress": self.progress, **more}

@@ -11,6 +11,7 @@ import polars as pl
 
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice, OptionError
+from polars_crowd.inputs.numbers import number
 from polars_crowd.reliability.chance import mid_ranks
 from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.weights import (
@@ -26,9 +27,13 @@ from polars_crowd.reliability.weights import (
 
 
 def class_values(classes: pl.Series) -> Floats:
-    """The numbers that classes are, or else their ranks 1 .. K."""
+    """The numbers that classes are, or that they write, or else their ranks 1 .. K."""
     if classes.dtype.is_numeric():
         return classes.cast(pl.Float64).to_numpy()
+    if classes.dtype == pl.String:
+        written = classes.to_frame("class").select(number(pl.col("class"))).to_series()
+        if not written.null_count():
+            return written.to_numpy()
     return np.arange(1.0, len(classes) + 1)
 
 

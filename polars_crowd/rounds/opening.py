@@ -21,6 +21,7 @@ from polars_crowd.inputs.label_sets import (
     scan_label_sets,
 )
 from polars_crowd.inputs.log import of_sets, scan_annotations
+from polars_crowd.inputs.numbers import labels_as_numbers
 from polars_crowd.inputs.pred_probs import PredProbs, Unlabelled, open_models, read_unlabelled
 from polars_crowd.rounds.directory import ResultDirectory, WorkDirectory
 from polars_crowd.rounds.partitions import InMemory, Partitioned
@@ -166,7 +167,8 @@ def open_rounds(
         )
     refuse_executor(executor)
     if numeric:
-        values = sort_values(scan_annotations(log), duplicates=duplicates)
+        rows = labels_as_numbers(scan_annotations(log))
+        values = sort_values(rows, duplicates=duplicates)
         book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
         return Rounds([InMemory(sorted_values=values)], book, 0, False, None, progress, directory)
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []

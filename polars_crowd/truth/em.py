@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import polars as pl
 
 from polars_crowd.errors import (
     SHOWN,
     Advice,
-    AnnotationError,
     OptionError,
     counted,
     shown,
@@ -35,7 +35,7 @@ from polars_crowd.errors import (
 from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
-from polars_crowd.truth.known import Known
+from polars_crowd.truth.known import ExampleLabels, Known, check_matched
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Options
 from polars_crowd.truth.plans import FIRST_SUMS, ROUND_SUMS, count_beginning, count_expected
@@ -115,7 +115,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     known = Known.of(rounds, options.gold, _labels_of(options.init))
     log = LogSize.of(rounds.book)
     first = as_sums(rounds.run(count_beginning, model, known), {**model.sums, **FIRST_SUMS}, log)
-    check_gold(options.gold, first)
+    check_gold(known.gold, first, rounds)
     log = log.counted(first["n_annotations"])
     start = first_parameters(first, rounds, model, log, options.init)
     steps = steps_of(rounds.quiet(), model, known, log)
@@ -180,14 +180,15 @@ def _labels_of(init: Any) -> Any:
     return None if isinstance(init, (str, TruthInference)) else init
 
 
-def check_gold(gold: Any, found: Sums) -> None:
-    if gold is not None and found["n_known"][0] == 0:
-        raise AnnotationError(
-            ": none of its examples is in the log.",
-            "Check that both name the same example by the same id.",
-            source="gold",
-            column="example",
-        )
+def check_gold(gold: ExampleLabels | None, found: Sums, rounds: Rounds) -> None:
+    """Gold is of examples of the log."""
+    given = None if gold is None else gold.given
+    check_matched(given, int(found["n_known"][0]), lambda: examples_of(rounds))
+
+
+def examples_of(rounds: Rounds) -> pl.Series:
+    """Some of a log's examples."""
+    return rounds.handles[0].runs().examples["example"]
 
 
 # --- where it ends ---------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,18 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    counted,
+    missing_column,
+    rows_shown,
+    shown,
+    warn,
+)
 from polars_crowd.inputs.checks import DECLARE, near_classes
+from polars_crowd.inputs.matching import ids_like, no_match, written
+from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
@@ -43,17 +53,23 @@ class KnownValues:
     frame: pl.DataFrame
     """`example`, `known`."""
 
+    @property
+    def given(self) -> pl.Series:
+        """The ids as they were given."""
+        return self.frame["example"]
+
     @classmethod
     def of(cls, source: Any, what: str = "gold") -> KnownValues:
         """From a frame `example, label`; `what` names it in errors."""
-        number = pl.col("label").cast(pl.Float64)
-        rows = _labels(source, what).select("example", known=number).drop_nulls().collect()
+        numbers = as_numbers(_labels(source, what), ["label"], what)
+        rows = numbers.select("example", known="label").drop_nulls().collect()
         _check_known(rows, what)
         return cls(rows)
 
     def of_examples(self, examples: pl.Series) -> Floats:
         """The truth of these examples, NaN where it is not given."""
-        ids = self.frame.with_columns(pl.col("example").cast(examples.dtype))
+        given = self.frame.schema["example"]
+        ids = self.frame.with_columns(ids_like("example", given, examples.dtype, "gold"))
         found = examples.to_frame().join(ids, on="example", how="left", maintain_order="left")
         return found["known"].fill_null(float("nan")).to_numpy()
 
@@ -85,18 +101,23 @@ class ExampleLabels:
 
     frame: pl.DataFrame
     """`example`, `known`."""
+    given: pl.Series
+    """The ids as they were given."""
 
     @classmethod
     def of(cls, source: Any, what: str, book: Codebook, dtype: pl.DataType) -> ExampleLabels:
         """From a frame `example, label`; `what` names it in errors, `dtype` is that of the log's ids."""
         given = _labels(source, what).filter(pl.col("label").is_not_null()).collect()
-        label = given.schema["label"]
-        code = label_code(label, book.classes.cast(label, strict=False))
-        coded = given.with_columns(known=code.cast(pl.Int32))
+        schema = given.schema
+        classes = book.classes.to_frame("label").select(written("label", book.classes.dtype))
+        code = label_code(pl.String(), classes.to_series())
+        text = given.with_columns(written("label", schema["label"]))
+        coded = given.with_columns(known=text.select(code.cast(pl.Int32)).to_series())
         check_labels(coded.filter(pl.col("known").is_null()), what, book)
         check_unique(given, what)
-        ids = coded["example"].cast(dtype, strict=False)
-        return cls(pl.DataFrame({"example": ids, "known": coded["known"]}).drop_nulls())
+        ids = coded.select(ids_like("example", schema["example"], dtype, what)).to_series()
+        known = pl.DataFrame({"example": ids, "known": coded["known"]}).drop_nulls()
+        return cls(known, coded["example"].drop_nulls())
 
     def of_part(self, part: Partition) -> Ints:
         """The codes of a partition's examples, UNKNOWN where there is none."""
@@ -159,3 +180,18 @@ def check_unique(given: pl.DataFrame, what: str) -> None:
             source=what,
             column="example",
         )
+
+
+def check_matched(
+    given: pl.Series | None, n_known: int, ids: Callable[[], pl.Series], what: str = "gold"
+) -> None:
+    """What is known is of examples of the log: an error if none is (`ids` are some of the log's), else a
+    warning that says how many are not."""
+    if given is None or n_known == len(given):
+        return
+    if not n_known:
+        raise no_match(given, ids(), what)
+    warn(
+        f"{what}: {len(given) - n_known:,} of its {counted(len(given), 'example')} are not in the log and "
+        "have no effect."
+    )

@@ -10,6 +10,8 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, counted, rows_shown
+from polars_crowd.inputs.matching import written
+from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.runs.codes import Codebook, label_code
 from polars_crowd.truth.known import check_labels, checked_columns
@@ -87,8 +89,8 @@ def _past_frame(table: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The columns of the table, which must be counts."""
     advice = f"Give the columns {', '.join(columns)}, or an earlier fit that has them."
     checked_columns(table, "prior", columns, advice)
-    found = table.select(columns).collect()
     counts = [c for c in columns if c not in ("annotator", "true_label", "label")]
+    found = as_numbers(table.select(columns), counts, "prior").collect()
     wrong = found.filter(pl.any_horizontal(*(~(pl.col(c) >= 0).fill_null(False) for c in counts)))
     if wrong.height:
         raise AnnotationError(
@@ -111,8 +113,12 @@ def _class_codes(frame: pl.DataFrame, column: str, book: Codebook) -> pl.Series:
 
 def places(known: pl.Series, wanted: pl.Series) -> Ints:
     """Where each wanted id is among the known ones; -1 where it is not."""
+    ids = (known.alias("id").to_frame(), wanted.alias("id").to_frame())
     if wanted.dtype != known.dtype:
-        known, wanted = known.cast(pl.String), wanted.cast(pl.String)
-    at = known.alias("id").to_frame().with_row_index("place")
-    found = wanted.alias("id").to_frame().join(at, on="id", how="left", maintain_order="left")
+        ids = (
+            ids[0].select(written("id", known.dtype)),
+            ids[1].select(written("id", wanted.dtype)),
+        )
+    at = ids[0].with_row_index("place")
+    found = ids[1].join(at, on="id", how="left", maintain_order="left")
     return found["place"].cast(pl.Int64).fill_null(-1).to_numpy().astype(np.intp)

@@ -298,8 +298,14 @@ def test_wrong_batches() -> None:
         next_batch(SCORES, 0)
     with pytest.raises(ValueError, match="per_class=0; it must be at least 1"):
         next_batch(SCORES, 1, per_class=0)
-    with pytest.raises(pc.AnnotationError, match=r"exclude: 1 id cannot be Int64, .*: 'x'"):
-        next_batch(SCORES.with_columns(example=pl.int_range(5)), 1, exclude=["x", "3"])
+    numbered = SCORES.with_columns(example=pl.int_range(5))
+    given: list[Any] = [numbered, numbered.lazy()]
+    for scores in given:
+        with pytest.warns(pc.AnnotationWarning, match=r"exclude: 1 example of 2 rows .*: 'x'"):
+            batch = next_batch(scores, 5, exclude=["x", "3"]).lazy().collect()
+        assert sorted(batch["example"]) == [0, 1, 2, 4]
+    with pytest.raises(pc.AnnotationError, match=r"exclude: none of its 2 .* as 'B' and 'b' are"):
+        next_batch(SCORES, 1, exclude=["B", " C"])
     with pytest.raises(pc.AnnotationError, match="exclude has no column 'example'"):
         next_batch(SCORES, 1, exclude=SCORES.rename({"example": "id"}))
     with pytest.raises(ValueError, match="label='consensus_label'; it is for per_class="):

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.consensus.majority_vote import majority_vote
-from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.runs.classes import Runs, sort_runs
 from polars_crowd.truth.evaluation import scoring
 from polars_crowd.truth.evaluation.trial import Ran, Rows, Scores, Trial
-from polars_crowd.truth.known import ExampleLabels
+from polars_crowd.truth.known import ExampleLabels, check_matched
 
 
 @dataclass(frozen=True)
@@ -104,18 +103,9 @@ def known_classes(truth: Any, run: Runs) -> Ints | None:
     examples = run.examples.select("example")
     labels = ExampleLabels.of(truth, "truth", run.book, examples.schema["example"])
     found = examples.join(labels.frame, on="example", how="left", maintain_order="left")
-    if found["known"].null_count() == found.height:
-        raise no_truth(examples["example"])
+    n_known = found.height - found["known"].null_count()
+    check_matched(labels.given, n_known, lambda: examples["example"], "truth")
     return found["known"].fill_null(-1).to_numpy().astype(np.intp)
-
-
-def no_truth(examples: pl.Series) -> AnnotationError:
-    return AnnotationError(
-        f": none of its examples is in the log, which has {shown(examples.head(3).to_list())}, ...",
-        "Check that both name the same example by the same id.",
-        source="truth",
-        column="example",
-    )
 
 
 @dataclass(frozen=True)

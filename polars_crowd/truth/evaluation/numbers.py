@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from polars_crowd.arrays import Floats
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.runs.numbers import sort_values
-from polars_crowd.truth.evaluation.classes import no_truth
 from polars_crowd.truth.evaluation.scoring import SHRINKAGE
 from polars_crowd.truth.evaluation.trial import Ran, Rows, Scores, Trial
-from polars_crowd.truth.known import KnownValues
+from polars_crowd.truth.known import KnownValues, check_matched
 
 REACH = 1.96
 """Standard errors on each side of an interval of 95 %."""
@@ -89,9 +88,10 @@ def known_numbers(truth: Any, examples: pl.Series) -> Floats | None:
     """The known truth of each example, NaN where there is none."""
     if truth is None:
         return None
-    known = KnownValues.of(truth, "truth").of_examples(examples)
-    if np.isnan(known).all():
-        raise no_truth(examples)
+    values = KnownValues.of(truth, "truth")
+    known = values.of_examples(examples)
+    n_known = int(np.count_nonzero(~np.isnan(known)))
+    check_matched(values.given, n_known, lambda: examples, "truth")
     return known
 
 

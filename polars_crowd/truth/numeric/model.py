@@ -18,13 +18,14 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, OptionError, counted, shown, warn
+from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary
-from polars_crowd.truth.em import FEW, Steps, check_gold, iterate
-from polars_crowd.truth.known import KnownValues, checked_columns
+from polars_crowd.truth.em import FEW, Steps, iterate
+from polars_crowd.truth.known import KnownValues, check_matched, checked_columns
 from polars_crowd.truth.numeric.block import Found, Numbers, Weighting, blocks, find_truth
 from polars_crowd.truth.options import Options
 from polars_crowd.truth.past import places
@@ -220,7 +221,10 @@ def fit_numbers(
     known = None if options.gold is None else KnownValues.of(options.gold)
     equal = Weighting.equal(len(rounds.book.annotators))
     sums = sums_under(rounds, NumericMethod(), equal, known)
-    check_gold(options.gold, {"n_known": np.array([sums.known])})
+    given = None if known is None else known.given
+    check_matched(
+        given, int(sums.known), lambda: Partition(rounds.handles[0]).values.examples["example"]
+    )
     method = make(sums, rounds)
     rounds.claim(method.name)
     if not sums.pooled_variance > 0:
@@ -262,7 +266,8 @@ def past_rows(
     frame = open_frame(getattr(prior, "annotators", prior), "prior")
     advice = f"Give annotator, {', '.join(columns)}, or an earlier fit of the same method."
     checked_columns(frame, "prior", ("annotator", *columns), advice)
-    past = frame.select("annotator", *columns).drop_nulls().collect()
+    numbers = as_numbers(frame.select("annotator", *columns), columns, "prior")
+    past = numbers.drop_nulls().collect()
     place = places(annotators, past["annotator"])
     known = place >= 0
     return place[known], {c: past[c].to_numpy().astype(np.float64)[known] for c in columns}

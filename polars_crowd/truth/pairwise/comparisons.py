@@ -17,7 +17,8 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, counted, rows_shown, shown
-from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.parts import settled
+from polars_crowd.inputs.sources import open_parts, stacked
 from polars_crowd.inputs.text import Reading, ReadingOptions
 from polars_crowd.truth.known import checked_columns
 
@@ -82,7 +83,9 @@ def scan_comparisons(
     [('x', 'y', 1, 'y', False), ('y', 'z', 2, None, True)]
     """
     named = (left, right, winner) if annotator is None else (left, right, annotator, winner)
-    frame = open_frame(source, LOG, Reading(**reading))
+    parts = open_parts(source, LOG, Reading(**reading))
+    ids = (left, right) if sides else (left, right, winner)
+    frame = stacked(settled(parts, [ids]), LOG)
     checked_columns(frame, LOG, named, _NAME_COLUMNS)
     schema = frame.collect_schema()
     if schema[left] != schema[right]:
