@@ -60,13 +60,15 @@ def _look(raw: bytes, form: Form, written: Written) -> int | None:
     length, k = len(block.raw), len(written.filled)
     # a blank line is no record, but where there is one column only it is an empty field
     if (k == 1 or not block.has_width(k)) and block.has_blank_lines:
-        written.blank = True
-        block = Block.of(block.without_blank_lines, form)
+        rest = Block.of(block.without_blank_lines, form)
+        written.blank |= len(rest.marks) < len(block.marks)
+        block = rest
     if not block.has_width(k) or not block.is_plain:
         return None
     written.quoted |= block.quoted
-    for column in range(k if block.raw else 0):
-        if written.integers[column] or not written.filled[column]:
+    open_to = [c for c in range(k) if written.integers[c] or not written.filled[c]]
+    if block.raw and open_to and not (all(written.filled) and block.all_integers):
+        for column in open_to:
             _learn(written, column, block, k)
     return length
 
@@ -177,21 +179,44 @@ class Block:
         return np.frombuffer(self.raw, np.uint8)
 
     @cached_property
+    def marked(self) -> Mask:
+        """Where separators and line ends are, in quotes included."""
+        form, values = self.form, self.values
+        return (values == ord(form.separator)) | (values == ord(form.line_end))
+
+    @property
+    def all_integers(self) -> bool:
+        """Whether all values are digits without zeros before them, and too few to be too large."""
+        if not self.all_digits:
+            return False
+        zero = self.values == ZERO
+        padded = self.marked[:-2] & zero[1:-1] & ~self.marked[2:]
+        first = bool(zero[0]) and not self.marked[1]
+        return not first and not padded.any() and not self._has_long_values
+
+    @property
+    def _has_long_values(self) -> bool:
+        """Whether there is a value of 19 bytes or more."""
+        run = ~self.marked
+        for further in (1, 2, 4, 8, 3):  # runs of 2, 4, 8, 16 and 19
+            run = run[:-further] & run[further:]
+        return bool(run.any())
+
+    @cached_property
     def ends(self) -> Places:
         """Where the marks are that end the fields."""
-        form, values = self.form, self.values
-        marked = (values == ord(form.separator)) | (values == ord(form.line_end))
         if not self.quoted:
-            return np.flatnonzero(marked)
+            return np.flatnonzero(self.marked)
+        marked = self.marked.copy()
         marked[self.quotes] = True
         places = np.flatnonzero(marked)
-        outside: Places = places[_is_outside(values[places] == ord(form.quote or ""))]
+        outside: Places = places[_is_outside(self.values[places] == ord(self.form.quote or ""))]
         return outside
 
     @cached_property
     def all_digits(self) -> bool:
         """Whether there are only digits between the marks."""
-        return int(np.count_nonzero((self.values - ZERO) > 9)) == len(self.ends)
+        return int(np.count_nonzero((self.values - ZERO) > 9)) == len(self.marks)
 
 
 def _is_outside(quote: Mask) -> Mask:

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -178,6 +179,18 @@ def test_plain_blocks_need_no_second_look(rows: list[Any]) -> None:
     text = text.replace("\r", "\r\n")  # others are looked at once more
     quick = look_at_blocks(io.BytesIO(text.encode()), Form(","), 2)
     assert quick == slow(text.encode(), Form(","), 2)
+
+
+DIGITS = st.sampled_from(
+    ["0", "7", "07", "00", "-1", "-0", "", "12", "9" * 18, "9" * 19, "9" * 20, str(2**63 - 1)]
+)
+
+
+@given(st.lists(st.tuples(DIGITS, DIGITS), min_size=1, max_size=30), st.integers(1, 60))
+def test_integers_in_blocks_are_those_of_records(rows: list[Any], size: int) -> None:
+    data = "".join(f"{one},{other}\n" for one, other in [("1", "2"), *rows]).encode()
+    with patch("polars_crowd.inputs.blocks.BLOCK", size):
+        assert look_at_blocks(io.BytesIO(data), Form(","), 2) == slow(data, Form(","), 2)
 
 
 def slow(data: bytes, form: Form, width: int) -> Written:
