@@ -61,6 +61,8 @@ class Input:
     label: str = "label"
     label_type: Literal["number"] | None = None
     decimal_comma: bool = False
+    missing: str | None = None
+    normalize: str | None = None
     separator: str | None = None
     encoding: str | None = None
     no_header: bool = False
@@ -112,6 +114,12 @@ class Input:
         return {**self._dialect, **header, "sheet": sheet}
 
     @property
+    def _labels(self) -> dict[str, Any]:
+        """Which labels say that there is none, and which spellings are of one."""
+        given = {"missing": listed(self.missing), "normalize": listed(self.normalize)}
+        return {name: values for name, values in given.items() if values}
+
+    @property
     def _comma_in_labels(self) -> bool:
         """Without --label-type number a decimal comma is one of PROBS, if these are text."""
         of_probs = any(map(is_text_file, self.pred_probs or ()))
@@ -148,6 +156,7 @@ class Input:
                 **self.names,
                 label_type=self.label_type,
                 decimal_comma=self._comma_in_labels,
+                **self._labels,
                 **self.how,
             )
 
@@ -157,7 +166,7 @@ class Input:
         with reading(self.log):
             if store is not None:
                 return open_rows(store)
-            rows = open_rows(self._source, self.names, Reading(**self.how))
+            rows = open_rows(self._source, self.names, Reading(**self.how), **self._labels)
             return with_labels_of(rows, self.label_type, self._comma_in_labels)
 
     def models(self) -> Any:

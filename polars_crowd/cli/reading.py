@@ -28,6 +28,11 @@ def columns(
     decimal_comma: Annotated[
         bool, in_files("Numbers have a decimal comma.", None, "--decimal-comma")
     ] = False,
+    missing: Annotated[str | None, in_files("Labels that say that there is none.", "NA,-1")] = None,
+    normalize: Annotated[
+        str | None,
+        in_files("Make spellings of an id or label one: strip, case, unicode.", "WAYS"),
+    ] = None,
 ) -> None:
     """What a log's columns hold."""
 

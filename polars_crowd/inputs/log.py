@@ -13,9 +13,11 @@ from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_column
+from polars_crowd.inputs.missing import without_missing
 from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.parts import Part, is_text, settled
 from polars_crowd.inputs.sources import USUAL, open_parts, stacked
+from polars_crowd.inputs.spelling import Way, normalized
 from polars_crowd.inputs.text import Reading, ReadingOptions
 from polars_crowd.signatures import shares
 
@@ -39,6 +41,9 @@ def scan_annotations(
     label: str = "label",
     label_type: Literal["number"] | None = None,
     decimal_comma: bool = False,
+    missing: Sequence[Any] = (),
+    keep_missing: bool = False,
+    normalize: Sequence[Way] = (),
     **reading: Unpack[ReadingOptions],
 ) -> pl.LazyFrame:
     """A lazy log of annotations, with the columns `example`, `annotator`, `label`, from any source.
@@ -65,12 +70,22 @@ def scan_annotations(
         `"number"` if labels are to be numbers (`Float64`): a value that is none is an error.
     decimal_comma
         Whether these numbers are written with a decimal comma, `3,5`.
+    missing
+        Labels that say that there is none, as they are written: `["NA", "-", -1]`. They are read like an
+        empty field: the labels `1`, `2`, `NA` are integers then. The labels are gone through once, now.
+    keep_missing
+        Whether rows without a label are kept. They are no annotations, and methods leave them out; but
+        annotators who abstain and examples without any label can be told (`check_annotations`).
+    normalize
+        In which ways spellings of one id or label, where these are text, become one: `"strip"` (no space
+        around, one space where there are several inside; what is blank is null), `"case"` (lower case),
+        `"unicode"` (the composed form NFC). After `missing`.
 
     Returns
     -------
     LazyFrame
         `example`, `annotator`, `label`, then the other columns. Rows whose label is null (or NaN) are
-        not annotations and are dropped.
+        not annotations and are dropped, unless `keep_missing`.
 
     Raises
     ------
@@ -83,7 +98,7 @@ def scan_annotations(
     Warns
     -----
     AnnotationWarning
-        The separator was found out and is no comma.
+        The separator was found out and is no comma; a value that is `missing` is in no row.
 
     Examples
     --------
@@ -101,27 +116,33 @@ def scan_annotations(
     └─────────┴───────────┴───────┘
     """
     names = {"example": example, "annotator": annotator, "label": label}
-    rows = open_rows(source, names, Reading(**reading))
+    rows = open_rows(source, names, Reading(**reading), missing, normalize)
     rows = with_labels_of(rows, label_type, decimal_comma)
-    return rows.filter(is_labelled(rows.collect_schema()["label"]))
+    return rows if keep_missing else rows.filter(is_labelled(rows.collect_schema()["label"]))
 
 
 def open_rows(
-    source: Any, names: Mapping[str, str] | None = None, reading: Reading = USUAL
+    source: Any,
+    names: Mapping[str, str] | None = None,
+    reading: Reading = USUAL,
+    missing: Sequence[Any] = (),
+    normalize: Sequence[Way] = (),
 ) -> pl.LazyFrame:
     """Any source as `example`, `annotator`, `label` and the other columns, rows without a label included.
 
-    `names` says how these three are called in the source.
+    `names` says how these three are called in the source; `missing` and `normalize` are as for
+    `scan_annotations`.
     """
     if isinstance(source, HoldsLog):
         source = source.scan_annotations()
     names = names or {name: name for name in LOG_COLUMNS}
-    parts = open_parts(source, "the log", reading)
+    parts = without_missing(open_parts(source, "the log", reading), names["label"], missing)
     named = [
         _named(frame, names, _log_of(part, parts), part.hints)
         for part, frame in zip(parts, settled(parts), strict=True)
     ]
-    return stacked(named, "the log", LOG_COLUMNS, [part.file for part in parts])
+    rows = stacked(named, "the log", LOG_COLUMNS, [part.file for part in parts])
+    return normalized(rows, LOG_COLUMNS, normalize)
 
 
 def _log_of(part: Part, parts: list[Part]) -> str:

@@ -22,6 +22,7 @@ def from_wide(
     *,
     example: str | Sequence[Any] | None = None,
     annotators: Sequence[Any] | None = None,
+    missing: Sequence[Any] = (),
 ) -> pl.LazyFrame:
     """The log held in a wide matrix: one row per example, one column per annotator.
 
@@ -35,6 +36,8 @@ def from_wide(
         row numbers from 0.
     annotators
         The annotators' ids; by default the columns' names (the column numbers of a numpy array).
+    missing
+        Labels that say that there is none, as for `scan_annotations`: `["NA", -1]`.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def from_wide(
         .unpivot(index="example", variable_name="annotator", value_name="label")
     )
     annotator = pl.lit(given).gather(pl.col("annotator").cast(pl.UInt32))
-    return scan_annotations(long.with_columns(annotator.alias("annotator")))
+    return scan_annotations(long.with_columns(annotator.alias("annotator")), missing=missing)
 
 
 def _wide_parts(

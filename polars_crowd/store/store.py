@@ -19,7 +19,14 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, StoreError, TakenError, counted
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    OptionError,
+    StoreError,
+    TakenError,
+    counted,
+)
 from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, membership, scan_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
@@ -98,6 +105,7 @@ class AnnotationStore(Partitioned):
         duplicates: Duplicates = "error",
         progress: bool = False,
         multilabel: bool = False,
+        missing: Sequence[Any] = (),
     ) -> AnnotationStore:
         """Stream a log, and pred_probs, into a new store.
 
@@ -117,6 +125,8 @@ class AnnotationStore(Partitioned):
             labels there are. Labels that are floats are numbers without classes.
         multilabel
             Whether labels are sets of classes, as for `multilabel_crowdlab`. Needs pred_probs.
+        missing
+            Labels that say that there is none, as for `scan_annotations`.
 
         Raises
         ------
@@ -130,6 +140,7 @@ class AnnotationStore(Partitioned):
         target = Path(path)
         _refuse_what_is_there(target)
         check_duplicates(duplicates)
+        _check_missing(missing, multilabel)
         fitting.check_partitions(partitions)
         with streaming(target, log, pred_probs):
             is_ensemble = isinstance(pred_probs, (list, tuple))
@@ -137,7 +148,7 @@ class AnnotationStore(Partitioned):
                 made = fitting.empty_of_sets(log, pred_probs, partitions, classes, is_ensemble)
                 rows, models, manifest = made
             else:
-                rows = scan_annotations(log)
+                rows = scan_annotations(log, missing=missing)
                 models = open_models(pred_probs, classes) if pred_probs is not None else []
                 manifest = fitting.empty(rows, models, partitions, classes, is_ensemble)
             none = pl.Series("annotator", [], manifest.schema["annotator"])
@@ -186,6 +197,7 @@ class AnnotationStore(Partitioned):
         *,
         duplicates: Duplicates = "error",
         progress: bool = False,
+        missing: Sequence[Any] = (),
     ) -> None:
         """Add annotations, and pred_probs for new examples or instead of those there are.
 
@@ -199,6 +211,8 @@ class AnnotationStore(Partitioned):
             As many models as the store has. Needed for examples that the store does not know.
         duplicates, progress
             As for `create`; of an (example, annotator) that comes again the `"first"` is the store's.
+        missing
+            Labels that say that there is none, as for `scan_annotations`.
 
         Raises
         ------
@@ -210,9 +224,10 @@ class AnnotationStore(Partitioned):
         if log is None and pred_probs is None:
             raise ValueError("append needs a log, pred_probs or both.")
         check_duplicates(duplicates)
+        _check_missing(missing, self._manifest.sets is not None or log is None)
         with writing(self.path), streaming(self.path, log, pred_probs):
             self._read_again()
-            rows = None if log is None else self._fitting(self._coming(log))
+            rows = None if log is None else self._fitting(self._coming(log, missing))
             models = self._fitting_models(pred_probs)
             remove_strays(self.path, self._manifest)
             known = (self._manifest, self.annotators, duplicates, self._handles())
@@ -226,11 +241,11 @@ class AnnotationStore(Partitioned):
         check_files(self.path, self._manifest)
         self.__dict__.pop("annotators", None)
 
-    def _coming(self, log: Any) -> pl.LazyFrame:
+    def _coming(self, log: Any, missing: Sequence[Any]) -> pl.LazyFrame:
         """A log that comes in; the sets it is the first to have come after those there are."""
         manifest = self._manifest
         if manifest.sets is None:
-            return scan_annotations(log)
+            return scan_annotations(log, missing=missing)
         rows = scan_label_sets(log).log
         found = rows.select(pl.col("label").unique().sort()).collect()["label"]
         check_known(rows, found, manifest.classes or ())
@@ -427,6 +442,11 @@ def _refuse_what_is_there(path: Path) -> None:
         )
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise TakenError(f"{path} is there already.", "Choose a directory that is new or empty.")
+
+
+def _check_missing(missing: Sequence[Any], no_labels: bool) -> None:
+    if missing and no_labels:
+        raise OptionError("missing", missing, "it is about a log of single labels.")
 
 
 def _known(manifest: Manifest, path: Path) -> Manifest:

@@ -15,7 +15,10 @@ import polars_crowd as pc
 from polars_crowd import cli
 from tests.cli.commands import refused, run
 
-COLUMNS = "--example x | --annotator x | --label x | --label-type number | --decimal-comma"
+COLUMNS = (
+    "--example x | --annotator x | --label x | --label-type number | --decimal-comma | "
+    "--missing x | --normalize case"
+)
 TEXT = (
     "--separator x | --encoding latin-1 | --no-header | --columns a,b,c | --comment x | --quote none | "
     "--sheet 2"
@@ -64,7 +67,7 @@ ALWAYS = {
     "consensus": {"into", "method"},
     "next": {"size", "out", "exclude"},
     "create": {"partitions", "pred_probs", "classes", "duplicates"}
-    | {"example", "annotator", "label", "label_type"},
+    | {"example", "annotator", "label", "label_type", "missing", "normalize"},
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "into"},
     "rank": {"into", "method", "level", "file_format", "force"}
