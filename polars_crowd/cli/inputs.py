@@ -19,6 +19,7 @@ from polars_crowd.inputs.log import open_rows, with_labels_of
 from polars_crowd.inputs.pred_probs import open_pred_probs
 from polars_crowd.inputs.sources import TEXT as TEXT_FILES
 from polars_crowd.inputs.text import Reading
+from polars_crowd.inputs.wide import Ids
 from polars_crowd.rounds.files import reason
 from polars_crowd.store.manifest import MANIFEST
 from polars_crowd.store.store import AnnotationStore
@@ -60,6 +61,7 @@ class Input:
     annotator: str = "annotator"
     label: str = "label"
     label_type: Literal["number"] | None = None
+    wide: bool = False
     decimal_comma: bool = False
     missing: str | None = None
     normalize: str | None = None
@@ -88,6 +90,8 @@ class Input:
         stores = [path for path in found.log if is_store(path)]
         if stores:
             raise typer.BadParameter(f"{stores[0]} is a store, which is read alone.")
+        if found.wide:
+            refuse(call, ["label"], "not with --wide, whose columns are annotators.")
         if not found.pred_probs:
             refuse(call, ["probs_example"], "only with --pred-probs.")
         return found
@@ -151,13 +155,14 @@ class Input:
         if store is not None:
             return store
         with reading(self.log):
+            source, names, how = self._shaped
             return pc.scan_annotations(
-                self._source,
-                **self.names,
+                source,
+                **names,
                 label_type=self.label_type,
                 decimal_comma=self._comma_in_labels,
                 **self._labels,
-                **self.how,
+                **how,
             )
 
     def rows(self) -> pl.LazyFrame:
@@ -166,7 +171,8 @@ class Input:
         with reading(self.log):
             if store is not None:
                 return open_rows(store)
-            rows = open_rows(self._source, self.names, Reading(**self.how), **self._labels)
+            source, names, how = self._shaped
+            rows = open_rows(source, names or None, Reading(**how), **self._labels)
             return with_labels_of(rows, self.label_type, self._comma_in_labels)
 
     def models(self) -> Any:
@@ -192,6 +198,17 @@ class Input:
         """Names these files, and others, in errors of Polars."""
         with reading([*self.log, *(self.pred_probs or ()), *(path for path in more if path)]):
             yield
+
+    @property
+    def _shaped(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+        """A source with the log, its columns, and how it is to be read."""
+        if not self.wide:
+            return self._source, self.names, self.how
+        ids: Ids = False if self.example == "-" else self.example
+        ids = None if ids == "example" else ids
+        annotators = None if self.annotator == "annotator" else listed(self.annotator)
+        wide = pc.from_wide(self._source, example=ids, annotators=annotators, **self.how)
+        return wide, {}, {}
 
     @property
     def _source(self) -> Any:

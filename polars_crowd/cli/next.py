@@ -85,7 +85,7 @@ def next(
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise typer.BadParameter(f"--out {out}: name a .parquet or a .csv file.")
     if multilabel:
-        refuse(call, ["label_type", "missing", "normalize"], "not with --multilabel.")
+        refuse(call, ["label_type", "wide", "missing", "normalize"], "not with --multilabel.")
     if out is None:
         refuse(call, ["force"], "only with --out.")
     store = given.store

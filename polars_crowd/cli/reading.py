@@ -19,12 +19,22 @@ def in_text(help_text: str, *names: str, metavar: str | None = None) -> Any:
 
 
 def columns(
-    example: Annotated[str, in_files("The log's column of examples.")] = "example",
+    example: Annotated[
+        str, in_files("The log's column of examples.", "NAME", "--example", "--id")
+    ] = "example",
     annotator: Annotated[str, in_files("The log's column of annotators.")] = "annotator",
     label: Annotated[str, in_files("The log's column of labels.")] = "label",
     label_type: Annotated[
         Literal["number"] | None, in_files("Labels are numbers, also where they are text.", None)
     ] = None,
+    wide: Annotated[
+        bool,
+        in_files(
+            "A row is an example, a column an annotator: all but --id (- for none), or --annotator A,B,C.",
+            None,
+            "--wide",
+        ),
+    ] = False,
     decimal_comma: Annotated[
         bool, in_files("Numbers have a decimal comma.", None, "--decimal-comma")
     ] = False,

@@ -395,4 +395,4 @@ def _class_order(dtype: pl.DataType, values: pl.Series | None) -> pl.Expr:
         return label_code(dtype, values)
     if isinstance(dtype, pl.Enum):
         return pl.col("label").to_physical()
-    return pl.col("label").cast(pl.String) if dtype == pl.Categorical else pl.col("label")
+    return pl.col("label").cast(pl.String) if isinstance(dtype, pl.Categorical) else pl.col("label")

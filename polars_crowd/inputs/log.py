@@ -15,6 +15,7 @@ import polars as pl
 from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_column
 from polars_crowd.inputs.missing import without_missing
 from polars_crowd.inputs.numbers import as_numbers
+from polars_crowd.inputs.objects import frame_of_tuples, is_tuples
 from polars_crowd.inputs.parts import Part, is_text, settled
 from polars_crowd.inputs.sources import USUAL, open_parts, stacked
 from polars_crowd.inputs.spelling import Way, normalized
@@ -60,9 +61,11 @@ def scan_annotations(
         A LazyFrame or DataFrame; a path, a glob or a directory (hive partitions become columns) of
         text files (`.csv`, `.tsv`, `.txt`), JSON (`.json`, `.jsonl`, `.ndjson`), Parquet, Arrow IPC or
         Excel files (`.xlsx`, with the extra `excel`); an object with `__arrow_c_stream__` (a pyarrow
-        Table, a pandas frame, a DuckDB relation); or a list of any of these, read one after another.
+        Table, a pandas frame, a DuckDB relation); a list of tuples `(example, annotator, label)`, or of
+        dicts; or a list of any of these, read one after another.
         Text files and JSON lines may be compressed (`log.csv.gz`, `.zst`). The files' columns may be in any
-        order, and there may be others. A named index of a pandas frame is a column.
+        order, and there may be others. A named index of a pandas frame is a column, and its ordered
+        categories are an Enum. A column of texts and numbers, in Python, is text.
     example, annotator, label
         The names that these columns have in the source. Ids and labels may be strings, integers,
         booleans, dates, categoricals or enums. Other columns travel along.
@@ -136,6 +139,8 @@ def open_rows(
     if isinstance(source, HoldsLog):
         source = source.scan_annotations()
     names = names or {name: name for name in LOG_COLUMNS}
+    if is_tuples(source):
+        source = frame_of_tuples(source, [names[name] for name in LOG_COLUMNS], "the log")
     parts = without_missing(open_parts(source, "the log", reading), names["label"], missing)
     named = [
         _named(frame, names, _log_of(part, parts), part.hints)

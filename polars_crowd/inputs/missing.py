@@ -70,7 +70,7 @@ def _look(part: Part, column: str, values: Sequence[str]) -> _Seen:
     dtype = frame.collect_schema()[column]
     if dtype.is_nested() or dtype == pl.Object:
         return _Seen(part, [0] * len(values))
-    equal = [_is(column, dtype, value) for value in values]
+    equal = [is_this(column, dtype, value) for value in values]
     is_missing = pl.any_horizontal(equal).fill_null(value=True)
     counts = [is_equal.sum().alias(f"rows_{k}") for k, is_equal in enumerate(equal)]
     to_settle = column in part.integers
@@ -89,7 +89,7 @@ def _look(part: Part, column: str, values: Sequence[str]) -> _Seen:
     return _Seen(replace(part, scan=scan, integers=integers), rows)
 
 
-def _is(column: str, dtype: pl.DataType, value: str) -> pl.Expr:
+def is_this(column: str, dtype: pl.DataType, value: str) -> pl.Expr:
     """Whether a value is this one; a number, if it equals the number that is written."""
     given = pl.col(column)
     if dtype.is_numeric():

@@ -9,13 +9,17 @@ what they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from json import JSONDecoder
 
 import polars as pl
+import pyarrow as pa
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.inputs.records import INTEGER, is_integer
-from polars_crowd.inputs.text import Reading, TextFile, checked_names, scan_text
+from polars_crowd.inputs.streams import readable
+from polars_crowd.inputs.text import SAMPLE, Reading, TextFile, checked_names, scan_text
 
 Dtypes = Mapping[str, pl.DataType]
 
@@ -69,7 +73,7 @@ def is_read_from_text(column: str, parts: Sequence[Part]) -> bool:
 
 def is_text(dtype: pl.DataType) -> bool:
     """Whether values of this type are strings."""
-    return dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum)
+    return dtype == pl.String or isinstance(dtype, (pl.Categorical, pl.Enum))
 
 
 def written_as_integer(text: pl.Expr) -> pl.Expr:
@@ -98,7 +102,24 @@ def all_integers(found: Sequence[bool | None]) -> bool | None:
 
 def part_of_frame(frame: pl.LazyFrame, file: str = "") -> Part:
     """A frame, or files whose columns have types."""
-    return Part(tuple(frame.collect_schema()), lambda dtypes: frame, file=file)
+    try:
+        columns = tuple(frame.collect_schema())
+    except pl.exceptions.DuplicateError as error:
+        raise named_twice(file or "a frame", error) from error
+    return Part(columns, lambda dtypes: frame, file=file)
+
+
+def named_twice(what: str, error: Exception) -> AnnotationError:
+    """The error for a column that is there twice, of which Polars says no more than the name."""
+    reason = str(error).partition("\n")[0]
+    return AnnotationError(f"{what}: {reason}.", Advice("Give each column its own name"))
+
+
+def check_fields(file: str) -> None:
+    """No two columns of an Arrow file have one name."""
+    if "://" not in file:
+        with suppress(pa.ArrowInvalid), pa.memory_map(file) as source:  # Feather of before Arrow
+            checked_names(pa.ipc.open_file(source).schema.names, file)
 
 
 def part_of_text(files: Sequence[TextFile]) -> Part:
@@ -116,6 +137,7 @@ def part_of_text(files: Sequence[TextFile]) -> Part:
 
 def part_of_json(file: str, scan: Callable[[pl.Schema | None], pl.LazyFrame]) -> Part:
     """A file of JSON. A column of numbers and of texts is text: `7` and `"img_7"`."""
+    checked_names(_first_keys(file), file)
     try:
         schema = scan(None).collect_schema()
     except pl.exceptions.PolarsError as error:
@@ -136,6 +158,20 @@ def part_of_json(file: str, scan: Callable[[pl.Schema | None], pl.LazyFrame]) ->
         integers,
         file,
     )
+
+
+def _first_keys(file: str) -> list[str]:
+    """The keys of the first object, all of them: readers of JSON take the first of those that are equal."""
+    if "://" in file:
+        return []
+    with readable(file, file) as stream:
+        begun = stream.read(SAMPLE).decode("utf-8", errors="ignore")
+    decoder = JSONDecoder(object_pairs_hook=lambda pairs: [key for key, _ in pairs])
+    try:
+        keys: list[str] = decoder.raw_decode(begun, begun.index("{"))[0]
+    except ValueError:  # none, or one that goes on beyond this
+        return []
+    return keys
 
 
 def part_of_excel(file: str, reading: Reading) -> Part:

@@ -17,10 +17,13 @@ from urllib.parse import unquote
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
+from polars_crowd.inputs.objects import frame_of_pandas, frame_of_records, is_pandas, is_records
 from polars_crowd.inputs.parts import (
     Part,
+    check_fields,
     in_directories,
     is_text,
+    named_twice,
     part_of_excel,
     part_of_frame,
     part_of_json,
@@ -59,15 +62,21 @@ def open_parts(source: Any, what: str, reading: Reading = USUAL) -> list[Part]:
     parts = list(_parts(source, what, reading))
     if not parts:
         raise AnnotationError(f"{what} is an empty list; give at least one frame or path.")
-    known = frozenset[str]().union(*(part.options for part in parts))
+    check_effect(reading, frozenset[str]().union(*(part.options for part in parts)), what)
+    return parts
+
+
+def check_effect(reading: Reading, known: frozenset[str], what: str) -> None:
+    """The options that are given have an effect: those that are `known` have one."""
     for name, value in reading.given.items():
         if name not in known:
             kinds = "Excel files (.xlsx)" if name == "sheet" else f"text files ({', '.join(TEXT)})"
             raise OptionError(name, value, f"it is about {kinds}, and {what} has none.")
-    return parts
 
 
 def _parts(source: Any, what: str, reading: Reading) -> Iterable[Part]:
+    if isinstance(source, list) and is_records(source):
+        return [part_of_frame(frame_of_records(source, what))]
     if isinstance(source, (list, tuple)):
         return [part for one in source for part in _parts(one, what, reading)]
     if isinstance(source, (str, Path)):
@@ -80,21 +89,21 @@ def _frame(source: Any, what: str) -> pl.LazyFrame:
         return source
     if isinstance(source, pl.DataFrame):
         return source.lazy()
-    if type(source).__module__.partition(".")[0] == "pandas":
-        return _from_pandas(source)
+    if is_pandas(source):
+        return frame_of_pandas(source, what).lazy()
     if hasattr(source, "__arrow_c_stream__"):
-        return pl.DataFrame(source).lazy()
+        return _of_arrow(source, what).lazy()
     raise TypeError(
         f"{what} is a {type(source).__name__}; give a Polars frame, a path, an object with "
         "__arrow_c_stream__ (pyarrow, pandas, DuckDB), or a list of these."
     )
 
 
-def _from_pandas(source: Any) -> pl.LazyFrame:
-    """A pandas frame or series, with its index as columns if it is named."""
-    named = [name for name in source.index.names if name is not None]
-    frame: pl.DataFrame = pl.from_pandas(source.reset_index(named) if named else source)
-    return frame.lazy()
+def _of_arrow(source: Any, what: str) -> pl.DataFrame:
+    try:
+        return pl.DataFrame(source)
+    except pl.exceptions.DuplicateError as error:
+        raise named_twice(what, error) from error
 
 
 # --- one after another -----------------------------------------------------------------------------
@@ -217,6 +226,9 @@ def _parts_of_kind(files: Sequence[str], what: str, reading: Reading) -> list[Pa
         return [part_of_json(file, _json(file)) for file in files]
     if kind in JSON_LINES:
         return [part_of_json(file, _json_lines(file)) for file in files]
+    if READERS[kind] is pl.scan_ipc:
+        for file in files:
+            check_fields(file)
     return [part_of_frame(READERS[kind](list(files), glob="://" in files[0]), files[0])]
 
 

@@ -25,6 +25,7 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import Advice, AnnotationError, OptionError, check_choice, shown
 from polars_crowd.inputs.label_sets import UNIT, scan_label_sets
+from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reliability.estimates import estimates
@@ -242,7 +243,7 @@ def as_lists(log: Any, separator: str) -> pl.LazyFrame:
 
 def checked_separator(dtype: pl.DataType, separator: str | None) -> str:
     """The separator, if labels of this type can be sets."""
-    if dtype not in (pl.String, pl.Categorical) and not isinstance(dtype, pl.Enum):
+    if not is_text(dtype):
         raise AnnotationError(
             f"column 'label' of the log is {dtype}; with separator= it must be text. Leave separator= out "
             "for lists of classes, or for a row per class."

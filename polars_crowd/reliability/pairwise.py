@@ -209,7 +209,7 @@ def check_codes(rounds: Rounds) -> PairCodes:
 
 def by_id(annotators: pl.Series) -> pl.Series:
     """Ids as they sort: the text of categories."""
-    is_text = annotators.dtype == pl.Categorical or isinstance(annotators.dtype, pl.Enum)
+    is_text = isinstance(annotators.dtype, (pl.Categorical, pl.Enum))
     return annotators.cast(pl.String) if is_text else annotators
 
 

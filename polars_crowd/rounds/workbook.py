@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.inputs.parts import is_text
 from polars_crowd.rounds.files import refusing
 
 ROWS = 1_048_575
@@ -74,7 +75,7 @@ def check_sheet(name: str, sheet: pl.DataFrame) -> None:
         )
     check_texts(name, pl.Series("of names", sheet.columns))
     for column in sheet:
-        if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+        if is_text(column.dtype):
             check_texts(name, column.cast(pl.String))
 
 

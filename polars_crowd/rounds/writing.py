@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.inputs.parts import is_text
 from polars_crowd.rounds.contents import (
     MARK,
     Contents,
@@ -33,7 +34,6 @@ FORMULA = r"^'*[=+\-@\t\r]"
 KEPT_FROM_IT = r"^'('*[=+\-@\t\r])"
 SEPARATORS = (";", "\n")
 """Of the members of a list, in a cell."""
-TEXTS = (pl.String, pl.Categorical, pl.Enum)
 FROM_CSV: dict[str, type[pl.DataType]] = {
     str(dtype()): dtype
     for dtype in (
@@ -238,7 +238,7 @@ def _separator(table: str, frame: pl.LazyFrame, name: str) -> str:
 
 def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
     """The frame with an apostrophe before text, and names of columns, that would be run as formulas."""
-    texts = [name for name, dtype in frame.collect_schema().items() if dtype in TEXTS]
+    texts = [name for name, dtype in frame.collect_schema().items() if is_text(dtype)]
     return frame.with_columns(_safe_text(name) for name in texts).rename(safe_name)
 
 

@@ -195,7 +195,11 @@ def classes_of(
     if isinstance(dtype, pl.Enum):
         values = pl.Series("label", dtype.categories, dtype)
     else:
-        text = pl.col("label").cast(pl.String) if dtype == pl.Categorical else pl.col("label")
+        text = (
+            pl.col("label").cast(pl.String)
+            if isinstance(dtype, pl.Categorical)
+            else pl.col("label")
+        )
         values = log.select(text.unique().sort()).collect()["label"].cast(dtype)
     if values.is_empty():
         raise checks.no_annotations()

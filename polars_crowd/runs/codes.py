@@ -121,7 +121,7 @@ def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:
     label = pl.col("label")
     if dtype == pl.Null:
         return label.cast(pl.UInt32)
-    if dtype in (pl.String, pl.Categorical) or isinstance(dtype, pl.Enum):
+    if dtype == pl.String or isinstance(dtype, (pl.Categorical, pl.Enum)):
         known = pl.Enum(classes.cast(pl.String))
         text = label if dtype == pl.String else label.cast(pl.String)
         return text.cast(known, strict=False).to_physical().cast(pl.UInt32)
@@ -142,7 +142,7 @@ def id_as_read(column: str, dtype: pl.DataType) -> pl.Expr:
     ids = pl.col(column)
     if dtype == pl.String and column == "annotator":
         return ids.cast(pl.Categorical(pl.Categories.random()))
-    if dtype == pl.Categorical or isinstance(dtype, pl.Enum):
+    if isinstance(dtype, (pl.Categorical, pl.Enum)):
         return ids if column == "annotator" else ids.cast(pl.String)
     if dtype == pl.Boolean:
         return ids.cast(pl.UInt8)

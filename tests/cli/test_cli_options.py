@@ -16,7 +16,7 @@ from polars_crowd import cli
 from tests.cli.commands import refused, run
 
 COLUMNS = (
-    "--example x | --annotator x | --label x | --label-type number | --decimal-comma | "
+    "--example x | --annotator x | --label x | --label-type number | --wide | --decimal-comma | "
     "--missing x | --normalize case"
 )
 TEXT = (
@@ -67,7 +67,7 @@ ALWAYS = {
     "consensus": {"into", "method"},
     "next": {"size", "out", "exclude"},
     "create": {"partitions", "pred_probs", "classes", "duplicates"}
-    | {"example", "annotator", "label", "label_type", "missing", "normalize"},
+    | {"example", "annotator", "label", "label_type", "wide", "missing", "normalize"},
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "into"},
     "rank": {"into", "method", "level", "file_format", "force"}
