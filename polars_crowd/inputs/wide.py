@@ -206,11 +206,11 @@ def _ids_at(
     if example is not None or not table.may_have_ids:
         return None
     labels = None if chosen is None else [table.names.index(name) for name in chosen]
-    filled = [
-        pl.when(~pl.any_horizontal(is_this(c.name, c.dtype, v) for v in missing)).then(c.name)
-        for c in table.columns
-    ]
-    found = _ids_among(table.columns.with_columns(filled) if missing else table.columns, labels)
+    columns = table.columns
+    for value in missing:
+        filled = [pl.when(~is_this(c.name, c.dtype, value)).then(c.name) for c in columns]
+        columns = columns.select(filled)
+    found = _ids_among(columns, labels)
     names = [str(table.names[k]) for k in found]
     if len(found) > 1 or (found and not _is_different(table.columns[str(found[0])])):
         raise AnnotationError(
