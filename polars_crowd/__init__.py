@@ -90,7 +90,7 @@ _NAMES = {
     "truth.numeric.gaussian": ("gaussian_truth",),
     "truth.numeric.result": ("NumericTruth",),
     "truth.pairwise.bradley_terry": ("bradley_terry",),
-    "truth.pairwise.comparisons": ("scan_comparisons",),
+    "inputs.comparisons": ("scan_comparisons",),
     "truth.pairwise.crowd_bradley_terry": ("crowd_bradley_terry",),
     "truth.pairwise.result": ("Preferences",),
     "truth.result": ("TruthInference",),

@@ -12,6 +12,7 @@ from polars_crowd.consensus.one_vs_rest.result import MultiLabelCrowdlab
 from polars_crowd.consensus.refine import Refined, refine
 from polars_crowd.consensus.result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
+from polars_crowd.inputs.comparisons import scan_comparisons
 from polars_crowd.inputs.findings import check_annotations
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.pred_probs import scan_pred_probs
@@ -59,7 +60,6 @@ from polars_crowd.truth.numeric.crh import crh
 from polars_crowd.truth.numeric.gaussian import gaussian_truth
 from polars_crowd.truth.numeric.result import NumericTruth
 from polars_crowd.truth.pairwise.bradley_terry import bradley_terry
-from polars_crowd.truth.pairwise.comparisons import scan_comparisons
 from polars_crowd.truth.pairwise.crowd_bradley_terry import crowd_bradley_terry
 from polars_crowd.truth.pairwise.result import Preferences
 from polars_crowd.truth.result import TruthInference

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import FrameType
 from typing import Any, Literal, get_args
 
@@ -177,9 +178,30 @@ class AnnotationWarning(Advised, UserWarning):
 def missing_column(
     what: str, column: str, columns: list[str], *advice: Advice | str
 ) -> AnnotationError:
-    """The error for a column that `what` (the log, the pred_probs) does not have."""
+    """The error for a column that `what` (the log, the pred_probs) does not have.
+
+    >>> print(missing_column("the log", "item", ["Item_ID", "label"]))
+    the log has no column 'item'; its columns are 'Item_ID', 'label'. Did you mean 'Item_ID'?
+    """
     wrong = f"has no column {column!r}; its columns are {shown(columns, limit=20)}."
-    return AnnotationError(wrong, *advice, source=what)
+    return AnnotationError(wrong + did_you_mean(column, columns), *advice, source=what)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence, after a space, about the name that may be meant; nothing if none is near."""
+    near = nearest(name, known)
+    return f" Did you mean {shown_value(near)}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Which of the names that are known is most like a name, in whatever case, if any is.
+
+    >>> nearest("item", ["LABEL", "Item_ID"]), nearest("item", ["label"])
+    ('Item_ID', None)
+    """
+    plain = {one.strip().casefold(): one for one in known}
+    near = get_close_matches(name.strip().casefold(), plain, n=1, cutoff=cutoff)
+    return plain[near[0]] if near else None
 
 
 # --- warnings -------------------------------------------------------------------------------------

@@ -34,13 +34,12 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
-from difflib import get_close_matches
 from functools import update_wrapper
 from inspect import Parameter, Signature
 from types import FunctionType
 from typing import Any, TypeVar, get_type_hints
 
-from polars_crowd.errors import Advice, shown
+from polars_crowd.errors import Advice, did_you_mean, shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -127,9 +126,8 @@ def refusal(
 
     def refuse(given: Mapping[str, Any]) -> TypeError:
         unknown = next(option for option in given if option not in known)
-        near = get_close_matches(unknown, known)
-        meant = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        instead = f" {advice[unknown].said('python')}" if unknown in advice else meant
+        listed = unknown in advice
+        instead = f" {advice[unknown].said('python')}" if listed else did_you_mean(unknown, known)
         return TypeError(
             f"{name}() has no option {unknown!r}.{instead} It takes {shown(known, limit=30)}."
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +12,7 @@ import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import SHOWN, alike, in_files, progress, show, stdout, told
 from polars_crowd.cli.files import sink, whole_files
-from polars_crowd.cli.inputs import Input, is_store, listed, reading
+from polars_crowd.cli.inputs import Input, is_store, listed, reading, refuse
 from polars_crowd.cli.reading import reads, text
 from polars_crowd.cli.truth import told_files
 
@@ -38,11 +40,33 @@ Annotator = Annotated[
 ]
 Winner = Annotated[str, in_files("The log's column of the example that won.")]
 Sides = Annotated[
-    str | None,
-    in_files("What that column says for the left and the right one, if not their ids.", "A,B"),
+    list[str] | None,
+    in_files(
+        "What that column says for the left and the right one, if not their ids: A,B, or a JSON array, or "
+        "this option twice.",
+        "A,B",
+    ),
 ]
 Tie = Annotated[
     list[str] | None, in_files("What it says where neither won. May be repeated.", "VALUE")
+]
+Strength = Annotated[
+    str | None,
+    in_files(
+        "How much verdicts count that say how sure they are: a number for A>>B, where A>B counts as 1, or "
+        "a JSON object of all verdicts, positive where the left one won and 0 for a tie.",
+        "W",
+    ),
+]
+Outcome = Annotated[
+    str | None,
+    in_files(
+        "The log's column of the left one's share of the win, from 0 to 1, in place of winners."
+    ),
+]
+Weight = Annotated[
+    str | None,
+    in_files("The log's column of weights: for how many comparisons a row counts."),
 ]
 
 
@@ -62,6 +86,9 @@ def rank(
     winner: Winner = "winner",
     sides: Sides = None,
     tie: Tie = None,
+    strength: Strength = None,
+    outcome: Outcome = None,
+    weight: Weight = None,
 ) -> None:
     """Rank examples by pairwise preferences, with an interval for every score.
 
@@ -73,6 +100,8 @@ def rank(
 
       polars-crowd rank arena.csv --left model_a --right model_b --annotator judge
       --sides model_a,model_b --tie tie --into out
+
+      polars-crowd rank judged.jsonl --winner verdict --strength 3 --into out
     """
     fits: dict[str, Any] = {
         "bradley-terry": pc.bradley_terry,
@@ -81,6 +110,8 @@ def rank(
     files = [f"{table}.{file_format}" for table in ("examples", "annotators")]
     if any(map(is_store, log)):
         raise typer.BadParameter("a store holds labels, not comparisons.")
+    if outcome is not None:
+        refuse(call, ["winner"], "not with --outcome.")
     with (
         progress() as step,
         reading(log),
@@ -93,8 +124,11 @@ def rank(
             right=right,
             annotator=None if annotator == "-" else annotator,
             winner=winner,
-            sides=_pair(sides),
+            sides=_pair(sides or ()),
             ties=tie or (),
+            strength=_strength(strength),
+            outcome=outcome,
+            weight=weight,
             **Input.of(call).how,
         )
         fit: pc.Preferences = fits[method](comparisons, level=level)
@@ -107,10 +141,36 @@ def rank(
     told_files([into / file for file in files])
 
 
-def _pair(sides: str | None) -> tuple[str, str] | None:
-    names = listed(sides)
-    if names is None:
+def _pair(sides: Sequence[str]) -> tuple[Any, Any] | None:
+    """The two sides, of which one text may name both.
+
+    >>> _pair(["a,b"]), _pair(["a,b", "c"]), _pair(['["a,b", 1]'])
+    (('a', 'b'), ('a,b', 'c'), ('a,b', 1))
+    """
+    if not sides:
         return None
-    if len(names) != 2:
-        raise typer.BadParameter(f"--sides {sides}: give two values, as in model_a,model_b.")
+    names = list(sides) if len(sides) > 1 else _json("--sides", sides[0], "[") or listed(sides[0])
+    if names is None or len(names) != 2:
+        given = " --sides ".join(sides)
+        raise typer.BadParameter(f"--sides {given}: give two values, as in model_a,model_b.")
     return names[0], names[1]
+
+
+def _strength(text: str | None) -> Any:
+    """A number, or numbers by verdict."""
+    if text is None:
+        return None
+    try:
+        return _json("--strength", text, "{") or float(text)
+    except ValueError:
+        raise typer.BadParameter(f"--strength {text}: give a number, or a JSON object.") from None
+
+
+def _json(option: str, text: str, opening: str) -> Any:
+    """What a text says in JSON, None if it does not begin so."""
+    if not text.lstrip().startswith(opening):
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise typer.BadParameter(f"{option} {text}: no JSON: {error}.") from None

@@ -7,7 +7,6 @@ to say how much and where.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -19,6 +18,7 @@ from polars_crowd.errors import (
     AnnotationError,
     OptionError,
     counted,
+    nearest,
     rows_shown,
     shown,
     shown_value,
@@ -98,14 +98,14 @@ def near_classes(labels: Sequence[Any], classes: Sequence[Any]) -> list[str]:
     >>> near_classes(["Yes", "maybe"], ["NO", "YES"])
     ["'Yes' may be meant to be 'YES'."]
     """
-    by_text = {str(known).strip().casefold(): known for known in classes}
-    found = []
-    for label in [label for label in labels if isinstance(label, str)][:SHOWN]:
-        near = get_close_matches(label.strip().casefold(), by_text, n=1, cutoff=0.75)
-        found += [
-            f"{shown_value(label)} may be meant to be {shown_value(by_text[n])}." for n in near
-        ]
-    return found
+    known = {str(one): one for one in classes}
+    texts = [label for label in labels if isinstance(label, str)][:SHOWN]
+    near = {label: nearest(label, known, cutoff=0.75) for label in texts}
+    return [
+        f"{shown_value(label)} may be meant to be {shown_value(known[one])}."
+        for label, one in near.items()
+        if one is not None
+    ]
 
 
 def duplicate_annotations(log: pl.LazyFrame) -> AnnotationError:

@@ -98,7 +98,7 @@ def _no_numbers(frame: pl.LazyFrame, columns: Sequence[str], decimal_comma: bool
 def _wrong(found: pl.DataFrame) -> str:
     """What is said of values that are no numbers."""
     lines = [
-        f"  column {column!r}: " + _values_and_rows(of_column)
+        f"  column {column!r}: " + values_and_rows(of_column)
         for (column,), of_column in found.group_by("column", maintain_order=True)
     ]
     rows = counted(int(found["rows"].sum()), "value")
@@ -111,10 +111,15 @@ def _decimal_comma(found: pl.DataFrame, decimal_comma: bool) -> Advice | None:
     return COMMA if read and not decimal_comma else None
 
 
-def _values_and_rows(found: pl.DataFrame) -> str:
+def values_and_rows(found: pl.DataFrame) -> str:
+    """Values and how many rows have each, from a frame `value`, `rows`.
+
+    >>> values_and_rows(pl.DataFrame({"value": ["x", "y"], "rows": [2, 1]}))
+    "'x' (2 rows), 'y' (1 row)"
+    """
     named = [
         f"{shown_value(value)} ({counted(n, 'row')})"
-        for _, value, n in found.head(NAMED).iter_rows()
+        for value, n in found.head(NAMED).select("value", "rows").iter_rows()
     ]
     more = found.height - len(named)
     return ", ".join(named) + (f", ... ({more:,} more)" if more else "")

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, OptionError, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_column, shown
 from polars_crowd.inputs.objects import frame_of_pandas, frame_of_records, is_pandas, is_records
 from polars_crowd.inputs.parts import (
     Part,
@@ -55,6 +55,16 @@ USUAL = Reading()
 def open_frame(source: Any, what: str, reading: Reading = USUAL) -> pl.LazyFrame:
     """Any source as a LazyFrame; `what` names it in errors."""
     return stacked(settled(open_parts(source, what, reading)), what)
+
+
+def checked_columns(
+    frame: pl.LazyFrame, what: str, columns: Iterable[str], advice: Advice | str
+) -> None:
+    """That a frame has the columns; `what` names it."""
+    found = list(frame.collect_schema())
+    for column in columns:
+        if column not in found:
+            raise missing_column(what, column, found, advice)
 
 
 def open_parts(source: Any, what: str, reading: Reading = USUAL) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,8 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import (
-    Advice,
     AnnotationError,
     counted,
-    missing_column,
     rows_shown,
     shown,
     warn,
@@ -22,21 +20,11 @@ from polars_crowd.errors import (
 from polars_crowd.inputs.checks import DECLARE, near_classes
 from polars_crowd.inputs.matching import ids_like, no_match, written
 from polars_crowd.inputs.numbers import as_numbers
-from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.sources import checked_columns, open_frame
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.runs.codes import Codebook, label_code
 from polars_crowd.truth.block import UNKNOWN
-
-
-def checked_columns(
-    frame: pl.LazyFrame, what: str, columns: Sequence[str], advice: Advice | str
-) -> None:
-    """That a frame has the columns; `what` names it."""
-    found = list(frame.collect_schema())
-    for column in columns:
-        if column not in found:
-            raise missing_column(what, column, found, advice)
 
 
 def _labels(source: Any, what: str) -> pl.LazyFrame:

@@ -12,9 +12,9 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, counted, rows_shown
 from polars_crowd.inputs.matching import written
 from polars_crowd.inputs.numbers import as_numbers
-from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.sources import checked_columns, open_frame
 from polars_crowd.runs.codes import Codebook, label_code
-from polars_crowd.truth.known import check_labels, checked_columns
+from polars_crowd.truth.known import check_labels
 
 CONFUSION = ("annotator", "true_label", "label", "num_annotations")
 COUNTS = ("num_correct", "num_incorrect")

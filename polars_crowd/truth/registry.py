@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal
 
-from polars_crowd.errors import shown
+from polars_crowd.errors import did_you_mean, shown
 from polars_crowd.truth.classification.bwa import bwa
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
 from polars_crowd.truth.classification.ebcc import ebcc
@@ -102,8 +101,7 @@ def method_named(name: str, *others: str) -> Method:
     found = METHODS.get(plain) or METHODS.get(plain.removesuffix("_truth"))
     if found is None:
         known = [*others, *METHODS]
-        near = get_close_matches(plain, known)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
+        meant = did_you_mean(plain, known)
         raise ValueError(f"method {name!r}; it must be one of {shown(known, 30)}.{meant}")
     return found
 

@@ -186,3 +186,39 @@ def test_rank(name: str, tmp_path: Path) -> None:
     assert "6 examples, 3 annotators, 200 comparisons" in text
     wrong = refused("rank", tmp_path / "log.csv", *columns, "--into", tmp_path / "other")
     assert "column 'won' of the log of comparisons" in wrong
+
+
+@pytest.mark.parametrize(
+    ("won", "meaning"),
+    [
+        (["1", "0", "1"], ("--sides", "1,0")),
+        (["1.0", "0.0", "0.5"], ("--sides", "1,0", "--tie", "0.5")),
+        (["1", "-1", "0"], ("--sides", "1,-1", "--tie", "0")),
+        (["true", "false", "true"], ("--sides", "true,false")),
+        (["a,b", "c", "="], ("--sides", '["a,b", "c"]', "--tie", "=")),
+        (["a,b", "c", "d"], ("--sides", "a,b", "--sides", "c", "--tie", "d", "--tie", "e")),
+        (["A>>B", "B>A", "A=B"], ("--strength", "3")),
+        (["3", "1", "2"], ("--strength", '{"3": 2, "2": 0, "1": -2}')),
+        (["x", "z", "z"], ()),
+    ],
+)
+def test_what_winners_may_say(won: list[str], meaning: tuple[str, ...], tmp_path: Path) -> None:
+    frame = pl.DataFrame({"left": ["x", "y", "z"], "right": ["y", "z", "x"], "winner": won})
+    frame.write_csv(tmp_path / "log.csv", quote_style="always")
+    into = ("--into", tmp_path / "out")
+    succeeded("rank", tmp_path / "log.csv", "--annotator", "-", *meaning, *into)
+    found = tables(tmp_path / "out")["examples"]
+    assert found.filter(rank=1)["example"][0] in ("x", "z")
+    assert found["num_comparisons"].dtype == (pl.Float64 if "--strength" in meaning else pl.Int64)
+
+
+def test_weights_and_shares_of_a_win(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"left": ["x"], "right": ["y"], "share": [0.75], "w": [2.0]})
+    frame.write_csv(tmp_path / "log.csv")
+    command = ("rank", tmp_path / "log.csv", "--annotator", "-", "--into", tmp_path / "out")
+    succeeded(*command, "--outcome", "share", "--weight", "w")
+    assert tables(tmp_path / "out")["examples"]["num_wins"].to_list() == [1.5, 0.5]
+    assert "--winner: not with --outcome" in refused(*command, "--outcome", "w", "--winner", "x")
+    assert "give two values" in refused(*command, "--sides", '["a"]')
+    assert "no JSON" in refused(*command, "--sides", '["a"')
+    assert "give a number, or a JSON object" in refused(*command, "--strength", "much")

@@ -19,13 +19,13 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, OptionError, counted, shown, warn
 from polars_crowd.inputs.numbers import as_numbers
-from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.sources import checked_columns, open_frame
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary
 from polars_crowd.truth.em import FEW, Steps, iterate
-from polars_crowd.truth.known import KnownValues, check_matched, checked_columns
+from polars_crowd.truth.known import KnownValues, check_matched
 from polars_crowd.truth.numeric.block import Found, Numbers, Weighting, blocks, find_truth
 from polars_crowd.truth.options import Options
 from polars_crowd.truth.past import places

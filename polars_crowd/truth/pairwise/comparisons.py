@@ -1,127 +1,28 @@
-"""Pairwise preferences: a log of comparisons, its door, and what is counted in it.
+"""What is counted in a log of comparisons: how often an annotator preferred one example over another.
 
-A **comparison log** has the columns `left`, `right` (the two examples), `annotator`, `winner` (one of the
-two), and `tie`, whether neither was preferred. Methods see it as counts: how often an annotator preferred
-one example over another. These are found in one pass; a tie is half a win for each side.
+The counts are found in one pass. A tie is half a win for each side, a divided win the share that each has,
+and a comparison of weight w counts as w of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import Advice, AnnotationError, counted, rows_shown, shown
-from polars_crowd.inputs.parts import settled
-from polars_crowd.inputs.sources import open_parts, stacked
-from polars_crowd.inputs.text import Reading, ReadingOptions
-from polars_crowd.truth.known import checked_columns
-
-LOG = "the log of comparisons"
-COLUMNS = ("left", "right", "annotator", "winner")
-EVERYBODY = "everybody"
-"""The annotator of a log that does not say who compared."""
-
-
-# --- the door --------------------------------------------------------------------------------------
-
-
-def scan_comparisons(
-    source: Any,
-    *,
-    left: str = "left",
-    right: str = "right",
-    annotator: str | None = "annotator",
-    winner: str = "winner",
-    sides: tuple[Any, Any] | None = None,
-    ties: Sequence[Any] = (),
-    **reading: Unpack[ReadingOptions],
-) -> pl.LazyFrame:
-    """A lazy log of comparisons from any source.
-
-    Parameters
-    ----------
-    source
-        Whatever `scan_annotations` takes: frames, files, Arrow objects, lists of these.
-    left, right, annotator, winner
-        The names of these columns in the source. `annotator=None` where it does not say who compared.
-    sides
-        What `winner` says for the left and for the right example, such as `("model_a", "model_b")`; by
-        default the id of the example that won.
-    ties
-        What `winner` says where neither won, such as `["tie"]`.
-    reading
-        How text files are written: `separator`, `encoding`, ..., as `scan_annotations` takes it.
-
-    Returns
-    -------
-    LazyFrame
-        `left, right, annotator, winner, tie`, then the source's other columns: `winner` is an id, null where
-        `tie` is true. Rows without a winner that are no ties are not comparisons and are dropped.
-
-    Raises
-    ------
-    AnnotationError
-        Now: a column is missing, or left and right are of different types. What the rows hold is checked by
-        the method that uses the log.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> raw = pl.DataFrame({
-    ...     "model_a": ["x", "y"], "model_b": ["y", "z"], "judge": [1, 2], "winner": ["model_b", "tie"],
-    ... })
-    >>> scan_comparisons(
-    ...     raw, left="model_a", right="model_b", annotator="judge",
-    ...     sides=("model_a", "model_b"), ties=["tie"],
-    ... ).collect().rows()
-    [('x', 'y', 1, 'y', False), ('y', 'z', 2, None, True)]
-    """
-    named = (left, right, winner) if annotator is None else (left, right, annotator, winner)
-    parts = open_parts(source, LOG, Reading(**reading))
-    ids = (left, right) if sides else (left, right, winner)
-    frame = stacked(settled(parts, [ids]), LOG)
-    checked_columns(frame, LOG, named, _NAME_COLUMNS)
-    schema = frame.collect_schema()
-    if schema[left] != schema[right]:
-        raise AnnotationError(
-            f"columns {left!r} and {right!r} of the log of comparisons are {schema[left]} and "
-            f"{schema[right]}; both hold ids of examples, so give them one type."
-        )
-    tie = pl.col("tie").fill_null(False) if schema.get("tie") == pl.Boolean else pl.lit(False)
-    if ties:
-        tie = tie | pl.col(winner).is_in(list(ties)).fill_null(False)
-    who = pl.lit(EVERYBODY) if annotator is None else pl.col(annotator)
-    said = pl.when(~tie).then(pl.col(winner))
-    if sides is None:
-        won = said.cast(schema[left])
-    else:
-        side = said.replace_strict(list(sides), [True, False], return_dtype=pl.Boolean)
-        won = pl.when(side).then(pl.col(left)).when(~side).then(pl.col(right))
-    own = (pl.col(left), pl.col(right), who, won, tie)
-    columns = (c.alias(name) for c, name in zip(own, (*COLUMNS, "tie"), strict=True))
-    log = frame.select(*columns, pl.exclude(*named, *COLUMNS, "tie"))
-    return log.filter(pl.col("winner").is_not_null() | pl.col("tie"))
-
-
-_NAME_COLUMNS = Advice(
-    "Say which columns they are",
-    python="pc.scan_comparisons(log, left=..., right=..., annotator=..., winner=...)",
-    command="--left NAME --right NAME --annotator NAME --winner NAME",
+from polars_crowd.errors import AnnotationError, counted, rows_shown
+from polars_crowd.inputs.comparisons import (
+    COLUMNS,
+    EVERYBODY,
+    LOG,
+    SHARE,
+    WEIGHT,
+    Names,
+    strange_verdicts,
 )
-_SAY_WHAT_IT_MEANS = Advice(
-    "Say what the values mean",
-    python="pc.scan_comparisons(log, sides=(left, right), ties=[...])",
-    command="--sides A,B --tie VALUE",
-)
-
-
-# --- counts ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -137,6 +38,8 @@ class Comparisons:
     """The N examples; a code is a position in them."""
     annotators: pl.Series
     """The M annotators."""
+    is_weighted: bool = False
+    """Whether comparisons count differently."""
 
     def per_example(self, of_winner: Floats, of_loser: Floats) -> Floats:
         """The sum over the counts that an example won, and over those it lost; shape (N,)."""
@@ -148,6 +51,10 @@ class Comparisons:
         """Shape (M,)."""
         sums = np.bincount(self.annotator, counts, len(self.annotators))
         return sums.astype(np.float64, copy=False)
+
+    def numbers(self, counts: Floats) -> pl.Series:
+        """How many comparisons these are: whole ones, where each counts as one."""
+        return pl.Series(counts if self.is_weighted else counts.round().astype(np.int64))
 
     @cached_property
     def of_everybody(self) -> Comparisons:
@@ -175,27 +82,20 @@ class Comparisons:
 
 def count_comparisons(log: pl.LazyFrame) -> Comparisons:
     """The counts of a log of comparisons, in one pass over it."""
-    left_won = pl.col("tie") | (pl.col("winner") == pl.col("left"))
-    wins = log.select(
-        "annotator",
-        winner=pl.coalesce("winner", "left"),
-        loser=pl.when(left_won).then("right").otherwise("left"),
-        weight=pl.when("tie").then(0.5).otherwise(1.0),
-        tie="tie",
-    )
-    beaten = wins.filter("tie").with_columns(winner="loser", loser="winner")
+    columns = log.collect_schema()
+    left_won = pl.col("winner") == pl.col("left")
+    share = pl.when("tie").then(0.5).otherwise(left_won.cast(pl.Float64))
+    share = pl.col(SHARE) if SHARE in columns else share
+    weight = pl.col(WEIGHT) if WEIGHT in columns else pl.lit(1.0)
     keys = ("winner", "loser", "annotator")
-    both_ways = pl.concat([wins, beaten]).group_by(keys).agg(count=pl.col("weight").sum())
+    wins = [
+        log.select("annotator", winner=winner, loser=loser, count=weight * part)
+        for winner, loser, part in (("left", "right", share), ("right", "left", 1 - share))
+    ]
+    won = pl.concat(wins).filter(pl.col("count") > 0)
+    summed = won.group_by(keys).agg(pl.col("count").sum())
     wrong_rows = log.filter(NULL | ITSELF | STRANGE).select(COLUMNS)
-    try:
-        counts, wrong = pl.collect_all([both_ways, wrong_rows])
-    except pl.exceptions.InvalidOperationError as error:
-        raise AnnotationError(
-            f": {str(error).splitlines()[0]}",
-            _SAY_WHAT_IT_MEANS,
-            source=LOG,
-            column="winner",
-        ) from error
+    counts, wrong = pl.collect_all([summed, wrong_rows])
     _check(counts, wrong)
     examples = pl.concat([counts["winner"], counts["loser"]]).unique().sort().alias("example")
     annotators = counts["annotator"].unique().sort()
@@ -203,7 +103,10 @@ def count_comparisons(log: pl.LazyFrame) -> Comparisons:
     codes = (_code(column, values) for column, values in known.items())
     coded = counts.lazy().select(*codes, "count").sort(keys).collect()
     winner, loser, annotator = (coded[key].to_numpy().astype(np.intp) for key in keys)
-    return Comparisons(winner, loser, annotator, coded["count"].to_numpy(), examples, annotators)
+    count = coded["count"].to_numpy()
+    return Comparisons(
+        winner, loser, annotator, count, examples, annotators, is_weighted=WEIGHT in columns
+    )
 
 
 def _code(column: str, known: pl.Series) -> pl.Expr:
@@ -230,14 +133,7 @@ def _check(counts: pl.DataFrame, wrong: pl.DataFrame) -> None:
                 advice,
             )
     if wrong.height:
-        values = wrong["winner"].unique().sort().to_list()
-        raise AnnotationError(
-            f"is neither the left nor the right example in {counted(wrong.height, 'row')}: "
-            f"{shown(values)}.\n{rows_shown(wrong, *COLUMNS)}",
-            _SAY_WHAT_IT_MEANS,
-            source=LOG,
-            column="winner",
-        )
+        raise strange_verdicts(wrong, Names(*COLUMNS), "neither the left nor the right example")
     if counts.is_empty():
         raise AnnotationError(
             "the log of comparisons is empty: no row has a winner or a tie. Check the winner column and your "

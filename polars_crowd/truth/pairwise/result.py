@@ -13,15 +13,11 @@ import polars as pl
 
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import counted, warn
+from polars_crowd.inputs.comparisons import COLUMNS, scan_comparisons
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.truth.numeric.model import warn_of_stopping
-from polars_crowd.truth.pairwise.comparisons import (
-    COLUMNS,
-    Comparisons,
-    count_comparisons,
-    scan_comparisons,
-)
+from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons
 from polars_crowd.truth.pairwise.options import Pairing
 from polars_crowd.truth.past import places
 from polars_crowd.truth.quantiles import quantiles
@@ -119,9 +115,7 @@ class Preferences(Iterated):
                 "upper": score + reach,
                 "rank": pl.Series(-score.round(SAME)).rank("min").cast(pl.Int64),
                 "num_wins": comparisons.per_example(count, none),
-                "num_comparisons": pl.Series(
-                    comparisons.per_example(count, count).round(), dtype=pl.Int64
-                ),
+                "num_comparisons": comparisons.numbers(comparisons.per_example(count, count)),
                 "component": pl.Series(comparisons.components, dtype=pl.Int64),
             }
         )
@@ -149,7 +143,7 @@ class Preferences(Iterated):
             {
                 "annotator": comparisons.annotators,
                 "annotator_quality": comparisons.per_annotator(better * comparisons.count) / n,
-                "num_comparisons": pl.Series(n.round(), dtype=pl.Int64),
+                "num_comparisons": comparisons.numbers(n),
                 **({} if eta is None else {"reliability": eta}),
             }
         )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
 from scipy import optimize
 
 from polars_crowd.errors import AnnotationError, AnnotationWarning
+from polars_crowd.inputs.comparisons import scan_comparisons
 from polars_crowd.truth.pairwise import result
 from polars_crowd.truth.pairwise.bradley_terry import bradley_terry
-from polars_crowd.truth.pairwise.comparisons import count_comparisons, scan_comparisons
+from polars_crowd.truth.pairwise.comparisons import count_comparisons
 from polars_crowd.truth.pairwise.crowd_bradley_terry import crowd_bradley_terry
 from polars_crowd.truth.pairwise.result import Preferences
 from tests import GOLDEN
@@ -223,6 +224,51 @@ def test_annotators_who_are_all_the_same_change_nothing() -> None:
     )
 
 
+# --- weights and shares ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METHODS)
+@given(log=logs(), data=st.data())
+def test_whole_weights_are_repeated_rows(name: str, log: pl.DataFrame, data: st.DataObject) -> None:
+    times = data.draw(st.lists(st.integers(0, 4), min_size=log.height, max_size=log.height))
+    ties = data.draw(st.lists(st.booleans(), min_size=log.height, max_size=log.height))
+    assume(sum(times))
+    said = pl.when(pl.Series(ties)).then(-1).otherwise("winner")
+    log = log.with_columns(times=pl.Series(times), winner=said)
+    repeated = log.select(pl.exclude("times").repeat_by("times").explode()).drop_nulls()
+    by_weight = quiet(METHODS[name], scan_comparisons(log, ties=[-1], weight="times"), max_iter=9)
+    by_rows = quiet(METHODS[name], scan_comparisons(repeated, ties=[-1]), max_iter=9)
+    numbers = pl.col("num_comparisons").cast(pl.Float64)
+    for table in ("examples", "annotators"):
+        expected = getattr(by_rows, table).lazy().with_columns(numbers).collect()
+        assert_frame_equal(getattr(by_weight, table).lazy().collect(), expected, check_exact=True)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@given(log=logs(), tenths=st.lists(st.integers(0, 10), min_size=40, max_size=40))
+def test_a_share_of_a_win_is_a_weight_each_way(
+    name: str, log: pl.DataFrame, tenths: list[int]
+) -> None:
+    log = log.with_columns(share=pl.Series(tenths[: log.height]) / 10)
+    ways = [
+        log.with_columns(winner="left", part="share"),
+        log.with_columns(winner="right", part=1 - pl.col("share")),
+    ]
+    by_share = quiet(METHODS[name], scan_comparisons(log, outcome="share"), max_iter=9)
+    by_weight = quiet(METHODS[name], scan_comparisons(pl.concat(ways), weight="part"), max_iter=9)
+    columns = ["example", "score", "standard_error", "num_wins"]
+    assert_frame_equal(by_example(by_share)[columns], by_example(by_weight)[columns])
+
+
+def test_annotations_keep_what_they_count_for() -> None:
+    log = pl.DataFrame({"left": ["x"], "right": ["y"], "annotator": ["j"], "said": ["A>>B"]})
+    fit = bradley_terry(scan_comparisons(log, winner="said", strength=3))
+    assert fit.annotations.collect().drop("label_quality_score").rows() == [
+        ("x", "y", "j", "x", False, 3.0)
+    ]
+    assert fit.annotators["num_comparisons"].to_list() == [3.0]
+
+
 # --- ties, groups, edges ---------------------------------------------------------------------------
 
 
@@ -326,7 +372,9 @@ def test_wrong_logs() -> None:
         bradley_terry(good.drop("winner"))
     with pytest.raises(AnnotationError, match=r"'left' and 'right'.* Int64 and String"):
         bradley_terry(good.with_columns(pl.col("right").cast(pl.String)))
-    with pytest.raises(AnnotationError, match=r"neither .* in 1 row: 3\.\n  left=1, right=2"):
+    with pytest.raises(
+        AnnotationError, match=r"neither .* in 1 row: 3 \(1 row\)\.\n  left=1, right=2"
+    ):
         bradley_terry(good.with_columns(pl.col("winner") * 3))
     with pytest.raises(AnnotationError, match=r"1 row compare an example with itself"):
         bradley_terry(good.with_columns(right="left"))
