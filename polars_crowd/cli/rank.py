@@ -111,7 +111,8 @@ def rank(
     if any(map(is_store, log)):
         raise typer.BadParameter("a store holds labels, not comparisons.")
     if outcome is not None:
-        refuse(call, ["winner"], "not with --outcome.")
+        refuse(call, ["winner", "sides", "tie", "strength"], "not with --outcome.")
+    meaning = {"sides": _pair(sides or ()), "ties": tie or (), "strength": _strength(strength)}
     with (
         progress() as step,
         reading(log),
@@ -124,9 +125,7 @@ def rank(
             right=right,
             annotator=None if annotator == "-" else annotator,
             winner=winner,
-            sides=_pair(sides or ()),
-            ties=tie or (),
-            strength=_strength(strength),
+            **meaning,
             outcome=outcome,
             weight=weight,
             **Input.of(call).how,

@@ -55,6 +55,7 @@ WITHOUT_EFFECT = {
     "compare LOG": f"--force | --format csv | {TEXT}",
     "compare STORE": OF_FILES,
     "rank COMPARISONS --into OUT": TEXT,
+    "rank COMPARISONS --outcome x --into OUT": "--winner x | --sides A,B | --tie x | --strength 3",
     "agreement LOG": f"{WORKERS} | {TEXT} | --decimal-comma",
     "agreement LOG --coefficients alpha": "--weights linear",
     "agreement LOG --coefficients fleiss,gwet-ac1": "--level interval",
@@ -71,7 +72,7 @@ ALWAYS = {
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "into"},
     "rank": {"into", "method", "level", "file_format", "force"}
-    | {"left", "right", "annotator", "winner", "sides", "tie"},
+    | {"left", "right", "annotator", "outcome", "weight"},
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "output"},
 }
 

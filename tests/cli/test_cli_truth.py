@@ -218,7 +218,6 @@ def test_weights_and_shares_of_a_win(tmp_path: Path) -> None:
     command = ("rank", tmp_path / "log.csv", "--annotator", "-", "--into", tmp_path / "out")
     succeeded(*command, "--outcome", "share", "--weight", "w")
     assert tables(tmp_path / "out")["examples"]["num_wins"].to_list() == [1.5, 0.5]
-    assert "--winner: not with --outcome" in refused(*command, "--outcome", "w", "--winner", "x")
     assert "give two values" in refused(*command, "--sides", '["a"]')
     assert "no JSON" in refused(*command, "--sides", '["a"')
     assert "give a number, or a JSON object" in refused(*command, "--strength", "much")
