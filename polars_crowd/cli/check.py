@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,8 @@ from polars_crowd.cli.common import printable_lines, progress, stdout, told
 from polars_crowd.cli.inputs import Input, listed
 from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.errors import counted
-from polars_crowd.inputs.findings import as_frame, findings_of
+from polars_crowd.inputs.findings import SEVERITIES, as_frame, findings_of
+from polars_crowd.inputs.suspicions import values_shown
 
 Classes = Annotated[
     str | None, common.in_files("The classes a label may have, if they are known.", "A,B,C")
@@ -28,7 +30,7 @@ def check(
     """Look for what is wrong with a log of annotations, and what is worth knowing. LOG may be a store.
 
     Exits with 1 if there are errors, which stop consensus (with a model at least);
-    with 0 if there is nothing or only notes.
+    with 0 if there is nothing, or only warnings and notes.
 
     Examples:
 
@@ -39,24 +41,33 @@ def check(
     given = Input.of(call, "classes")
     with progress() as step, given.reading():
         step("reading the annotations")
-        findings = as_frame(findings_of(given.rows(), listed(classes)), "command")
+        found = findings_of(given.rows(), listed(classes), given.label_type)
+        findings = as_frame(found, "command", given.names)
     console = stdout()
     for finding in findings.iter_rows(named=True):
-        console.print(printable_lines(told_finding(finding)) + "\n", soft_wrap=True)
-    n_errors = findings.filter(severity="error").height
-    n_notes = findings.height - n_errors
-    console.print(f"{counted(n_errors, 'error')}, {counted(n_notes, 'note')}")
-    if n_errors:
+        text = printable_lines(told_finding(finding, console.width))
+        console.print(text + "\n", soft_wrap=True)
+    counts = {kind: findings.filter(severity=kind).height for kind in SEVERITIES}
+    console.print(", ".join(counted(n, kind) for kind, n in counts.items()))
+    if counts["error"]:
         raise typer.Exit(1)
 
 
-def told_finding(finding: dict[str, Any]) -> str:
-    """A row of `check_annotations` as text."""
-    more = finding["count"] - len(finding["shown"])
-    shown = ["; ".join(finding["shown"]) + (f"; ... ({more:,} more)" if more > 0 else "")]
-    lines = [
-        f"{finding['severity']}: {finding['finding']}: {finding['count']:,}",
-        *(shown if finding["shown"] else []),
-        finding["advice"],
-    ]
-    return "\n  ".join(lines)
+def told_finding(finding: dict[str, Any], width: int) -> str:
+    """A row of `check_annotations` as text, in lines that are broken between words."""
+    head = f"{finding['severity']}: {finding['what']}: {finding['count']:,}"
+    said = filter(None, (values_shown(finding["shown"], finding["count"]), finding["advice"]))
+    return "\n".join([head, *(_indented(line, width) for line in said)])
+
+
+def _indented(text: str, width: int) -> str:
+    gap = "  "
+    return fill(
+        text,
+        width,
+        initial_indent=gap,
+        subsequent_indent=gap,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )

@@ -550,13 +550,13 @@ def test_termination_removes_what_is_unfinished(inputs: Path, into: Path) -> Non
 
 
 def test_check_of_a_good_log(tmp_path: Path) -> None:
-    assert succeeded("check", of_small_log(tmp_path)) == "0 errors, 0 notes\n"
+    assert succeeded("check", of_small_log(tmp_path)) == "0 errors, 0 warnings, 0 notes\n"
 
 
 def test_check_with_notes_only(inputs: Path) -> None:
     text = succeeded("check", inputs / "log.parquet")
     assert text.startswith("note: examples with one annotation: 5\n  099; 101; ")
-    assert text.endswith("0 errors, 1 note\n")
+    assert text.endswith("0 errors, 0 warnings, 1 note\n")
 
 
 def test_check_finds_errors(tmp_path: Path) -> None:
@@ -580,11 +580,22 @@ def test_check_finds_errors(tmp_path: Path) -> None:
 
 def test_check_with_classes(tmp_path: Path) -> None:
     log = of_small_log(tmp_path, label=[1, 1, 2, 3, 2, 2])
-    assert succeeded("check", log, "--classes", "1,2,3") == "0 errors, 0 notes\n"
+    assert succeeded("check", log, "--classes", "1,2,3") == "0 errors, 0 warnings, 0 notes\n"
     result = run("check", log, "--classes", "1, 2,5")
     assert result.exit_code == 1
     assert "error: labels outside the classes: 1\n  3\n" in result.stdout
     assert "note: classes never chosen: 1\n  5\n" in result.stdout
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_check_is_broken_between_words(tmp_path: Path, width: int) -> None:
+    log = of_small_log(tmp_path, label=["Yes", "yes", "N/A", "no", "no", "no"])
+    text = succeeded("check", log, COLUMNS=str(width))
+    assert max(map(len, text.splitlines())) <= width
+    assert "warning: labels that look like missing values: 1\n  'N/A' (1 row)\n" in text
+    said = " ".join(text.split())
+    assert "leave them out: --missing N/A. " in said
+    assert "To take them for one: --normalize case." in said
 
 
 def test_check_tells_how_many_more(tmp_path: Path) -> None:
@@ -593,6 +604,13 @@ def test_check_tells_how_many_more(tmp_path: Path) -> None:
     alone = {"example": range(10, 10 + n), "annotator": ["a"] * n, "label": ["x"] * n}
     pl.concat([pl.read_parquet(log), pl.DataFrame(alone)]).write_parquet(log)
     assert "  10; 11; 12; 13; 14; ... (15 more)\n" in succeeded("check", log)
+
+
+def test_check_leaves_out_what_is_missing(tmp_path: Path) -> None:
+    log = of_small_log(tmp_path, label=["Yes", "yes", "N/A", "no", "no", "no"])
+    text = succeeded("check", log, "--missing", "N/A", "--normalize", "case")
+    assert "warning: " not in text
+    assert "note: rows without a label: 1\n" in text
 
 
 def test_check_of_unusable_input(inputs: Path) -> None:

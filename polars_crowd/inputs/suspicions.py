@@ -1,0 +1,227 @@
+"""What labels may be that was not meant: missing values, spellings of one class, numbers, another column.
+
+All of it is seen in the distinct labels and how often each is chosen, which every method has at hand. Classes
+that are declared (`classes=`, an Enum, the columns of pred_probs) are what was meant.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from polars_crowd.errors import (
+    SHOWN,
+    Advice,
+    Advised,
+    AnnotationWarning,
+    counted,
+    shown_value,
+    warn_again,
+)
+from polars_crowd.inputs.numbers import number
+from polars_crowd.inputs.parts import is_text, written_as_integer
+from polars_crowd.inputs.spelling import WAYS, alike, spelled
+
+Severity = Literal["error", "warning", "note"]
+PLACEHOLDERS = ["", "-", "--", "?", "n/a", "#n/a", "na", "<na>", "nan", "none", "null", "nil"]
+"""Texts that stand where there is no label, in lower case and without space around them."""
+CODES = (-999, -99, -9, -1, 99, 999)
+"""Numbers that stand there, beside a scale."""
+MANY = 100
+"""More classes than a person chooses from, if most of them are chosen once or twice."""
+MOST_CLASSES = 1_000
+"""More classes than methods with a confusion matrix per annotator take, unless they are told."""
+DECLARE = Advice("If they are classes, declare all", "classes=[...]", "--classes A,B,C")
+NUMBERS = Advice(
+    "If they are numbers, take methods and levels for numbers",
+    python="pc.median_truth(log), pc.gaussian_truth(log), pc.agreement(log, level='interval')",
+    command="--method gaussian, --level interval",
+)
+LABEL_COLUMN = Advice(
+    "Is this the label column? If not, name it",
+    python="pc.scan_annotations(log, label=...)",
+    command="--label NAME",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a log that is wrong, or that is worth knowing."""
+
+    severity: Severity
+    what: str
+    column: str
+    count: int
+    shown: Sequence[str]
+    """The first of what is counted."""
+    advice: Sequence[Advice | Advised | str] = ()
+
+
+def values_shown(shown: Sequence[str], count: int) -> str:
+    """Values that are shown of so many, and how many more there are.
+
+    >>> values_shown(["a", "b"], 4)
+    'a; b; ... (2 more)'
+    """
+    more = count - len(shown)
+    return "; ".join([*shown, f"... ({more:,} more)"] if shown and more > 0 else shown)
+
+
+def warn_of_labels(labels: pl.DataFrame) -> None:
+    """One warning where labels may be what was not meant; they are as for `suspicions`."""
+    found = [*suspicions(labels)]
+    if found:
+        said = ". ".join(
+            f"{f.what[:1].upper()}{f.what[1:]}: {values_shown(f.shown, f.count)}" for f in found
+        )
+        advice = dict.fromkeys(a for f in found for a in f.advice if not isinstance(a, Advised))
+        message = f" may not hold what is meant. {said}."
+        warn_again(AnnotationWarning(message, *advice, source="the log", column="label"))
+
+
+def suspicions(labels: pl.DataFrame, *, are_numbers: bool = False) -> Iterator[Finding]:
+    """What is suspicious about the distinct labels: `label`, `annotations`, a row each.
+
+    `are_numbers`: labels are meant to be numbers, not classes.
+    """
+    missing = labels.filter(_look_missing(labels["label"])).sort("annotations", descending=True)
+    if missing.height:
+        yield _found(
+            "labels that look like missing values", _with_rows(missing), *_leave_out(missing)
+        )
+    groups = alike(labels["label"])
+    if groups:
+        together = [_spellings(group, labels) for group in groups[:SHOWN]]
+        what = "spellings of one label"
+        yield Finding("warning", what, "label", len(groups), together, [_one_spelling(groups)])
+    if not are_numbers:
+        yield from _too_many(labels)
+
+
+def _found(what: str, shown: Sequence[str], *advice: Advice) -> Finding:
+    return Finding("warning", what, "label", len(shown), shown[:SHOWN], advice)
+
+
+def _with_rows(labels: pl.DataFrame) -> list[str]:
+    rows = labels.select("label", "annotations").rows()
+    return [f"{shown_value(label)} ({counted(n, 'row')})" for label, n in rows]
+
+
+# --- missing values -------------------------------------------------------------------------------
+
+
+def _look_missing(labels: pl.Series) -> pl.Series:
+    """Which of the labels look as if they said that there is none.
+
+    >>> _look_missing(pl.Series(["yes", "no", " N/A ", "?", "Nan"])).to_list()
+    [False, False, True, True, True]
+    >>> _look_missing(pl.Series([1, 2, 3, 99])).to_list(), _look_missing(pl.Series([-1, 0, 1])).to_list()
+    ([False, False, False, True], [False, False, False])
+    """
+    text = labels.cast(pl.String)
+    looks = text.str.strip_chars().str.to_lowercase().is_in(PLACEHOLDERS)
+    if not is_text(labels.dtype):
+        looks = pl.repeat(value=False, n=len(labels), dtype=pl.Boolean, eager=True)
+    codes = _codes_beside_a_scale(_whole(text, labels.dtype))
+    return looks | codes
+
+
+def _whole(text: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """The whole numbers that labels are or write, null for others."""
+    if not (is_text(dtype) or dtype.is_numeric()):
+        return pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
+    written = pl.col("text").str.strip_suffix(".0") if dtype.is_float() else pl.col("text")
+    whole = pl.when(written_as_integer(written)).then(written).cast(pl.Int64)
+    return text.alias("text").to_frame().select(whole).to_series()
+
+
+def _codes_beside_a_scale(whole: pl.Series) -> pl.Series:
+    """Which whole numbers are codes for a missing label: all others are a dense scale, far from them."""
+    scale = whole.filter(~whole.is_in(CODES)).drop_nulls()
+    none = pl.repeat(value=False, n=len(whole), dtype=pl.Boolean, eager=True)
+    if len(scale) < 2:
+        return none
+    low, high = int(scale.min()), int(scale.max())  # type: ignore[arg-type]
+    if low < 0 or high - low >= 2 * len(scale):
+        return none
+    far = whole.is_in([code for code in CODES if code >= 2 * high or (code < 0 and high > 1)])
+    return far.fill_null(value=False)
+
+
+def _leave_out(missing: pl.DataFrame) -> tuple[Advice, Advice]:
+    values = missing["label"].to_list()
+    named = [str(v) for v in values if str(v).strip()]
+    options = [f"--missing {shlex.quote(','.join(named[:SHOWN]))}"] if named else []
+    options += ["--normalize strip"] if len(named) < len(values) else []
+    python = ", ".join(map(shown_value, values[:SHOWN]))
+    leave = Advice(
+        "If they say that there is no label, leave them out",
+        python=f"pc.scan_annotations(log, missing=[{python}])",
+        command=" ".join(options),
+    )
+    return leave, DECLARE
+
+
+# --- spellings ------------------------------------------------------------------------------------
+
+
+def _spellings(group: Sequence[str], labels: pl.DataFrame) -> str:
+    text = pl.col("label").cast(pl.String)
+    return ", ".join(_with_rows(labels.filter(text.is_in(group)).sort(text)))
+
+
+def _one_spelling(groups: Sequence[Sequence[str]]) -> Advice:
+    """How all of these become one, in no more ways than it takes."""
+    texts = pl.DataFrame({"group": range(len(groups)), "text": groups}).explode("text")
+    ways = list(WAYS)
+    for way in WAYS:
+        fewer = [w for w in ways if w != way]
+        forms = texts.with_columns(spelled(pl.col("text"), fewer).fill_null("")).unique()
+        if forms.height == len(groups):
+            ways = fewer
+    return Advice(
+        "To take them for one",
+        python=f"pc.scan_annotations(log, normalize={ways})",
+        command=f"--normalize {','.join(ways)}",
+    )
+
+
+def ids_alike(ids: pl.Series, column: str) -> list[Finding]:
+    """The finding that distinct ids are spellings of one, if some are."""
+    groups = alike(ids)
+    if not groups:
+        return []
+    shown = [", ".join(map(shown_value, group)) for group in groups[:SHOWN]]
+    what = f"spellings of one {column}"
+    return [Finding("warning", what, column, len(groups), shown, [_one_spelling(groups)])]
+
+
+# --- numbers, and other columns -------------------------------------------------------------------
+
+
+def _too_many(labels: pl.DataFrame) -> Iterator[Finding]:
+    """Numbers that are taken for classes, and more classes than anyone chooses from."""
+    rare = labels.filter(pl.col("annotations") <= 2)
+    many = labels.height > MANY and 2 * rare.height > labels.height
+    numbers = _numbers(labels["label"])
+    fractions = labels.filter(numbers != numbers.floor()) if numbers is not None else rare.clear()
+    if fractions.height or (many and numbers is not None):
+        shown = _with_rows(fractions if fractions.height else rare)
+        yield _found("numbers taken for classes", shown, NUMBERS, DECLARE)
+    elif many:
+        yield _found("classes chosen once or twice", _with_rows(rare), LABEL_COLUMN)
+    elif labels.height > MOST_CLASSES:
+        yield _found("classes, more than anyone chooses from", _with_rows(labels), LABEL_COLUMN)
+
+
+def _numbers(labels: pl.Series) -> pl.Series | None:
+    """The numbers that labels are, or write; None if some are none, but for those that look missing."""
+    if not (labels.dtype.is_numeric() or is_text(labels.dtype)):
+        return None
+    read = labels.to_frame("label").select(number(pl.col("label"))).to_series()
+    others = read.filter(~_look_missing(labels))
+    return read if len(others) and not others.null_count() else None
