@@ -17,7 +17,7 @@ in any order, so that the order of rows does not decide which way a perfectly ba
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -35,9 +35,10 @@ from polars_crowd.errors import (
 from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
+from polars_crowd.truth.confidence import exponent_of
 from polars_crowd.truth.known import ExampleLabels, Known, check_matched
 from polars_crowd.truth.model import LogSize, Model, Sums
-from polars_crowd.truth.options import Options
+from polars_crowd.truth.options import Likelihood, Options
 from polars_crowd.truth.plans import FIRST_SUMS, ROUND_SUMS, count_beginning, count_expected
 from polars_crowd.truth.result import Fitted, Iterations, Parameters, TruthInference
 from polars_crowd.truth.sums import as_sums
@@ -127,7 +128,11 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     warn_of_few_annotations(first, log)
     if known.gold is None and not rounds.n_models:
         warn_of_single_annotations(first)
-    return TruthInference(Fitted(rounds, model, params, known, log, first), iterations)
+    fitted = Fitted(rounds, model, params, known, log, first)
+    if isinstance(options, Likelihood):
+        exponent = exponent_of(options.confidence, rounds.quiet(), fitted.plan_params, log)
+        fitted = replace(fitted, exponent=exponent)
+    return TruthInference(fitted, iterations)
 
 
 def steps_of(rounds: Rounds, model: Model, known: Known, log: LogSize) -> Steps[Parameters, Sums]:

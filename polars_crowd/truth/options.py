@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from polars_crowd.errors import OptionError
+from polars_crowd.errors import OptionError, check_choice
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partitioned
@@ -47,6 +47,15 @@ class IterationOptions(StartOptions, total=False):
 
     max_iter: int
     tol: float
+
+
+Confidence = Literal["cautious", "loo", "model"]
+
+
+class LikelihoodOptions(IterationOptions, total=False):
+    """... and how sure its posterior is."""
+
+    confidence: Confidence
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,29 @@ class Options:
         if asks and not rounds.n_models:
             raise ValueError("pred_probs=True, but the store has none. Make it with pred_probs.")
         return rounds if asks or not isinstance(log, Partitioned) else replace(rounds, n_models=0)
+
+
+@dataclass(frozen=True)
+class Likelihood(Options):
+    """... of methods whose annotators err independently, which makes their posteriors too sure.
+
+    Parameters
+    ----------
+    confidence
+        How sure the posterior is. A model that takes annotations for independent proofs is far too sure
+        of itself; the log says by how much, by how well the posterior predicts each annotation from the
+        others of its example (`truth.confidence` has the formulas). `"loo"` raises posteriors to the
+        power that predicts best, `"cautious"` to half of that power: errors that annotators share help
+        to predict labels, too, and on real logs half is nearest to the truth (where annotators truly err
+        independently, it is not sure enough). `"model"` leaves them as they are. Labels and annotators'
+        parameters are the same in all three, and known labels stay certain.
+    """
+
+    confidence: Confidence = "cautious"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("confidence", self.confidence, Confidence)
 
 
 @dataclass(frozen=True)

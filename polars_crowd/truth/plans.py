@@ -7,7 +7,7 @@ example but its part of the sums, or its rows of a table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,13 @@ from polars_crowd.truth.block import UNKNOWN, Block, blocks
 from polars_crowd.truth.class_prior import ClassWeights
 from polars_crowd.truth.known import Known
 from polars_crowd.truth.model import ANNOTATOR, CELL, Key, Model
-from polars_crowd.truth.posterior import Posterior, known_posterior
+from polars_crowd.truth.posterior import Posterior, known_posterior, softmax
 from polars_crowd.truth.sums import add, as_summary, on_grid
 
+LEAST = np.finfo(np.float64).tiny
+"""Smaller probabilities count as this in logs."""
+PlanParams = tuple[Model, Any, ClassWeights, Known]
+"""What an E-step needs."""
 ROUND_SUMS: Mapping[str, Key] = dict.fromkeys(
     ("class_mass", "source_mass", "temperature_fit", "state_mass", "evidence"), ()
 )
@@ -94,13 +98,39 @@ def size_of_sums(part: Partition, model: Model) -> int:
     return max((sizes[key] for key in model.sums.values()), default=1)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is known of the examples of a block in the end."""
+
+    block: Block
+    posterior: Posterior
+    """Over the states of the truth."""
+    T: Floats
+    """Over classes, as the model has it, shape (K, n)."""
+    exponent: float
+
+    @property
+    def confidence(self) -> Floats:
+        """T^gamma, brought to a sum of one; what is known stays certain."""
+        if self.exponent == 1:
+            return self.T
+        joint = self.exponent * np.log(np.maximum(self.T, LEAST))
+        return known_posterior(self.block, softmax(joint).T)
+
+
 def posteriors(
-    part: Partition, model: Model, weights: Any, classes: ClassWeights, known: Known
-) -> Iterator[tuple[Block, Posterior, Floats]]:
-    """The posterior of each block of a partition, over states, and over classes of shape (K, n)."""
+    part: Partition,
+    model: Model,
+    weights: Any,
+    classes: ClassWeights,
+    known: Known,
+    exponent: float = 1.0,
+) -> Iterator[Found]:
+    """The posteriors of the blocks of a partition."""
     for block in blocks(part, known.of_part(part)):
         found = model.e_step(block, weights, classes.log_of(block))
-        yield block, found, over_classes(found.T, model.class_of_state(block.n_classes))
+        T = over_classes(found.T, model.class_of_state(block.n_classes))
+        yield Found(block, found, T, exponent)
 
 
 def over_classes(T: Floats, class_of_state: Ints) -> Floats:
@@ -114,9 +144,9 @@ def over_classes(T: Floats, class_of_state: Ints) -> Floats:
 def example_table(part: Partition, *params: Any) -> pl.DataFrame:
     """`example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`."""
     labels, quality = [], []
-    for _, _, T in posteriors(part, *params):
-        labels.append(first_true(T.max(axis=0) - TIE <= T))
-        quality.append(T[labels[-1], np.arange(T.shape[1])])
+    for found in posteriors(part, *params):
+        labels.append(first_true(found.T.max(axis=0) - TIE <= found.T))
+        quality.append(found.confidence[labels[-1], np.arange(found.T.shape[1])])
     consensus = pl.Series(np.concatenate(labels), dtype=pl.UInt32)
     run = part.runs
     return run.examples.select(
@@ -130,7 +160,7 @@ def example_table(part: Partition, *params: Any) -> pl.DataFrame:
 
 def annotation_table(part: Partition, *params: Any) -> pl.LazyFrame:
     """`example, annotator, label, label_quality_score` = T[i,y], and the log's other columns."""
-    scores = [block.of_labels(T) for block, _, T in posteriors(part, *params)]
+    scores = [found.block.of_labels(found.confidence) for found in posteriors(part, *params)]
     return part.runs.annotations(pl.Series(np.concatenate(scores)))
 
 
@@ -138,11 +168,12 @@ def posterior_table(part: Partition, *params: Any) -> pl.DataFrame:
     """`example, label, probability`, a row per example and class."""
     classes = part.runs.book.classes
     frames = []
-    for block, _, T in posteriors(part, *params):
+    for found in posteriors(part, *params):
+        block = found.block
         row = np.repeat(np.arange(block.n_examples, dtype=np.uint32), len(classes))
         label = np.tile(np.arange(len(classes), dtype=np.uint32), block.n_examples)
         columns = {"example": block.ids.gather(row), "label": classes.gather(label)}
-        probability = np.ascontiguousarray(T.T).ravel()
+        probability = np.ascontiguousarray(found.confidence.T).ravel()
         frames.append(pl.DataFrame({**columns, "probability": probability}))
     return pl.concat(frames)
 
@@ -150,8 +181,10 @@ def posterior_table(part: Partition, *params: Any) -> pl.DataFrame:
 def difficulty_table(part: Partition, model: Model, weights: Any, *params: Any) -> pl.DataFrame:
     """`example` and the method's columns of `difficulty`."""
     frames = [
-        pl.DataFrame({"example": block.ids, **model.example_columns(block, weights, found)})
-        for block, found, _ in posteriors(part, model, weights, *params)
+        pl.DataFrame(
+            {"example": at.block.ids, **model.example_columns(at.block, weights, at.posterior)}
+        )
+        for at in posteriors(part, model, weights, *params)
     ]
     return pl.concat(frames)
 
@@ -159,6 +192,6 @@ def difficulty_table(part: Partition, model: Model, weights: Any, *params: Any) 
 def count_right(part: Partition, *params: Any) -> Summary:
     """By annotator: the expected number of annotations that are the truth."""
     right = np.zeros(len(part.runs.book.annotators))
-    for block, _, T in posteriors(part, *params):
-        right += block.per_annotator(block.of_labels(T))
+    for found in posteriors(part, *params):
+        right += found.block.per_annotator(found.block.of_labels(found.confidence))
     return as_summary({"right": right}, RIGHT, part)

@@ -15,7 +15,7 @@ from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.signatures import shares
-from polars_crowd.truth.class_prior import ClassPrior, ClassWeights
+from polars_crowd.truth.class_prior import ClassPrior
 from polars_crowd.truth.known import Known
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import LogOptions, Options
@@ -23,6 +23,7 @@ from polars_crowd.truth.past import places
 from polars_crowd.truth.plans import (
     CENSUS,
     RIGHT,
+    PlanParams,
     annotation_table,
     count_census,
     count_right,
@@ -94,9 +95,11 @@ class Fitted:
     log: LogSize
     census: Sums
     """The sums of `plans.CENSUS`."""
+    exponent: float = 1.0
+    """gamma' of `truth.confidence`."""
 
     @property
-    def plan_params(self) -> tuple[Model, Any, ClassWeights, Known]:
+    def plan_params(self) -> PlanParams:
         """What an E-step needs."""
         model, params = self.model, self.params
         return model, model.weights(params.skills), params.classes.weights(), self.known
@@ -121,7 +124,7 @@ class Fitted:
         log = LogSize.of(rounds.book)
         census = as_sums(rounds.run(count_census, known), CENSUS, log)
         log = log.counted(census["n_annotations"])
-        return Fitted(rounds, self.model, params, known, log, census)
+        return Fitted(rounds, self.model, params, known, log, census, self.exponent)
 
     @property
     def _class_names(self) -> list[str]:
@@ -135,7 +138,8 @@ class TruthInference(Iterated):
     ----------
     examples : LazyFrame
         `example, consensus_label` (the first of the most probable ones, in class order),
-        `consensus_quality_score` (its posterior), `annotator_agreement, num_annotations`, by example.
+        `consensus_quality_score` (its posterior, tempered by `confidence_exponent`),
+        `annotator_agreement, num_annotations`, by example.
     annotations : LazyFrame
         `example, annotator, label, label_quality_score` (the posterior of that label), then the log's
         other columns (an earlier score gives way), by example, label, annotator.
@@ -147,6 +151,8 @@ class TruthInference(Iterated):
     confusion : DataFrame or None
         `annotator, true_label, label, probability` = P(label | true label, annotator), and
         `num_annotations`, the expected number behind it, if the method has one.
+    confidence_exponent : float
+        The power to which posteriors are raised in these tables; 1 as the model has them.
     class_prior : DataFrame
         `label, probability`: the share of each class among the examples.
     model_weight, temperature : float, list of float, or None
@@ -162,7 +168,10 @@ class TruthInference(Iterated):
         *("examples", "annotations", "posterior", "difficulty"),
         *("annotators", "confusion", "class_prior", "trace"),
     )
-    VALUES = (*Iterated.VALUES, "model_weight", "temperature", "classes")
+    VALUES = (
+        *Iterated.VALUES,
+        *("confidence_exponent", "model_weight", "temperature", "classes"),
+    )
     HEADS: ClassVar[Heads] = {
         "examples": ("examples", FEW),
         "annotators": ("annotators, least accurate first", FEW),
@@ -184,7 +193,9 @@ class TruthInference(Iterated):
         if self._has_difficulty:
             plans["difficulty"] = difficulty_table
         fitted = self._fitted
-        return fitted.rounds.tables(plans, *fitted.plan_params, summary=count_right)
+        return fitted.rounds.tables(
+            plans, *fitted.plan_params, fitted.exponent, summary=count_right
+        )
 
     @property
     def examples(self) -> pl.LazyFrame:
@@ -251,6 +262,10 @@ class TruthInference(Iterated):
         return pl.DataFrame({"label": fitted.log.classes, "probability": by_class})
 
     @property
+    def confidence_exponent(self) -> float:
+        return self._fitted.exponent
+
+    @property
     def model_weight(self) -> float | list[float] | None:
         sources = np.exp(self._fitted.params.classes.weights().log_sources)
         return self._of_models((sources / sources.sum())[1:].tolist())
@@ -312,4 +327,6 @@ class TruthInference(Iterated):
         trace = self._iterations.trace
         if not trace:
             return "with the parameters of an earlier fit"
-        return went(trace, self.converged, objective=self._fitted.model.has_objective)
+        how = went(trace, self.converged, objective=self._fitted.model.has_objective)
+        exponent = self.confidence_exponent
+        return how if exponent == 1 else f"{how}, posteriors to the power of {exponent:.3g}"

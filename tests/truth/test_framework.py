@@ -99,7 +99,12 @@ def test_a_log_twice_with_its_pseudo_counts_twice_is_the_same(case: Case) -> Non
         zencrowd: {"pseudo_counts": (2.0, 1.0)},
     }
     for method in once:
-        options: dict[str, Any] = {"classes": names, "max_iter": 20, "tol": 0.0}
+        options: dict[str, Any] = {
+            "classes": names,
+            "max_iter": 20,
+            "tol": 0.0,
+            "confidence": "model",
+        }
         T = matrix(quiet(method, case.log, init=labels, **options, **once[method]))
         T2 = matrix(quiet(method, twice, init=twice_labels, **options, **double[method]))
         np.testing.assert_allclose(T, T2[: len(T)], atol=1e-7)

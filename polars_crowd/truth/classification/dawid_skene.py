@@ -41,7 +41,7 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options, check_positive
+from polars_crowd.truth.options import Likelihood, LikelihoodOptions, check_positive
 from polars_crowd.truth.past import past_confusion
 from polars_crowd.truth.result import TruthInference
 
@@ -125,14 +125,14 @@ def agreeing_order(by_label: Floats) -> Ints:
         order[[k, m]] = order[[m, k]]
 
 
-@shares(IterationOptions, Options)
+@shares(LikelihoodOptions, Likelihood)
 def dawid_skene(
     log: Any,
     pred_probs: Any = None,
     *,
     smoothing: float = 0.1,
     prior: Any = None,
-    **options: Unpack[IterationOptions],
+    **options: Unpack[LikelihoodOptions],
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
@@ -152,8 +152,8 @@ def dawid_skene(
 
     Agrees with
     -----------
-    crowd-kit 1.4.2 `DawidSkene(n_iter=n, tol=-1e9)`: with `smoothing=1e-10`, `max_iter=n`, `tol=0` the
-    posteriors are the same to 1e-6 on logs whose annotators have used every class.
+    crowd-kit 1.4.2 `DawidSkene(n_iter=n, tol=-1e9)`: with `smoothing=1e-10`, `max_iter=n`, `tol=0`,
+    `confidence="model"` the posteriors are the same to 1e-6 on logs whose annotators have used every class.
 
     Examples
     --------
@@ -162,14 +162,14 @@ def dawid_skene(
     >>> fit.converged, fit.n_iter
     (True, 14)
     >>> fit.annotators["annotator_quality"].head(2).round(4).to_list()
-    [0.1375, 0.2677]
+    [0.1464, 0.2742]
     """
     check_positive(smoothing=smoothing)
 
     def model(rounds: Rounds) -> DawidSkene:
         return DawidSkene(pseudo_counts(smoothing, prior, rounds), smoothing)
 
-    return fit(log, model, Options(pred_probs=pred_probs, **options))
+    return fit(log, model, Likelihood(pred_probs=pred_probs, **options))
 
 
 def pseudo_counts(own: Floats | float, prior: Any, rounds: Rounds) -> Floats:

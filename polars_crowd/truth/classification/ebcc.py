@@ -49,7 +49,13 @@ from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_cou
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, opened
 from polars_crowd.truth.model import CELL, LogSize
-from polars_crowd.truth.options import IterationOptions, Options, check_count, check_positive
+from polars_crowd.truth.options import (
+    Likelihood,
+    LikelihoodOptions,
+    Options,
+    check_count,
+    check_positive,
+)
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import add, as_summary, as_sums
 
@@ -187,7 +193,7 @@ def models_of(
     return [Ebcc(b, share, keys=annotator_keys(labels, seed), class_rule=nested) for seed in seeds]
 
 
-@shares(IterationOptions, Options, max_iter=500)
+@shares(LikelihoodOptions, Likelihood, max_iter=500)
 def ebcc(
     log: Any,
     *,
@@ -196,7 +202,7 @@ def ebcc(
     restarts: int = 3,
     seed: int = 0,
     prior: Any = None,
-    **options: Unpack[IterationOptions],
+    **options: Unpack[LikelihoodOptions],
 ) -> TruthInference:
     """The truth of each example by EBCC: classes have sub-types, so that annotators may err alike.
 
@@ -227,7 +233,7 @@ def ebcc(
     check_positive(subtype_count=subtype_count)
     check_count("restarts", restarts, 1)
     check_count("seed", seed, 0)
-    chosen = Options(**options)
+    chosen = Likelihood(**options)
     n_starts = 1 if isinstance(chosen.init, TruthInference) else restarts
     seeds = range(seed * restarts, seed * restarts + n_starts)
     rounds = opened(log, chosen)

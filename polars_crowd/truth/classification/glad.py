@@ -58,7 +58,7 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.options import Likelihood, LikelihoodOptions
 from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.posterior import Posterior, softmax, with_known, with_sum
 from polars_crowd.truth.result import TruthInference
@@ -321,8 +321,8 @@ def prior_of(past: Floats) -> Glad:
     return Glad((MEAN + information * seen) / (1 + information), 1 + information)
 
 
-@shares(IterationOptions, Options, tol=1e-4)
-def glad(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) -> TruthInference:
+@shares(LikelihoodOptions, Likelihood, tol=1e-4)
+def glad(log: Any, *, prior: Any = None, **options: Unpack[LikelihoodOptions]) -> TruthInference:
     """The truth of each example by GLAD: skilled annotators and difficult examples.
 
     Parameters
@@ -349,6 +349,6 @@ def glad(log: Any, *, prior: Any = None, **options: Unpack[IterationOptions]) ->
     >>> import polars_crowd as pc
     >>> fit = glad(pc.datasets.tutorial().log)
     >>> fit.annotators["alpha"].head(2).round(4).to_list()
-    [-0.61, -0.3555]
+    [-0.61, -0.3325]
     """
-    return fit(log, lambda rounds: prior_of(past_counts(prior, rounds.book)), Options(**options))
+    return fit(log, lambda rounds: prior_of(past_counts(prior, rounds.book)), Likelihood(**options))

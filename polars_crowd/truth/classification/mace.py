@@ -46,7 +46,7 @@ from polars_crowd.truth.classification.dirichlet import MODE, VARIATIONAL, Diric
 from polars_crowd.truth.classification.one_coin import check_pair
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.options import Likelihood, LikelihoodOptions
 from polars_crowd.truth.past import past_counts
 from polars_crowd.truth.posterior import Posterior, with_sum
 from polars_crowd.truth.result import TruthInference
@@ -161,14 +161,14 @@ def competence(skills: Competence) -> Floats:
     return tau
 
 
-@shares(IterationOptions, Options, max_iter=200)
+@shares(LikelihoodOptions, Likelihood, max_iter=200)
 def mace(
     log: Any,
     *,
     method: Method = "em",
     pseudo_counts: tuple[float, float] | None = None,
     prior: Any = None,
-    **options: Unpack[IterationOptions],
+    **options: Unpack[LikelihoodOptions],
 ) -> TruthInference:
     """The truth of each example by MACE: annotators know, or spam.
 
@@ -199,7 +199,7 @@ def mace(
     >>> import polars_crowd as pc
     >>> fit = mace(pc.datasets.tutorial().log)
     >>> fit.annotators["competence"].head(2).round(4).to_list()
-    [0.0225, 0.0242]
+    [0.0225, 0.0278]
     """
     rule = {"em": MODE, "vb": VARIATIONAL}.get(method)
     if rule is None:
@@ -209,4 +209,4 @@ def mace(
     def model(rounds: Rounds) -> Mace:
         return Mace(rule, s + past_counts(prior, rounds.book, COUNTS), float(r))
 
-    return fit(log, model, Options(**options))
+    return fit(log, model, Likelihood(**options))

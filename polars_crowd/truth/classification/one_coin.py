@@ -38,7 +38,7 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options, check_number, check_positive
+from polars_crowd.truth.options import Likelihood, LikelihoodOptions, check_number, check_positive
 from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.result import TruthInference
 
@@ -102,7 +102,7 @@ def accuracy(counts: Floats) -> Floats:
     return q
 
 
-@shares(IterationOptions, Options)
+@shares(LikelihoodOptions, Likelihood)
 def one_coin_dawid_skene(
     log: Any,
     pred_probs: Any = None,
@@ -110,7 +110,7 @@ def one_coin_dawid_skene(
     pseudo_counts: tuple[float, float] = (1.0, 0.5),
     smoothing: float = 0.1,
     prior: Any = None,
-    **options: Unpack[IterationOptions],
+    **options: Unpack[LikelihoodOptions],
 ) -> TruthInference:
     """The truth of each example by one-coin Dawid-Skene: an annotator is right with one probability.
 
@@ -129,7 +129,8 @@ def one_coin_dawid_skene(
     Agrees with
     -----------
     crowd-kit 1.4.2 `OneCoinDawidSkene(n_iter=n, tol=-1e9)`, which has no prior: with
-    `pseudo_counts=(1e-9, 1e-9)`, `smoothing=1e-9`, `max_iter=n`, `tol=0` the posteriors are the same to 1e-6.
+    `pseudo_counts=(1e-9, 1e-9)`, `smoothing=1e-9`, `max_iter=n`, `tol=0`,
+    `confidence="model"` the posteriors are the same to 1e-6.
 
     Examples
     --------
@@ -144,7 +145,7 @@ def one_coin_dawid_skene(
     def model(rounds: Rounds) -> Coins:
         return Coins(with_past(own, prior, rounds), smoothing)
 
-    return fit(log, model, Options(pred_probs=pred_probs, **options))
+    return fit(log, model, Likelihood(pred_probs=pred_probs, **options))
 
 
 def check_pair(pseudo_counts: Any) -> Floats:

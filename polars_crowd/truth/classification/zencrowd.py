@@ -15,17 +15,17 @@ from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.one_coin import Coins, check_pair, with_past
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.options import IterationOptions, Options
+from polars_crowd.truth.options import Likelihood, LikelihoodOptions
 from polars_crowd.truth.result import TruthInference
 
 
-@shares(IterationOptions, Options)
+@shares(LikelihoodOptions, Likelihood)
 def zencrowd(
     log: Any,
     *,
     pseudo_counts: tuple[float, float] = (0.01, 0.01),
     prior: Any = None,
-    **options: Unpack[IterationOptions],
+    **options: Unpack[LikelihoodOptions],
 ) -> TruthInference:
     """The truth of each example by ZenCrowd: one probability per annotator, equal classes beforehand.
 
@@ -51,4 +51,4 @@ def zencrowd(
     def model(rounds: Rounds) -> Coins:
         return Coins(with_past(own, prior, rounds), np.inf, "ZenCrowd")
 
-    return fit(log, model, Options(**options))
+    return fit(log, model, Likelihood(**options))

@@ -31,6 +31,7 @@ from tests.truth.truth_cases import (
 
 GOLDEN = GOLDEN / "crowd-kit-1.4.2"
 
+AS_FITTED: dict[str, Any] = {"confidence": "model"}
 CROWD = {"n_examples": 4000, "n_annotators": 20, "seed": 2}
 
 
@@ -40,7 +41,7 @@ CROWD = {"n_examples": 4000, "n_annotators": 20, "seed": 2}
 @given(cases(), st.sampled_from([0.01, 0.1, 1.0]))
 def test_posterior_and_objective_are_those_of_products(case: Case, smoothing: float) -> None:
     """The E-step against products of probabilities, the objective against its definition."""
-    fit = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=7, tol=0.0)
+    fit = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=7, tol=0.0, **AS_FITTED)
     evidence, posterior = brute_force(fit, case.log)
     T = matrix(fit)
     for example, row in zip(sorted(posterior), T, strict=True):
@@ -57,7 +58,7 @@ def test_the_m_step_is_the_shares_of_the_posterior(case: Case, smoothing: float,
 
     So they are at the end as well, where an iteration changes nothing.
     """
-    before = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=n, tol=0.0)
+    before = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=n, tol=0.0, **AS_FITTED)
     fit = quiet(dawid_skene, case.log, smoothing=smoothing, max_iter=2, tol=0.0, init=before)
     assert fit.n_iter == 2
     K = len(fit.classes)
@@ -96,7 +97,7 @@ def test_the_counts_of_the_confusion_add_up_to_the_annotations() -> None:
 @pytest.mark.parametrize("n", [1, 20])
 def test_equals_crowd_kit_after_as_many_iterations(n: int) -> None:
     log = pl.read_parquet(DATA / "digits_sim" / "annotations.parquet")
-    fit = quiet(dawid_skene, log, smoothing=1e-10, max_iter=n, tol=0.0)
+    fit = quiet(dawid_skene, log, smoothing=1e-10, max_iter=n, tol=0.0, **AS_FITTED)
     assert fit.n_iter == n
     expected = pl.read_parquet(GOLDEN / f"digits_sim-dawid_skene-{n}.parquet")
     assert_same(fit.posterior.collect(), expected, tolerance=1e-6)

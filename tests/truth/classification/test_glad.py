@@ -133,7 +133,7 @@ def test_skills_and_difficulties_are_recovered() -> None:
     log = pl.DataFrame(
         {"example": example.ravel(), "annotator": annotator.ravel(), "label": label.ravel()}
     )
-    fit = glad(log, tol=1e-7, max_iter=500)
+    fit = glad(log, tol=1e-7, max_iter=500, confidence="model")
     assert accuracy(fit, pl.DataFrame({"example": range(800), "label": truth})) > 0.95
     found = fit.annotators.sort("annotator")["alpha"].to_numpy()
     assert np.corrcoef(found, alpha)[0, 1] > 0.99

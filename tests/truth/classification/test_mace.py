@@ -21,7 +21,7 @@ from tests.truth.truth_cases import accuracy, brute_force, matrix, quiet
 def test_the_objective_is_the_penalised_likelihood(case: Case) -> None:
     """By products of P(label | truth), and the pseudo-counts' part by the formula."""
     s, r = 0.3, 0.2
-    fit = quiet(mace, case.log, pseudo_counts=(s, r))
+    fit = quiet(mace, case.log, pseudo_counts=(s, r), confidence="model")
     evidence, posterior = brute_force(fit, case.log)
     skills = fit._fitted.params.skills
     tau, xi = skills.know / skills.know.sum(axis=0), skills.spam / skills.spam.sum(axis=1)[:, None]
@@ -66,7 +66,7 @@ def spammers(seed: int) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, float]]:
 @pytest.mark.parametrize("method", ["em", "vb"])
 def test_competences_are_recovered(method: Any) -> None:
     log, truth, tau = spammers(1)
-    fit: TruthInference = mace(log, method=method)
+    fit: TruthInference = mace(log, method=method, confidence="model")
     found = dict(fit.annotators.select("annotator", "competence").iter_rows())
     assert found == pytest.approx(tau, abs=0.07)
     assert accuracy(fit, truth) > 0.93
@@ -77,7 +77,7 @@ def test_competences_are_recovered(method: Any) -> None:
 
 def test_the_entropy_of_each_example() -> None:
     log, _, _ = spammers(2)
-    fit = mace(log)
+    fit = mace(log, confidence="model")
     T = matrix(fit)
     assert fit.difficulty is not None
     expected = -(T * np.log(np.maximum(T, 1e-300))).sum(axis=1)

@@ -29,6 +29,7 @@ GOLDEN = GOLDEN / "crowd-kit-1.4.2"
 @given(cases())
 def test_posterior_and_objective_are_those_of_products(case: Case) -> None:
     options: dict[str, Any] = {"max_iter": 7, "tol": 0.0, "classes": range(case.n_classes)}
+    options["confidence"] = "model"
     for method, s in ((one_coin_dawid_skene, 0.1), (zencrowd, 0.0)):
         fit = quiet(method, case.log, pseudo_counts=(1.0, 0.5), **options)
         evidence, posterior = brute_force(fit, case.log)
@@ -62,6 +63,7 @@ def test_equals_crowd_kit_after_as_many_iterations(name: str, n: int) -> None:
         smoothing=1e-9,
         max_iter=n,
         tol=0.0,
+        confidence="model",
     )
     assert fit.n_iter == n
     expected = pl.read_parquet(GOLDEN / f"{name}-one_coin-{n}.parquet")

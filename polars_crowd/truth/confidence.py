@@ -1,0 +1,197 @@
+r"""How sure a posterior may be: tempering, measured by what a posterior knows of the labels it has not seen.
+
+A likelihood counts ten annotations as ten independent proofs. They are not (examples are hard, annotators
+misread alike), so that the posterior T of a method whose annotators err independently is far too sure. It is
+raised to a power gamma', and brought to a sum of one:
+
+    T'[i,k] ∝ T[i,k]^gamma'
+
+Letters as in `truth.classification.dawid_skene`; r is an annotation: of example i, by annotator j, label l.
+
+**What the log says of gamma.** Without r, the posterior of i and what is expected of j are
+
+    C[j,k,l]   = sum over the labels l of j: T[i,k]              m[j,k] = sum_l C[j,k,l]
+    pooled[k,l] ∝ sum_j C[j,k,l] + 1/K + 1[k = l]
+    rest[r,k]  = log T[i,k] - log (C[j,k,l] + 0.1) / (m[j,k] + 0.1 K)
+    theta[r,k] = (C[j,k,l] - T[i,k] + 5 pooled[k,l]) / (m[j,k] - T[i,k] + 5)
+
+and gamma* is the exponent at which the posterior without r predicts r best:
+
+    gamma* = argmax sum over r of examples with two annotations or more:
+                log sum_k softmax_k(gamma rest[r])[k] theta[r,k]
+
+over a grid from 1 to 0.05. **What is used of it**: gamma' = gamma* / 2 where confidence is "cautious", gamma*
+where it is "loo" (leave one out), 1 where it is "model". Half, because errors that annotators share help to
+predict the label left out, too: on real logs with known truth, the exponent at which posteriors are best is
+0.17 to 0.7 of gamma*. The price: where annotators truly err independently, "cautious" is not sure enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.errors import Advice, warn
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Summary
+from polars_crowd.truth.block import UNKNOWN
+from polars_crowd.truth.model import Key, LogSize
+from polars_crowd.truth.options import Confidence
+from polars_crowd.truth.plans import LEAST, Found, PlanParams, posteriors
+from polars_crowd.truth.sums import add, as_summary, as_sums, on_grid
+
+EXPONENTS = np.array(
+    [1, 0.84, 0.7, 0.6, 0.5, 0.42, 0.35, 0.3, 0.25, 0.21, 0.17, 0.14, 0.1, 0.07, 0.05]
+)
+OF_BEST: Mapping[str, float] = {"cautious": 0.5, "loo": 1.0}
+"""gamma' / gamma*."""
+SHARED = 0.1
+"""At a gamma* up to this, annotators err on the same examples."""
+ENOUGH = 1000
+"""... if there are as many annotations to say so."""
+SMOOTHING = 0.1
+SHRINKAGE = 5.0
+MOST_COUNTS = 1 << 25
+"""The largest C; where annotators have more, those with the most annotations stand for all."""
+
+COUNTED: Mapping[str, Key] = {"confusion": ()}
+PREDICTED: Mapping[str, Key] = {"log_predicted": (), "n_predicted": ()}
+
+
+def exponent_of(confidence: Confidence, rounds: Rounds, params: PlanParams, log: LogSize) -> float:
+    """gamma'."""
+    if confidence == "model":
+        return 1.0
+    who = asked_of(log)
+    counts = as_sums(rounds.run(count_confusion, who, *params), COUNTED, log)["confusion"]
+    counts = counts.reshape(log.n_classes, -1, log.n_classes)
+    found = as_sums(rounds.run(count_predicted, who, counts, *params), PREDICTED, log)
+    if not found["n_predicted"][0]:
+        return 1.0
+    best = best_exponent(found["log_predicted"])
+    if best <= SHARED and found["n_predicted"][0] >= ENOUGH:
+        warn_of_shared_errors(best)
+    return OF_BEST[confidence] * best
+
+
+def best_exponent(log_predicted: Floats) -> float:
+    """gamma*; the largest of those that are as good."""
+    good = log_predicted >= log_predicted.max() - 1e-9 * np.abs(log_predicted).max()
+    return float(EXPONENTS[np.flatnonzero(good)[0]])
+
+
+def asked_of(log: LogSize) -> Ints:
+    """The place in C of each annotator, UNKNOWN for those that are left out, shape (M,)."""
+    most = max(1, MOST_COUNTS // log.n_classes**2)
+    place = np.full(log.n_annotators, UNKNOWN)
+    busiest = np.argsort(-log.annotations, kind="stable")[:most]
+    place[np.sort(busiest)] = np.arange(len(busiest))
+    return place
+
+
+# --- the posterior without one annotation -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The annotations of a block that are asked for, R of them, and the posterior of their examples."""
+
+    T: Floats
+    """T[i,.] of the example of each, shape (K, R)."""
+    cell: Ints
+    """Place of the annotator in C, times K, and the label, shape (R,)."""
+    label: Ints
+
+    @classmethod
+    def of(cls, found: Found, who: Ints, chosen: Flags | None = None) -> Asked:
+        """Those of the annotators that are asked, of the chosen examples."""
+        block = found.block
+        place = who.take(block.annotator)
+        asked = place != UNKNOWN
+        if chosen is not None:
+            asked &= np.repeat(chosen, block.count)
+        example = np.repeat(np.arange(block.n_examples), block.count)[asked]
+        label = block.label[asked]
+        return cls(on_grid(found.T)[:, example], place[asked] * block.n_classes + label, label)
+
+
+def count_confusion(part: Partition, who: Ints, *params: Any) -> Summary:
+    """C, shape (K, asked * K)."""
+    totals: dict[str, Floats] = {}
+    for found in posteriors(part, *params):
+        asked = Asked.of(found, who)
+        size = (who.max() + 1) * found.block.n_classes
+        rows = [np.bincount(asked.cell, of_class, size) for of_class in asked.T]
+        add(totals, {"confusion": np.stack(rows)})
+    return as_summary(totals, COUNTED, part)
+
+
+def count_predicted(part: Partition, who: Ints, counts: Floats, *params: Any) -> Summary:
+    """How well each exponent predicts the annotations left out, and how many there are."""
+    totals: dict[str, Floats] = {}
+    for found in posteriors(part, *params):
+        asked = Asked.of(found, who, chosen=found.block.count > 1)
+        predicted = log_predicted(asked, counts)
+        add(totals, {"log_predicted": predicted, "n_predicted": np.array([len(asked.label)])})
+    return as_summary(totals, PREDICTED, part)
+
+
+def log_predicted(asked: Asked, counts: Floats) -> Floats:
+    """sum over r: log sum_k softmax_k(gamma rest[r])[k] theta[r,k], for every gamma."""
+    rest = log_rest(asked, counts)
+    theta = without(asked, counts)
+    return np.array([log_mixed(gamma * rest, theta).sum() for gamma in EXPONENTS])
+
+
+def log_mixed(rest: Floats, theta: Floats) -> Floats:
+    """log sum_k softmax_k(rest)[k] theta[k], for rest with a largest value of 0."""
+    weight = np.exp(rest)
+    mixed: Floats = np.log((weight * theta).sum(axis=0) / weight.sum(axis=0))
+    return mixed
+
+
+def log_rest(asked: Asked, counts: Floats) -> Floats:
+    """log of the posterior without r, its largest value 0, shape (K, R)."""
+    K = len(counts)
+    smooth = (counts + SMOOTHING) / (counts.sum(axis=2, keepdims=True) + SMOOTHING * K)
+    rest = np.log(np.maximum(asked.T, LEAST))
+    rest -= np.log(smooth).reshape(K, -1)[:, asked.cell]
+    shifted: Floats = rest - rest.max(axis=0)
+    return shifted
+
+
+def without(asked: Asked, counts: Floats) -> Floats:
+    """theta[r,k]: what the annotator's other annotations say of this label, shape (K, R)."""
+    K = len(counts)
+    own = counts.reshape(K, -1)[:, asked.cell] - asked.T
+    of_truth = counts.sum(axis=2)[:, asked.cell // K] - asked.T
+    own += SHRINKAGE * pooled(counts)[:, asked.label]
+    expected: Floats = own / (of_truth + SHRINKAGE)
+    return expected
+
+
+def pooled(counts: Floats) -> Floats:
+    """pooled[k,l]: the annotators together, shape (K, K)."""
+    together = counts.sum(axis=1) + 1 / len(counts) + np.eye(len(counts))
+    shares: Floats = together / together.sum(axis=1, keepdims=True)
+    return shares
+
+
+# --- what is said -----------------------------------------------------------------------------------
+
+
+def warn_of_shared_errors(best: float) -> None:
+    warn(
+        "annotators err on the same examples: labels left out are predicted best by posteriors to the "
+        f"power of {best:g}, as if all annotators of an example were hardly more than one.",
+        Advice(
+            "Give known labels, or compare methods on them",
+            python="gold=, or pc.compare(log, truth=)",
+            command="--gold FILE, or polars-crowd compare --truth FILE",
+        ),
+    )
