@@ -44,8 +44,8 @@ from polars_crowd.reliability.who_voted import Pairs, cohen, pair_kappa
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
-from polars_crowd.runs.classes import run_lengths as run_counts
 from polars_crowd.runs.hashing import MIX, hashed
+from polars_crowd.runs.reading import run_lengths as run_counts
 from polars_crowd.signatures import shares
 
 MAX_PAIRS = 50_000_000
@@ -208,9 +208,10 @@ def check_codes(rounds: Rounds) -> PairCodes:
 
 
 def by_id(annotators: pl.Series) -> pl.Series:
-    """Ids as they sort: the text of categories."""
-    is_text = isinstance(annotators.dtype, (pl.Categorical, pl.Enum))
-    return annotators.cast(pl.String) if is_text else annotators
+    """Ids as they sort: the text of categories, the order of an Enum."""
+    return (
+        annotators.cast(pl.String) if isinstance(annotators.dtype, pl.Categorical) else annotators
+    )
 
 
 # --- which annotations are looked at ---------------------------------------------------------------

@@ -21,26 +21,27 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats, Probabilities
-from polars_crowd.errors import Advice
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.pred_probs import PredProbs, class_names, read_probabilities
 from polars_crowd.numerics import mixture
 from polars_crowd.runs.codes import (
     Codebook,
-    ExampleCodes,
     annotator_codes,
     declared_values,
-    example_codes,
-    id_as_read,
     label_code,
     largest,
     resolve_classes,
 )
-
-KEY_BITS = 63
-NEAR = 32
-"""Up to this many annotations per example, duplicates are looked for among neighbours."""
+from polars_crowd.runs.reading import (
+    Key,
+    as_dtype,
+    bits_for,
+    read_coded,
+    refuse_duplicates,
+    run_lengths,
+    sort_by_key,
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Runs:
 
         Runs are sums of running sums: in fixed point, where they are exact in any order and may wrap.
         """
-        scale = float(1 << (62 - _bits(largest(self.votes["votes"]) + 1)))
+        scale = float(1 << (62 - bits_for(largest(self.votes["votes"]) + 1)))
         fixed = pl.Series(np.rint(by_annotator * scale).astype(np.int64))
         is_last = pl.col("vote") != pl.col("vote").shift(-1, fill_value=self.votes.height)
         running = pl.lit(fixed).gather("annotator").cum_sum()
@@ -156,26 +157,37 @@ def sort_runs(
         values, names = book.classes, book.names
     else:
         values, names = classes_of(log, schema["label"], probs, classes)
-    coded = _read_codes(log, schema, values, checks.GIVE_COLUMNS if probs else checks.DECLARE)
+    label = label_code(schema["label"], values).alias("label")
+    advice = checks.GIVE_COLUMNS if probs else checks.DECLARE
+    coded = read_coded(
+        log,
+        label,
+        pl.col("label").is_null(),
+        lambda: checks.unknown_labels(log, values, advice),
+    )
     annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
-    bits = KeyBits(_bits(len(annotators)), _bits(len(values)))
-    example = example_codes(coded["example"], KEY_BITS - bits.annotator - bits.label)
-    key = bits.pack(example, coded["label"], annotator)
-    key, others = _sorted(key, coded.drop(LOG_COLUMNS))
+    key = Key.of(coded["example"], len(values), len(annotators))
+    keys, others = sort_by_key(key.pack(coded["label"], annotator), coded.drop(LOG_COLUMNS))
     del coded, annotator
-    columns = bits.unpack(key)
-    del key
+    columns = (
+        keys.alias("key")
+        .to_frame()
+        .lazy()
+        .select(example=key.upto(0), vote=key.upto(1), pair=key.without_middle, annotator=key.last)
+        .collect()
+    )
+    del keys
     counts = run_lengths(columns["example"])
-    if duplicates == "error" and _has_duplicates(columns["pair"], largest(counts["len"])):
-        raise checks.duplicate_annotations(log)
-    ids = as_dtype(example.decode(counts["key"]), schema["example"])
-    vote, votes = _votes(columns["vote"], 1 << bits.label)
+    if duplicates == "error":
+        refuse_duplicates(log, columns["pair"], largest(counts["len"]))
+    examples = key.examples(counts, schema["example"])
+    vote, votes = _votes(columns["vote"], 1 << key.bits[0])
     return Runs(
         rows=pl.DataFrame({"vote": vote, "annotator": columns["annotator"]}),
         extra=others.lazy(),
         votes=votes,
-        examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
-        models=tuple(read_probabilities(p, ids, names, check_probs) for p in probs),
+        examples=examples,
+        models=tuple(read_probabilities(p, examples["example"], names, check_probs) for p in probs),
         book=book or Codebook(values, names, as_dtype(annotators, schema["annotator"])),
     )
 
@@ -206,83 +218,9 @@ def classes_of(
     return values, tuple(class_names(values.to_list()))
 
 
-def _read_codes(
-    log: pl.LazyFrame, schema: pl.Schema, classes: pl.Series, advice: Advice | str
-) -> pl.DataFrame:
-    """The log in memory: ids as read, labels as codes of the classes; `advice` says how others are had."""
-    others = [c for c in schema if c not in LOG_COLUMNS]
-    coded = log.select(
-        id_as_read("example", schema["example"]),
-        id_as_read("annotator", schema["annotator"]),
-        label_code(schema["label"], classes).alias("label"),
-        *others,
-    ).collect()
-    if coded.is_empty():
-        raise checks.no_annotations()
-    for column in ("example", "annotator"):
-        if coded[column].null_count():
-            raise checks.null_ids(log, column)
-    if coded["label"].null_count():
-        raise checks.unknown_labels(log, classes, advice)
-    return coded
-
-
-@dataclass(frozen=True)
-class KeyBits:
-    """How (example, label, annotator) are packed into one integer that sorts like the triple."""
-
-    annotator: int
-    label: int
-
-    def pack(self, example: ExampleCodes, label: pl.Series, annotator: pl.Series) -> pl.Series:
-        columns = pl.LazyFrame([example.values.alias("e"), label.alias("l"), annotator.alias("a")])
-        wide = pl.UInt64 if example.values.dtype == pl.UInt64 else pl.Int64
-        code = (pl.col("e").cast(wide) - example.first).cast(pl.UInt64)
-        shifted = code * (1 << self.label) + pl.col("l").cast(pl.UInt64)
-        key = shifted * (1 << self.annotator) + pl.col("a").cast(pl.UInt64)
-        return columns.select(key=key).collect()["key"]
-
-    def unpack(self, key: pl.Series) -> pl.DataFrame:
-        """`example`; `vote` = (example, label); `pair` = (example, annotator); `annotator`."""
-        packed = pl.col("key")
-        annotator = packed % (1 << self.annotator)
-        example = packed // (1 << (self.annotator + self.label))
-        columns = (
-            key.alias("key")
-            .to_frame()
-            .lazy()
-            .select(
-                example=example,
-                vote=packed // (1 << self.annotator),
-                pair=example * (1 << self.annotator) + annotator,
-                annotator=annotator.cast(pl.UInt32),
-            )
-        )
-        return columns.collect()
-
-
-def _bits(n: int) -> int:
-    """How many bits hold 0 .. n-1."""
-    return max(n - 1, 1).bit_length()
-
-
-def _sorted(key: pl.Series, others: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
-    if not others.width:
-        return key.sort(), others
-    frame = others.select(pl.all().name.prefix("other_")).with_columns(key.alias("key"))
-    frame = frame.lazy().sort("key", maintain_order=True).collect()
-    return frame["key"], frame.drop("key").rename(lambda c: c.removeprefix("other_"))
-
-
-def run_lengths(sorted_keys: pl.Series) -> pl.DataFrame:
-    """`key` and `len` of each run of equal keys."""
-    keys = sorted_keys.alias("key").set_sorted().to_frame().lazy()
-    return keys.group_by("key", maintain_order=True).len().collect()
-
-
 def pack_votes(example: pl.Series, label: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
     """The vote of each row, and the votes, of rows that are sorted by (example, label)."""
-    bits = _bits(largest(label) + 1)
+    bits = bits_for(largest(label) + 1)
     columns = pl.LazyFrame({"example": example, "label": label})
     key = pl.col("example").cast(pl.UInt64) * (1 << bits) + pl.col("label")
     return _votes(columns.select(key=key).collect()["key"], 1 << bits)
@@ -295,22 +233,6 @@ def _votes(key: pl.Series, label_range: int) -> tuple[pl.Series, pl.DataFrame]:
     label = (runs["key"] % label_range).cast(pl.UInt32)
     votes = pl.DataFrame({"example": example, "label": label, "votes": runs["len"]})
     return key.rle_id().set_sorted(), votes
-
-
-def _has_duplicates(pairs: pl.Series, longest: int) -> bool:
-    """Whether an (example, annotator) pair occurs twice; `longest` = the most rows of an example."""
-    distances = range(1, longest)
-    if longest > NEAR:
-        pairs, distances = pairs.sort(), range(1, 2)
-    n = len(pairs)
-    return any(bool((pairs.slice(d) == pairs.slice(0, n - d)).any()) for d in distances)
-
-
-def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Ids in the type they had in the log."""
-    if dtype == pl.Boolean and ids.dtype.is_integer():
-        return ids == 1
-    return ids.cast(dtype)
 
 
 def by_class(ids: pl.Series, name: str, classes: pl.Series, **values: NDArray[Any]) -> pl.DataFrame:

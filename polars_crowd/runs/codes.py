@@ -136,17 +136,19 @@ def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:
 def id_as_read(column: str, dtype: pl.DataType) -> pl.Expr:
     """A column of ids in the form in which it is read into memory.
 
-    Annotators are few: their strings become categories while they are read. Dates and booleans become
-    the integers behind them.
+    Annotators are few: their strings become categories while they are read. Dates, booleans and members of
+    an Enum become the integers behind them, and are in their order.
     """
     ids = pl.col(column)
     if dtype == pl.String and column == "annotator":
         return ids.cast(pl.Categorical(pl.Categories.random()))
-    if isinstance(dtype, (pl.Categorical, pl.Enum)):
-        return ids if column == "annotator" else ids.cast(pl.String)
+    if column == "annotator" and isinstance(dtype, (pl.Categorical, pl.Enum)):
+        return ids
+    if isinstance(dtype, pl.Categorical):
+        return ids.cast(pl.String)
     if dtype == pl.Boolean:
         return ids.cast(pl.UInt8)
-    return ids.to_physical() if dtype.is_temporal() else ids
+    return ids.to_physical() if dtype.is_temporal() or isinstance(dtype, pl.Enum) else ids
 
 
 def annotator_codes(
@@ -173,12 +175,12 @@ def _own_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 def _category_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
     used = _distinct(annotator)
-    names = used.cast(pl.String)
-    by_name = names.arg_sort()
-    place = used.to_physical().cast(pl.UInt32).gather(by_name)
+    names, numbers = used.cast(pl.String), used.to_physical().cast(pl.UInt32)
+    in_order = (numbers if isinstance(annotator.dtype, pl.Enum) else names).arg_sort()
+    place = numbers.gather(in_order)
     code_of = pl.zeros(largest(place) + 1, pl.UInt32, eager=True)
     code_of.scatter(place, _numbers(len(place)))
-    return code_of.gather(annotator.to_physical()), names.gather(by_name)
+    return code_of.gather(annotator.to_physical()), names.gather(in_order)
 
 
 def _distinct(ids: pl.Series) -> pl.Series:

@@ -18,9 +18,18 @@ import polars as pl
 
 from polars_crowd.errors import KEY_COLUMNS, Advice, AnnotationError, counted, rows_shown
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.log import LOG_COLUMNS
-from polars_crowd.runs.classes import KEY_BITS, as_dtype, run_lengths
-from polars_crowd.runs.codes import ExampleCodes, annotator_codes, example_codes, id_as_read
+from polars_crowd.runs.codes import annotator_codes
+from polars_crowd.runs.reading import (
+    Key,
+    as_dtype,
+    read_coded,
+    refuse_duplicates,
+    run_lengths,
+    sort_by_key,
+)
+
+SORTED = 2
+"""Equal pairs that are sorted are neighbours: two rows are looked at."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +61,29 @@ def sort_values(
     log = checks.without_duplicates(log, duplicates)
     schema = log.collect_schema()
     check_numeric(schema["label"])
-    coded = _read_numbers(log, schema)
+    coded = read_coded(
+        log,
+        pl.col("label").cast(pl.Float64),
+        ~pl.col("label").is_finite(),
+        lambda: _infinite_labels(log),
+    )
     annotator, annotators = annotator_codes(coded["annotator"], annotators)
-    bits = len(annotators).bit_length()
-    example = example_codes(coded["example"], KEY_BITS - bits)
-    key = _pack(example, annotator, bits)
-    rows, extra = _sorted_rows(key, coded["label"], coded.drop(LOG_COLUMNS))
-    if duplicates == "error" and bool((rows["key"] == rows["key"].shift(1)).any()):
-        raise checks.duplicate_annotations(log)
-    return _values(rows, extra.lazy(), bits, example, schema, annotators)
+    key = Key.of(coded["example"], len(annotators))
+    keys, others = sort_by_key(key.pack(annotator), coded.drop("example", "annotator"), "label")
+    if duplicates == "error":
+        refuse_duplicates(log, keys, SORTED)
+    columns = (
+        keys.alias("key")
+        .to_frame()
+        .lazy()
+        .select(example=key.upto(0).rle_id(), annotator=key.last, value=pl.lit(others["label"]))
+    )
+    return Values(
+        rows=columns.collect().with_columns(pl.col("example").set_sorted()),
+        extra=others.drop("label").lazy(),
+        examples=key.examples(run_lengths(keys // (1 << key.bits[0])), schema["example"]),
+        annotators=as_dtype(annotators, schema["annotator"]),
+    )
 
 
 def check_numeric(dtype: pl.DataType) -> None:
@@ -78,24 +101,6 @@ def check_numeric(dtype: pl.DataType) -> None:
         )
 
 
-def _read_numbers(log: pl.LazyFrame, schema: pl.Schema) -> pl.DataFrame:
-    """The log in memory: ids as they are read, labels as floats."""
-    coded = log.select(
-        id_as_read("example", schema["example"]),
-        id_as_read("annotator", schema["annotator"]),
-        pl.col("label").cast(pl.Float64),
-        *(c for c in schema if c not in LOG_COLUMNS),
-    ).collect()
-    if coded.is_empty():
-        raise checks.no_annotations()
-    for column in ("example", "annotator"):
-        if coded[column].null_count():
-            raise checks.null_ids(log, column)
-    if not coded["label"].is_finite().all():
-        raise _infinite_labels(log)
-    return coded
-
-
 def _infinite_labels(log: pl.LazyFrame) -> AnnotationError:
     rows = log.filter(pl.col("label").is_infinite()).select(KEY_COLUMNS).collect()
     return AnnotationError(
@@ -106,48 +111,4 @@ def _infinite_labels(log: pl.LazyFrame) -> AnnotationError:
         ),
         source="the log",
         column="label",
-    )
-
-
-def _pack(example: ExampleCodes, annotator: pl.Series, bits: int) -> pl.Series:
-    """(example, annotator) as one integer that sorts like the pair."""
-    columns = pl.LazyFrame([example.values.alias("example"), annotator.alias("annotator")])
-    wide = pl.UInt64 if example.values.dtype == pl.UInt64 else pl.Int64
-    code = (pl.col("example").cast(wide) - example.first).cast(pl.UInt64)
-    key = code * (1 << bits) + pl.col("annotator").cast(pl.UInt64)
-    return columns.select(key=key).collect()["key"]
-
-
-def _sorted_rows(
-    key: pl.Series, value: pl.Series, others: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = pl.DataFrame({"key": key, "value": value})
-    if not others.width:
-        return rows.lazy().sort("key", "value").collect(), others
-    both = rows.hstack(others.select(pl.all().name.prefix("other_")))
-    both = both.lazy().sort("key", "value", maintain_order=True).collect()
-    others = both.drop("key", "value").rename(lambda c: c.removeprefix("other_"))
-    return both.select("key", "value"), others
-
-
-def _values(
-    rows: pl.DataFrame,
-    extra: pl.LazyFrame,
-    bits: int,
-    example: ExampleCodes,
-    schema: pl.Schema,
-    annotators: pl.Series,
-) -> Values:
-    counts = run_lengths(rows["key"] // (1 << bits))
-    columns = rows.lazy().select(
-        example=(pl.col("key") // (1 << bits)).rle_id(),
-        annotator=(pl.col("key") % (1 << bits)).cast(pl.UInt32),
-        value="value",
-    )
-    ids = as_dtype(example.decode(counts["key"]), schema["example"])
-    return Values(
-        rows=columns.collect().with_columns(pl.col("example").set_sorted()),
-        extra=extra,
-        examples=pl.DataFrame({"example": ids, "num_annotations": counts["len"]}),
-        annotators=as_dtype(annotators, schema["annotator"]),
     )

@@ -1,0 +1,132 @@
+"""How a partition of a log is read, coded and sorted, whatever its labels are.
+
+Ids and codes are packed into one integer that sorts like them: one sort of integers, and everything after it
+is a run of equal keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError
+from polars_crowd.inputs import checks
+from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.runs.codes import ExampleCodes, example_codes, id_as_read
+
+KEY_BITS = 63
+NEAR = 32
+"""Up to this many annotations per example, duplicates are looked for among neighbours."""
+OTHER = "other_"
+
+
+def read_coded(
+    log: pl.LazyFrame,
+    label: pl.Expr,
+    is_bad: pl.Expr,
+    bad_labels: Callable[[], AnnotationError],
+) -> pl.DataFrame:
+    """The log in memory: ids as they are read, labels as `label` makes them, the other columns as they are.
+
+    Raises
+    ------
+    AnnotationError
+        There is no annotation, an id is null, or a label `is_bad`.
+    """
+    schema = log.collect_schema()
+    ids = (id_as_read(column, schema[column]) for column in ("example", "annotator"))
+    coded = log.select(*ids, label, *(c for c in schema if c not in LOG_COLUMNS)).collect()
+    if coded.is_empty():
+        raise checks.no_annotations()
+    for column in ("example", "annotator"):
+        if coded[column].null_count():
+            raise checks.null_ids(log, column)
+    if coded.select(is_bad.any()).item():
+        raise bad_labels()
+    return coded
+
+
+@dataclass(frozen=True)
+class Key:
+    """How examples, and codes beside them, are packed into one integer that sorts like them."""
+
+    example: ExampleCodes
+    bits: tuple[int, ...]
+    """Of each code beside the example."""
+
+    @classmethod
+    def of(cls, example: pl.Series, *sizes: int) -> Key:
+        """For codes 0 .. size-1, of each size."""
+        bits = tuple(bits_for(size) for size in sizes)
+        return cls(example_codes(example, KEY_BITS - sum(bits)), bits)
+
+    def pack(self, *codes: pl.Series) -> pl.Series:
+        """The key of each row, from its codes in the order of `bits`."""
+        wide = pl.UInt64 if self.example.values.dtype == pl.UInt64 else pl.Int64
+        columns = {"example": self.example.values, **{str(i): code for i, code in enumerate(codes)}}
+        key = (pl.col("example").cast(wide) - self.example.first).cast(pl.UInt64)
+        for i, bits in enumerate(self.bits):
+            key = key * (1 << bits) + pl.col(str(i)).cast(pl.UInt64)
+        return pl.LazyFrame(columns).select(key=key).collect()["key"]
+
+    def upto(self, n: int) -> pl.Expr:
+        """The example and the first n codes, packed, from a column `key`."""
+        return pl.col("key") // (1 << sum(self.bits[n:]))
+
+    @property
+    def last(self) -> pl.Expr:
+        """The last code."""
+        return (pl.col("key") % (1 << self.bits[-1])).cast(pl.UInt32)
+
+    @property
+    def without_middle(self) -> pl.Expr:
+        """The example and the last code, packed."""
+        return self.upto(0) * (1 << self.bits[-1]) + pl.col("key") % (1 << self.bits[-1])
+
+    def examples(self, runs: pl.DataFrame, dtype: pl.DataType) -> pl.DataFrame:
+        """`example` (the id), `num_annotations`, from the run lengths of the packed examples."""
+        ids = as_dtype(self.example.decode(runs["key"]), dtype)
+        return pl.DataFrame({"example": ids, "num_annotations": runs["len"]})
+
+
+def bits_for(n: int) -> int:
+    """How many bits hold 0 .. n-1."""
+    return max(n - 1, 1).bit_length()
+
+
+def sort_by_key(key: pl.Series, others: pl.DataFrame, *then: str) -> tuple[pl.Series, pl.DataFrame]:
+    """The keys in order, and the rows that belong to them; those of equal keys by the columns `then`, else in
+    the order they had."""
+    if not others.width:
+        return key.sort(), others
+    frame = others.select(pl.all().name.prefix(OTHER)).with_columns(key.alias("key"))
+    by, is_all = ("key", *(OTHER + column for column in then)), others.width == len(then)
+    frame = frame.lazy().sort(by, maintain_order=not is_all).collect()
+    return frame["key"], frame.drop("key").rename(lambda c: c.removeprefix(OTHER))
+
+
+def run_lengths(sorted_keys: pl.Series) -> pl.DataFrame:
+    """`key` and `len` of each run of equal keys."""
+    keys = sorted_keys.alias("key").set_sorted().to_frame().lazy()
+    return keys.group_by("key", maintain_order=True).len().collect()
+
+
+def refuse_duplicates(log: pl.LazyFrame, pairs: pl.Series, longest: int) -> None:
+    """No (example, annotator), packed and sorted by example, may occur twice within `longest` rows."""
+    distances = range(1, longest)
+    if longest > NEAR:
+        pairs, distances = pairs.sort(), range(1, 2)
+    n = len(pairs)
+    if any(bool((pairs.slice(d) == pairs.slice(0, n - d)).any()) for d in distances):
+        raise checks.duplicate_annotations(log)
+
+
+def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Ids in the type they had in the log."""
+    if dtype == pl.Boolean and ids.dtype.is_integer():
+        return ids == 1
+    if isinstance(dtype, pl.Enum) and ids.dtype.is_integer():
+        return pl.Series(ids.name, dtype.categories, dtype).gather(ids)
+    return ids.cast(dtype)
