@@ -67,6 +67,10 @@ Duplicates = Annotated[
     checks.Duplicates,
     in_files("What counts where an annotator labelled an example more than once.", None),
 ]
+TruthLabel = Annotated[
+    str | None,
+    in_files("The column of known labels in their file, if it is another than in the log."),
+]
 ProbsExample = Annotated[
     str | None,
     in_files("The column of examples in PROBS, if it is another than in the log."),

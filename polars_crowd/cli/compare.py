@@ -20,8 +20,9 @@ from polars_crowd.errors import counted
 Truth = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE",
-        help="Known labels (columns example, label), to score the methods by. No method sees them.",
+        metavar="FILE|COL",
+        help="Known labels to score the methods by, which no method sees: a file whose columns are called as "
+        "in the log (or example, label), or a column of the log.",
         show_default=False,
     ),
 ]
@@ -65,6 +66,7 @@ def compare(
     force: common.Force = False,
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
+    truth_label: common.TruthLabel = None,
 ) -> None:
     """Compare methods that find the truth behind annotations, with or without known labels.
 
@@ -87,8 +89,9 @@ def compare(
         step("reading the annotations")
         annotations = given.annotations()
         step("comparing methods")
+        known = given.labels(truth, "truth", truth_label)
         with given.reading(truth):
-            found = pc.compare(annotations, method, truth, folds=folds, **given.options)
+            found = pc.compare(annotations, method, known, folds=folds, **given.options)
         if into is not None:
             with whole_files(into, files, force=force) as paths:
                 for file, table in zip(files, _tables(found), strict=True):

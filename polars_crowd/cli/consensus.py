@@ -101,8 +101,9 @@ Name = Annotated[
 Gold = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE",
-        help="Known labels (columns example, label), held fixed.",
+        metavar="FILE|COL",
+        help="Known labels, held fixed: a file whose columns are called as in the log (or example, label), "
+        "or a column of the log.",
         rich_help_panel=WITH_METHOD,
         show_default=False,
     ),
@@ -142,6 +143,7 @@ def consensus(
     adjust_pred_probs: Adjust = False,
     calibrate: Calibrate = False,
     gold: Gold = None,
+    truth_label: common.TruthLabel = None,
     max_iter: MaxIter = None,
     tol: Tol = None,
     executor: common.Executor = None,
@@ -178,6 +180,7 @@ def consensus(
         calibrate=calibrate,
     )
     of_method: dict[str, Any] = {"gold": gold, "max_iter": max_iter, "tol": tol}
+    of_method["truth_label"] = truth_label
     of_method = {name: value for name, value in of_method.items() if value is not None}
     log_given = Input.of(call)
     store = log_given.store

@@ -18,6 +18,8 @@ from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import open_rows, with_labels_of
 from polars_crowd.inputs.pred_probs import open_pred_probs
 from polars_crowd.inputs.sources import TEXT as TEXT_FILES
+from polars_crowd.inputs.sources import is_path
+from polars_crowd.inputs.tables import labels_beside
 from polars_crowd.inputs.text import Reading
 from polars_crowd.inputs.wide import Ids
 from polars_crowd.rounds.files import reason
@@ -192,6 +194,16 @@ class Input:
                     )
                 )
         return found if len(found) > 1 else next(iter(found), None)
+
+    def labels(self, known: str | None, what: str, truth_label: str | None) -> Any:
+        """Known labels: the name of a column, or a file's, whose columns are called as in the log."""
+        if known is None or not is_path(known):
+            if truth_label is not None:
+                raise typer.BadParameter(f"--truth-label: only with a file as --{what}.")
+            return known
+        names = {"example": self.example, "label": self.label}
+        with reading([known]):
+            return labels_beside(known, what, truth_label=truth_label, **names)
 
     @contextmanager
     def reading(self, *more: str | None) -> Iterator[None]:

@@ -46,7 +46,13 @@ def write_truth(
 ) -> None:
     """Run a method, write its tables, say what was found."""
     method = method_of(name)
-    refuse(call, OPTIONS - method.options, f"not with --method {name}.")
+    without_effect = OPTIONS - method.options
+    if "gold" in without_effect:
+        without_effect |= {"truth_label"}
+    refuse(call, without_effect, f"not with --method {name}.")
+    known = given.labels(options.get("gold"), "gold", options.get("truth_label"))
+    options = {name: value for name, value in options.items() if name != "truth_label"}
+    options |= {} if known is None else {"gold": known}
     files = {table: f"{table}.{file_format}" for table in method.tables}
     with (
         progress() as step,

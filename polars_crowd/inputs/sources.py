@@ -209,6 +209,11 @@ def suffix_of(path: str) -> str:
     return before if last in COMPRESSED and before in PACKED else last
 
 
+def is_path(text: str) -> bool:
+    """Whether a text is the path of a file, a directory or an address, rather than a name."""
+    return suffix_of(text.rstrip("*")) in ENDINGS or "://" in text or Path(text).exists()
+
+
 def _kind(path: str, what: str) -> str:
     ending = suffix_of(path.rstrip("*"))
     if ending not in ENDINGS:

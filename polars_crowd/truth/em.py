@@ -32,6 +32,7 @@ from polars_crowd.errors import (
     shown_value,
     warn,
 )
+from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
@@ -100,14 +101,16 @@ def gained_little(trace: Sequence[float], tol: float) -> bool:
 
 def fit(log: Any, model: Callable[[Rounds], Model], options: Options) -> TruthInference:
     """Fit a model to a log; its constants may depend on the rounds."""
-    rounds = opened(log, options)
+    rounds, options = opened(log, options)
     return fit_rounds(rounds, model(rounds), options)
 
 
-def opened(log: Any, options: Options) -> Rounds:
-    """The rounds of a log, with the classes of the fit to begin at."""
+def opened(log: Any, options: Options) -> tuple[Rounds, Options]:
+    """The rounds of a log, with the classes of the fit to begin at, and the options with what it knows."""
     init = options.init
-    return options.open(log, init.classes if isinstance(init, TruthInference) else None)
+    log, gold = log_and_labels(log, options.gold, "gold")
+    rounds = options.open(log, init.classes if isinstance(init, TruthInference) else None)
+    return rounds, replace(options, gold=gold)
 
 
 def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference:

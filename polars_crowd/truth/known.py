@@ -20,18 +20,11 @@ from polars_crowd.errors import (
 from polars_crowd.inputs.checks import DECLARE, near_classes
 from polars_crowd.inputs.matching import ids_like, no_match, written
 from polars_crowd.inputs.numbers import as_numbers
-from polars_crowd.inputs.sources import checked_columns, open_frame
+from polars_crowd.inputs.tables import labels_beside
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.runs.codes import Codebook, label_code
 from polars_crowd.truth.block import UNKNOWN
-
-
-def _labels(source: Any, what: str) -> pl.LazyFrame:
-    """A frame `example, label`."""
-    frame, columns = open_frame(source, what), ("example", "label")
-    checked_columns(frame, what, columns, f"{what} has a row per example: `example`, `label`.")
-    return frame.select(columns)
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ class KnownValues:
     @classmethod
     def of(cls, source: Any, what: str = "gold") -> KnownValues:
         """From a frame `example, label`; `what` names it in errors."""
-        numbers = as_numbers(_labels(source, what), ["label"], what)
+        numbers = as_numbers(labels_beside(source, what), ["label"], what)
         rows = numbers.select("example", known="label").drop_nulls().collect()
         _check_known(rows, what)
         return cls(rows)
@@ -95,7 +88,7 @@ class ExampleLabels:
     @classmethod
     def of(cls, source: Any, what: str, book: Codebook, dtype: pl.DataType) -> ExampleLabels:
         """From a frame `example, label`; `what` names it in errors, `dtype` is that of the log's ids."""
-        given = _labels(source, what).filter(pl.col("label").is_not_null()).collect()
+        given = labels_beside(source, what).filter(pl.col("label").is_not_null()).collect()
         schema = given.schema
         classes = book.classes.to_frame("label").select(written("label", book.classes.dtype))
         code = label_code(pl.String(), classes.to_series())

@@ -75,7 +75,9 @@ class Options:
         `annotator, num_correct, num_incorrect` or `annotator, true_label, label, num_annotations`, or an
         earlier fit.
     gold
-        Known labels, a frame `example, label`: the truth of these examples is held there.
+        Known labels: the truth of these examples is held there. A frame or file `example, label` (of two
+        columns one may be called otherwise), or the name of a column of the log that has the known label of
+        its row's example, null where it has none.
     init
         Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, or at an
         earlier fit, which saves iterations when a log has grown a little.
@@ -191,7 +193,8 @@ class NumberOptions(Options):
     log
         The annotations, with numbers as labels: whatever `scan_annotations` takes, or an `AnnotationStore`.
     gold
-        Known truths, held fixed: a frame `example, label`.
+        Known truths, held fixed: a frame or file `example, label` (of two columns one may be called
+        otherwise), or the name of a column of the log that has them.
     init
         An earlier fit, to begin with its weights.
     """

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
+from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
@@ -302,6 +303,7 @@ class TruthInference(Iterated):
             With the parameters of this fit; its trace is empty.
         """
         fitted = self._fitted
+        log, gold = log_and_labels(log, gold, "gold")
         rounds = Options(pred_probs=pred_probs, **options).open(log, self.classes)
         if rounds.n_models != fitted.rounds.n_models:
             raise ValueError(

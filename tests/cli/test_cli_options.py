@@ -25,7 +25,7 @@ TEXT = (
 )
 OF_FILES = f"{COLUMNS} | {TEXT} | --classes 0,1,2 | --duplicates all | --duplicates error"
 OF_MODEL = "--pred-probs PROBS | --probs-example x"
-OF_METHOD = "--gold GOLD | --max-iter 3 | --tol 0.1"
+OF_METHOD = "--gold GOLD | --truth-label x | --max-iter 3 | --tol 0.1"
 OF_CROWDLAB = (
     "--consensus-method best-quality | --quality-method agreement | --adjust-pred-probs | --calibrate | "
     "--label-quality-method self-confidence"
@@ -52,7 +52,7 @@ WITHOUT_EFFECT = {
         "--example x | ", ""
     ),
     "store append STORE LOG": f"--probs-example x | {TEXT} | --decimal-comma",
-    "compare LOG": f"--force | --format csv | {TEXT}",
+    "compare LOG": f"--force | --format csv | --truth-label x | {TEXT}",
     "compare STORE": OF_FILES,
     "rank COMPARISONS --into OUT": TEXT,
     "rank COMPARISONS --outcome x --into OUT": "--winner x | --sides A,B | --tie x | --strength 3",

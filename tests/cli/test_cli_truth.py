@@ -221,3 +221,35 @@ def test_weights_and_shares_of_a_win(tmp_path: Path) -> None:
     assert "give two values" in refused(*command, "--sides", '["a"]')
     assert "no JSON" in refused(*command, "--sides", '["a"')
     assert "give a number, or a JSON object" in refused(*command, "--strength", "much")
+
+
+# --- known labels by their names -------------------------------------------------------------------
+
+
+def test_known_labels_are_called_as_in_the_log(tmp_path: Path) -> None:
+    data = pc.datasets.tutorial()
+    log = data.log.rename({"example": "item_id", "label": "answer"})
+    known = data.truth.head(40).rename({"example": "item_id", "label": "answer"})
+    log.join(known.rename({"answer": "expert"}), on="item_id", how="left").write_csv(
+        tmp_path / "log.csv"
+    )
+    columns = ("--example", "item_id", "--label", "answer", "--folds", "0", "-m", "majority-vote")
+    command = ("compare", tmp_path / "log.csv", *columns, "--into", tmp_path / "out", "--force")
+    known.write_csv(tmp_path / "gold.csv")
+    known.rename({"answer": "said"}).with_columns(x=1).write_csv(tmp_path / "said.csv")
+    for truth in (["gold.csv"], ["said.csv", "--truth-label", "said"]):
+        succeeded(*command, "--truth", str(tmp_path / truth[0]), *truth[1:])
+        found = tables(tmp_path / "out")["methods"].row(0, named=True)
+        assert found["num_compared"] == 40
+        assert found["ci_low"] < found["accuracy"] < found["ci_high"]
+    succeeded(*command, "--truth", "expert")
+    assert tables(tmp_path / "out")["methods"]["accuracy"].item() == found["accuracy"]
+    assert "no column 'said'" in refused(*command, "--truth", "said")
+    assert "only with a file as --truth" in refused(
+        *command, "--truth", "expert", "--truth-label", "x"
+    )
+    succeeded(
+        *("consensus", tmp_path / "log.csv", *columns[:4], "-m", "dawid-skene"),
+        *("--gold", tmp_path / "said.csv", "--truth-label", "said", "--into", tmp_path / "ds"),
+    )
+    assert "posterior.parquet" in files_in(tmp_path / "ds")

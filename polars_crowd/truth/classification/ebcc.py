@@ -236,5 +236,5 @@ def ebcc(
     chosen = Likelihood(**options)
     n_starts = 1 if isinstance(chosen.init, TruthInference) else restarts
     seeds = range(seed * restarts, seed * restarts + n_starts)
-    rounds = opened(log, chosen)
+    rounds, chosen = opened(log, chosen)
     return best_of(rounds, models_of(rounds, n_subtypes, subtype_count, prior, seeds), chosen)

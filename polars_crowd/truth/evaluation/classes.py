@@ -30,7 +30,11 @@ class ClassTrial(Trial):
 
     classes: pl.Series
 
-    KNOWN: ClassVar = ("accuracy", "log_loss", "brier_score", "calibration_error")
+    KNOWN: ClassVar = (
+        "accuracy",
+        *("num_compared", "ci_low", "ci_high"),
+        *("log_loss", "brier_score", "calibration_error"),
+    )
     HELD_OUT: ClassVar = ("held_out_log_loss", "held_out_calibration_error")
     OTHERS: ClassVar = "agreement_with_others"
     APART: ClassVar = "num_labels"
@@ -68,8 +72,11 @@ class ClassTrial(Trial):
         judged = self.known >= 0
         T, known = self.answer(ran)[judged], self.known[judged]
         hit = scoring.right(T, known)
+        accuracy, n = float(hit.mean()), len(hit)
         return (
-            float(hit.mean()),
+            accuracy,
+            n,
+            *scoring.wilson(accuracy, n),
             scoring.log_loss(T[np.arange(len(T)), known]),
             scoring.brier(T, known),
             scoring.calibration_error(T.max(axis=1), hit),

@@ -16,6 +16,7 @@ import polars as pl
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.rounds import executors
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.truth.evaluation.classes import ClassTrial, vote_shares
@@ -44,6 +45,7 @@ def compare(
     seed: int = 0,
     executor: Any = None,
     progress: bool = False,
+    truth_label: str | None = None,
 ) -> MethodComparison:
     """Run several methods of truth inference on one log, and score them.
 
@@ -59,7 +61,8 @@ def compare(
         `functools.partial(pc.dawid_skene, smoothing=1.0)`. By default those for numbers where labels are
         floats and no `classes` are given, else those for classes but KOS and EBCC, which takes the longest.
     truth
-        Known labels, a frame `example, label`, for scores only: no method sees them.
+        Known labels, for scores only: no method sees them. A frame or file `example, label` (of two columns
+        one may be called otherwise), or the name of a column of the log that has them.
     folds
         How many folds the annotations are dealt into; 0 leaves the held-out scores out.
     classes
@@ -74,6 +77,8 @@ def compare(
         Where the fits run, each a task with its annotations: anything like `concurrent.futures.Executor`.
     progress
         Whether to show how many fits are done.
+    truth_label
+        What the column of labels is called in the frame or file of known labels.
 
     Returns
     -------
@@ -101,6 +106,7 @@ def compare(
     """
     if folds:
         check_count("folds", folds, 2)
+    log, truth = log_and_labels(log, truth, "truth", truth_label)
     scan = scan_annotations(log)
     is_float = scan.collect_schema()["label"].is_float()
     usual: Kind = "numbers" if is_float and classes is None else "classes"
@@ -141,7 +147,11 @@ def comparison(trial: Trial, fits: Mapping[str, Sequence[Ran]]) -> MethodCompari
         for name, (whole, *without) in fits.items()
     ]
     scores = (*trial.KNOWN, *trial.HELD_OUT, trial.OTHERS)
-    dtypes = {**dict.fromkeys(scores, pl.Float64()), "n_iter": pl.Int64()}
+    dtypes = {
+        **dict.fromkeys(scores, pl.Float64()),
+        "n_iter": pl.Int64(),
+        "num_compared": pl.Int64(),
+    }
     table = pl.DataFrame(rows, schema_overrides={**dtypes, "warnings": pl.List(pl.String)})
     apart = trial.apart([*fits]).alias(trial.APART)
     table = table.sort("held_out_log_loss", maintain_order=True)

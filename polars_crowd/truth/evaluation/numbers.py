@@ -31,7 +31,7 @@ REACH = 1.96
 class NumberTrial(Trial):
     """A log of numbers. What is known are numbers, NaN where nothing is."""
 
-    KNOWN: ClassVar = ("mean_absolute_error", "root_mean_square_error", "coverage")
+    KNOWN: ClassVar = ("mean_absolute_error", "num_compared", "root_mean_square_error", "coverage")
     HELD_OUT: ClassVar = ("held_out_log_loss", "held_out_error")
     OTHERS: ClassVar = "difference_from_others"
     APART: ClassVar = "range"
@@ -62,7 +62,7 @@ class NumberTrial(Trial):
         reach = REACH * ran.examples["standard_error"].fill_null(float("nan")).to_numpy()[judged]
         inside = (error <= reach)[~np.isnan(reach)]
         coverage = float(inside.mean()) if len(inside) else None
-        return float(error.mean()), float(np.sqrt((error**2).mean())), coverage
+        return float(error.mean()), len(error), float(np.sqrt((error**2).mean())), coverage
 
     def held_out_scores(self, without: Sequence[Ran]) -> Scores:
         losses, errors = [], []

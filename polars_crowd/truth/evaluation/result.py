@@ -23,12 +23,13 @@ class MethodComparison(Fit):
         `method`; scores against known labels and on annotations that were left out, null without any; how
         near other methods are; `seconds`, `n_iter`, `converged`, and `warnings` (a list).
 
-        For classes: `accuracy` (ties count as shares), `log_loss`, `brier_score`, `calibration_error`;
-        `held_out_log_loss`, `held_out_calibration_error`; `agreement_with_others`, the mean share of the
-        other methods with the same consensus label. For numbers: `mean_absolute_error`,
-        `root_mean_square_error`, `coverage` (the share of truths within 1.96 standard errors);
-        `held_out_log_loss`, `held_out_error` (root mean square); `difference_from_others`, the mean
-        absolute one.
+        For classes: `accuracy` (ties count as shares), `num_compared`, the examples whose truth is known,
+        `ci_low, ci_high`, the accuracy's interval of 95 % (Wilson's), `log_loss`, `brier_score`,
+        `calibration_error`; `held_out_log_loss`, `held_out_calibration_error`; `agreement_with_others`, the
+        mean share of the other methods with the same consensus label. For numbers: `mean_absolute_error`,
+        `num_compared`, `root_mean_square_error`, `coverage` (the share of truths within 1.96 standard
+        errors); `held_out_log_loss`, `held_out_error` (root mean square); `difference_from_others`, the
+        mean absolute one.
     labels : DataFrame
         `example`, and a column of consensus labels per method.
     disagreements : DataFrame

@@ -4,6 +4,7 @@ T[i,k] is the probability that the truth of example i is class k, shape (n, K).
 
     accuracy           mean over i of  1[g in ties] / |ties|,   ties = the classes with the largest T[i,.]
     log loss           mean of  -log T[i,g]
+    its interval       that of Wilson (1927), JASA 22, from n and the accuracy
     Brier score        mean of  sum_k (T[i,k] - 1[k = g])^2
     calibration error  sum over ten bins of the largest T:  |share right - mean of the largest T|, weighted
 
@@ -11,6 +12,9 @@ with g the known class of i. A label outside the classes is never right.
 """
 
 from __future__ import annotations
+
+from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 
@@ -31,6 +35,19 @@ def right(T: Floats, known: Ints) -> Floats:
     tied = T.max(axis=1, keepdims=True) - T <= TIE
     hit: Floats = tied[np.arange(len(T)), known] / tied.sum(axis=1)
     return hit
+
+
+def wilson(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of a share of n.
+
+    >>> [round(bound, 2) for bound in wilson(1.0, 5)]
+    [0.57, 1.0]
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    centre = share + z**2 / (2 * n)
+    reach = z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = ((centre + side * reach) / (1 + z**2 / n) for side in (-1, 1))
+    return max(low, 0.0), min(high, 1.0)
 
 
 def log_loss(probability: Floats) -> float:

@@ -20,6 +20,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, OptionError, counted, shown, warn
 from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.sources import checked_columns, open_frame
+from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
@@ -217,8 +218,9 @@ def fit_numbers(
     log: Any, make: Callable[[Sums, Rounds], NumericMethod], options: Options
 ) -> NumericFit:
     """Fit a method to a numeric log; `make` gets what the plain means leave."""
+    log, gold = log_and_labels(log, options.gold, "gold")
     rounds = open_numbers(log, options)
-    known = None if options.gold is None else KnownValues.of(options.gold)
+    known = None if gold is None else KnownValues.of(gold)
     equal = Weighting.equal(len(rounds.book.annotators))
     sums = sums_under(rounds, NumericMethod(), equal, known)
     given = None if known is None else known.given

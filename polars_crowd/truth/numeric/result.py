@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
+from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import TablePlan, Tables
@@ -123,6 +124,7 @@ class NumericTruth(Iterated):
         NumericTruth
             With the weights of this fit; its trace is empty.
         """
+        log, gold = log_and_labels(log, gold, "gold")
         rounds = open_numbers(log, NumberOptions(**options))
         known = None if gold is None else KnownValues.of(gold)
         weighting = self._fit.weighting_for(rounds)
