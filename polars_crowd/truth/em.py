@@ -46,6 +46,7 @@ from polars_crowd.truth.sums import as_sums
 
 P = TypeVar("P")
 S = TypeVar("S")
+Chosen = TypeVar("Chosen", bound=Options)
 
 FEW = 5
 """Who has fewer annotations than this can hardly be judged by them."""
@@ -105,7 +106,7 @@ def fit(log: Any, model: Callable[[Rounds], Model], options: Options) -> TruthIn
     return fit_rounds(rounds, model(rounds), options)
 
 
-def opened(log: Any, options: Options) -> tuple[Rounds, Options]:
+def opened(log: Any, options: Chosen) -> tuple[Rounds, Chosen]:
     """The rounds of a log, with the classes of the fit to begin at, and the options with what it knows."""
     init = options.init
     log, gold = log_and_labels(log, options.gold, "gold")
