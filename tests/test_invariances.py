@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
+from polars_crowd.numerics.mixture import TIE
 from polars_crowd.reliability.registry import COEFFICIENTS, ICC_FORMS
 from polars_crowd.truth.registry import METHODS, Method
 from tests.cases import Case, assert_same, cases, dense, frame_of, log_of, text_case
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning"
 Answer = dict[str, pl.DataFrame]
 KEYS = ("coefficient", "left", "right", "example", "annotator", "true_label")
 """The columns by which tables are sorted before they are compared."""
+BY_CLASS = ["example", "label"]
 NAMES = {
     "example": ("example", "left", "right", "winner"),
     "annotator": ("annotator",),
@@ -523,7 +525,12 @@ def test_posteriors_are_probabilities(subject: Subject, data: st.DataObject) -> 
     T = dense(found["posterior"].lazy())
     assert (T >= 0).all()
     np.testing.assert_allclose(T.sum(axis=1), 1, atol=1e-12)
-    np.testing.assert_array_equal(found["examples"]["consensus_quality_score"], T.max(axis=1))
+    examples = found["examples"]
+    own = examples.rename({"consensus_label": "label"}).join(found["posterior"], BY_CLASS)
+    assert own["consensus_quality_score"].equals(own["probability"])
+    assert own.height == len(T)
+    best = examples["consensus_quality_score"].to_numpy()
+    np.testing.assert_allclose(best, T.max(axis=1), rtol=0, atol=TIE)
     assert found["examples"]["annotator_agreement"].is_between(0, 1).all()
     assert found["annotators"]["annotator_quality"].is_between(0, 1 + 1e-12).all()
     assert found["trace"]["objective"].is_finite().all()

@@ -16,6 +16,7 @@ from polars_crowd.consensus.majority_vote import TieBreaks
 from polars_crowd.consensus.model import Choice, Posterior, Weights, count_consensus, vote_shares
 from polars_crowd.consensus.model import recount_consensus as recount
 from polars_crowd.consensus.steady import REACH
+from polars_crowd.rounds.cache import SUMMARIES, Cache, Frames
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import InMemory, Partition
 from polars_crowd.rounds.summaries import collected
@@ -45,25 +46,35 @@ def test_a_run_after_an_append_is_one_from_scratch(tmp_path: Path) -> None:
     assert_same_fit(fit, pc.crowdlab(DATA.log, DATA.pred_probs))
 
 
-def test_summaries_of_partitions_that_did_not_change_are_kept(tmp_path: Path) -> None:
+def test_summaries_of_partitions_that_did_not_change_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a plan made of a partition is made again only where the partition changed."""
+    made = list[tuple[str, str]]()
+    write = Cache.write
+
+    def seen(cache: Cache, name: str, frames: Frames) -> None:
+        if cache.directory.name == SUMMARIES:
+            partition, _, plan = name.rpartition("-")
+            made.append((plan, partition))
+        write(cache, name, frames)
+
+    monkeypatch.setattr(Cache, "write", seen)
     before, late = split(3)
     store = pc.AnnotationStore.create(tmp_path / "store", before, DATA.pred_probs, partitions=7)
+    unchanged = {handle.fingerprint for handle in store.handles(tmp_path)}
     pc.crowdlab(store, into=tmp_path / "results")
-    summaries = tmp_path / "results" / ".work" / "summaries"
-    first = {file: file.stat().st_mtime_ns for file in summaries.glob("*")}
+    first = {plan for plan, partition in made if partition in unchanged}
+    made.clear()
     store.append(late)
     pc.crowdlab(store, into=tmp_path / "results")
-    kept = [
-        file
-        for file, written in first.items()
-        if file.exists() and file.stat().st_mtime_ns == written
-    ]
-    # the first round and that of the majority vote, in the partitions without the late annotations
-    touched = late["example"].n_unique()
-    assert len(kept) >= 2 * (7 - touched)
+    now = {handle.fingerprint for handle in store.handles(tmp_path)}
+    again = [(plan, partition) for plan, partition in made if plan in first and partition in now]
+    # the first round and that of the majority vote
+    assert len({plan for plan, _ in again}) == 2
+    assert {partition for _, partition in again} == now - unchanged
     places = [place.name for place in (tmp_path / "results" / ".work" / "places").iterdir()]
-    for handle in store.handles(tmp_path):
-        assert any(name.startswith(handle.fingerprint) for name in places)
+    assert all(any(name.startswith(partition) for name in places) for partition in now)
 
 
 def test_a_second_run_writes_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ wrong for two of the K classes. A known label holds z[i] at 1 for its class and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Unpack
 
@@ -77,7 +78,7 @@ class Bwa(Model):
     """Correct and incorrect answers before the log, shape (2, M)."""
 
     name = "BWA"
-    sums: ClassVar = {"square": ANNOTATOR, "own": CELL, "mass": (), "spread": (), "n": ()}
+    sums: ClassVar = {"others": ANNOTATOR, "own": CELL, "mass": (), "spread": (), "n": ()}
     class_pseudo_count = np.inf
 
     def weights(self, skills: Precisions) -> tuple[Floats, Floats]:
@@ -98,14 +99,17 @@ class Bwa(Model):
         return known_posterior(block, z)
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
-        """Squares of z over all labels of j, and 1 - 2 z over those of each class: (x - z)^2 in two parts."""
+        """Squares of z over the labels of j of other classes, of 1 - z over those of each class: small where
+        annotators are right, as nothing large cancels."""
         z = T
         if weights is not None:
             v, mu = weights
             z = on_grid(self.truth(block, *precisions(block, v), mu))
         return {
-            "square": np.stack([block.per_annotator(block.at_rows(of_k**2)) for of_k in z]),
-            "own": block.per_cell(1 - 2 * block.of_labels(z)),
+            "others": np.stack(
+                [block.per_annotator(square) for square in squares_of_others(block, z)]
+            ),
+            "own": block.per_cell((1 - block.of_labels(z)) ** 2),
             "mass": z.sum(axis=1),
             "spread": (z * (1 - z) * block.count).sum(axis=1),
             "n": np.array([float(block.n_examples)]),
@@ -114,7 +118,7 @@ class Bwa(Model):
     def maximise(self, sums: Sums, skills: Precisions | None, log: LogSize) -> Precisions:
         b = self.first_b(sums, log) if skills is None else skills.b
         own = sums["own"].reshape(log.n_annotators, log.n_classes).T
-        mu, square = sums["mass"] / sums["n"][0], sums["square"] + own
+        mu, square = sums["mass"] / sums["n"][0], sums["others"] + own
         found = Precisions(np.ones(1), mu, b, log.annotations, square)
         return replace(found, v=self.size(found) / self.cost(found))
 
@@ -157,6 +161,12 @@ class Bwa(Model):
         incorrect = skills.square.sum(axis=0) / 2
         counts = zip(COUNTS, (skills.annotations - incorrect, incorrect), strict=True)
         return {"precision": skills.v.mean(axis=0), **dict(counts)}
+
+
+def squares_of_others(block: Block, z: Floats) -> Iterator[Floats]:
+    """z^2 at the labels of other classes, for each class, shape (R,)."""
+    for k, of_k in enumerate(z):
+        yield np.where(block.label == k, 0.0, block.at_rows(of_k**2))
 
 
 def precisions(block: Block, v: Floats) -> tuple[Floats, Floats]:
