@@ -43,8 +43,9 @@ from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
 from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 from polars_crowd.truth.result import TruthInference
+from polars_crowd.truth.sums import on_grid
 
-NOTHING = 1e-12
+NOTHING = 2.0**-30
 """What is left of messages, at most about 1, that cancel but for rounding."""
 
 
@@ -93,8 +94,9 @@ class Kos(Model):
 
     def maximise(self, sums: Sums, skills: Messages | None, log: LogSize) -> Messages:
         """One round more."""
-        largest = float(np.abs(sums["told"]).max()) or 1.0
-        Y, scales = sums["told"] / largest, np.array([largest])
+        told = np.where(np.abs(sums["told"]) > NOTHING * log.annotations, sums["told"], 0.0)
+        largest = float(np.abs(told).max()) or 1.0
+        Y, scales = told / largest, np.array([largest])
         if skills is not None:
             Y, scales = np.append(skills.Y, Y, axis=0), np.append(skills.scales, scales)
         return Messages(Y, scales, log.right_and_wrong(sums["correct"]))
@@ -129,11 +131,12 @@ def truths(block: Block, A: Floats, y: Floats) -> Floats:
 
 
 def messages(block: Block, weights: tuple[Floats, Floats]) -> Floats:
-    """y[j->i] after the rounds whose group sums are given."""
+    """y[j->i] after the rounds whose group sums are given, rounded to what adds up exactly: the order of a sum
+    must not decide the sign of messages that cancel."""
     A = signs(block)
     y = np.ones_like(A)
     for Y, scale in zip(*weights, strict=True):
-        y = Y.take(block.annotator) - A * truths(block, A, y) / scale
+        y = on_grid(Y.take(block.annotator) - A * truths(block, A, y) / scale)
         y[np.abs(y) < NOTHING] = 0.0
     return y
 

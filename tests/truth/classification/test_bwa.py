@@ -75,3 +75,14 @@ def test_wrong_options(option: str) -> None:
     log = pl.DataFrame({"example": [1], "annotator": [1], "label": [1]})
     with pytest.raises(ValueError, match=f"{option}=0; it must be a number above 0"):
         bwa(log, **{option: 0})  # type: ignore[arg-type]
+
+
+def test_annotators_who_are_always_right_have_a_precision() -> None:
+    """Its squares are as small as they are: nothing large cancels in them."""
+    votes = np.array([[0, 0], [0, -1], [1, 1]])
+    forward, backward = (quiet(bwa, Case(each, []).log) for each in (votes, votes[::-1]))
+    precision = forward.annotators.sort("annotator")["precision"]
+    assert precision.min() > 1e5  # type: ignore[operator]
+    np.testing.assert_allclose(
+        precision, backward.annotators.sort("annotator")["precision"], rtol=1e-15
+    )
