@@ -131,8 +131,10 @@ def truths(block: Block, A: Floats, y: Floats) -> Floats:
 
 
 def messages(block: Block, weights: tuple[Floats, Floats]) -> Floats:
-    """y[j->i] after the rounds whose group sums are given, rounded to what adds up exactly: the order of a sum
-    must not decide the sign of messages that cancel."""
+    """y[j->i] after the rounds whose group sums are given, rounded to what adds up exactly.
+
+    The order of a sum must not decide the sign of messages that cancel.
+    """
     A = signs(block)
     y = np.ones_like(A)
     for Y, scale in zip(*weights, strict=True):

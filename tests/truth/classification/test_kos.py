@@ -99,6 +99,6 @@ def test_messages_that_cancel_leave_nothing() -> None:
     """The order of a sum does not decide which way the others are tipped."""
     labels = np.array([[0, 1], [-1, 1], [1, 1], [-1, 1], [0, 1], [1, 0], [0, 1]])
     found, turned = (quiet(kos, Case(each, []).log) for each in (labels, labels[::-1, ::-1]))
-    backward = turned.annotators.with_columns(1 - pl.col("annotator"))
+    backward = turned.annotators.with_columns(annotator=1 - pl.col("annotator"))
     assert found.annotators.sort("annotator").equals(backward.sort("annotator"))
     assert found.trace.equals(turned.trace)
