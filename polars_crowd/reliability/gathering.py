@@ -34,7 +34,6 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         scales=Scales.of_classes(classes, request.weights, request.level),
     )
     check_annotators(rounds.book.annotators)
-    grouping.check_found(groups)
     if any(isinstance(c, Conger) for c in request.coefficients):
         evidence = replace(evidence, spread=_conger_spread(rounds, evidence))
     wanted = _groups_to_sign(evidence, request)

@@ -16,7 +16,7 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
-from polars_crowd.inputs.matching import ids_like
+from polars_crowd.inputs.matching import ids_like, match_ids
 from polars_crowd.runs.classes import Runs
 
 
@@ -52,23 +52,13 @@ class Grouping:
         named = zip(self.names, self.keys, strict=True)
         return frame.select(pl.col(name).alias(key) for name, key in named if name in frame.columns)
 
-    def check_found(self, groups: pl.DataFrame) -> None:
-        """A frame of which no id is in the log (which has these `groups`) is of something else."""
-        named = self.named(groups)
+    def check_ids(self, rows: pl.LazyFrame) -> None:
+        """Ids of frames that are not in the log are counted; a frame with none of the log's is an error."""
         for frame in (self.examples, self.annotators):
-            if frame is None:
-                continue
-            there, meant = (
-                not f.select(pl.all_horizontal(pl.all().is_null()).all()).item()
-                for f in (named.select(frame.columns[1:]), frame[:, 1:])
-            )
-            if meant and not there:
-                ids = frame[:, 0]
-                raise AnnotationError(
-                    f"by: no {ids.name} of the log is in the frame of groups, which has "
-                    f"{counted(len(ids), ids.name)} of type {ids.dtype}: {shown(ids.to_list())}.",
-                    "Give the ids of the log.",
-                )
+            if frame is not None:
+                ids = frame.to_series(0)
+                known = rows.select(pl.col(ids.name).unique().sort()).collect(engine="streaming")
+                match_ids(ids, known.to_series(), "by", ids.name).say("by", ids.name)
 
     def named(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A result with the group columns as the caller calls them."""

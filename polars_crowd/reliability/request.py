@@ -181,10 +181,9 @@ class Request:
         if isinstance(log, Partitioned):
             if log.classes is None:
                 return _open_numbers(log, self.by, taken, options)
-            columns = _extra_columns(log.scan_annotations())
-            return open_rounds(log, **options), parse_grouping(self.by, columns, taken)
+            return open_rounds(log, **options), grouped(log.scan_annotations(), self.by, taken)
         rows = scan_annotations(log)
-        grouping = parse_grouping(self.by, _extra_columns(rows), taken)
+        grouping = grouped(rows, self.by, taken)
         return open_rounds(rows.select(*LOG_COLUMNS, *grouping.columns), **options), grouping
 
 
@@ -194,6 +193,7 @@ def _open_numbers(
     """... of a store of numbers, whose classes are the numbers there are: one round more to find them."""
     rounds = open_rounds(log, numeric=True, **options)
     grouping = parse_grouping(by, [], taken)
+    grouping.check_ids(log.scan_annotations())
     numbers = rounds.run(count_numbers)[("value",)]["value"].alias("label")
     book = Codebook(numbers, (), rounds.book.annotators)
     return replace(rounds, book=book), replace(grouping, numbers=numbers.to_numpy())
@@ -204,8 +204,12 @@ def count_numbers(part: Partition) -> Summary:
     return {("value",): part.values.rows.lazy().group_by("value").agg(annotations=pl.len())}
 
 
-def _extra_columns(rows: pl.LazyFrame) -> list[str]:
-    return [c for c in rows.collect_schema() if c not in LOG_COLUMNS]
+def grouped(rows: pl.LazyFrame, by: Any, taken: Iterable[str]) -> Grouping:
+    """What the rows of a log are grouped by."""
+    columns = [c for c in rows.collect_schema() if c not in LOG_COLUMNS]
+    grouping = parse_grouping(by, columns, taken)
+    grouping.check_ids(rows)
+    return grouping
 
 
 # --- what cannot be asked for ----------------------------------------------------------------------

@@ -113,7 +113,17 @@ def test_a_frame_of_something_else_is_refused(function: Any, kind: str) -> None:
         frame = pl.DataFrame({kind: ids, "pool": ["x", "y"]})
         with pytest.raises(pc.AnnotationError) as error:
             function(grouped(), by=["half", frame])
-        assert str(error.value) == (
-            f"by: no {kind} of the log is in the frame of groups, which has 2 {kind}s of type "
-            f"{frame.schema[kind]}: {ids[0]!r}, {ids[1]!r}. Give the ids of the log."
+        assert (
+            f"by: none of its 2 {kind}s is in the log. In by: {ids[0]!r}, {ids[1]!r}; in the log: "
+            in str(error.value)
         )
+
+
+@pytest.mark.parametrize("kind", ["example", "annotator"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_ids_of_a_frame_that_are_not_in_the_log_are_counted(function: Any, kind: str) -> None:
+    ids = [*grouped()[kind].unique(), "nobody", "none"]
+    frame = pl.DataFrame({kind: ids, "pool": "x"})
+    said = f"by: 2 {kind}s of {len(ids):,} rows match none of the log and have no effect: 'nobody', 'none'"
+    with pytest.warns(pc.AnnotationWarning, match=said):
+        function(grouped(), by=frame)
