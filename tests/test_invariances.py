@@ -287,6 +287,26 @@ def test_results_may_be_the_log_of_another_run() -> None:
     assert_same(again, first)
 
 
+@pytest.mark.parametrize("subject", CROWDLAB, ids=repr)
+@few
+@given(data=st.data())
+def test_probabilities_of_single_precision_are_weighed_in_double(
+    subject: Subject, data: st.DataObject
+) -> None:
+    case, options = data.draw(subject.trials())
+    single = [p.cast({pl.Float64: pl.Float32}) for p in case.pred_probs]
+    double = [p.cast({pl.Float32: pl.Float64}) for p in single]
+    found, expected = ranked(case, single, **options), ranked(case, double, **options)
+    assert_same_answer(found, expected)
+
+
+def ranked(case: Case, probs: list[pl.DataFrame], **options: Any) -> Answer:
+    """CROWDLAB's tables, and ActiveLab's scores with an example that nobody labelled."""
+    more = [pl.concat([p, p.head(1).with_columns(example=pl.lit(-1, pl.Int64))]) for p in probs]
+    scores = by_key(pc.activelab(case.log, more).lazy().collect())
+    return {**CROWDLAB[0].answer(case.log, probs, **options), "scores": scores}
+
+
 # --- names -----------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import polars_crowd
 
 PACKAGE = Path(polars_crowd.__file__).parent
 FLOORS = (
-    ("errors", "arrays"),
+    ("errors", "arrays", "compatible"),
     ("reports", "signatures"),
     ("numerics",),
     ("inputs",),

@@ -103,7 +103,7 @@ class LabelTrust(Trust):
         run, weights = part.runs, self.weights
         label = voted_classes(part, self.ties)
         e = np.arange(len(label))
-        models = zip(weights.models, run.models, strict=True)
+        models = mixture.weighted(weights.models, run.models)
         quality = sum((w * p[e, label] for w, p in models), np.zeros(len(label)))
         total = weights.models.sum()
         return score(quality / total, total, weights.mean_annotator, run.n_classes)

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import (
     KEY_COLUMNS,
     SHOWN,
@@ -176,7 +177,7 @@ def audit(
         return found.select(num_annotations="rows").clear()
 
     schema = {"num_annotations": pl.UInt32}
-    return pl.concat(counts, how="horizontal").map_batches(judge, schema=schema)
+    return pl.concat(counts, how=HORIZONTAL).map_batches(judge, schema=schema)
 
 
 def _raise_findings(

@@ -109,7 +109,7 @@ def _members(sets: pl.Series) -> pl.DataFrame:
     """`set` (its position), `name`: a row per class of each set that is not empty."""
     texts = pl.DataFrame({"name": sets.cast(pl.String)}).with_row_index("set")
     split = texts.filter(pl.col("name") != "").with_columns(pl.col("name").str.split(UNIT))
-    return split.explode("name")
+    return split.explode("name", empty_as_null=False)
 
 
 def open_independent(pred_probs: Any, classes: Sequence[Any] | None) -> list[PredProbs]:

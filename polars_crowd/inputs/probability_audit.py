@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.inputs.pred_probs import (
     PROBABILITIES,
     PredProbs,
@@ -47,7 +48,7 @@ def audit_probabilities(
                 read_probabilities(probs, ids, names)
         return found.select(num_annotations="examples").clear()
 
-    found = pl.concat([pl.concat([n_examples, *counts], how="horizontal"), none], how="diagonal")
+    found = pl.concat([pl.concat([n_examples, *counts], how=HORIZONTAL), none], how="diagonal")
     return found.map_batches(judge, schema={"num_annotations": pl.UInt32})
 
 
@@ -73,7 +74,7 @@ def _counts(
         hashes.select((pl.col("key") == pl.col("key").shift(1)).sum().alias(f"repeated_{m}")),
         flags.select(pl.col("example").null_count().alias(f"null_{m}")),
     ]
-    return pl.concat(counts, how="horizontal")
+    return pl.concat(counts, how=HORIZONTAL)
 
 
 def _is_sound(probs: PredProbs, names: tuple[str, ...]) -> pl.Expr:

@@ -176,7 +176,9 @@ def _spellings(group: Sequence[str], labels: pl.DataFrame) -> str:
 
 def _one_spelling(groups: Sequence[Sequence[str]]) -> Advice:
     """How all of these become one, in no more ways than it takes."""
-    texts = pl.DataFrame({"group": range(len(groups)), "text": groups}).explode("text")
+    texts = pl.DataFrame({"group": range(len(groups)), "text": groups}).explode(
+        "text", empty_as_null=False
+    )
     ways = list(WAYS)
     for way in WAYS:
         fewer = [w for w in ways if w != way]

@@ -74,7 +74,7 @@ class Mixture:
         for block in example_blocks(len(label), 1):
             e, k = example[block], label[block]
             mixed = self.base * self.total[e] + self.gain * weight[block]
-            for w, p in zip(self.model_weights, self.models, strict=True):
+            for w, p in weighted(self.model_weights, self.models):
                 mixed += w * p[e, k]
             q[block] = mixed / self.normaliser[e]
         return q
@@ -90,7 +90,7 @@ class Mixture:
         """sum_m w_m p_m + gain * W[e,k]: the part of q that differs between an example's classes."""
         for block in example_blocks(len(self.total), self.n_classes):
             q = np.zeros((self.n_classes, block.stop - block.start))
-            for w, p in zip(self.model_weights, self.models, strict=True):
+            for w, p in weighted(self.model_weights, self.models):
                 q += w * p[block].T
             votes = votes_of(self.example, block)
             q[self.label[votes], self.example[votes] - np.uint32(block.start)] += (
@@ -119,7 +119,7 @@ class Mixture:
         """sum_k q[e,k]: 1, unless the models' probabilities did not sum to 1."""
         sums = self.base * self.total * self.n_classes
         sums += self.gain * np.bincount(self.example, self.weight, minlength=len(sums))
-        for w, p in zip(self.model_weights, self.models, strict=True):
+        for w, p in weighted(self.model_weights, self.models):
             sums += w * p.sum(axis=1, dtype=np.float64)
         return sums / self.normaliser
 
@@ -192,6 +192,13 @@ def first_true(flags: Flags) -> Codes:
     for k in range(len(flags) - 1, -1, -1):
         np.copyto(first, np.uint32(k), where=flags[k])
     return first
+
+
+def weighted(
+    weights: Floats, models: tuple[Probabilities, ...]
+) -> Iterator[tuple[Floats, Probabilities]]:
+    """w_m, an array of one, and p_m: by a scalar, NumPy 1 weighs single precision in single precision."""
+    return zip(weights[:, None], models, strict=True)
 
 
 def top_class(probs: Probabilities) -> Codes:

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import AnnotationError
 from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.gathering import gather
@@ -163,4 +164,4 @@ def _long(observed: Floats, groups: pl.DataFrame, classes: pl.Series) -> pl.Data
             "ratio": pl.Series(ratio(observed, expected).ravel()).fill_nan(None),
         }
     )
-    return pl.concat([groups[group], cells], how="horizontal") if groups.width else cells
+    return pl.concat([groups[group], cells], how=HORIZONTAL) if groups.width else cells

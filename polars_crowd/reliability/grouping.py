@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
 from polars_crowd.inputs.matching import ids_like, match_ids
 from polars_crowd.runs.classes import Runs
@@ -169,7 +170,7 @@ def groups_of(runs: Runs, grouping: Grouping) -> Groups:
     rows += [of_examples.select(pl.all().gather(example))] if of_examples.width else []
     annotator = runs.rows["annotator"]
     rows += [of_annotators.select(pl.all().gather(annotator))] if of_annotators.width else []
-    frame, codes = _coded(grouping.keyed(pl.concat(rows, how="horizontal")))
+    frame, codes = _coded(grouping.keyed(pl.concat(rows, how=HORIZONTAL)))
     at_example = example.to_numpy()
     first = np.searchsorted(at_example, np.arange(runs.examples.height))
     of_first = codes[first]

@@ -15,6 +15,7 @@ from typing import Any, Unpack
 
 import polars as pl
 
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
@@ -110,7 +111,7 @@ def of_partition(part: Partition, grouping: Grouping) -> pl.LazyFrame:
     runs = runs_of(part, grouping)
     by_example = runs.votes.lazy().group_by("example", maintain_order=True)
     measured = by_example.agg(*measures()).drop("example")
-    return pl.concat([runs.examples.lazy().select("example"), measured], how="horizontal").pipe(
+    return pl.concat([runs.examples.lazy().select("example"), measured], how=HORIZONTAL).pipe(
         ordered
     )
 

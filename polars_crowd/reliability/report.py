@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.reliability.estimates import Found
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.kinds import Coefficient
@@ -55,7 +56,7 @@ def _rows(coefficient: Coefficient, evidence: Evidence, found: Found) -> pl.Data
             "reason": pl.Series(_reasons(coefficient, evidence, found), dtype=pl.String),
         }
     )
-    return pl.concat([evidence.groups, rows], how="horizontal") if evidence.groups.width else rows
+    return pl.concat([evidence.groups, rows], how=HORIZONTAL) if evidence.groups.width else rows
 
 
 def _reasons(coefficient: Coefficient, evidence: Evidence, found: Found) -> list[str | None]:

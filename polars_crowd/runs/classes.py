@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats, Probabilities
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.pred_probs import PredProbs, class_names, read_probabilities
@@ -132,7 +133,7 @@ def beside(named: pl.LazyFrame, extra: pl.LazyFrame, *found: str) -> pl.LazyFram
     others = extra.drop(found, strict=False)
     if not others.collect_schema():
         return named
-    return pl.concat([named, others], how="horizontal")
+    return pl.concat([named, others], how=HORIZONTAL)
 
 
 # --- from a log to sorted runs ---------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.checks import Duplicates
@@ -220,7 +221,7 @@ class Builder:
             "annotator",
             pl.lit(book.classes.gather(runs.votes["label"])).gather("vote").alias("label"),
         )
-        return pl.concat([rows, runs.extra], how="horizontal").collect(), runs.examples
+        return pl.concat([rows, runs.extra], how=HORIZONTAL).collect(), runs.examples
 
     def _sorted_values(
         self, log: pl.LazyFrame, duplicates: Duplicates

@@ -17,4 +17,4 @@ def quantiles(examples: pl.LazyFrame, mean: str, name: str) -> pl.LazyFrame:
         "example",
         pl.concat_list(pl.col(mean) + r for r in reach).alias(name),
         probability=pl.lit(pl.Series([PROBABILITIES])).first(),
-    ).explode(name, "probability")
+    ).explode(name, "probability", empty_as_null=False)

@@ -235,7 +235,9 @@ def test_whole_weights_are_repeated_rows(name: str, log: pl.DataFrame, data: st.
     assume(sum(times))
     said = pl.when(pl.Series(ties)).then(-1).otherwise("winner")
     log = log.with_columns(times=pl.Series(times), winner=said)
-    repeated = log.select(pl.exclude("times").repeat_by("times").explode()).drop_nulls()
+    repeated = log.select(
+        pl.exclude("times").repeat_by("times").explode(empty_as_null=True)
+    ).drop_nulls()
     by_weight = quiet(METHODS[name], scan_comparisons(log, ties=[-1], weight="times"), max_iter=9)
     by_rows = quiet(METHODS[name], scan_comparisons(repeated, ties=[-1]), max_iter=9)
     numbers = pl.col("num_comparisons").cast(pl.Float64)
