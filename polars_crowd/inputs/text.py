@@ -178,9 +178,12 @@ def _looked_through(path: str, size: int, changed: int, reading: Reading) -> Tex
     with readable(copy, path) as stream:
         sample = stream.read(SAMPLE)
     form = found_form(sample, reading, path)
-    head = _head(copy, form, path)
+    head = _first_record(copy, form, path)
+    if head is None:
+        raise AnnotationError(f"{path} is empty: there is no header.")
     names = _names(head, form, reading, path)
-    first_line = head.last_line if reading.has_header else 0
+    first = _first_record(copy, form, path, head.last_line) if reading.has_header else head
+    first_line = first.line - 1 if first else head.last_line
     hints = _hints(head, form, names, reading)
     written = _quickly(copy, form, names, first_line, path)
     if written is None:
@@ -190,13 +193,10 @@ def _looked_through(path: str, size: int, changed: int, reading: Reading) -> Tex
     return TextFile(copy, path, names, form, first_line, written, hints)
 
 
-def _head(copy: str, form: Form, file: str) -> Record:
-    """The first record."""
+def _first_record(copy: str, form: Form, file: str, after: int = 0) -> Record | None:
+    """The first record behind so many lines that is not blank."""
     with readable(copy, file) as stream:
-        for record in records(lines_of(stream, form, file), form):
-            if record.text:
-                return record
-    raise AnnotationError(f"{file} is empty: there is no header.")
+        return next((r for r in _records_after(stream, after, form, file) if r.text), None)
 
 
 def _names(head: Record, form: Form, reading: Reading, file: str) -> tuple[str, ...]:
@@ -247,10 +247,11 @@ def _records_after(stream: IO[bytes], n: int, form: Form, file: str) -> Iterator
 
 
 def _without_comments(copy: str, form: Form, first_line: int, file: str) -> str:
-    """A copy of the records alone."""
+    """A copy of the records that are not blank."""
     with readable(copy, file) as stream, new_copy(Path(file).stem).open("wb") as out:
         for record in _records_after(stream, first_line, form, file):
-            out.write((record.text + form.line_end).encode())
+            if record.text:
+                out.write((record.text + form.line_end).encode())
         return out.name
 
 
@@ -351,7 +352,7 @@ def scan_text(files: Sequence[TextFile], dtypes: Mapping[str, pl.DataType]) -> p
         separator=first.form.separator,
         quote_char=first.form.quote,
         eol_char=first.form.line_end,
-        missing_columns="insert",
+        missing_columns="insert",  # where no line but blank ones follows
         glob=False,
         raise_if_empty=False,
     )
