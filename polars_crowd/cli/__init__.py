@@ -33,15 +33,16 @@ def app() -> typer.Typer:
     """The commands, for typer to run."""
     import typer
 
+    program = import_module("polars_crowd.cli.program")
     commands = typer.Typer(
         name="polars-crowd",
+        cls=program.Program,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    commands.callback()(import_module("polars_crowd.cli.program").program)
+    commands.callback()(program.program)
     for name in COMMANDS:
         command = getattr(import_module(f"polars_crowd.cli.{name}"), name)
         if isinstance(command, typer.Typer):

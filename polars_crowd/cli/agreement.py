@@ -1,25 +1,24 @@
-"""`polars-crowd agreement`: how far annotators agree, as a table or for a program, with a bar to pass."""
+"""`polars-crowd agreement`: how far annotators agree, with a bar to pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import polars as pl
 import typer
 
 from polars_crowd.cli import common
-from polars_crowd.cli.common import progress, show, stdout, tell
+from polars_crowd.cli.common import progress
+from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input
+from polars_crowd.cli.output import Answer, Block, aside, cut
 from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
 from polars_crowd.reliability.registry import ALL, DEFAULT, KNOWN, meant
 from polars_crowd.reliability.request import Interval
 from polars_crowd.reliability.weights import Level, WeightName
-from polars_crowd.reports import printable
-
-Output = Literal["table", "json", "csv"]
 
 NUMBERS = ("value", "ci_low", "ci_high", "num_examples", "num_annotators")
 """What the table shows of the result; JSON and CSV have all."""
@@ -48,7 +47,6 @@ FailUnder = Annotated[
         "such as alpha=0.67. Repeat it for several.",
     ),
 ]
-Format = Annotated[Output, typer.Option("--format", help="What is printed.")]
 
 
 @common.told
@@ -63,11 +61,12 @@ def agreement(
     interval: IntervalOption = "analytic",
     confidence: Confidence = 0.95,
     fail_under: FailUnder = None,
-    output: Format = "table",
+    out: common.OutFile = None,
+    force: common.Force = False,
     executor: common.Executor = None,
     classes: Classes = None,
     duplicates: common.Duplicates = "error",
-) -> None:
+) -> Answer:
     """Measure how far annotators agree beyond chance, with confidence intervals.
 
     LOG may be a store. With --fail-under it guards a pipeline:
@@ -83,26 +82,31 @@ def agreement(
 
       polars-crowd agreement log.parquet --coefficients all --format json
     """
+    by_columns = by or []
     bars = [bar_of(text) for text in fail_under or ()]
     chosen = chosen_coefficients(coefficients, [name for name, _ in bars])
     options: dict[str, Any] = {
-        "by": by or None,
+        "by": by_columns or None,
         "weights": weights,
         "level": level,
         "interval": interval,
         "confidence": confidence,
     }
-    given = Input.of(call)
+    given, file = Input.of(call), file_for(call, out, force)
     with progress() as step, common.executor_of(executor) as workers, given.reading():
         step("comparing annotations")
         options |= {"coefficients": chosen, "executor": workers}
         found = agreement_of(given.annotations(), **options, **given.options)
-    printed(found, output, by or [])
-    misses = list(missed(found, bars, by or []))
-    for miss in misses:
-        tell(miss)
-    if misses:
-        raise typer.Exit(1)
+    made = write_file(found, file) if file else None
+    misses = list(missed(found, bars, by_columns))
+
+    def report() -> Iterator[Block]:
+        yield Block("Agreement", found.select(*by_columns, "coefficient", *NUMBERS))
+        yield from map(aside, cut(notes(found, by_columns), "note"))
+        if made:
+            yield made
+
+    return Answer(found, report, complaints=cut(misses, "miss"), fails=bool(misses))
 
 
 # --- coefficients and bars ------------------------------------------------------------------------
@@ -184,21 +188,6 @@ def place(row: Mapping[str, Any], by: Sequence[str]) -> str:
     """Its group, if there are any."""
     where = ", ".join(f"{column}={row[column]}" for column in by)
     return f" ({where})" if where else ""
-
-
-# --- output ---------------------------------------------------------------------------------------
-
-
-def printed(found: pl.DataFrame, output: Output, by: Sequence[str]) -> None:
-    if output == "json":
-        typer.echo(found.write_json())
-    elif output == "csv":
-        typer.echo(found.write_csv(), nl=False)
-    else:
-        console = stdout()
-        show(console, "Agreement", found.select(*by, "coefficient", *NUMBERS))
-        for note in notes(found, by):
-            console.print(printable(note), soft_wrap=True)
 
 
 def notes(found: pl.DataFrame, by: Sequence[str]) -> list[str]:

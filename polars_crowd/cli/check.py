@@ -1,19 +1,23 @@
-"""`polars-crowd check`: what is wrong with a log, as text."""
+"""`polars-crowd check`: what is wrong with a log, and what is worth knowing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from textwrap import fill
 from typing import Annotated, Any
 
 import typer
 
 from polars_crowd.cli import common
-from polars_crowd.cli.common import printable_lines, progress, stdout, told
+from polars_crowd.cli.common import progress, told
+from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input, listed
+from polars_crowd.cli.output import Answer, Block, aside
 from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.findings import SEVERITIES, as_frame, findings_of
 from polars_crowd.inputs.suspicions import values_shown
+from polars_crowd.reports import line_width
 
 Classes = Annotated[
     str | None, common.in_files("The classes a label may have, if they are known.", "A,B,C")
@@ -26,31 +30,38 @@ def check(
     call: typer.Context,
     log: common.Log,
     classes: Classes = None,
-) -> None:
-    """Look for what is wrong with a log of annotations, and what is worth knowing. LOG may be a store.
+    out: common.OutFile = None,
+    force: common.Force = False,
+) -> Answer:
+    """Look for what is wrong with a log of annotations, and what is worth knowing.
 
-    Exits with 1 if there are errors, which stop consensus (with a model at least);
-    with 0 if there is nothing, or only warnings and notes.
+    LOG may be a store. The exit code is 1 if there are errors, which stop consensus (with a model at
+    least), and 0 if there is nothing, or only warnings and notes.
 
     Examples:
 
       polars-crowd check log.parquet
 
       polars-crowd check log.csv --example task --annotator worker --label answer
+
+      polars-crowd check log.csv --format json
     """
-    given = Input.of(call, "classes")
+    given, file = Input.of(call, "classes"), file_for(call, out, force)
     with progress() as step, given.reading():
         step("reading the annotations")
         found = findings_of(given.rows(), listed(classes), given.label_type)
         findings = as_frame(found, "command", given.names)
-    console = stdout()
-    for finding in findings.iter_rows(named=True):
-        text = printable_lines(told_finding(finding, console.width))
-        console.print(text + "\n", soft_wrap=True)
     counts = {kind: findings.filter(severity=kind).height for kind in SEVERITIES}
-    console.print(", ".join(counted(n, kind) for kind, n in counts.items()))
-    if counts["error"]:
-        raise typer.Exit(1)
+    made = write_file(findings, file) if file else None
+
+    def report() -> Iterator[Block]:
+        for finding in findings.iter_rows(named=True):
+            yield Block(told_finding(finding, line_width()) + "\n")
+        yield aside(", ".join(counted(n, kind) for kind, n in counts.items()))
+        if made:
+            yield made
+
+    return Answer(findings, report, fails=counts["error"] > 0)
 
 
 def told_finding(finding: dict[str, Any], width: int) -> str:

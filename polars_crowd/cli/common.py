@@ -1,4 +1,4 @@
-"""What the commands share: options, errors, progress, tables."""
+"""What the commands share: options, errors, progress."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from polars_crowd.cli import files
+from polars_crowd.cli.output import Answer, printable_lines, put
+from polars_crowd.cli.reading import in_files, output, stdin, with_options
+from polars_crowd.cli.stdin import SOURCES as SOURCES_OF_FILES
+from polars_crowd.cli.stdin import STANDARD, with_stdin
 from polars_crowd.errors import (
     Advised,
     AnnotationWarning,
@@ -27,36 +31,26 @@ from polars_crowd.errors import (
     shown,
 )
 from polars_crowd.inputs import checks
-from polars_crowd.reports import printable
 from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.progress import line
+from polars_crowd.rounds.writing import Format
 
-SHOWN = 5
-"""How many rows of a table are shown."""
-LEAST_WIDTH = 20
-"""Up to this many characters of text are not broken."""
+STDOUT = Path("-")
+"""What --out says for standard output."""
+QUIET: ContextVar[bool] = ContextVar("QUIET", default=False)
+"""Whether --quiet was given."""
 
 # --- options --------------------------------------------------------------------------------------
-
-IN_FILES = "What the files hold"
-"""A group of options in the help."""
 
 Log = Annotated[
     list[str],
     typer.Argument(
         metavar="LOG",
         help="The annotations, a row each: files, globs or directories of Parquet, CSV, TSV, "
-        "NDJSON or Arrow.",
+        "NDJSON, JSON, Excel or Arrow; - for standard input.",
         show_default=False,
     ),
 ]
-
-
-def in_files(
-    help_text: str, metavar: str | None = "NAME", *names: str, panel: str = IN_FILES
-) -> Any:
-    """An option that says what the files hold."""
-    return typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=panel)
 
 
 Classes = Annotated[
@@ -90,20 +84,37 @@ def probs_option(more: str = "") -> Any:
 
 
 Probs = Annotated[list[str] | None, probs_option()]
-Into = Annotated[
-    Path, typer.Option(metavar="DIR", help="Where the results go.", show_default=False)
-]
-Format = Annotated[files.Format, typer.Option("--format", help="Format of the results.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")]
-Executor = Annotated[
-    str | None,
+Out = Annotated[
+    Path | None,
     typer.Option(
-        metavar="KIND",
-        help="Where partitions are worked on: processes:N for N processes here, or dask:ADDRESS "
-        "for a Dask cluster.",
+        *("--out", "-o", "--into"),
+        metavar="DIR",
+        help="Where all tables are written, with results.json; - for the main one to standard output. "
+        "Without it the main one is printed.",
         show_default=False,
     ),
 ]
+OutFile = Annotated[
+    Path | None,
+    typer.Option(
+        *("--out", "-o"),
+        metavar="FILE",
+        help="Where the table is written: .parquet, .csv, .jsonl or .xlsx; - for standard output.",
+        show_default=False,
+    ),
+]
+OutFormat = Annotated[Format, typer.Option(help="Of the files in DIR.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")]
+
+
+def executor_option(works: str) -> Any:
+    """--executor; `works` says what is done there."""
+    where = "processes:N for N processes here, or dask:ADDRESS for a Dask cluster."
+    return typer.Option(metavar="KIND", help=f"Where {works}: {where}", show_default=False)
+
+
+Executor = Annotated[str | None, executor_option("partitions are worked on")]
+ExecutorOfFits = Annotated[str | None, executor_option("methods run, a fit at a time")]
 
 
 def alike(names: Sequence[str]) -> Callable[[str], str]:
@@ -180,30 +191,65 @@ COLUMNS = ("example", "annotator", "label", "left", "right", "winner")
 """Options that say what the files call the log's columns."""
 
 
-def told(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose errors become a message on stderr and an exit code, annotation warnings lines there.
+def told(command: Callable[..., Answer]) -> Callable[..., None]:
+    """A command that prints its answer, its errors as a message on stderr with an exit code, annotation
+    warnings as lines there.
 
-    Other errors are bugs, and show where they are.
+    It has the options of `reading.output` besides its own, and may read files from standard input. Other
+    errors are bugs, and show where they are.
     """
+    own = signature(command).parameters
+    reads_files = not own.keys().isdisjoint(SOURCES_OF_FILES)
 
     @wraps(command)
     def run(**options: Any) -> None:
         names = SOURCES | {name: options[name] for name in COLUMNS if name in options}
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", AnnotationWarning)
-            warnings.showwarning = _tell_warning(warnings.showwarning, names)
+        with _warnings_told(names, options["quiet"]):
             try:
-                command(**options)
+                answer = _answer(command, {name: options[name] for name in own}, options)
+                piped = options.get("out") == STDOUT
+                put(answer, options["format"], quiet=options["quiet"], piped=piped)
             except BrokenPipeError:  # nobody reads on; typer ends quietly
                 raise
             except (*BAD_INPUT, *UNFINISHED) as error:
-                tell(in_words(error, names))
+                tell(f"error: {in_words(error, names)}")
                 is_bad_input = isinstance(error, BAD_INPUT) and not isinstance(
                     error, UnfinishedError
                 )
                 raise typer.Exit(2 if is_bad_input else 1) from None
+            for complaint in answer.complaints:
+                tell(complaint)
+            if answer.fails:
+                raise typer.Exit(1)
 
-    return run
+    return (
+        with_options(run, command, output, stdin)
+        if reads_files
+        else with_options(run, command, output)
+    )
+
+
+def _answer(
+    command: Callable[..., Answer], own: dict[str, Any], options: Mapping[str, Any]
+) -> Answer:
+    """What a command answers, with the files that standard input is for `-`."""
+    files = with_stdin(options)
+    if "call" in own:
+        own["call"].params.update(files)
+    return command(**{**own, **{name: value for name, value in files.items() if name in own}})
+
+
+@contextmanager
+def _warnings_told(names: Mapping[str, str], quiet: bool) -> Iterator[None]:
+    """Annotation warnings are lines on stderr, or nothing."""
+    before = QUIET.set(quiet)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if quiet else "always", AnnotationWarning)
+            warnings.showwarning = _tell_warning(warnings.showwarning, names)
+            yield
+    finally:
+        QUIET.reset(before)
 
 
 def in_words(problem: Warning | Exception | str, names: Mapping[str, str]) -> str:
@@ -225,15 +271,12 @@ def _tell_warning(show_other: Callable[..., None], names: Mapping[str, str]) -> 
 
 
 def tell(message: str) -> None:
+    for path, name in STANDARD.items():
+        message = message.replace(path, name)
     print(f"polars-crowd: {printable_lines(message)}", file=sys.stderr)
 
 
-def printable_lines(text: str) -> str:
-    """A text of several lines that does not steer the terminal."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
-# --- what is shown --------------------------------------------------------------------------------
+# --- progress -------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -245,54 +288,4 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 def on_a_terminal() -> bool:
     """Whether somebody may be watching stderr."""
-    return Console(stderr=True).is_terminal
-
-
-def stdout() -> Console:
-    return Console(markup=False, emoji=False, highlight=False)
-
-
-def show(console: Console, title: str, frame: pl.DataFrame) -> None:
-    """A frame as a table, its long headers over two lines if it is too wide otherwise."""
-    table = _table(frame, frame.columns)
-    unlimited = console.options.update(width=1000)
-    if console.measure(table, options=unlimited).maximum > console.width:
-        table = _table(frame, [_in_two_lines(column) for column in frame.columns])
-    console.print(f"\n{title}")
-    console.print(table)
-
-
-def _table(frame: pl.DataFrame, headers: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column, header in zip(frame, headers, strict=True):
-        justify: Any = "right" if column.dtype.is_numeric() else "left"
-        table.add_column(header, justify=justify, overflow="fold", min_width=_least_width(column))
-    for row in frame.iter_rows():
-        table.add_row(*map(_cell, row))
-    return table
-
-
-def _least_width(column: pl.Series) -> int:
-    """What text needs to stay on one line, within reason."""
-    if column.dtype != pl.String or column.is_empty():
-        return 1
-    return min(int(column.str.len_chars().max() or 1), LEAST_WIDTH)  # type: ignore[arg-type]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else printable(str(value))
-
-
-def _in_two_lines(name: str) -> str:
-    """A long name broken at the underscore nearest to its middle.
-
-    >>> _in_two_lines("agreement_with_consensus")
-    'agreement_\\nwith_consensus'
-    """
-    breaks = [i + 1 for i, letter in enumerate(name) if letter == "_"]
-    if len(name) < 12 or not breaks:
-        return name
-    at = min(breaks, key=lambda i: abs(len(name) - 2 * i))
-    return f"{name[:at]}\n{name[at:]}"
+    return not QUIET.get() and Console(stderr=True).is_terminal

@@ -1,8 +1,8 @@
-"""`polars-crowd compare`: several methods on one log, as a table."""
+"""`polars-crowd compare`: several methods on one log."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated
 
 import polars as pl
@@ -10,12 +10,11 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import SHOWN, progress, show, stdout, told
-from polars_crowd.cli.files import sink, whole_files
-from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.common import progress, told
+from polars_crowd.cli.files import directory_for, tables_in
+from polars_crowd.cli.inputs import Input
+from polars_crowd.cli.output import SHOWN, Answer, Block, aside, wrapped, written
 from polars_crowd.cli.reading import columns, reads, text
-from polars_crowd.cli.truth import told_files
-from polars_crowd.errors import counted
 
 Truth = Annotated[
     str | None,
@@ -44,13 +43,12 @@ Folds = Annotated[
         help="Into how many parts the annotations are dealt, each left out once; 0 for none.",
     ),
 ]
-Into = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Where the tables go, if anywhere.", show_default=False),
+Classes = Annotated[
+    str | None, common.in_files("The classes in order, also those that nobody chose.", "A,B,C")
 ]
 
 NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")
-"""Columns that are in the files only."""
+"""Columns that the report leaves out."""
 
 
 @told
@@ -61,49 +59,60 @@ def compare(
     truth: Truth = None,
     method: Names = None,
     folds: Folds = 5,
-    into: Into = None,
-    file_format: common.Format = "parquet",
+    out: common.Out = None,
+    out_format: common.OutFormat = "parquet",
     force: common.Force = False,
-    classes: common.Classes = None,
+    executor: common.ExecutorOfFits = None,
+    classes: Classes = None,
     duplicates: common.Duplicates = "error",
     truth_label: common.TruthLabel = None,
-) -> None:
+) -> Answer:
     """Compare methods that find the truth behind annotations, with or without known labels.
 
-    Every method is scored by how well it predicts annotations that were held out;
-    with --truth also by its accuracy. Labels that are numbers with decimals are compared
-    by methods for numbers. LOG may be a store. With --into the tables methods, labels and
-    disagreements are written.
+    Every method is scored by how well it predicts annotations that were held out; with --truth also by
+    its accuracy. Labels that are numbers with decimals are compared by methods for numbers. LOG may be a
+    store. With --out DIR the tables methods, labels and disagreements are written.
 
     Examples:
 
       polars-crowd compare log.parquet
 
       polars-crowd compare log.csv --truth gold.csv -m majority-vote -m dawid-skene
+
+      polars-crowd compare log.csv --executor processes:4 --format json
     """
-    files = [f"{table}.{file_format}" for table in ("methods", "labels", "disagreements")]
-    given = Input.of(call)
-    if into is None:
-        refuse(call, ["file_format", "force"], "only with --into.")
-    with progress() as step:
+    given = Input.of(call, "executor")
+    place = directory_for(call, out, pc.MethodComparison.TABLES, force=force)
+    with progress() as step, common.executor_of(executor) as workers:
         step("reading the annotations")
         annotations = given.annotations()
         step("comparing methods")
         known = given.labels(truth, "truth", truth_label)
         with given.reading(truth):
-            found = pc.compare(annotations, method, known, folds=folds, **given.options)
-        if into is not None:
-            with whole_files(into, files, force=force) as paths:
-                for file, table in zip(files, _tables(found), strict=True):
-                    sink(table.lazy(), paths[file], into / file)
-    _tell(found)
-    if into is not None:
-        told_files([into / file for file in files])
+            found = pc.compare(
+                annotations, method, known, folds=folds, executor=workers, **given.options
+            )
+        if place:
+            names = given.theirs(found.labels)
+            found.write(place, out_format, names=names, overwrite=force)
+    files = tables_in(place) if place else []
+
+    def report() -> Iterator[Block]:
+        yield aside(wrapped(found._header()))
+        yield Block("Methods, the best at predicting held-out annotations first", _shown(found))
+        if found.disagreements.height:
+            title = "Where they disagree most, an example a column"
+            yield aside(title, _as_columns(found))
+        if files:
+            yield written(files)
+
+    return Answer(found.methods, report, complaints=[] if common.QUIET.get() else _warnings(found))
 
 
-def _tables(found: pc.MethodComparison) -> tuple[pl.DataFrame, ...]:
-    said = pl.col("warnings").list.join(" ")
-    return found.methods.with_columns(said), found.labels, found.disagreements
+def _shown(found: pc.MethodComparison) -> pl.DataFrame:
+    """What the report shows of the methods."""
+    methods = found.methods.drop(NOT_SHOWN, strict=False)
+    return methods.select(c for c in methods if c.null_count() < methods.height)
 
 
 def _as_columns(found: pc.MethodComparison) -> pl.DataFrame:
@@ -114,17 +123,10 @@ def _as_columns(found: pc.MethodComparison) -> pl.DataFrame:
     return pl.DataFrame({"method": labels.columns, **by_example})
 
 
-def _tell(found: pc.MethodComparison) -> None:
-    console, methods = stdout(), found.methods
-    console.print(
-        f"{counted(methods.height, 'method')} on {counted(found.labels.height, 'example')}; "
-        f"{counted(found.disagreements.height, 'example')} on which they disagree"
-    )
-    names = [name for name in methods.columns if name not in NOT_SHOWN]
-    shown = methods.select(c for c in methods[names] if c.null_count() < methods.height)
-    show(console, "Methods, the best at predicting held-out annotations first", shown)
-    if found.disagreements.height:
-        show(console, "Where they disagree most, an example a column", _as_columns(found))
-    for name, said in found._said.items():
-        for warning in said:
-            common.tell(f"warning: {name}: {common.in_words(warning, common.SOURCES)}")
+def _warnings(found: pc.MethodComparison) -> list[str]:
+    """What the methods warned of."""
+    return [
+        f"warning: {name}: {common.in_words(warning, common.SOURCES)}"
+        for name, said in found._said.items()
+        for warning in said
+    ]

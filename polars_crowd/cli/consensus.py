@@ -1,33 +1,45 @@
-"""`polars-crowd consensus`: a log in, the consensus labels and their quality out, as files."""
+"""`polars-crowd consensus`: a log in, the consensus labels and their quality out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 import polars as pl
 import typer
 
 import polars_crowd as pc
-from polars_crowd.cli import common, files
-from polars_crowd.cli.common import alike, asked_for, show, stdout
-from polars_crowd.cli.files import sink, whole_files, written
+from polars_crowd.cli import common
+from polars_crowd.cli.common import alike, asked_for, progress
+from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, wrapped, written
 from polars_crowd.cli.reading import columns, reads, text
-from polars_crowd.cli.truth import told_files, write_truth
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import ConsensusMethod, QualityMethod
 from polars_crowd.consensus.options import check_model
-from polars_crowd.errors import AnnotationError, counted
-from polars_crowd.store.store import AnnotationStore
+from polars_crowd.errors import shown
+from polars_crowd.reports import FEW, Heads, header
+from polars_crowd.rounds.contents import plain
+from polars_crowd.rounds.results import Fit
+from polars_crowd.truth.registry import METHODS, Method
 
-TABLES = ("examples", "annotations", "annotators")
-"""What `consensus` writes."""
-
-
+NAMES = {
+    name.replace("_", "-"): method
+    for name, method in METHODS.items()
+    if method.labels in ("classes", "numbers")
+}
+"""The methods of truth inference."""
+OPTIONS = frozenset({"pred_probs", "classes", "gold", "max_iter", "tol", "executor"})
+"""Options of the command that some methods have."""
 DEFAULTS = {False: "majority-vote", True: "crowdlab"}
 """The methods by whether there is a model."""
+TABLES = {"majority-vote": ("examples",), "crowdlab": pc.Crowdlab.TABLES}
+"""What they give."""
+KEYED = ("examples", "annotations", "annotators")
+"""Tables with columns of the log."""
 OWN = tuple(DEFAULTS.values())
 """Those that are not of truth inference."""
 NO_MODEL = (
@@ -129,10 +141,10 @@ Tol = Annotated[
 def consensus(
     call: typer.Context,
     log: common.Log,
-    into: common.Into,
     pred_probs: Probs = None,
     method: Name = None,
-    file_format: common.Format = "parquet",
+    out: common.Out = None,
+    out_format: common.OutFormat = "parquet",
     force: common.Force = False,
     probs_example: common.ProbsExample = None,
     classes: common.Classes = None,
@@ -147,30 +159,34 @@ def consensus(
     max_iter: MaxIter = None,
     tol: Tol = None,
     executor: common.Executor = None,
-) -> None:
+) -> Answer:
     """Find the consensus label of every example, and the quality of labels and annotators.
 
-    Writes the tables examples, annotations and annotators into DIR;
-    without a model, the majority vote as examples only. With --method NAME truth
-    inference instead: examples, posterior, annotators, and more that the method has.
+    Without a model it is the majority vote, the table examples. With one, CROWDLAB: the tables
+    examples, annotations, posterior and annotators. With --method NAME, truth inference: these four,
+    trace, and confusion or difficulty where the method has them.
 
-    LOG may be a store (polars-crowd store create). Then examples and annotations are directories of
-    Parquet files, one for each partition, and a run that was interrupted is taken up again
-    by the same command; partitions are worked on by --executor.
+    Tables are written into DIR, with results.json, by which pc.open_results opens them in Python.
+
+    LOG may be a store (polars-crowd store create). Then tables of CROWDLAB and of the majority vote are
+    Parquet files, one for each partition, and a run that was interrupted is taken up again by the same
+    command; partitions are worked on by --executor.
 
     Examples:
 
-      polars-crowd consensus log.parquet -p probs.parquet --into out
+      polars-crowd consensus log.parquet -p probs.parquet --out results
 
-      polars-crowd consensus log.csv --into out --format csv
+      polars-crowd consensus log.csv --out results --out-format csv
 
-      polars-crowd consensus 'logs/*.ndjson' -p a.parquet -p b.parquet --into out
+      polars-crowd consensus 'logs/*.ndjson' -p a.parquet -p b.parquet --out results
 
-      polars-crowd consensus log.csv --example task --annotator worker --into out
+      polars-crowd consensus log.csv --example task --annotator worker --format json
 
-      polars-crowd consensus log.parquet --method dawid-skene --gold gold.csv --into out
+      polars-crowd consensus log.parquet --method dawid-skene --gold gold.csv -o results
 
-      polars-crowd consensus votes --executor processes:4 --into out
+      gunzip -c log.csv.gz | polars-crowd consensus - --out - > examples.csv
+
+      polars-crowd consensus votes --executor processes:4 --out results
     """
     of_crowdlab = asked_for(
         consensus_method=consensus_method,
@@ -182,124 +198,142 @@ def consensus(
     of_method: dict[str, Any] = {"gold": gold, "max_iter": max_iter, "tol": tol}
     of_method["truth_label"] = truth_label
     of_method = {name: value for name, value in of_method.items() if value is not None}
-    log_given = Input.of(call)
-    store = log_given.store
+    given = Input.of(call)
+    store = given.store
     has_model = bool(pred_probs) or (store is not None and store.n_models > 0)
     name = (method or DEFAULTS[has_model]).replace("_", "-")
     if name != "crowdlab":
-        why = f"not with --method {name}." if method else NO_MODEL
-        refuse(call, of_crowdlab, why)
-    if name not in OWN:
-        with common.executor_of(executor) as workers, log_given.reading(gold):
-            more = asked_for(executor=workers)
-            write_truth(call, name, log_given, of_method | more, into, file_format, force)
-        return
-    refuse(call, of_method, "only with --method NAME, of a method that has it.")
-    check_model(has_model or name != "crowdlab")
-    if store is not None:
-        refuse(call, ["force", "file_format"], "not with a store, whose results are taken up.")
-        with common.executor_of(executor) as workers:
-            consensus_of_store(store, name, into, workers, of_crowdlab)
+        refuse(call, of_crowdlab, f"not with --method {name}." if method else NO_MODEL)
+    if name in OWN:
+        refuse(call, of_method, "only with --method NAME, of a method that has it.")
+        check_model(has_model or name != "crowdlab")
     else:
-        consensus_of_files(log_given, name, into, file_format, force, of_crowdlab)
-
-
-def consensus_of_files(
-    given: Input,
-    name: str,
-    into: Path,
-    file_format: files.Format,
-    force: bool,
-    options: dict[str, Any],
-) -> None:
-    """The consensus of a log in files, a file per table."""
-    is_crowdlab = name == "crowdlab"
-    names = [f"{table}.{file_format}" for table in (TABLES if is_crowdlab else TABLES[:1])]
-    with (
-        common.progress() as step,
-        given.reading(),
-        whole_files(into, names, force=force) as paths,
-    ):
+        without_effect = OPTIONS - method_of(name).options
+        more = {"truth_label"} if "gold" in without_effect else set()
+        refuse(call, without_effect | more, f"not with --method {name}.")
+        known = given.labels(gold, "gold", of_method.pop("truth_label", None))
+        of_method |= {} if known is None else {"gold": known}
+    taken_up = store is not None and name in OWN
+    if taken_up:
+        refuse(call, ["force", "out_format"], "not with a store, whose results are taken up.")
+        place = None if out == common.STDOUT else out
+    else:
+        place = directory_for(call, out, TABLES.get(name) or method_of(name).tables, force=force)
+    with progress() as step, given.reading(gold), common.executor_of(executor) as workers:
         step("reading the annotations")
-        annotations = given.annotations()
-        _refuse_nested(annotations, file_format)
-        models, fit = given.models(), None
-        if is_crowdlab:
-            step("weighing the annotators and the model")
-            fit = pc.crowdlab(annotations, models, **given.options, **options)
-            tables = tables_of(fit)
+        log_, models = given.annotations(), given.models()
+        options = given.options | asked_for(executor=workers)
+        if taken_up:
+            options |= {"progress": common.on_a_terminal()} | asked_for(into=place)
+        step(f"running {name}")
+        fit = fit_of(name, log_, models, {**options, **of_crowdlab, **of_method})
+        if place is not None and not taken_up:
+            step(f"writing into {place}")
+            names = given.theirs(*(getattr(fit, table) for table in KEYED if table in fit.TABLES))
+            fit.write(place, out_format, names=names, overwrite=force)
+            examples = fit.examples if out_format == "xlsx" else pc.open_results(place).examples
         else:
-            vote = pc.majority_vote(annotations, models, **given.options)
-            tables = [lambda: vote]
-        for file, table in zip(names, tables, strict=True):
-            step(f"writing {file}")
-            sink(table(), paths[file], into / file)
-    made = [into / file for file in names]
-    summarize(fit, written(made[0]))
-    told_files(made)
+            examples = fit.examples
+        renamed = examples.rename(given.theirs(examples))
+        return answer_of(fit, renamed, given, tables_in(place) if place else [])
 
 
-def consensus_of_store(
-    store: AnnotationStore, name: str, into: Path, workers: Any, options: dict[str, Any]
-) -> None:
-    """The consensus of a store, its results a Parquet file per partition."""
-    how: dict[str, Any] = {
-        "into": into,
-        "executor": workers,
-        "progress": common.on_a_terminal(),
-    }
+def method_of(name: str) -> Method:
+    """The method of truth inference of a name."""
+    method = NAMES.get(name)
+    if method is None:
+        raise typer.BadParameter(f"--method {name}: it must be one of {shown([*OWN, *NAMES], 30)}.")
+    return method
+
+
+def fit_of(name: str, log: Any, models: Any, options: Mapping[str, Any]) -> Any:
+    """What a method finds out."""
+    if name == "majority-vote":
+        return Vote(pc.majority_vote(log, models, **options), log)
     if name == "crowdlab":
-        fit = pc.crowdlab(store, **options, **how)
-        summarize(fit, fit.examples)
-    else:
-        summarize(None, pc.majority_vote(store, **how))
-    told_files(sorted(into.rglob("*.parquet")))
+        return pc.crowdlab(log, models, **options)
+    return method_of(name).function(log, **options, **asked_for(pred_probs=models))
 
 
-def _refuse_nested(log: pl.LazyFrame, file_format: files.Format) -> None:
-    nested = [name for name, dtype in log.collect_schema().items() if dtype.is_nested()]
-    if nested and file_format == "csv":
-        raise AnnotationError(
-            f"CSV cannot hold nested columns, and the log has {', '.join(nested)}. "
-            "Use --format parquet, or drop them from the log."
-        )
+class Vote(Fit):
+    """The majority vote, as a result that can be written like others."""
+
+    TABLES: ClassVar[tuple[str, ...]] = ("examples",)
+    HEADS: ClassVar[Heads] = {"examples": ("examples", FEW)}
+    method = "Majority vote"
+
+    def __init__(self, examples: pl.LazyFrame, log: Any) -> None:
+        self.examples = examples
+        self._log = log
+
+    @cached_property
+    def annotators(self) -> pl.DataFrame:
+        """Those who voted."""
+        rows = self._log if isinstance(self._log, pl.LazyFrame) else self._log.scan_annotations()
+        return rows.select(pl.col("annotator").unique()).collect()
+
+    @cached_property
+    def _size(self) -> tuple[int, int]:
+        numbers = numbers_of(self.examples)
+        return numbers["num_examples"], numbers["num_annotations"]
+
+    def _header(self) -> str:
+        (n_examples, n_annotations), n_annotators = self._size, self.annotators.height
+        sizes = {"example": n_examples, "annotator": n_annotators, "annotation": n_annotations}
+        return header(self.method, sizes)
 
 
-def tables_of(fit: pc.Crowdlab) -> list[Callable[[], pl.LazyFrame]]:
-    """TABLES of a result, each made when it is its turn to be written."""
-    return [lambda: fit.examples, lambda: fit.annotations, lambda: fit.annotators.lazy()]
+# --- the answer ------------------------------------------------------------------------------------
 
 
-def summarize(fit: pc.Crowdlab | None, examples: pl.LazyFrame) -> None:
-    """What was found."""
-    console = stdout()
-    counts = examples.select(
-        examples=pl.len(),
-        annotations=pl.col("num_annotations").cast(pl.Int64).sum(),
-        agreement=pl.col("annotator_agreement").mean(),
-    )
-    n_examples, n_annotations, agreement = counts.collect().row(0)
-    size = f"{counted(n_examples, 'example')}, {counted(n_annotations, 'annotation')}"
-    if fit is None:
-        console.print(f"Majority vote: {size}")
-    else:
-        console.print(f"CROWDLAB: {size}, {counted(fit.annotators.height, 'annotator')}")
-    for name, value in numbers_of(fit, agreement).items():
-        console.print(f"  {name:<31}{value}")
-    if fit is not None:
-        show(console, "The worst annotators", fit.annotators.head(common.SHOWN))
+def answer_of(fit: Any, examples: pl.LazyFrame, given: Input, files: Sequence[Path] = ()) -> Answer:
+    """A fit with its examples, and the files it was written into, if any."""
+    annotators = fit.annotators.rename(given.theirs(fit.annotators))
+    own = {"annotators": annotators} if "annotators" in fit.TABLES else {}
+    found = {"files": list(map(str, files))} if files else {"examples": examples}
+
+    def document() -> dict[str, Any]:
+        values = {name: plain(getattr(fit, name)) for name in fit.VALUES}
+        sizes = {"num_annotators": annotators.height, **numbers_of(examples)}
+        return {"method": fit.method, **sizes, **values, **found, **own}
+
+    def report() -> Iterator[Block]:
+        numbers = numbers_of(examples)
+        means = {name: value for name, value in numbers.items() if name.startswith("mean")}
+        yield aside(wrapped(fit._header()))
+        for name, value in {**means, **weights_of(fit)}.items():
+            yield aside(f"  {name.replace('_', ' '):<31}{_number(value)}")
+        if not files:
+            n = numbers["num_examples"]
+            yield Block("Examples", examples.head(MOST).collect(), total=n)
+        if own:
+            yield aside("The worst annotators", annotators.head(SHOWN))
+        if files:
+            yield written(files)
+
+    return Answer(examples, report, document)
 
 
-def numbers_of(fit: pc.Crowdlab | None, agreement: float) -> dict[str, str]:
-    """The single numbers of a result, by what they are."""
-    numbers: dict[str, float | list[float] | None] = {"mean agreement with consensus": agreement}
-    if fit is not None:
-        quality = pl.col("consensus_quality_score").mean()
-        numbers["mean consensus quality"] = fit.examples.select(quality).collect().item()
-        numbers["model weight"] = fit.model_weight
-        numbers["temperature"] = fit.temperature
-    return {name: _number(value) for name, value in numbers.items() if value is not None}
+def numbers_of(examples: pl.LazyFrame) -> dict[str, Any]:
+    """How many examples and annotations there are, and the means of scores."""
+    there = examples.collect_schema().names()
+    means = [
+        pl.col(name).mean().alias(f"mean_{name}")
+        for name in ("annotator_agreement", "consensus_quality_score")
+        if name in there
+    ]
+    annotations = pl.col("num_annotations").cast(pl.Int64).sum()
+    counts = examples.select(pl.len().alias("num_examples"), annotations, *means)
+    return counts.collect().row(0, named=True)
+
+
+def weights_of(fit: Any) -> dict[str, Any]:
+    """What CROWDLAB estimated besides."""
+    values = {
+        name: getattr(fit, name) for name in ("model_weight", "temperature") if name in fit.VALUES
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _number(value: float | list[float]) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else ", ".join(f"{v:.4f}" for v in value)
+    return f"{value:.4f}" if isinstance(value, float) else ", ".join(map(_number, value))

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import polars as pl
 
 import polars_crowd as pc
-from polars_crowd.cli.common import SHOWN, show, stdout, told
+from polars_crowd.cli.common import told
+from polars_crowd.cli.output import SHOWN, Answer, Block, aside, wrapped
+
+NEXT = """
+Next, with your own files (Parquet, CSV, NDJSON, JSON, Excel or Arrow)
+  polars-crowd check LOG
+  polars-crowd consensus LOG --pred-probs PROBS --out DIR
+
+LOG has the columns example, annotator and label; PROBS has example and one
+column per class. Without a model, leave out --pred-probs for the majority vote.
+All options: polars-crowd consensus --help"""
 
 
 @told
-def demo() -> None:
+def demo() -> Answer:
     """See it work on a small dataset that comes with the package.
 
     Compares majority vote and CROWDLAB with the true labels,
@@ -19,35 +32,36 @@ def demo() -> None:
 
       polars-crowd demo
     """
-    data, console = pc.datasets.tutorial(), stdout()
+    data = pc.datasets.tutorial()
     fit = pc.crowdlab(data.log, data.pred_probs)
-    console.print(
-        f"{data.truth.height} examples of {data.pred_probs.width - 1} classes, with "
-        f"{data.log.height:,} labels by {data.log['annotator'].n_unique()} annotators, "
-        "a model's predictions and the truth."
-    )
-    console.print("\nHow many consensus labels are true")
-    for name, examples in (
-        ("majority vote, from labels alone", pc.majority_vote(data.log)),
-        ("CROWDLAB, from labels and model", fit.examples),
-    ):
-        right = count_true(examples, data.truth)
-        share = right / data.truth.height
-        console.print(f"  {name:<34}{share:.4f}  ({right} of {data.truth.height})")
-    title = "examples: the consensus label of each, and how likely it is to be right"
-    show(console, title, fit.examples.head(SHOWN).collect())
-    title = "annotations: how likely each label given is to be right"
-    show(console, title, fit.annotations.head(SHOWN).collect())
-    title = "annotators: the worst first (A0046 to A0050 were made to err often)"
-    show(console, title, fit.annotators.head(SHOWN))
-    console.print(
-        "\nNext, with your own files (Parquet, CSV, NDJSON or Arrow)\n"
-        "  polars-crowd check LOG\n"
-        "  polars-crowd consensus LOG --pred-probs PROBS --into DIR\n\n"
-        "LOG has the columns example, annotator and label; PROBS has example and one\n"
-        "column per class. Without a model, leave out --pred-probs for the majority vote.\n"
-        "All options: polars-crowd consensus --help"
-    )
+    right = {
+        "majority vote, from labels alone": count_true(pc.majority_vote(data.log), data.truth),
+        "CROWDLAB, from labels and model": count_true(fit.examples, data.truth),
+    }
+    n = data.truth.height
+
+    def report() -> Iterator[Block]:
+        said = (
+            f"{n} examples of {data.pred_probs.width - 1} classes, with {data.log.height:,} labels by "
+            f"{data.log['annotator'].n_unique()} annotators, a model's predictions and the truth."
+        )
+        yield aside(wrapped(said))
+        yield Block("\nHow many consensus labels are true")
+        for name, count in right.items():
+            yield Block(f"  {name:<34}{count / n:.4f}  ({count} of {n})")
+        title = "examples: the consensus label of each, and how likely it is to be right"
+        yield aside(title, fit.examples.head(SHOWN).collect())
+        title = "annotations: how likely each label given is to be right"
+        yield aside(title, fit.annotations.head(SHOWN).collect())
+        title = "annotators: the worst first (A0046 to A0050 were made to err often)"
+        yield aside(title, fit.annotators.head(SHOWN))
+        yield aside(NEXT)
+
+    def document() -> dict[str, Any]:
+        shares = {name.partition(",")[0]: count / n for name, count in right.items()}
+        return {"num_examples": n, "accuracy": shares, "annotators": fit.annotators}
+
+    return Answer(fit.examples, report, document)
 
 
 def count_true(examples: pl.LazyFrame, truth: pl.DataFrame) -> int:

@@ -1,71 +1,86 @@
-"""The files of a command's results: all of them written whole, or none at all."""
+"""A table in a file of its own, written whole, in the format that the file's name ends in."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
+import typer
 
-from polars_crowd.rounds import files
-from polars_crowd.rounds.files import refusing
+from polars_crowd.cli.common import STDOUT
+from polars_crowd.cli.inputs import refuse
+from polars_crowd.cli.output import Block, Rows, written
+from polars_crowd.errors import TakenError
+from polars_crowd.rounds.contents import blank, files_in, read_contents
+from polars_crowd.rounds.files import write_whole
+from polars_crowd.rounds.workbook import write_workbook
+from polars_crowd.rounds.writing import earlier_tables, file_name, flat
 
-Format = Literal["parquet", "csv"]
+Write = Callable[[pl.LazyFrame, Path], object]
+WRITERS: dict[str, Write] = {
+    ".parquet": lambda frame, path: frame.sink_parquet(path),
+    ".csv": lambda frame, path: flat("the table", frame, "csv").sink_csv(
+        path, check_extension=False
+    ),
+    ".jsonl": lambda frame, path: frame.sink_ndjson(path, check_extension=False),
+    ".xlsx": lambda frame, path: write_workbook({"results": flat("results", frame, "xlsx")}, path),
+}
 
 
-@contextmanager
-def whole_files(into: Path, names: Sequence[str], *, force: bool) -> Iterator[dict[str, Path]]:
-    """Paths to write to, by file name, which get their names when the block ends well.
+def file_for(call: typer.Context, out: Path | None, force: bool) -> Path | None:
+    """The file that a table goes into; None where it is printed.
 
-    Should the block fail they are removed, with the directory if it was made for them; files that were
-    there before stay as they are.
+    Raises
+    ------
+    TakenError
+        It is there already and may not be overwritten.
+    """
+    if out is None or out == STDOUT:
+        refuse(call, ["force"], "only with --out FILE.")
+        return None
+    if out.suffix not in WRITERS:
+        raise typer.BadParameter(f"--out {out}: name a file that ends in {', '.join(WRITERS)}.")
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a directory; name a file in it.")
+    if out.exists() and not force:
+        raise TakenError(f"{out} is there already. Overwrite it with --force, or name another.")
+    return out
+
+
+def write_file(rows: Rows, file: Path) -> Block:
+    """Write a table; the answer names the file."""
+    write_whole(file, lambda path: WRITERS[file.suffix](rows.lazy(), path))
+    return written([file])
+
+
+def directory_for(
+    call: typer.Context, out: Path | None, tables: Sequence[str], *, force: bool
+) -> Path | None:
+    """The directory that tables go into; None where the main one is printed.
 
     Raises
     ------
     FileExistsError
-        A file is there already and `force` is not given.
+        It holds results that may not be overwritten.
     """
-    _refuse_to_overwrite(into, names, force)
-    made = [directory for directory in (into, *into.parents) if not directory.exists()]
-    into.mkdir(parents=True, exist_ok=True)
-    try:
-        with files.whole_files([into / name for name in names]) as paths:
-            yield dict(zip(names, paths, strict=True))
-            _refuse_to_overwrite(into, names, force)
-    finally:
-        for directory in made:
-            with suppress(OSError):  # it holds the results
-                directory.rmdir()
+    if out is None or out == STDOUT:
+        refuse(call, ["force", "out_format"], "only with --out DIR.")
+        return None
+    form = call.params["out_format"]
+    if call.params["format"] == "csv":
+        raise typer.BadParameter("--format csv: for the files in DIR say --out-format csv.")
+    earlier_tables(out, [file_name(table, form) for table in tables], force)
+    place = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(f"Not a directory: {place}")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"the directory {place} is not writable.")
+    return out
 
 
-def _refuse_to_overwrite(into: Path, names: Sequence[str], force: bool) -> None:
-    if into.exists() and not into.is_dir():
-        raise NotADirectoryError(f"{into} is a file; give a directory to write the results into.")
-    if into.exists() and not os.access(into, os.W_OK | os.X_OK):
-        raise PermissionError(f"the directory {into} is not writable.")
-    there = [name for name in names if (into / name).is_dir() or (into / name).exists()]
-    directories = [name for name in there if (into / name).is_dir()]
-    if directories:
-        raise IsADirectoryError(f"{into} has a directory where {', '.join(directories)} would go.")
-    if there and not force:
-        raise FileExistsError(
-            f"{into} has {', '.join(there)} already. Overwrite with --force, or choose another "
-            "directory."
-        )
-
-
-def sink(frame: pl.LazyFrame, path: Path, target: Path) -> None:
-    """Write a frame to a path of `whole_files`, in the format of the file that it becomes."""
-    with refusing(target):
-        if target.suffix == ".parquet":
-            frame.sink_parquet(path)
-        else:
-            frame.sink_csv(path, check_extension=False)
-
-
-def written(path: Path) -> pl.LazyFrame:
-    """A file that was written, to read it again."""
-    return (pl.scan_parquet if path.suffix == ".parquet" else pl.scan_csv)(path, glob=False)
+def tables_in(out: Path) -> list[Path]:
+    """The files that results.json lists."""
+    contents = read_contents(out) or blank("write")
+    return list(dict.fromkeys(files_in(out, contents["tables"])))

@@ -39,7 +39,7 @@ def given(call: typer.Context) -> dict[str, str]:
     for option in call.command.params:
         source = call.get_parameter_source(str(option.name))
         if source is not None and source.name == "COMMANDLINE":
-            found[str(option.name)] = max(option.opts, key=len)
+            found[str(option.name)] = next((o for o in option.opts if o.startswith("--")), "LOG")
     return found
 
 
@@ -81,14 +81,16 @@ class Input:
 
     @classmethod
     def of(cls, call: typer.Context, *also: str) -> Input:
-        """What the options of a call say, which must have an effect; `also` are those for a store, too."""
+        """What the options of a call say, which must have an effect; `also` are those that have one on stores
+        as on files."""
         names = [field.name for field in fields(cls)]
         said = {name: call.params[name] for name in names if call.params.get(name) is not None}
         found = cls(**{"log": (), **said})
         if found.is_store:
             refuse(call, set(ABOUT_FILES).difference(also), "not with a store, which has its own.")
             return found
-        refuse(call, ["executor"], "only for a store, whose partitions it works on.")
+        if "executor" not in also:
+            refuse(call, ["executor"], "only for a store, whose partitions it works on.")
         stores = [path for path in found.log if is_store(path)]
         if stores:
             raise typer.BadParameter(f"{stores[0]} is a store, which is read alone.")
@@ -111,6 +113,13 @@ class Input:
     def names(self) -> dict[str, Any]:
         """What the log's columns are called in the files."""
         return {"example": self.example, "annotator": self.annotator, "label": self.label}
+
+    def theirs(self, *tables: pl.LazyFrame | pl.DataFrame) -> dict[str, str]:
+        """The names that the files have for those of our columns that tables have."""
+        there = {column for table in tables for column in table.lazy().collect_schema()}
+        given = {"example": self.example} if self.wide else self.names
+        there &= {ours for ours, name in given.items() if name not in (ours, "-")}
+        return {ours: given[ours] for ours in given if ours in there}
 
     @property
     def how(self) -> dict[str, Any]:

@@ -1,19 +1,21 @@
-"""`polars-crowd next`: which examples to label next, by ActiveLab."""
+"""`polars-crowd next`: which examples to label next, by ActiveLab or, without a model, by the votes."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from pathlib import Path
+import builtins
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import polars as pl
 import typer
 
 import polars_crowd as pc
+from polars_crowd.active.votes import vote_scores
 from polars_crowd.cli import common
-from polars_crowd.cli.common import asked_for, show, stdout
-from polars_crowd.cli.files import sink, whole_files
+from polars_crowd.cli.common import asked_for
+from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.output import Answer, Block, aside
 from polars_crowd.cli.reading import columns, reads, text
 from polars_crowd.errors import counted, missing_column
 from polars_crowd.inputs.sources import open_frame
@@ -22,18 +24,11 @@ from polars_crowd.inputs.text import Reading
 Probs = Annotated[
     list[str] | None,
     common.probs_option(
-        "Examples here without annotations are the unlabelled ones. Not for a store."
+        "Examples here without annotations are the unlabelled ones. Without it annotated examples are "
+        "ranked by their votes."
     ),
 ]
 Size = Annotated[int, typer.Option(min=1, help="How many examples.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Where they go, Parquet or CSV by the file's name; without it they are printed.",
-        show_default=False,
-    ),
-]
 Exclude = Annotated[
     str | None,
     typer.Option(
@@ -58,7 +53,7 @@ def next(
     log: common.Log,
     pred_probs: Probs = None,
     size: Size = 100,
-    out: Out = None,
+    out: common.OutFile = None,
     force: common.Force = False,
     exclude: Exclude = None,
     multilabel: MultiLabel = False,
@@ -66,50 +61,61 @@ def next(
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
     executor: common.Executor = None,
-) -> None:
+) -> Answer:
     """Find the examples that are most worth a label, annotated ones and those without labels alike.
 
-    By ActiveLab: the lowest active_learning_score first. LOG may be a store.
+    By ActiveLab: the lowest active_learning_score first. Without a model the examples that have
+    annotations are ranked by the quality of their majority vote. LOG may be a store.
 
     Examples:
 
       polars-crowd next log.parquet -p probs.parquet --size 100 --out batch.csv
 
       polars-crowd next log.csv -p a.parquet -p b.parquet --exclude batch.csv
+
+      polars-crowd next log.csv --size 20
     """
-    given = Input.of(call)
-    if not given.is_store and not pred_probs:
-        raise typer.BadParameter(
-            "--pred-probs: give a model's probabilities, whose examples are ranked."
-        )
-    if out is not None and out.suffix not in (".parquet", ".csv"):
-        raise typer.BadParameter(f"--out {out}: name a .parquet or a .csv file.")
+    given, file = Input.of(call), file_for(call, out, force)
+    store = given.store
+    has_model = bool(pred_probs) if store is None else store.n_models > 0
     if multilabel:
         refuse(call, ["label_type", "wide", "missing", "normalize"], "not with --multilabel.")
-    if out is None:
-        refuse(call, ["force"], "only with --out.")
-    store = given.store
     if store is not None:
         refuse(call, ["multilabel"], "not with a store, which knows what its labels are.")
     of_sets = multilabel or (store is not None and store.set_classes is not None)
-    rank = pc.multilabel_activelab if of_sets else pc.activelab
-    writing: Any = nullcontext({})
-    if out is not None:
-        writing = whole_files(out.parent, [out.name], force=force)
+    if of_sets and not has_model:
+        raise typer.BadParameter("--pred-probs: sets of classes are ranked with a model only.")
     with (
         common.progress() as step,
         given.reading(exclude),
         common.executor_of(executor) as workers,
-        writing as paths,
     ):
         step("reading the annotations")
         rows: Any = _label_sets(given) if multilabel else given.annotations()
-        scores = rank(rows, given.models(), **given.options, **asked_for(executor=workers))
+        options = given.options | asked_for(executor=workers)
+        if has_model:
+            rank = pc.multilabel_activelab if of_sets else pc.activelab
+            scores = rank(rows, given.models(), **options)
+        else:
+            scores = vote_scores(rows, **options)
         step("choosing")
-        batch = pc.next_batch(scores.collect(), size, exclude=_examples(exclude))
-        if out is not None:
-            sink(batch.lazy(), paths[out.name], out)
-    _tell(batch, out)
+        left_out = _examples(exclude, given.example)
+        batch = pc.next_batch(scores.collect(), size, exclude=left_out)
+        batch = batch.rename(given.theirs(batch))
+    made = write_file(batch, file) if file else None
+
+    def report() -> Iterator[Block]:
+        title = f"To label next: {counted(batch.height, 'example')}"
+        unlabelled = batch.filter(pl.col("num_annotations") == 0).height
+        if not has_model:
+            yield aside("No model: ranked by the majority vote, those least agreed on first")
+        if made:
+            yield aside(f"{title}, {unlabelled:,} of them without a label")
+            yield made
+        else:
+            yield Block(title, batch)
+
+    return Answer(batch, report)
 
 
 def _label_sets(given: Input) -> list[pl.LazyFrame]:
@@ -119,23 +125,15 @@ def _label_sets(given: Input) -> list[pl.LazyFrame]:
     return [open_frame(path, "the log", how).rename(names, strict=False) for path in given.log]
 
 
-def _examples(path: str | None) -> pl.DataFrame | None:
+def _examples(path: str | None, column: str) -> pl.DataFrame | None:
+    """The ids in a file, in the column that the log has them in or in `example`."""
     if path is None:
         return None
     frame = open_frame(path, "--exclude")
     columns = frame.collect_schema().names()
-    if "example" not in columns:
-        raise missing_column(path, "example", columns, "Name the column of ids so.")
-    return frame.select("example").collect()
-
-
-def _tell(batch: pl.DataFrame, out: Path | None) -> None:
-    console = stdout()
-    if out is None:
-        show(console, f"To label next: {counted(batch.height, 'example')}", batch)
-        return
-    unlabelled = batch.filter(pl.col("num_annotations") == 0).height
-    console.print(
-        f"To label next: {counted(batch.height, 'example')}, {unlabelled:,} of them without a label"
+    found = builtins.next(
+        name for name in (column, "example", None) if name is None or name in columns
     )
-    console.print(f"Written\n  {out}", soft_wrap=True)
+    if found is None:
+        raise missing_column(path, column, columns, "Name the column of ids so.")
+    return frame.select(example=found).collect()

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import SHOWN, alike, in_files, progress, show, stdout, told
-from polars_crowd.cli.files import sink, whole_files
+from polars_crowd.cli.common import alike, progress, told
+from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, is_store, listed, reading, refuse
-from polars_crowd.cli.reading import reads, text
-from polars_crowd.cli.truth import told_files
+from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, wrapped, written
+from polars_crowd.cli.reading import in_files, reads, text
 
 Log = Annotated[
     list[str],
     typer.Argument(
         metavar="LOG",
-        help="The comparisons, a row each: files, globs or directories.",
+        help="The comparisons, a row each: files, globs or directories; - for standard input.",
         show_default=False,
     ),
 ]
@@ -75,10 +75,10 @@ Weight = Annotated[
 def rank(
     call: typer.Context,
     log: Log,
-    into: common.Into,
     method: Method = "bradley-terry",
     level: Level = 0.95,
-    file_format: common.Format = "parquet",
+    out: common.Out = None,
+    out_format: common.OutFormat = "parquet",
     force: common.Force = False,
     left: Left = "left",
     right: Right = "right",
@@ -89,35 +89,31 @@ def rank(
     strength: Strength = None,
     outcome: Outcome = None,
     weight: Weight = None,
-) -> None:
+) -> Answer:
     """Rank examples by pairwise preferences, with an interval for every score.
 
-    Writes the tables examples and annotators into DIR.
+    With --out DIR the tables examples, annotations, posterior, annotators and trace are written.
 
     Examples:
 
-      polars-crowd rank comparisons.parquet --into out
+      polars-crowd rank comparisons.parquet
 
       polars-crowd rank arena.csv --left model_a --right model_b --annotator judge
-      --sides model_a,model_b --tie tie --into out
+      --sides model_a,model_b --tie tie --out results
 
-      polars-crowd rank judged.jsonl --winner verdict --strength 3 --into out
+      polars-crowd rank judged.jsonl --winner verdict --strength 3 --out results
     """
     fits: dict[str, Any] = {
         "bradley-terry": pc.bradley_terry,
         "crowd-bradley-terry": pc.crowd_bradley_terry,
     }
-    files = [f"{table}.{file_format}" for table in ("examples", "annotators")]
     if any(map(is_store, log)):
         raise typer.BadParameter("a store holds labels, not comparisons.")
     if outcome is not None:
         refuse(call, ["winner", "sides", "tie", "strength"], "not with --outcome.")
     meaning = {"sides": _pair(sides or ()), "ties": tie or (), "strength": _strength(strength)}
-    with (
-        progress() as step,
-        reading(log),
-        whole_files(into, files, force=force) as paths,
-    ):
+    place = directory_for(call, out, pc.Preferences.TABLES, force=force)
+    with progress() as step, reading(log):
         step("reading the comparisons")
         comparisons = pc.scan_comparisons(
             log[0] if len(log) == 1 else log,
@@ -131,13 +127,21 @@ def rank(
             **Input.of(call).how,
         )
         fit: pc.Preferences = fits[method](comparisons, level=level)
-        for file, table in zip(files, (fit.examples, fit.annotators.lazy()), strict=True):
-            sink(table, paths[file], into / file)
-    console = stdout()
-    console.print(repr(fit).splitlines()[0], soft_wrap=True)
-    show(console, "The best", fit.examples.head(SHOWN).collect())
-    show(console, "The annotators least in agreement", fit.annotators.head(SHOWN))
-    told_files([into / file for file in files])
+        if place:
+            fit.write(place, out_format, overwrite=force)
+    files = tables_in(place) if place else []
+
+    def report() -> Iterator[Block]:
+        n = len(fit._comparisons.examples)
+        yield aside(wrapped(fit._header()))
+        yield Block(
+            "The best first", fit.examples.head(SHOWN if files else MOST).collect(), total=n
+        )
+        yield aside("The annotators least in agreement", fit.annotators.head(SHOWN))
+        if files:
+            yield written(files)
+
+    return Answer(fit.examples, report)
 
 
 def _pair(sides: Sequence[str]) -> tuple[Any, Any] | None:

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from inspect import Signature, signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from polars_crowd.cli.common import in_files
+import typer
+
+from polars_crowd.cli.stdin import InputFormat
+
+T = TypeVar("T")
+
+IN_FILES = "What the files hold"
+"""A group of options in the help."""
 
 IN_TEXT = "How text files are written"
 """A group of options in the help."""
+
+
+def in_files(
+    help_text: str, metavar: str | None = "NAME", *names: str, panel: str = IN_FILES
+) -> Any:
+    """An option that says what the files hold."""
+    return typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=panel)
 
 
 def in_text(help_text: str, *names: str, metavar: str | None = None) -> Any:
@@ -76,22 +90,50 @@ TEXT = tuple(signature(text).parameters)
 """The names of these options."""
 
 
-def reads(*groups: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def output(
+    format: Annotated[
+        Literal["table", "json", "csv"],
+        typer.Option(help="What is printed: a report, one JSON document, or the main table."),
+    ] = "table",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the result and errors, nothing else.")
+    ] = False,
+) -> None:
+    """What every command prints."""
+
+
+def stdin(
+    input_format: Annotated[
+        InputFormat | None,
+        in_files("Of a file that is -, standard input, where it is not seen.", None),
+    ] = None,
+) -> None:
+    """What comes through standard input."""
+
+
+def reads(*groups: Callable[..., None]) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """A decorator for commands that have the options of these groups, which `Input.of` reads."""
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = signature(command, eval_str=True).parameters
-        shared = [signature(group, eval_str=True).parameters for group in groups]
-        every = {name: option for group in shared for name, option in group.items()} | dict(own)
+    def decorate(command: Callable[..., T]) -> Callable[..., T]:
+        own = signature(command).parameters
 
         @wraps(command)
-        def run(**options: Any) -> None:
-            command(**{name: options[name] for name in own})
+        def run(**options: Any) -> T:
+            return command(**{name: options[name] for name in own})
 
-        run.__signature__ = Signature(  # type: ignore[attr-defined]
-            [*own.values(), *(option for name, option in every.items() if name not in own)]
-        )
-        run.__annotations__ = {name: option.annotation for name, option in every.items()}
-        return run
+        return with_options(run, command, *groups)
 
     return decorate
+
+
+def with_options(
+    run: Callable[..., T], command: Callable[..., Any], *groups: Callable[..., None]
+) -> Callable[..., T]:
+    """A function that typer takes for one with the options of a command, and of these groups."""
+    every = dict(signature(command, eval_str=True).parameters)
+    for group in groups:
+        shared = signature(group, eval_str=True).parameters
+        every |= {name: option for name, option in shared.items() if name not in every}
+    run.__signature__ = Signature(list(every.values()))  # type: ignore[attr-defined]
+    run.__annotations__ = {name: option.annotation for name, option in every.items()}
+    return run

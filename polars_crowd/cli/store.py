@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from polars_crowd.cli import common
-from polars_crowd.cli.common import asked_for, show, stdout, told
+from polars_crowd.cli.common import asked_for, told
 from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.output import Answer, Block, aside, wrapped
 from polars_crowd.cli.reading import COLUMNS, TEXT, columns, reads, text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.checks import Duplicates
@@ -39,8 +41,8 @@ More = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="LOG",
-        help="The annotations to add: files, globs or directories. Without it only pred_probs are "
-        "added.",
+        help="The annotations to add: files, globs or directories; - for standard input. Without it "
+        "only pred_probs are added.",
         show_default=False,
     ),
 ]
@@ -62,7 +64,7 @@ def create(
     probs_example: common.ProbsExample = None,
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
-) -> None:
+) -> Answer:
     """Make a store of a log, and of a model's probabilities.
 
     The log streams through, whatever its size. STORE must be new or empty.
@@ -83,7 +85,7 @@ def create(
             progress=common.on_a_terminal(),
             **asked_for(partitions=partitions),
         )
-    stdout().print(repr(made), soft_wrap=True)
+    return answer_of(made)
 
 
 @store.command()
@@ -96,7 +98,7 @@ def append(
     pred_probs: common.Probs = None,
     probs_example: common.ProbsExample = None,
     duplicates: Again = "error",
-) -> None:
+) -> Answer:
     """Add annotations, and probabilities of new examples or better ones.
 
     The store changes all at once, or not at all.
@@ -118,12 +120,12 @@ def append(
         rows = given.annotations() if log else None
         progress = common.on_a_terminal()
         kept.append(rows, given.models(), duplicates=duplicates, progress=progress)
-    stdout().print(repr(kept), soft_wrap=True)
+    return answer_of(kept)
 
 
 @store.command()
 @told
-def verify(store: Store) -> None:
+def verify(store: Store) -> Answer:
     """Read every file and compare it with what was written.
 
     Exits with 1 if a file is missing, damaged or in the wrong place.
@@ -133,23 +135,32 @@ def verify(store: Store) -> None:
       polars-crowd store verify votes
     """
     found = AnnotationStore.open(store, check=False).verify()
-    console = stdout()
-    for file, problem in found.iter_rows():
-        console.print(f"{file}: {problem}", soft_wrap=True)
-    console.print(counted(found.height, "problem"))
-    if found.height:
-        raise typer.Exit(1)
+    told_problems = [Block(f"{file}: {problem}") for file, problem in found.iter_rows()]
+    total = aside(counted(found.height, "problem"))
+    return Answer(found, lambda: [*told_problems, total], fails=found.height > 0)
 
 
 @store.command()
 @told
-def describe(store: Store) -> None:
+def describe(store: Store) -> Answer:
     """Say how large a store is, and its partitions.
 
     Example:
 
       polars-crowd store describe votes
     """
-    console, kept = stdout(), AnnotationStore.open(store)
-    console.print(repr(kept), soft_wrap=True)
-    show(console, "Partitions", kept.describe())
+    kept = AnnotationStore.open(store)
+    table = Block("Partitions", kept.describe())
+    return replace(answer_of(kept), report=lambda: [aside(wrapped(repr(kept))), table])
+
+
+def answer_of(kept: AnnotationStore) -> Answer:
+    """How large a store is."""
+    parts = kept.describe()
+
+    def document() -> dict[str, Any]:
+        sizes = parts.drop("partition").sum().row(0, named=True)
+        more = {"annotators": len(kept.annotators), "models": kept.n_models}
+        return {"path": str(kept.path), **sizes, **more, "partitions": parts}
+
+    return Answer(parts, lambda: [aside(wrapped(repr(kept)))], document)

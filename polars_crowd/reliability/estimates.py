@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.errors import Advice, OptionError
 from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.chance import Estimate
 from polars_crowd.reliability.evidence import Evidence
@@ -30,6 +31,13 @@ from polars_crowd.reliability.kinds import Coefficient
 from polars_crowd.reliability.request import Request
 
 TOO_MANY = "analytic interval: too many examples differ to draw them anew"
+MOST_DRAWN = 2_000
+"""Groups whose examples are drawn anew: each takes up to half a second."""
+ANALYTIC = Advice(
+    f"Take other intervals, or at most {MOST_DRAWN:,} groups",
+    "interval='analytic'",
+    "--interval analytic",
+)
 NOT_DRAWN = "analytic interval: two-way forms are not drawn anew"
 
 
@@ -44,7 +52,18 @@ class Found:
 
 
 def estimates(evidence: Evidence, request: Request) -> dict[Coefficient, Found]:
-    """Every coefficient of every group."""
+    """Every coefficient of every group.
+
+    Raises
+    ------
+    OptionError
+        There are too many groups to draw their examples anew.
+    """
+    if request.interval == "bootstrap" and evidence.n_groups > MOST_DRAWN:
+        many = (
+            f"it draws the examples of each group anew, and there are {evidence.n_groups:,} groups."
+        )
+        raise OptionError("interval", "bootstrap", many, ANALYTIC)
     with np.errstate(invalid="ignore", divide="ignore"):
         blocks = [_estimates(block, request) for _, block in evidence.blocks()]
     return {c: _joined([block[c] for block in blocks]) for c in request.coefficients}

@@ -32,7 +32,7 @@ MANY_WORKERS = 32
 RESUMES = Advice(
     "What was written before stays; the same run takes up where it stopped",
     python="with the same into=",
-    command="with the same --into",
+    command="with the same --out",
 )
 
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, counted, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.inputs.parts import is_text
-from polars_crowd.rounds.files import refusing
 
 ROWS = 1_048_575
 """Of a sheet, below its header."""
@@ -28,7 +27,7 @@ SETTINGS = {
     "nan_inf_to_errors": True,
     "remove_timezone": True,
 }
-PARQUET = "Write format='parquet'."
+PARQUET = Advice("Write another format", "format='parquet'", "--out-format parquet")
 
 
 def import_xlsxwriter() -> Any:
@@ -36,7 +35,7 @@ def import_xlsxwriter() -> Any:
         import xlsxwriter
     except ImportError as error:
         raise ImportError(
-            'format="xlsx" needs xlsxwriter; install it with: pip install "polars-crowd[excel]"'
+            'a workbook needs xlsxwriter; install it with: pip install "polars-crowd[excel]"'
         ) from error
     return xlsxwriter
 
@@ -48,8 +47,7 @@ def write_workbook(frames: Mapping[str, pl.LazyFrame], path: Path) -> None:
         sheet = frame.head(ROWS + 1).collect()
         check_sheet(name, sheet)
         with_exact_integers(sheet).write_excel(book, worksheet=name)
-    with refusing(path):
-        book.close()
+    book.close()
 
 
 def check_sheet(name: str, sheet: pl.DataFrame) -> None:
@@ -62,16 +60,16 @@ def check_sheet(name: str, sheet: pl.DataFrame) -> None:
         case only.
     """
     if sheet.height > ROWS:
-        raise AnnotationError(f"{name}: a sheet holds {ROWS:,} rows, and there are more. {PARQUET}")
+        raise AnnotationError(f"{name}: a sheet holds {ROWS:,} rows, and there are more.", PARQUET)
     if sheet.width > COLUMNS:
         raise AnnotationError(
-            f"{name}: a sheet holds {COLUMNS:,} columns, and there are {sheet.width:,}. {PARQUET}"
+            f"{name}: a sheet holds {COLUMNS:,} columns, and there are {sheet.width:,}.", PARQUET
         )
     folded = [column.casefold() for column in sheet.columns]
     alike = [column for column in sheet.columns if folded.count(column.casefold()) > 1]
     if alike:
         raise AnnotationError(
-            f"{name}: to a workbook the columns {shown(alike)} have one name. {PARQUET}"
+            f"{name}: to a workbook the columns {shown(alike)} have one name.", PARQUET
         )
     check_texts(name, pl.Series("of names", sheet.columns))
     for column in sheet:
@@ -89,7 +87,8 @@ def check_texts(name: str, texts: pl.Series) -> None:
             values = bad.str.slice(0, 40).to_list()
             raise AnnotationError(
                 f"{name}, column {texts.name!r}: {counted(len(bad), 'value')} with {what}, which a cell of "
-                f"a workbook cannot hold: {shown(values)}. {PARQUET}"
+                f"a workbook cannot hold: {shown(values)}.",
+                PARQUET,
             )
 
 

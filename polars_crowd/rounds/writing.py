@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.errors import Advice, AnnotationError, TakenError, shown
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.rounds.contents import (
     MARK,
@@ -42,6 +42,12 @@ FROM_CSV: dict[str, type[pl.DataType]] = {
     )
 }
 """What CSV brings back as it was; all else is text."""
+GIVE_WAY = Advice("Overwrite them, or give another directory", "overwrite=True", "--force")
+NESTED = Advice(
+    "Write another format",
+    "format='parquet'",
+    "--out-format parquet, or --format json without --out",
+)
 
 
 # --- writing ---------------------------------------------------------------------------------------
@@ -60,7 +66,7 @@ def write_results(
     """Write tables into a directory, and what they are."""
     _check_options(format, formulas)
     frames = renamed({name: as_lazy(t) for name, t in tables.items() if t is not None}, names)
-    file_of = {name: WORKBOOK if format == "xlsx" else f"{name}.{format}" for name in frames}
+    file_of = {name: file_name(name, format) for name in frames}
     files = list(dict.fromkeys(file_of.values()))
     earlier = earlier_tables(directory, files, overwrite)
     contents = {
@@ -74,10 +80,16 @@ def write_results(
         "complete": True,
     }
     with _made(directory), whole_files([directory / f for f in (*files, MARK)]) as (*paths, mark):
-        _write(frames, paths, format, formulas)
+        targets = [directory / file for file in files]
+        _write(frames, paths, targets, format, formulas)
         mark.write_text(as_json(contents), encoding="utf-8")
         write_contents(directory, {**contents, "complete": False, "earlier": earlier})
     remove_tables(directory, {k: t for k, t in earlier.items() if t["files"][0] not in files})
+
+
+def file_name(table: str, format: Format) -> str:
+    """The file that a table is written into."""
+    return WORKBOOK if format == "xlsx" else f"{table}.{format}"
 
 
 def _check_options(format: str, formulas: bool) -> None:
@@ -132,10 +144,7 @@ def earlier_tables(directory: Path, files: Sequence[str], overwrite: bool) -> di
             f"{directory} holds the results of a run. Write into another directory."
         )
     if found is not None and not overwrite:
-        raise FileExistsError(
-            f"{directory} holds results of {found['method']} already. Give overwrite=True, or another "
-            "directory."
-        )
+        raise TakenError(f"{directory} holds results of {found['method']} already.", GIVE_WAY)
     earlier = {} if found is None else _by_file({**found.get("earlier", {})}, found["tables"])
     ours = set(files_in(directory, earlier))
     strange = [f for f in files if (directory / f).exists() and directory / f not in ours]
@@ -178,12 +187,20 @@ def kind_of(table: Table) -> str:
     return "series" if isinstance(table, pl.Series) else "frame"
 
 
-def _write(frames: Frames, paths: Sequence[Path], format: Format, formulas: bool) -> None:
+def _write(
+    frames: Frames,
+    paths: Sequence[Path],
+    targets: Sequence[Path],
+    format: Format,
+    formulas: bool,
+) -> None:
+    """Write to paths what the targets will be, by which errors name it."""
     if format == "xlsx":
-        write_workbook({name: flat(name, f, format) for name, f in frames.items()}, paths[0])
+        with refusing(targets[0]):
+            write_workbook({name: flat(name, f, format) for name, f in frames.items()}, paths[0])
         return
-    for (name, frame), path in zip(frames.items(), paths, strict=True):
-        with refusing(path):
+    for (name, frame), path, target in zip(frames.items(), paths, targets, strict=True):
+        with refusing(target):
             if format == "parquet":
                 frame.sink_parquet(path)
             else:
@@ -208,7 +225,7 @@ def flat(table: str, frame: pl.LazyFrame, format: str) -> pl.LazyFrame:
     bad = [name for name, dtype in schema.items() if _is_no_cell(dtype)]
     if bad:
         raise AnnotationError(
-            f"{table}: a cell of {format} cannot hold the columns {shown(bad)}. Write format='parquet'."
+            f"{table}: a cell of {format} cannot hold the columns {shown(bad)}.", NESTED
         )
     return frame.with_columns(
         _members(name).list.join(_separator(table, frame, name)).alias(name) for name in lists
@@ -231,8 +248,8 @@ def _separator(table: str, frame: pl.LazyFrame, name: str) -> str:
         if not frame.select(holds.list.any().any()).collect().item():
             return separator
     raise AnnotationError(
-        f"{table}: lists in column {name!r} cannot be joined, as their members hold `;` and line ends. "
-        "Write format='parquet'."
+        f"{table}: lists in column {name!r} cannot be joined, as their members hold `;` and line ends.",
+        NESTED,
     )
 
 

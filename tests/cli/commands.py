@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
@@ -15,32 +16,31 @@ PYTHON = re.compile(rf"\bpc\.\w|\blog\.\w+\(|\b({OPTIONS})=")
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "TTY_COMPATIBLE": None}
 
 
-def run(*arguments: str | Path, **env: str) -> Result:
-    return CliRunner(env={**PLAIN, **env}).invoke(cli.app(), [str(a) for a in arguments])
+app = cache(cli.app)
 
 
-def succeeded(*arguments: str | Path, **env: str) -> str:
-    result = run(*arguments, **env)
+def run(*arguments: str | Path, stdin: bytes | None = None, **env: str) -> Result:
+    given = [str(a) for a in arguments]
+    return CliRunner(env={**PLAIN, **env}).invoke(app(), given, input=stdin)
+
+
+def succeeded(*arguments: str | Path, stdin: bytes | None = None, **env: str) -> str:
+    result = run(*arguments, stdin=stdin, **env)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     return result.stdout
 
 
-def refused(*arguments: str | Path) -> str:
-    """What is said by a run that ends with exit code 2: its one message, without the program's name.
-
-    Of a usage error, the words without their frame.
-    """
-    result = run(*arguments)
+def refused(*arguments: str | Path, stdin: bytes | None = None) -> str:
+    """What is said by a run that ends with exit code 2: its one message, without the program's name."""
+    result = run(*arguments, stdin=stdin)
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     assert not PYTHON.search(result.stderr), "advice for Python"
-    if result.stderr.startswith("Usage: "):
-        return " ".join(result.stderr.replace("│", " ").split())
-    assert result.stderr.startswith("polars-crowd: ")
+    assert result.stderr.startswith("polars-crowd: error: ")
     assert result.stderr.count("polars-crowd: ") == 1
-    return result.stderr.removeprefix("polars-crowd: ")
+    return result.stderr.removeprefix("polars-crowd: error: ")
 
 
 def files_in(directory: Path) -> list[str]:

@@ -21,6 +21,7 @@ from polars_crowd.cli.common import executor_of
 from tests.cli.commands import PLAIN, files_in, refused, run, succeeded
 
 TABLES = ("examples", "annotations", "annotators")
+WRITTEN = ("annotations", "annotators", "examples", "posterior")
 
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -86,7 +87,7 @@ def test_demo_tells_the_published_accuracies() -> None:
     assert "0.9797  (290 of 296)" in text
     for noisy in ("A0046", "A0047", "A0048", "A0049", "A0050"):
         assert f"\n{noisy} " in text
-    assert "polars-crowd consensus LOG --pred-probs PROBS --into DIR" in text
+    assert "polars-crowd consensus LOG --pred-probs PROBS --out DIR" in text
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -103,15 +104,16 @@ def test_results_are_those_of_the_library(
     inputs: Path, data: pc.datasets.Dataset, into: Path
 ) -> None:
     text = succeeded(
-        "consensus", inputs / "log.parquet", "-p", inputs / "probs.parquet", "--into", into
+        "consensus", inputs / "log.parquet", "-p", inputs / "probs.parquet", "--out", into
     )
     fit = pc.crowdlab(data.log, data.pred_probs)
     assert_results(into, fit)
-    assert files_in(into) == sorted(f"{table}.parquet" for table in TABLES)
-    assert "296 examples, 1,456 annotations, 50 annotators" in text
+    assert files_in(into) == [*(f"{table}.parquet" for table in WRITTEN), "results.json"]
+    assert_frame_equal(pc.open_results(into).posterior.collect(), fit.posterior.collect())
+    assert "296 examples, 50 annotators, 1,456" in text
     assert f"model weight                   {fit.model_weight:.4f}" in text
-    assert "mean consensus quality         0.7196" in text
-    assert "temperature" not in text
+    assert "mean consensus quality score   0.7196" in text
+    assert "temperature none" in text
     assert str(into / "examples.parquet") in text
 
 
@@ -119,7 +121,7 @@ def test_results_are_those_of_the_library(
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_text_files_in_and_out(inputs: Path, into: Path, kind: str, file_format: str) -> None:
     log, probs = inputs / f"log.{kind}", inputs / f"probs.{kind}"
-    succeeded("consensus", log, "-p", probs, "--into", into, "--format", file_format)
+    succeeded("consensus", log, "-p", probs, "--out", into, "--out-format", file_format)
     fit = pc.crowdlab(str(log), str(probs))
     assert fit.examples.collect_schema()["example"] == pl.String
     if file_format == "csv":  # "007" is read back as 7
@@ -161,18 +163,18 @@ def test_options(
     options: dict[str, Any],
 ) -> None:
     log, probs = inputs / "log.parquet", inputs / "probs.parquet"
-    text = succeeded("consensus", log, "-p", probs, "--into", into, *arguments)
+    text = succeeded("consensus", log, "-p", probs, "--out", into, *arguments)
     fit = pc.crowdlab(data.log, data.pred_probs, **options)
     assert_results(into, fit)
-    assert ("model weight" in text) == (fit.model_weight is not None)
-    assert ("temperature" in text) == (fit.temperature is not None)
+    assert ("\n  model weight" in text) == (fit.model_weight is not None)
+    assert ("\n  temperature" in text) == (fit.temperature is not None)
 
 
 def test_ensemble(inputs: Path, data: pc.datasets.Dataset, into: Path) -> None:
     flat = data.pred_probs.with_columns((pl.col("0", "1", "2") + 1) / 4)
     flat.write_parquet(into.parents[1] / "flat.parquet")
     text = succeeded(
-        *("consensus", inputs / "log.parquet", "--into", into, "--calibrate"),
+        *("consensus", inputs / "log.parquet", "--out", into, "--calibrate"),
         *(
             "--pred-probs",
             inputs / "probs.parquet",
@@ -203,9 +205,15 @@ def test_names_of_columns_and_integer_ids(
         succeeded(
             *("consensus", tmp_path / "log.parquet", "-p", tmp_path / f"{name}.parquet", *given),
             *("--example", "task", "--annotator", "worker", "--label", "answer"),
-            *("--into", into, "--force"),
+            *("--out", into, "--force"),
         )
-        assert_results(into, pc.crowdlab(log, probs))
+        expected = pc.crowdlab(log, probs)
+        found = pc.open_results(into)
+        assert_frame_equal(
+            found.examples.collect(), expected.examples.collect().rename({"example": "task"})
+        )
+        assert found.annotators.columns[0] == "worker"
+        assert found.annotations.collect_schema().names()[:3] == ["task", "worker", "answer"]
         assert "seconds" in pl.read_parquet_schema(into / "annotations.parquet")
 
 
@@ -218,7 +226,7 @@ def test_directories_globs_and_several_files(
         data.log.gather_every(3, i).write_parquet(parts / f"{i}.parquet")
     fit = pc.crowdlab(data.log, data.pred_probs)
     for logs in ([parts], [parts / "*.parquet"], sorted(parts.iterdir())):
-        given = ("-p", inputs / "probs.parquet", "--into", into, "--force")
+        given = ("-p", inputs / "probs.parquet", "--out", into, "--force")
         succeeded("consensus", *logs, *given)
         assert_results(into, fit)
 
@@ -228,15 +236,16 @@ def test_array_of_probabilities(data: pc.datasets.Dataset, inputs: Path, into: P
     probs.write_parquet(into.parents[1] / "array.parquet")
     succeeded(
         *("consensus", inputs / "log.parquet", "-p", into.parents[1] / "array.parquet"),
-        *("--classes", "2,0,1", "--into", into),
+        *("--classes", "2,0,1", "--out", into),
     )
     assert_results(into, pc.crowdlab(data.log, probs, classes=[2, 0, 1]))
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "csv"])
 def test_majority_vote(inputs: Path, into: Path, file_format: str) -> None:
-    text = succeeded("consensus", inputs / "log.csv", "--into", into, "--format", file_format)
-    assert files_in(into) == [f"examples.{file_format}"]
+    text = succeeded("consensus", inputs / "log.csv", "--out", into, "--out-format", file_format)
+    assert files_in(into) == [f"examples.{file_format}", "results.json"]
+    assert pc.open_results(into).method == "Majority vote"
     written = into / f"examples.{file_format}"
     if file_format == "parquet":
         found = pl.read_parquet(written)
@@ -244,18 +253,18 @@ def test_majority_vote(inputs: Path, into: Path, file_format: str) -> None:
         found = pl.read_csv(written, schema_overrides={"example": pl.String})
     expected = pc.majority_vote(str(inputs / "log.csv")).collect()
     assert_frame_equal(found, expected, check_dtypes=file_format == "parquet")
-    assert "Majority vote: 296 examples, 1,456 annotations" in text
+    assert "Majority vote: 296 examples, 50 annotators, 1,456 annotations" in text
 
 
 def test_majority_vote_with_options(into: Path, tmp_path: Path) -> None:
     log = of_small_log(tmp_path, annotator=["a", "b", "a", "a", "a", "b"])
-    succeeded("consensus", log, "--into", into, "--classes", "y,x", "--duplicates", "first")
+    succeeded("consensus", log, "--out", into, "--classes", "y,x", "--duplicates", "first")
     expected = pc.majority_vote(str(log), classes=["y", "x"], duplicates="first").collect()
     assert_frame_equal(pl.read_parquet(into / "examples.parquet"), expected)
 
 
 def test_directory_with_letters_of_globs(inputs: Path, tmp_path: Path) -> None:
-    assert "[1]*" in succeeded("consensus", inputs / "log.csv", "--into", tmp_path / "[1]*")
+    assert "[1]*" in succeeded("consensus", inputs / "log.csv", "--out", tmp_path / "[1]*")
 
 
 def test_warnings_are_lines_on_stderr(into: Path, tmp_path: Path) -> None:
@@ -265,39 +274,39 @@ def test_warnings_are_lines_on_stderr(into: Path, tmp_path: Path) -> None:
     probs = of_small_probs(tmp_path)
     more = pl.DataFrame({"example": [4], "x": [0.5], "y": [0.5]})
     pl.concat([pl.read_parquet(probs), more]).write_parquet(probs)
-    result = run("consensus", log, "-p", probs, "--into", into)
+    result = run("consensus", log, "-p", probs, "--out", into)
     assert result.exit_code == 0
     assert result.stderr.startswith("polars-crowd: warning: 1 annotator")
     assert "'lonely'" in result.stderr
 
 
 def test_progress_is_for_terminals(inputs: Path, tmp_path: Path) -> None:
-    arguments = ["consensus", str(inputs / "log.csv"), "--into", str(tmp_path), "--force"]
+    arguments = ["consensus", str(inputs / "log.csv"), "--out", str(tmp_path), "--force"]
     assert run(*arguments).stderr == ""
     terminal = run(*arguments, FORCE_COLOR="1", TERM="xterm")
-    assert "writing examples.parquet" in terminal.stderr
+    assert "writing into" in terminal.stderr
 
 
 # --- errors ---------------------------------------------------------------------------------------
 
 
 def test_missing_files(inputs: Path, into: Path) -> None:
-    assert "no file at 'nowhere.csv'" in refused("consensus", "nowhere.csv", "--into", into)
+    assert "no file at 'nowhere.csv'" in refused("consensus", "nowhere.csv", "--out", into)
     probs = ("-p", "nowhere/*.parquet")
-    message = refused("consensus", inputs / "log.csv", *probs, "--into", into)
+    message = refused("consensus", inputs / "log.csv", *probs, "--out", into)
     assert "pred_probs: no file at 'nowhere/*.parquet'" in message
     assert not into.parent.exists()
 
 
 def test_missing_columns(inputs: Path, into: Path) -> None:
     log, probs = inputs / "log.csv", ("-p", inputs / "probs.csv")
-    message = refused("consensus", log, "--annotator", "worker", "--into", into)
+    message = refused("consensus", log, "--annotator", "worker", "--out", into)
     assert "no column 'worker'; its columns are 'example', 'annotator', 'label'" in message
     assert "--example NAME --annotator NAME --label NAME" in message
-    message = refused("consensus", log, *probs, "--probs-example", "id", "--into", into)
+    message = refused("consensus", log, *probs, "--probs-example", "id", "--out", into)
     assert "pred_probs has no column 'id'" in message
     assert "--probs-example NAME" in message
-    message = refused("consensus", log, *probs, "--classes", "0,1,9", "--into", into)
+    message = refused("consensus", log, *probs, "--classes", "0,1,9", "--out", into)
     assert "pred_probs has no column '9'" in message
 
 
@@ -312,7 +321,7 @@ def test_bad_probabilities(into: Path, tmp_path: Path) -> None:
         ({"z": ["a", "b", "c"]}, "--classes A,B,C"),
     ):
         probs = of_small_probs(tmp_path, **columns)
-        assert words in refused("consensus", log, "-p", probs, "--into", into)
+        assert words in refused("consensus", log, "-p", probs, "--out", into)
     assert not into.parent.exists()
 
 
@@ -331,7 +340,7 @@ def test_bad_logs(into: Path, tmp_path: Path) -> None:
         log = of_small_log(tmp_path, **columns)
         if "example" in columns:
             probs = of_small_probs(tmp_path, example=[1, 2, 3, 4, 5, 6], x=[0.5] * 6, y=[0.5] * 6)
-        message = refused("consensus", log, "-p", probs, "--into", into)
+        message = refused("consensus", log, "-p", probs, "--out", into)
         assert words in message
     assert not into.parent.exists()
 
@@ -340,7 +349,7 @@ def test_bad_logs(into: Path, tmp_path: Path) -> None:
 def test_duplicates(into: Path, tmp_path: Path, with_model: bool) -> None:
     log = of_small_log(tmp_path, annotator=["a", "a", "a", "b", "a", "b"])
     probs: list[str | Path] = ["-p", of_small_probs(tmp_path)] if with_model else []
-    message = refused("consensus", log, *probs, "--into", into)
+    message = refused("consensus", log, *probs, "--out", into)
     assert "1 pair with more than one annotation" in message
     assert "--duplicates first, last or all" in message
     assert not into.parent.exists()
@@ -358,7 +367,7 @@ def test_duplicates(into: Path, tmp_path: Path, with_model: bool) -> None:
 )
 def test_broken_files(into: Path, tmp_path: Path, name: str, content: str, words: str) -> None:
     (tmp_path / name).write_text(content)
-    message = refused("consensus", tmp_path / name, "--into", into)
+    message = refused("consensus", tmp_path / name, "--out", into)
     assert words in message
     assert message.count("\n") == 1
     assert words in refused("check", tmp_path / name)
@@ -373,74 +382,87 @@ def test_broken_files(into: Path, tmp_path: Path, name: str, content: str, words
             "--quality-method, --calibrate: only with",
         ),
         (["--probs-example", "id"], "--probs-example: only with --pred-probs"),
-        (["--format", "xlsx"], "--format"),
+        (["--out-format", "doc"], "--out-format: 'doc' is not one of 'parquet', 'csv', 'xlsx'"),
+        (["--format", "csv"], "say --out-format csv"),
         (["--duplicates", "some"], "--duplicates"),
         (["-p", "probs.csv", "--quality-method", "magic"], "--quality-method"),
         (["--unknown"], "No such option"),
     ],
 )
 def test_usage_errors(inputs: Path, into: Path, arguments: list[str], words: str) -> None:
-    result = run("consensus", inputs / "log.csv", "--into", into, *arguments)
+    result = run("consensus", inputs / "log.csv", "--out", into, *arguments)
     assert result.exit_code == 2
     assert words in Text.from_ansi(result.stderr).plain
     assert not into.parent.exists()
-    assert run("consensus", inputs / "log.csv").exit_code == 2
-    assert run("consensus", "--into", into).exit_code == 2
+    assert run("consensus", "--out", into).exit_code == 2
 
 
 def test_options_that_do_not_go_together(inputs: Path, into: Path) -> None:
-    given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--into", into)
+    given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--out", into)
     assert "'magic' is not one of 'best_quality'" in refused(*given, "--consensus-method", "magic")
     entropy = ("--label-quality-method", "confidence_weighted_entropy")
     assert "does not go with" in refused(*given, "--adjust-pred-probs", *entropy)
 
 
 def test_nested_columns_and_csv(into: Path, tmp_path: Path) -> None:
-    log = of_small_log(tmp_path, tags=[["a"]] * 6)
-    given = ("consensus", log, "-p", of_small_probs(tmp_path), "--into", into)
-    assert "the log has tags" in refused(*given, "--format", "csv")
+    log = of_small_log(tmp_path, tags=[{"a": 1}] * 6)
+    given = ("consensus", log, "-p", of_small_probs(tmp_path), "--out", into)
+    assert "cannot hold the columns 'tags'" in refused(*given, "--out-format", "csv")
     succeeded(*given)
-    assert pl.read_parquet(into / "annotations.parquet")["tags"].to_list() == [["a"]] * 6
+    assert pl.read_parquet(into / "annotations.parquet")["tags"].to_list() == [{"a": 1}] * 6
 
 
 # --- files ----------------------------------------------------------------------------------------
 
 
 def test_earlier_results_are_kept_unless_forced(inputs: Path, into: Path) -> None:
+    given = ("consensus", inputs / "log.csv", "--out", into)
+    succeeded(*given, "-p", inputs / "probs.csv")
+    (into / "notes.txt").write_text("mine")
+    other = (*given, "-m", "dawid-skene", "--out-format", "csv")
+    message = refused(*other)
+    assert (
+        "holds results of CROWDLAB already. Overwrite them, or give another directory: --force"
+        in message
+    )
+    assert_results(into, pc.crowdlab(str(inputs / "log.csv"), str(inputs / "probs.csv")))
+    succeeded(*other, "--force")
+    found = pc.open_results(into)
+    assert found.method == "Dawid-Skene"
+    assert files_in(into) == sorted(
+        [*(f"{table}.csv" for table in found.tables), "notes.txt", "results.json"]
+    )
+
+
+def test_files_of_others_are_never_overwritten(inputs: Path, into: Path) -> None:
     into.mkdir(parents=True)
     (into / "examples.parquet").write_text("mine")
-    (into / "notes.txt").write_text("mine too")
-    given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--into", into)
-    message = refused(*given)
-    assert "has examples.parquet already. Overwrite with --force" in message
-    assert files_in(into) == ["examples.parquet", "notes.txt"]
+    message = refused("consensus", inputs / "log.csv", "--out", into, "--force")
+    assert "has 'examples.parquet', which no results of ours list" in message
     assert (into / "examples.parquet").read_text() == "mine"
-    succeeded(*given, "--force")
-    assert_results(into, pc.crowdlab(str(inputs / "log.csv"), str(inputs / "probs.csv")))
-    assert (into / "notes.txt").read_text() == "mine too"
 
 
-def test_other_formats_do_not_clash(inputs: Path, into: Path) -> None:
-    succeeded("consensus", inputs / "log.csv", "--into", into)
-    succeeded("consensus", inputs / "log.csv", "--into", into, "--format", "csv")
-    assert files_in(into) == ["examples.csv", "examples.parquet"]
+def test_a_workbook(inputs: Path, into: Path) -> None:
+    pytest.importorskip("xlsxwriter")
+    succeeded("consensus", inputs / "log.csv", "--out", into, "--out-format", "xlsx")
+    assert files_in(into) == ["results.json", "results.xlsx"]
 
 
 def test_results_need_a_directory(inputs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "examples.parquet").mkdir()
     log = inputs / "log.csv"
-    assert "is a file" in refused("consensus", log, "--into", tmp_path / "file")
-    assert "Not a directory" in refused("consensus", log, "--into", tmp_path / "file" / "sub")
-    message = refused("consensus", log, "--into", tmp_path, "--force")
-    assert "has a directory where examples.parquet would go" in message
+    assert "is a file" in refused("consensus", log, "--out", tmp_path / "file")
+    assert "Not a directory" in refused("consensus", log, "--out", tmp_path / "file" / "sub")
+    message = refused("consensus", log, "--out", tmp_path, "--force")
+    assert "has 'examples.parquet', which no results of ours list" in message
 
 
 def test_directories_without_permission(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)  # root may all
-    assert "is not writable" in refused("consensus", inputs / "log.csv", "--into", tmp_path)
+    assert "is not writable" in refused("consensus", inputs / "log.csv", "--out", tmp_path)
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -452,7 +474,7 @@ WRAPPED = pl.exceptions.ComputeError("parquet: underlying IO error: No space lef
 def test_failing_to_write_leaves_nothing_and_keeps_the_old(
     inputs: Path, into: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, there: bool
 ) -> None:
-    given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--into", into)
+    given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--out", into)
     if there:
         succeeded(*given)
     before = {p.name: p.read_bytes() for p in into.iterdir()} if there else {}
@@ -469,7 +491,7 @@ def test_failing_to_write_leaves_nothing_and_keeps_the_old(
     result = run(*given, "--force")
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert f"polars-crowd: cannot write {into / 'annotations.parquet'}: " in result.stderr
+    assert f"polars-crowd: error: cannot write {into / 'annotations.parquet'}: " in result.stderr
     assert "No space left" in result.stderr
     assert "Traceback" not in result.stderr
     if there:
@@ -483,9 +505,9 @@ def test_failing_to_rename(inputs: Path, into: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "replace", replace)
-    result = run("consensus", inputs / "log.csv", "--into", into)
+    result = run("consensus", inputs / "log.csv", "--out", into)
     assert result.exit_code == 1
-    assert "examples.parquet: Permission denied" in result.stderr
+    assert ": Permission denied" in result.stderr
     assert not into.parent.exists()
 
 
@@ -495,11 +517,13 @@ def test_files_that_appear_meanwhile_are_kept(
     vote = pc.majority_vote
 
     def slow_vote(*args: Any, **options: Any) -> pl.LazyFrame:
+        into.mkdir(parents=True)
         (into / "examples.parquet").write_text("of another run")
         return vote(*args, **options)
 
     monkeypatch.setattr(pc, "majority_vote", slow_vote)
-    assert "already" in refused("consensus", inputs / "log.csv", "--into", into)
+    message = refused("consensus", inputs / "log.csv", "--out", into)
+    assert "which no results of ours list" in message
     assert files_in(into) == ["examples.parquet"]
     assert (into / "examples.parquet").read_text() == "of another run"
 
@@ -508,12 +532,12 @@ def test_files_that_appear_meanwhile_are_kept(
 def test_a_limit_of_the_operating_system(inputs: Path, into: Path, file_format: str) -> None:
     resource = pytest.importorskip("resource", reason="a limit of POSIX")
     result = python(
-        *("-m", "polars_crowd.cli", "consensus", str(inputs / "log.csv"), "--into", str(into)),
-        *("--format", file_format),
+        *("-m", "polars_crowd.cli", "consensus", str(inputs / "log.csv"), "--out", str(into)),
+        *("--out-format", file_format),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("polars-crowd: cannot write ")
+    assert result.stderr.startswith("polars-crowd: error: cannot write ")
     assert "File too large" in result.stderr
     assert not into.parent.exists()
 
@@ -523,7 +547,7 @@ def test_interrupt_is_quiet(inputs: Path, into: Path, monkeypatch: pytest.Monkey
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pc, "crowdlab", interrupted)
-    given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--into", into)
+    given = ("consensus", inputs / "log.csv", "-p", inputs / "probs.csv", "--out", into)
     result = run(*given)
     assert result.exit_code == 130
     assert result.output == ""
@@ -540,7 +564,7 @@ def test_termination_removes_what_is_unfinished(inputs: Path, into: Path) -> Non
         "pl.LazyFrame.sink_parquet = sink\n"
         "main()"
     )
-    result = python("-c", program, "consensus", str(inputs / "log.csv"), "--into", str(into))
+    result = python("-c", program, "consensus", str(inputs / "log.csv"), "--out", str(into))
     assert result.returncode == 128 + signal.SIGTERM
     assert result.stderr == ""
     assert not into.parent.exists()
@@ -650,7 +674,7 @@ def test_version() -> None:
     [
         ([], "polars-crowd demo"),
         (["demo"], "  polars-crowd demo"),
-        (["consensus"], "  polars-crowd consensus log.parquet -p probs.parquet --into out"),
+        (["consensus"], "  polars-crowd consensus log.parquet -p probs.parquet --out results"),
         (["check"], "  polars-crowd check log.parquet"),
     ],
 )
@@ -665,8 +689,8 @@ def test_help_names_every_option() -> None:
     text = Text.from_ansi(succeeded("consensus", "--help")).plain
     for option in (
         *("--pred-probs", "--example", "--annotator", "--label", "--probs-example", "--classes"),
-        *("--consensus-method", "--quality-method", "--label-quality-method", "--into"),
-        *("--adjust-pred-probs", "--calibrate", "--duplicates", "--format", "--force"),
+        *("--consensus-method", "--quality-method", "--label-quality-method", "--out"),
+        *("--adjust-pred-probs", "--calibrate", "--duplicates", "--out-format", "--force"),
     ):
         assert option in text
 
@@ -680,9 +704,9 @@ def test_as_a_program(inputs: Path, into: Path) -> None:
     demo = python(*program, "demo")
     assert (demo.returncode, demo.stderr) == (0, "")
     assert "0.9797" in demo.stdout
-    missing = python(*program, "consensus", "nowhere.csv", "--into", str(into))
+    missing = python(*program, "consensus", "nowhere.csv", "--out", str(into))
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert missing.stderr == "polars-crowd: the log: no file at 'nowhere.csv'.\n"
+    assert missing.stderr == "polars-crowd: error: the log: no file at 'nowhere.csv'.\n"
     bug = "import polars_crowd as pc, polars_crowd.cli as c; pc.datasets.tutorial = None; c.main()"
     failed = python("-c", bug, "demo")
     assert failed.returncode == 1

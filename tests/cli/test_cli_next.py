@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
+from polars_crowd.active.votes import vote_scores
 from tests.cli.commands import refused, succeeded
 
 DATA = pc.datasets.tutorial()
@@ -63,7 +66,26 @@ def test_an_ensemble_and_other_names(files: tuple[Path, Path], tmp_path: Path) -
     out = tmp_path / "batch.parquet"
     names = ("--example", "task", "--annotator", "worker", "--label", "answer")
     succeeded("next", log, "-p", probs, "-p", probs, *names, "--size", "5", "--out", out)
-    assert pl.read_parquet(out).height == 5
+    first = pl.read_parquet(out)
+    assert first.columns == ["task", "num_annotations", "active_learning_score"]
+    again = json.loads(
+        succeeded(*("next", log, "-p", probs, *names, "--exclude", out, "--format", "json"))
+    )
+    assert len(again) == 100
+    assert not {row["task"] for row in again} & set(first["task"])
+
+
+def test_without_a_model_it_is_the_votes(files: tuple[Path, Path], tmp_path: Path) -> None:
+    text = succeeded("next", files[0], "--size", "4")
+    assert text.startswith("No model: ranked by the majority vote, those least agreed on first\n")
+    expected = pc.next_batch(vote_scores(LOG).collect(), 4)
+    found = json.loads(succeeded("next", files[0], "--size", "4", "--format", "json"))
+    assert_frame_equal(pl.DataFrame(found, schema=expected.schema), expected)
+    pc.AnnotationStore.create(tmp_path / "store", LOG, partitions=3)
+    assert (
+        json.loads(succeeded("next", tmp_path / "store", "--size", "4", "--format", "json"))
+        == found
+    )
 
 
 def test_a_store(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -99,7 +121,7 @@ def test_refusals(files: tuple[Path, Path], tmp_path: Path) -> None:
     log, probs = files
     (tmp_path / "batch.csv").write_text("mine")
     text = refused("next", log, "-p", probs, "--out", tmp_path / "batch.csv")
-    assert "has batch.csv already" in text
+    assert "batch.csv is there already. Overwrite it with --force" in text
     assert (tmp_path / "batch.csv").read_text() == "mine"
     probs.with_name("other.csv").write_text("id\n1\n")
     text = refused("next", log, "-p", probs, "--exclude", probs.with_name("other.csv"))

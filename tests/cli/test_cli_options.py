@@ -21,7 +21,7 @@ COLUMNS = (
 )
 TEXT = (
     "--separator x | --encoding latin-1 | --no-header | --columns a,b,c | --comment x | --quote none | "
-    "--sheet 2"
+    "--sheet 2 | --input-format csv"
 )
 OF_FILES = f"{COLUMNS} | {TEXT} | --classes 0,1,2 | --duplicates all | --duplicates error"
 OF_MODEL = "--pred-probs PROBS | --probs-example x"
@@ -34,17 +34,20 @@ WORKERS = "--executor processes:1"
 WITHOUT_EFFECT = {
     # what a command is called with: the options that change nothing there
     "check STORE": f"{COLUMNS} | {TEXT}",
-    "check LOG": f"{TEXT} | --decimal-comma",
-    "consensus LOG --into OUT": f"{TEXT} | --probs-example x | {OF_CROWDLAB} | {OF_METHOD} | {WORKERS}",
-    "consensus LOG -p PROBS --into OUT": f"{TEXT} | --decimal-comma | {OF_METHOD} | {WORKERS}",
-    "consensus LOG -p PROBS -m majority_vote --into OUT": f"{OF_CROWDLAB} | {OF_METHOD}",
-    "consensus LOG -m wawa --into OUT": (
+    "check LOG": f"{TEXT} | --decimal-comma | --force",
+    "check LOG --out -": "--force",
+    "consensus LOG --out OUT": f"{TEXT} | --probs-example x | {OF_CROWDLAB} | {OF_METHOD} | {WORKERS}",
+    "consensus LOG -p PROBS --out OUT": f"{TEXT} | --decimal-comma | {OF_METHOD} | {WORKERS}",
+    "consensus LOG -p PROBS -m majority_vote --out OUT": f"{OF_CROWDLAB} | {OF_METHOD}",
+    "consensus LOG": "--force | --out-format csv",
+    "consensus LOG --out -": "--force | --out-format csv",
+    "consensus LOG -m wawa --out OUT": (
         f"{OF_CROWDLAB} | --max-iter 3 | --tol 0.1 | {WORKERS} | {OF_MODEL} | {TEXT}"
     ),
-    "consensus NUMBERS -m median --into OUT": f"--classes 1,2 | --max-iter 3 | --tol 0.1 | {OF_CROWDLAB}",
-    "consensus STORE --into OUT": f"{OF_MODEL} | {OF_FILES} | {OF_METHOD} | --force | --format parquet",
-    "consensus STORE -m majority-vote --into OUT": f"{OF_FILES} | {OF_CROWDLAB} | {OF_METHOD} | --force",
-    "consensus STORE -m dawid-skene --into OUT": f"{OF_MODEL} | {OF_FILES} | {OF_CROWDLAB}",
+    "consensus NUMBERS -m median --out OUT": f"--classes 1,2 | --max-iter 3 | --tol 0.1 | {OF_CROWDLAB}",
+    "consensus STORE --out OUT": f"{OF_MODEL} | {OF_FILES} | {OF_METHOD} | --force | --out-format parquet",
+    "consensus STORE -m majority-vote --out OUT": f"{OF_FILES} | {OF_CROWDLAB} | {OF_METHOD} | --force",
+    "consensus STORE -m dawid-skene --out OUT": f"{OF_MODEL} | {OF_FILES} | {OF_CROWDLAB}",
     "next LOG -p PROBS": f"--force | {WORKERS} | {TEXT}",
     "next STORE": f"{OF_MODEL} | {OF_FILES} | --force | --multilabel",
     "store create NEW LOG": f"--probs-example x | {TEXT} | --decimal-comma",
@@ -52,11 +55,12 @@ WITHOUT_EFFECT = {
         "--example x | ", ""
     ),
     "store append STORE LOG": f"--probs-example x | {TEXT} | --decimal-comma",
-    "compare LOG": f"--force | --format csv | --truth-label x | {TEXT}",
+    "compare LOG": f"--force | --out-format csv | --truth-label x | {TEXT}",
     "compare STORE": OF_FILES,
-    "rank COMPARISONS --into OUT": TEXT,
-    "rank COMPARISONS --outcome x --into OUT": "--winner x | --sides A,B | --tie x | --strength 3",
-    "agreement LOG": f"{WORKERS} | {TEXT} | --decimal-comma",
+    "rank COMPARISONS --out OUT": TEXT,
+    "rank COMPARISONS": "--force | --out-format csv",
+    "rank COMPARISONS --outcome x --out OUT": "--winner x | --sides A,B | --tie x | --strength 3",
+    "agreement LOG": f"--force | {WORKERS} | {TEXT} | --decimal-comma",
     "agreement LOG --coefficients alpha": "--weights linear",
     "agreement LOG --coefficients fleiss,gwet-ac1": "--level interval",
     "agreement STORE": OF_FILES,
@@ -65,16 +69,18 @@ CASES = [(call, option) for call, many in WITHOUT_EFFECT.items() for option in m
 ALWAYS = {
     # options that have an effect whatever is read; tests of their commands say which
     "check": {"classes"},
-    "consensus": {"into", "method"},
-    "next": {"size", "out", "exclude"},
+    "consensus": {"method"},
+    "next": {"size", "exclude"},
     "create": {"partitions", "pred_probs", "classes", "duplicates"}
     | {"example", "annotator", "label", "label_type", "wide", "missing", "normalize"},
     "append": {"pred_probs", "example"},
-    "compare": {"truth", "method", "folds", "into"},
-    "rank": {"into", "method", "level", "file_format", "force"}
-    | {"left", "right", "annotator", "outcome", "weight"},
-    "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "output"},
+    "compare": {"truth", "method", "folds", "executor"},
+    "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight"},
+    "agreement": {"by", "coefficients", "interval", "confidence", "fail_under"},
 }
+
+PRINTING = {"format", "quiet", "out"}
+"""Options of every command; see the tests of what is printed."""
 
 
 @pytest.fixture(scope="module")
@@ -126,22 +132,20 @@ def _commands() -> dict[str, set[str]]:
 
 def test_every_option_is_in_these_tables() -> None:
     refused_somewhere: dict[str, set[str]] = {}
-    flags = {"--format": "file_format"}
     for call, option in CASES:
         words = call.split()
         name = words[1] if words[0] == "store" else words[0]
-        flag = option.split()[0]
-        option_name = flags.get(flag, flag.removeprefix("--").replace("-", "_"))
+        option_name = option.split()[0].removeprefix("--").replace("-", "_")
         refused_somewhere.setdefault(name, set()).add(option_name)
     known = {
-        name: options - refused_somewhere.get(name, set()) - ALWAYS.get(name, set())
+        name: options - refused_somewhere.get(name, set()) - ALWAYS.get(name, set()) - PRINTING
         for name, options in _commands().items()
     }
     assert {name: left for name, left in known.items() if left} == {}
 
 
 def test_advice_names_options_that_there_are() -> None:
-    known = {name for options in _commands().values() for name in options} | {"format"}
+    known = {name for options in _commands().values() for name in options}
     root = Path(polars_crowd.__file__).parent
     named: set[str] = set()
     for file in root.rglob("*.py"):
@@ -158,7 +162,7 @@ def test_advice_names_options_that_there_are() -> None:
 def test_a_store_is_read_alone(places: dict[str, str]) -> None:
     assert "is a store, which is read alone" in refused("check", places["STORE"], places["LOG"])
     assert "holds labels, not comparisons" in refused(
-        "rank", places["STORE"], "--into", places["OUT"]
+        "rank", places["STORE"], "--out", places["OUT"]
     )
 
 
@@ -169,7 +173,7 @@ def test_a_store_is_read_alone(places: dict[str, str]) -> None:
 def test_methods_are_named_with_either_sign(
     method: str, log: str, places: dict[str, str], tmp_path: Path
 ) -> None:
-    found = run("consensus", places[log], "--method", method, "--into", tmp_path / "out")
+    found = run("consensus", places[log], "--method", method, "--out", tmp_path / "out")
     assert found.exit_code == 0, found.output
 
 

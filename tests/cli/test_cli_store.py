@@ -101,8 +101,11 @@ def test_what_store_commands_refuse(store: Path, inputs: Path, tmp_path: Path) -
 @pytest.mark.parametrize("executor", [[], ["--executor", "processes:1"]], ids=str)
 def test_consensus_of_a_store(store: Path, tmp_path: Path, executor: list[str]) -> None:
     into = tmp_path / "out"
-    text = succeeded("consensus", store, "--into", into, "--calibrate", *executor)
-    assert "CROWDLAB: 296 examples, 1,456 annotations, 50 annotators" in text
+    text = succeeded("consensus", store, "--out", into, "--calibrate", *executor)
+    assert (
+        "CROWDLAB (best_quality; quality by crowdlab): 296 examples, 50 annotators"
+        in text.replace("\n", " ")
+    )
     assert "The worst annotators" in text
     assert "part-0002.parquet" in text
     expected = pc.crowdlab(DATA.log, DATA.pred_probs, calibrate=True)
@@ -112,24 +115,24 @@ def test_consensus_of_a_store(store: Path, tmp_path: Path, executor: list[str]) 
     found = pl.read_parquet(into / "annotators.parquet").sort("annotator")
     assert_same(found, expected.annotators.sort("annotator"))
     before = {file: file.stat().st_mtime_ns for file in into.glob("examples/*.parquet")}
-    succeeded("consensus", store, "--into", into, "--calibrate")
+    succeeded("consensus", store, "--out", into, "--calibrate")
     assert {file: file.stat().st_mtime_ns for file in into.glob("examples/*.parquet")} == before
 
 
 def test_majority_vote_of_a_store(tmp_path: Path) -> None:
     pc.AnnotationStore.create(tmp_path / "votes", DATA.log, partitions=3)
-    text = succeeded("consensus", tmp_path / "votes", "--into", tmp_path / "out")
-    assert "Majority vote: 296 examples, 1,456 annotations" in text
+    text = succeeded("consensus", tmp_path / "votes", "--out", tmp_path / "out")
+    assert "Majority vote: 296 examples, 50 annotators, 1,456 annotations" in text
     found = pl.read_parquet(tmp_path / "out" / "examples" / "*.parquet").sort("example")
     assert_same(found, pc.majority_vote(DATA.log).collect().sort("example"))
-    message = refused("consensus", tmp_path / "votes", "--into", tmp_path / "o", "--calibrate")
+    message = refused("consensus", tmp_path / "votes", "--out", tmp_path / "o", "--calibrate")
     assert "--calibrate: only with a model" in message
 
 
 def test_what_does_not_go_with_a_store(store: Path, inputs: Path) -> None:
-    into = ["--into", str(inputs / "out")]
+    into = ["--out", str(inputs / "out")]
     assert "--pred-probs: not with a store" in refused(
-        "consensus", store, *into, "-p", inputs / "probs.parquet", "--format", "csv"
+        "consensus", store, *into, "-p", inputs / "probs.parquet", "--out-format", "csv"
     )
     assert "--executor: only for a store" in refused(
         "consensus", inputs / "log.parquet", *into, "--executor", "processes:2"
