@@ -67,6 +67,7 @@ _NAMES = {
     "reliability.per_example": ("example_agreement",),
     "rounds.results": ("Results", "open_results"),
     "store.store": ("AnnotationStore",),
+    "truth.classification.blend": ("Blend", "blend"),
     "truth.classification.bwa": ("bwa",),
     "truth.classification.dawid_skene": ("dawid_skene",),
     "truth.classification.ebcc": ("ebcc",),

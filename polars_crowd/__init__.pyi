@@ -40,6 +40,7 @@ from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.per_example import example_agreement
 from polars_crowd.rounds.results import Results, open_results
 from polars_crowd.store.store import AnnotationStore
+from polars_crowd.truth.classification.blend import Blend, blend
 from polars_crowd.truth.classification.bwa import bwa
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
 from polars_crowd.truth.classification.ebcc import ebcc
@@ -70,6 +71,7 @@ __all__ = [
     "AnnotationError",
     "AnnotationStore",
     "AnnotationWarning",
+    "Blend",
     "Crowdlab",
     "MethodComparison",
     "MultiLabelCrowdlab",
@@ -85,6 +87,7 @@ __all__ = [
     "agreement_by_annotator",
     "agreement_by_class",
     "agreement_difference",
+    "blend",
     "bradley_terry",
     "brennan_prediger",
     "bwa",

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,7 @@ from polars_crowd.rounds.summaries import Summary
 from polars_crowd.truth.block import UNKNOWN
 from polars_crowd.truth.model import Key, LogSize
 from polars_crowd.truth.options import Confidence
-from polars_crowd.truth.plans import LEAST, Found, PlanParams, posteriors
+from polars_crowd.truth.plans import Answer, Source, log_of
 from polars_crowd.truth.sums import add, as_summary, as_sums, on_grid
 
 EXPONENTS = np.array(
@@ -63,14 +62,14 @@ COUNTED: Mapping[str, Key] = {"confusion": ()}
 PREDICTED: Mapping[str, Key] = {"log_predicted": (), "n_predicted": ()}
 
 
-def exponent_of(confidence: Confidence, rounds: Rounds, params: PlanParams, log: LogSize) -> float:
+def exponent_of(confidence: Confidence, rounds: Rounds, source: Source, log: LogSize) -> float:
     """gamma'."""
     if confidence == "model":
         return 1.0
     who = asked_of(log)
-    counts = as_sums(rounds.run(count_confusion, who, *params), COUNTED, log)["confusion"]
+    counts = as_sums(rounds.run(count_confusion, who, source), COUNTED, log)["confusion"]
     counts = counts.reshape(log.n_classes, -1, log.n_classes)
-    found = as_sums(rounds.run(count_predicted, who, counts, *params), PREDICTED, log)
+    found = as_sums(rounds.run(count_predicted, who, counts, source), PREDICTED, log)
     if not found["n_predicted"][0]:
         return 1.0
     best = best_exponent(found["log_predicted"])
@@ -108,34 +107,34 @@ class Asked:
     label: Ints
 
     @classmethod
-    def of(cls, found: Found, who: Ints, chosen: Flags | None = None) -> Asked:
+    def of(cls, answer: Answer, who: Ints, chosen: Flags | None = None) -> Asked:
         """Those of the annotators that are asked, of the chosen examples."""
-        block = found.block
+        block = answer.block
         place = who.take(block.annotator)
         asked = place != UNKNOWN
         if chosen is not None:
             asked &= np.repeat(chosen, block.count)
         example = np.repeat(np.arange(block.n_examples), block.count)[asked]
         label = block.label[asked]
-        return cls(on_grid(found.T)[:, example], place[asked] * block.n_classes + label, label)
+        return cls(on_grid(answer.T)[:, example], place[asked] * block.n_classes + label, label)
 
 
-def count_confusion(part: Partition, who: Ints, *params: Any) -> Summary:
+def count_confusion(part: Partition, who: Ints, source: Source) -> Summary:
     """C, shape (K, asked * K)."""
     totals: dict[str, Floats] = {}
-    for found in posteriors(part, *params):
-        asked = Asked.of(found, who)
-        size = (who.max() + 1) * found.block.n_classes
+    for answer in source.of(part):
+        asked = Asked.of(answer, who)
+        size = (who.max() + 1) * answer.block.n_classes
         rows = [np.bincount(asked.cell, of_class, size) for of_class in asked.T]
         add(totals, {"confusion": np.stack(rows)})
     return as_summary(totals, COUNTED, part)
 
 
-def count_predicted(part: Partition, who: Ints, counts: Floats, *params: Any) -> Summary:
+def count_predicted(part: Partition, who: Ints, counts: Floats, source: Source) -> Summary:
     """How well each exponent predicts the annotations left out, and how many there are."""
     totals: dict[str, Floats] = {}
-    for found in posteriors(part, *params):
-        asked = Asked.of(found, who, chosen=found.block.count > 1)
+    for answer in source.of(part):
+        asked = Asked.of(answer, who, chosen=answer.block.count > 1)
         predicted = log_predicted(asked, counts)
         add(totals, {"log_predicted": predicted, "n_predicted": np.array([len(asked.label)])})
     return as_summary(totals, PREDICTED, part)
@@ -159,7 +158,7 @@ def log_rest(asked: Asked, counts: Floats) -> Floats:
     """log of the posterior without r, its largest value 0, shape (K, R)."""
     K = len(counts)
     smooth = (counts + SMOOTHING) / (counts.sum(axis=2, keepdims=True) + SMOOTHING * K)
-    rest = np.log(np.maximum(asked.T, LEAST))
+    rest = log_of(asked.T)
     rest -= np.log(smooth).reshape(K, -1)[:, asked.cell]
     shifted: Floats = rest - rest.max(axis=0)
     return shifted

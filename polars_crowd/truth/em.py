@@ -107,7 +107,10 @@ def fit(log: Any, model: Callable[[Rounds], Model], options: Options) -> TruthIn
 
 
 def opened(log: Any, options: Chosen) -> tuple[Rounds, Chosen]:
-    """The rounds of a log, with the classes of the fit to begin at, and the options with what it knows."""
+    """The rounds of a log, which may be open already, with the classes of the fit to begin at, and the
+    options with what the log knows."""
+    if isinstance(log, Rounds):
+        return log, options
     init = options.init
     log, gold = log_and_labels(log, options.gold, "gold")
     rounds = options.open(log, init.classes if isinstance(init, TruthInference) else None)
@@ -134,7 +137,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
         warn_of_single_annotations(first)
     fitted = Fitted(rounds, model, params, known, log, first)
     if isinstance(options, Likelihood):
-        exponent = exponent_of(options.confidence, rounds.quiet(), fitted.plan_params, log)
+        exponent = exponent_of(options.confidence, rounds.quiet(), fitted.estimate, log)
         fitted = replace(fitted, exponent=exponent)
     return TruthInference(fitted, iterations)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -26,8 +26,6 @@ from polars_crowd.truth.sums import add, as_summary, on_grid
 
 LEAST = np.finfo(np.float64).tiny
 """Smaller probabilities count as this in logs."""
-PlanParams = tuple[Model, Any, ClassWeights, Known]
-"""What an E-step needs."""
 ROUND_SUMS: Mapping[str, Key] = dict.fromkeys(
     ("class_mass", "source_mass", "temperature_fit", "state_mass", "evidence"), ()
 )
@@ -99,38 +97,55 @@ def size_of_sums(part: Partition, model: Model) -> int:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is known of the examples of a block in the end."""
+class Answer:
+    """What is said of the examples of a block in the end."""
 
     block: Block
-    posterior: Posterior
-    """Over the states of the truth."""
     T: Floats
-    """Over classes, as the model has it, shape (K, n)."""
-    exponent: float
-
-    @property
-    def confidence(self) -> Floats:
-        """T^gamma, brought to a sum of one; what is known stays certain."""
-        if self.exponent == 1:
-            return self.T
-        joint = self.exponent * np.log(np.maximum(self.T, LEAST))
-        return known_posterior(self.block, softmax(joint).T)
+    """P(truth of i is class k), as labels go by it, shape (K, n)."""
+    confidence: Floats
+    """... and as sure as it may be."""
 
 
-def posteriors(
-    part: Partition,
-    model: Model,
-    weights: Any,
-    classes: ClassWeights,
-    known: Known,
-    exponent: float = 1.0,
-) -> Iterator[Found]:
-    """The posteriors of the blocks of a partition."""
-    for block in blocks(part, known.of_part(part)):
-        found = model.e_step(block, weights, classes.log_of(block))
-        T = over_classes(found.T, model.class_of_state(block.n_classes))
-        yield Found(block, found, T, exponent)
+class Source(Protocol):
+    """What answers come from: a fit, or several of them. Small enough to travel."""
+
+    def of(self, part: Partition) -> Iterator[Answer]:
+        """The answers for a partition, block by block."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A model with its parameters, and the exponent of its posteriors."""
+
+    model: Model
+    weights: Any
+    classes: ClassWeights
+    known: Known
+    exponent: float = 1.0
+
+    def of(self, part: Partition) -> Iterator[Answer]:
+        for block, found in self.posteriors(part):
+            T = over_classes(found.T, self.model.class_of_state(block.n_classes))
+            yield Answer(block, T, tempered(block, T, self.exponent))
+
+    def posteriors(self, part: Partition) -> Iterator[tuple[Block, Posterior]]:
+        """Over the states of the truth."""
+        for block in blocks(part, self.known.of_part(part)):
+            yield block, self.model.e_step(block, self.weights, self.classes.log_of(block))
+
+
+def tempered(block: Block, T: Floats, exponent: float) -> Floats:
+    """T^gamma, brought to a sum of one; what is known stays certain."""
+    if exponent == 1:
+        return T
+    return known_posterior(block, softmax(exponent * log_of(T)).T)
+
+
+def log_of(T: Floats) -> Floats:
+    """log T, with a least value."""
+    logs: Floats = np.log(np.maximum(T, LEAST))
+    return logs
 
 
 def over_classes(T: Floats, class_of_state: Ints) -> Floats:
@@ -141,12 +156,12 @@ def over_classes(T: Floats, class_of_state: Ints) -> Floats:
     return np.stack([T[class_of_state == k].sum(axis=0) for k in range(n_classes)])
 
 
-def example_table(part: Partition, *params: Any) -> pl.DataFrame:
+def example_table(part: Partition, source: Source) -> pl.DataFrame:
     """`example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`."""
     labels, quality = [], []
-    for found in posteriors(part, *params):
-        labels.append(first_true(found.T.max(axis=0) - TIE <= found.T))
-        quality.append(found.confidence[labels[-1], np.arange(found.T.shape[1])])
+    for answer in source.of(part):
+        labels.append(first_true(answer.T.max(axis=0) - TIE <= answer.T))
+        quality.append(answer.confidence[labels[-1], np.arange(answer.T.shape[1])])
     consensus = pl.Series(np.concatenate(labels), dtype=pl.UInt32)
     run = part.runs
     return run.examples.select(
@@ -158,40 +173,38 @@ def example_table(part: Partition, *params: Any) -> pl.DataFrame:
     )
 
 
-def annotation_table(part: Partition, *params: Any) -> pl.LazyFrame:
+def annotation_table(part: Partition, source: Source) -> pl.LazyFrame:
     """`example, annotator, label, label_quality_score` = T[i,y], and the log's other columns."""
-    scores = [found.block.of_labels(found.confidence) for found in posteriors(part, *params)]
+    scores = [answer.block.of_labels(answer.confidence) for answer in source.of(part)]
     return part.runs.annotations(pl.Series(np.concatenate(scores)))
 
 
-def posterior_table(part: Partition, *params: Any) -> pl.DataFrame:
+def posterior_table(part: Partition, source: Source) -> pl.DataFrame:
     """`example, label, probability`, a row per example and class."""
     classes = part.runs.book.classes
     frames = []
-    for found in posteriors(part, *params):
-        block = found.block
+    for answer in source.of(part):
+        block = answer.block
         row = np.repeat(np.arange(block.n_examples, dtype=np.uint32), len(classes))
         label = np.tile(np.arange(len(classes), dtype=np.uint32), block.n_examples)
         columns = {"example": block.ids.gather(row), "label": classes.gather(label)}
-        probability = np.ascontiguousarray(found.confidence.T).ravel()
+        probability = np.ascontiguousarray(answer.confidence.T).ravel()
         frames.append(pl.DataFrame({**columns, "probability": probability}))
     return pl.concat(frames)
 
 
-def difficulty_table(part: Partition, model: Model, weights: Any, *params: Any) -> pl.DataFrame:
+def difficulty_table(part: Partition, fit: Estimate) -> pl.DataFrame:
     """`example` and the method's columns of `difficulty`."""
     frames = [
-        pl.DataFrame(
-            {"example": at.block.ids, **model.example_columns(at.block, weights, at.posterior)}
-        )
-        for at in posteriors(part, model, weights, *params)
+        pl.DataFrame({"example": block.ids, **fit.model.example_columns(block, fit.weights, found)})
+        for block, found in fit.posteriors(part)
     ]
     return pl.concat(frames)
 
 
-def count_right(part: Partition, *params: Any) -> Summary:
+def count_right(part: Partition, source: Source) -> Summary:
     """By annotator: the expected number of annotations that are the truth."""
     right = np.zeros(len(part.runs.book.annotators))
-    for found in posteriors(part, *params):
-        right += found.block.per_annotator(found.block.of_labels(found.confidence))
+    for answer in source.of(part):
+        right += answer.block.per_annotator(answer.block.of_labels(answer.confidence))
     return as_summary({"right": right}, RIGHT, part)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from polars_crowd.errors import did_you_mean, shown
+from polars_crowd.truth.classification.blend import blend
 from polars_crowd.truth.classification.bwa import bwa
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
 from polars_crowd.truth.classification.ebcc import ebcc
@@ -78,6 +79,7 @@ METHODS = {
         Method("ebcc", ebcc, more=CONFUSION, compared=False),  # takes by far the longest
         Method("glad", glad, more=DIFFICULTY),
         Method("mace", mace, more=(*CONFUSION, *DIFFICULTY)),
+        Method("blend", blend, more=("weights",), compared=False, climbs=False, neutral=False),
         Method("kos", kos, compared=False, most_classes=2, climbs=False),  # experimental
         Method("mean", mean_truth, "numbers"),
         Method("median", median_truth, "numbers"),

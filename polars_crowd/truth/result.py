@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Unpack
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 import polars as pl
 
+from polars_crowd.arrays import Floats
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
@@ -24,7 +26,8 @@ from polars_crowd.truth.past import places
 from polars_crowd.truth.plans import (
     CENSUS,
     RIGHT,
-    PlanParams,
+    Estimate,
+    Source,
     annotation_table,
     count_census,
     count_right,
@@ -100,10 +103,12 @@ class Fitted:
     """gamma' of `truth.confidence`."""
 
     @property
-    def plan_params(self) -> PlanParams:
-        """What an E-step needs."""
-        model, params = self.model, self.params
-        return model, model.weights(params.skills), params.classes.weights(), self.known
+    def estimate(self) -> Estimate:
+        """What answers come from."""
+        weights = self.model.weights(self.params.skills)
+        return Estimate(
+            self.model, weights, self.params.classes.weights(), self.known, self.exponent
+        )
 
     def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
         """The parameters for the annotators of another log: those it does not know get the pooled skill."""
@@ -132,7 +137,85 @@ class Fitted:
         return self.log.classes.cast(pl.String).to_list()
 
 
-class TruthInference(Iterated):
+class Answers(Iterated):
+    """The labels of a log's examples, and how sure they are."""
+
+    _fitted: Fitted
+    """A fit of the log, for what it says of the log."""
+
+    @property
+    @abstractmethod
+    def _source(self) -> Source:
+        """What answers come from."""
+
+    @property
+    def _plans(self) -> dict[str, TablePlan]:
+        return {
+            "examples": example_table,
+            "annotations": annotation_table,
+            "posterior": posterior_table,
+        }
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return self._fitted.rounds.tables(self._plans, self._source, summary=count_right)
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        return self._tables["examples"]
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        return self._tables["annotations"]
+
+    @property
+    def posterior(self) -> pl.LazyFrame:
+        return self._tables["posterior"]
+
+    @cached_property
+    def annotators(self) -> pl.DataFrame:
+        log = self._fitted.log
+        right = as_sums(self._tables.summary, RIGHT, log)["right"][0]
+        table = pl.DataFrame(
+            {
+                "annotator": log.annotators,
+                "annotator_quality": self._quality(right, log.annotations),
+                "num_examples_labeled": pl.Series(log.annotations, dtype=pl.Int64),
+                **self._annotator_columns(),
+            }
+        )
+        return table.with_columns(pl.col("annotator_quality").fill_nan(None)).sort(
+            "annotator_quality", "annotator", nulls_last=True
+        )
+
+    def _quality(self, right: Floats, n: Floats) -> Floats:
+        """The mean of the annotators' label quality scores, of which `right` is the sum."""
+        return np.divide(right, n, where=n > 0, out=right * np.nan)
+
+    def _annotator_columns(self) -> dict[str, Any]:
+        """Columns of `annotators` in the method's own terms."""
+        return {}
+
+    @property
+    def classes(self) -> list[Any]:
+        return self._fitted.log.classes.to_list()
+
+    def _of_models(self, values: Sequence[float]) -> float | list[float] | None:
+        if not len(values):
+            return None
+        return list(values) if self._fitted.rounds.is_ensemble else values[0]
+
+    def _header(self) -> str:
+        log, census = self._fitted.log, self._fitted.census
+        sizes = {"example": int(census["n_examples"][0]), "annotator": log.n_annotators}
+        sizes |= {"annotation": int(log.annotations.sum()), "class": log.n_classes}
+        return header(self.method, sizes, self._how_it_went())
+
+    @abstractmethod
+    def _how_it_went(self) -> str: ...
+
+
+class TruthInference(Answers):
     """What a method of truth inference found out about a log; also `.trace`, `.converged`, `.n_iter`.
 
     Attributes
@@ -184,31 +267,14 @@ class TruthInference(Iterated):
         self._iterations = iterations
         self._keep(fitted.rounds.into)
 
-    @cached_property
-    def _tables(self) -> Tables:
-        plans: dict[str, TablePlan] = {
-            "examples": example_table,
-            "annotations": annotation_table,
-            "posterior": posterior_table,
-        }
-        if self._has_difficulty:
-            plans["difficulty"] = difficulty_table
-        fitted = self._fitted
-        return fitted.rounds.tables(
-            plans, *fitted.plan_params, fitted.exponent, summary=count_right
-        )
+    @property
+    def _source(self) -> Estimate:
+        return self._fitted.estimate
 
     @property
-    def examples(self) -> pl.LazyFrame:
-        return self._tables["examples"]
-
-    @property
-    def annotations(self) -> pl.LazyFrame:
-        return self._tables["annotations"]
-
-    @property
-    def posterior(self) -> pl.LazyFrame:
-        return self._tables["posterior"]
+    def _plans(self) -> dict[str, TablePlan]:
+        more: dict[str, TablePlan] = {"difficulty": difficulty_table}
+        return super()._plans | (more if self._has_difficulty else {})
 
     @property
     def difficulty(self) -> pl.LazyFrame | None:
@@ -218,22 +284,8 @@ class TruthInference(Iterated):
     def _has_difficulty(self) -> bool:
         return type(self._fitted.model).example_columns is not Model.example_columns
 
-    @cached_property
-    def annotators(self) -> pl.DataFrame:
-        fitted = self._fitted
-        right = as_sums(self._tables.summary, RIGHT, fitted.log)["right"][0]
-        n = fitted.log.annotations
-        table = pl.DataFrame(
-            {
-                "annotator": fitted.log.annotators,
-                "annotator_quality": np.divide(right, n, where=n > 0, out=right * np.nan),
-                "num_examples_labeled": pl.Series(n, dtype=pl.Int64),
-                **fitted.model.annotator_columns(fitted.params.skills),
-            }
-        )
-        return table.with_columns(pl.col("annotator_quality").fill_nan(None)).sort(
-            "annotator_quality", "annotator", nulls_last=True
-        )
+    def _annotator_columns(self) -> dict[str, Any]:
+        return self._fitted.model.annotator_columns(self._fitted.params.skills)
 
     @cached_property
     def confusion(self) -> pl.DataFrame | None:
@@ -275,15 +327,6 @@ class TruthInference(Iterated):
     def temperature(self) -> float | list[float] | None:
         return self._of_models(list(self._fitted.params.classes.temperatures))
 
-    def _of_models(self, values: list[float]) -> float | list[float] | None:
-        if not values:
-            return None
-        return values if self._fitted.rounds.is_ensemble else values[0]
-
-    @property
-    def classes(self) -> list[Any]:
-        return self._fitted.log.classes.to_list()
-
     @shares(LogOptions, Options)
     def predict(
         self, log: Any, pred_probs: Any = None, *, gold: Any = None, **options: Unpack[LogOptions]
@@ -302,15 +345,23 @@ class TruthInference(Iterated):
         TruthInference
             With the parameters of this fit; its trace is empty.
         """
-        fitted = self._fitted
         log, gold = log_and_labels(log, gold, "gold")
+        return self._on(self._opened(log, pred_probs, options), gold)
+
+    def _opened(self, log: Any, pred_probs: Any, options: Mapping[str, Any]) -> Rounds:
+        """The rounds of another log, with the models that the fit had."""
         rounds = Options(pred_probs=pred_probs, **options).open(log, self.classes)
-        if rounds.n_models != fitted.rounds.n_models:
+        there = self._fitted.rounds.n_models
+        if rounds.n_models != there:
             raise ValueError(
-                f"pred_probs: {counted(rounds.n_models, 'model')} here, {fitted.rounds.n_models} in the "
-                "fit. Give the probabilities of the same models as there."
+                f"pred_probs: {counted(rounds.n_models, 'model')} here, {there} in the fit. Give the "
+                "probabilities of the same models as there."
             )
-        return TruthInference(fitted.on(rounds, gold), Iterations((), self.converged))
+        return rounds
+
+    def _on(self, rounds: Rounds, gold: Any) -> TruthInference:
+        """The truth of another log, with the parameters of this fit."""
+        return TruthInference(self._fitted.on(rounds, gold), Iterations((), self.converged))
 
     @property
     def method(self) -> str:
@@ -318,12 +369,6 @@ class TruthInference(Iterated):
 
     def _options_given(self) -> dict[str, Any]:
         return {"constants": self._fitted.model, **self._iterations.asked}
-
-    def _header(self) -> str:
-        log, census = self._fitted.log, self._fitted.census
-        sizes = {"example": int(census["n_examples"][0]), "annotator": log.n_annotators}
-        sizes |= {"annotation": int(log.annotations.sum()), "class": log.n_classes}
-        return header(self.method, sizes, self._how_it_went())
 
     def _how_it_went(self) -> str:
         trace = self._iterations.trace

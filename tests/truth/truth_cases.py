@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 import polars_crowd as pc
-from polars_crowd.truth.result import TruthInference
+from polars_crowd.truth.result import Answers, TruthInference
 from tests.cases import accuracy as accuracy_of
 
 Method = Callable[..., TruthInference]
@@ -40,13 +40,13 @@ def assert_never_lower(trace: pl.Series) -> None:
     assert (gains >= -1e-8 * np.maximum(1, np.abs(trace.to_numpy()[1:]))).all(), gains.min()
 
 
-def matrix(fit: TruthInference) -> NDArray[np.float64]:
+def matrix(fit: Answers) -> NDArray[np.float64]:
     """The posterior as (examples x classes)."""
     posterior = fit.posterior.collect()
     return posterior["probability"].to_numpy().reshape(-1, len(fit.classes))
 
 
-def accuracy(fit: TruthInference, truth: pl.DataFrame) -> float:
+def accuracy(fit: Answers, truth: pl.DataFrame) -> float:
     """The share of the examples with truth whose label is right."""
     return accuracy_of(fit.examples, truth)
 
