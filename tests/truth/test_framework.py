@@ -232,7 +232,7 @@ def test_gold_tells_the_good_from_the_bad() -> None:
 
 def test_gold_errors() -> None:
     with pytest.raises(pc.AnnotationError, match=r"gold has no column 'label'.*row per example"):
-        dawid_skene(LOG, gold=pl.DataFrame({"example": ["e1"], "truth": ["x"]}))
+        dawid_skene(LOG, gold=pl.DataFrame({"example": ["e1"], "truth": ["x"], "by": ["me"]}))
     with pytest.raises(pc.AnnotationError, match=r"1 row with labels that are not among.*'x', 'y'"):
         dawid_skene(LOG, gold=pl.DataFrame({"example": ["e1"], "label": ["z"]}))
     with pytest.raises(pc.AnnotationError, match="1 example with more than one row"):
