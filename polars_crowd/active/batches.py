@@ -12,6 +12,7 @@ from polars_crowd.errors import (
     missing_column,
 )
 from polars_crowd.inputs.matching import match_ids
+from polars_crowd.inputs.tables import ids_beside
 
 SCORE = "active_learning_score"
 DECIMALS = 12
@@ -40,8 +41,8 @@ def next_batch(
         At most so many of each class, so that a batch is not of one hard class alone. Examples whose class is
         null are not limited.
     exclude
-        Examples not to choose, such as those that are being labelled now: ids, or a frame with a column
-        `example`.
+        Examples not to choose, such as those that are being labelled now: ids, or a frame of which they are
+        the only column, or the column `example`.
     label
         The column with the class of an example, for `per_class`; `consensus_label` by default.
 
@@ -123,8 +124,4 @@ def _excluded(exclude: Any) -> pl.Series:
     """The ids of examples not to choose."""
     if not isinstance(exclude, (pl.DataFrame, pl.LazyFrame)):
         exclude = pl.LazyFrame({"example": exclude})
-    columns = exclude.lazy().collect_schema().names()
-    if "example" not in columns:
-        raise missing_column("exclude", "example", columns, "Rename the column of ids to it.")
-    ids: pl.Series = exclude.lazy().select("example").drop_nulls().collect()["example"]
-    return ids
+    return ids_beside(exclude, "exclude").select("example").drop_nulls().collect().to_series()

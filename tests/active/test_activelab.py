@@ -281,7 +281,14 @@ def test_a_batch_larger_than_what_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    "exclude", [["b", "c"], pl.Series(["b", "c"]), SCORES.filter(example="b"), []]
+    "exclude",
+    [
+        ["b", "c"],
+        pl.Series(["b", "c"]),
+        SCORES.filter(example="b"),
+        [],
+        pl.DataFrame({"id": ["b"]}),
+    ],
 )
 def test_excluded_examples(exclude: Any) -> None:
     excluded = {"b"} if isinstance(exclude, pl.DataFrame) else set(exclude)
