@@ -24,9 +24,8 @@ and then all x together, of whose level only the prior knows:   x <- x N / sum_a
     H[a,b] = -I[a,b]        H[a,a] = sum_b I[a,b] + 2c x[a] / (1 + x[a])^2
     I[a,b] = N[a,b] x[a] x[b] / (x[a] + x[b])^2
 
-Scores are reported with mean 0, and the standard errors of these centred scores under H^-1. That is inverted
-up to 3,000 examples; for more, its diagonal is estimated from 64 vectors of random signs (Hutchinson 1990),
-to a few per cent where examples have ten comparisons or more.
+Scores are reported with mean 0, and the standard errors of these centred scores under H^-1, which ties make
+narrower and annotators with tastes of their own wider: `truth.pairwise.strengths` has the formulas.
 """
 
 from __future__ import annotations

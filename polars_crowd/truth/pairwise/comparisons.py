@@ -34,6 +34,8 @@ class Comparisons:
     annotator: Ints
     count: Floats
     """Ties are half a count each way."""
+    divided: Floats
+    """How much of a count is no win of either: w y (1 - y), half of it each way, for a share y of the win."""
     examples: pl.Series
     """The N examples; a code is a position in them."""
     annotators: pl.Series
@@ -63,8 +65,9 @@ class Comparisons:
         pairs, place = np.unique(pair, return_inverse=True)
         winner, loser = np.divmod(pairs, len(self.examples))
         count = np.bincount(place, self.count).astype(np.float64)
+        divided = np.bincount(place, self.divided).astype(np.float64)
         everybody, annotators = np.zeros_like(winner), pl.Series([EVERYBODY])
-        return Comparisons(winner, loser, everybody, count, self.examples, annotators)
+        return Comparisons(winner, loser, everybody, count, divided, self.examples, annotators)
 
     @cached_property
     def components(self) -> Ints:
@@ -87,13 +90,13 @@ def count_comparisons(log: pl.LazyFrame) -> Comparisons:
     share = pl.when("tie").then(0.5).otherwise(left_won.cast(pl.Float64))
     share = pl.col(SHARE) if SHARE in columns else share
     weight = pl.col(WEIGHT) if WEIGHT in columns else pl.lit(1.0)
-    keys = ("winner", "loser", "annotator")
+    keys, half = ("winner", "loser", "annotator"), weight * share * (1 - share) / 2
     wins = [
-        log.select("annotator", winner=winner, loser=loser, count=weight * part)
+        log.select("annotator", winner=winner, loser=loser, count=weight * part, divided=half)
         for winner, loser, part in (("left", "right", share), ("right", "left", 1 - share))
     ]
     won = pl.concat(wins).filter(pl.col("count") > 0)
-    summed = won.group_by(keys).agg(pl.col("count").sum())
+    summed = won.group_by(keys).agg(pl.col("count", "divided").sum())
     wrong_rows = log.filter(NULL | ITSELF | STRANGE).select(COLUMNS)
     counts, wrong = pl.collect_all([summed, wrong_rows])
     _check(counts, wrong)
@@ -101,12 +104,11 @@ def count_comparisons(log: pl.LazyFrame) -> Comparisons:
     annotators = counts["annotator"].unique().sort()
     known = {"winner": examples, "loser": examples, "annotator": annotators}
     codes = (_code(column, values) for column, values in known.items())
-    coded = counts.lazy().select(*codes, "count").sort(keys).collect()
+    coded = counts.lazy().select(*codes, "count", "divided").sort(keys).collect()
     winner, loser, annotator = (coded[key].to_numpy().astype(np.intp) for key in keys)
-    count = coded["count"].to_numpy()
-    return Comparisons(
-        winner, loser, annotator, count, examples, annotators, is_weighted=WEIGHT in columns
-    )
+    count, divided = coded["count"].to_numpy(), coded["divided"].to_numpy()
+    is_weighted = WEIGHT in columns
+    return Comparisons(winner, loser, annotator, count, divided, examples, annotators, is_weighted)
 
 
 def _code(column: str, known: pl.Series) -> pl.Expr:

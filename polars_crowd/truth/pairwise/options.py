@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from polars_crowd.errors import check_choice
 from polars_crowd.truth.options import check_count, check_number, check_positive, check_share
+from polars_crowd.truth.pairwise.strengths import Intervals
 
 
 class PairOptions(TypedDict, total=False):
@@ -13,6 +15,7 @@ class PairOptions(TypedDict, total=False):
 
     smoothing: float
     level: float
+    intervals: Intervals
     seed: int
     init: Any
     max_iter: int
@@ -31,6 +34,10 @@ class Pairing:
         c > 0: the wins and losses against an example of strength 1 that are added to each example.
     level
         The level of the intervals, in (0, 1).
+    intervals
+        What is taken to be independent: single `"comparisons"`, or `"annotators"`, whose comparisons have a
+        taste in common. The latter are wider where annotators differ in what they prefer, and take many
+        annotators (ten or more).
     seed
         Of the random signs for standard errors beyond 3,000 examples.
     init
@@ -59,6 +66,7 @@ class Pairing:
 
     smoothing: float = 1.0
     level: float = 0.95
+    intervals: Intervals = "comparisons"
     seed: int = 0
     init: Any = None
     max_iter: int = 10_000
@@ -67,5 +75,6 @@ class Pairing:
     def __post_init__(self) -> None:
         check_positive(smoothing=self.smoothing)
         check_share("level", self.level)
+        check_choice("intervals", self.intervals, Intervals)
         check_count("max_iter", self.max_iter, 1)
         check_number("tol", self.tol, 0.0)

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from statistics import NormalDist
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.errors import counted, warn
+from polars_crowd.errors import OptionError, counted, warn
 from polars_crowd.inputs.comparisons import COLUMNS, scan_comparisons
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.truth.numeric.model import warn_of_stopping
 from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons
 from polars_crowd.truth.pairwise.options import Pairing
+from polars_crowd.truth.pairwise.strengths import Strengths, quantile, standard_errors
 from polars_crowd.truth.past import places
 from polars_crowd.truth.quantiles import quantiles
 from polars_crowd.truth.result import Iterated, Iterations
 
 Climbed = tuple[Floats, Floats | None, Iterations]
-DENSE = 3_000
-"""Up to this many examples the information is inverted."""
-PROBES = 64
 SAME = 9
 """Scores that are equal to so many digits share a rank."""
-
-
-@dataclass(frozen=True)
-class Strengths:
-    """What a method estimated."""
-
-    name: str
-    x: Floats
-    """The strength of each example, shape (N,)."""
-    smoothing: float
-    """c."""
-    reliability: Floats | None
-    """eta of each annotator, shape (M,), if the method has it."""
-
-    @property
-    def score(self) -> Floats:
-        """log x, with mean 0."""
-        score = np.log(self.x)
-        centred: Floats = score - score.mean()
-        return centred
 
 
 class Preferences(Iterated):
@@ -103,8 +79,9 @@ class Preferences(Iterated):
     @cached_property
     def _examples(self) -> pl.DataFrame:
         comparisons, score = self._comparisons, self._strengths.score
-        error = standard_errors(comparisons, self._strengths, self._given.seed)
-        reach = NormalDist().inv_cdf((1 + self._given.level) / 2) * error
+        given = self._given
+        error = standard_errors(comparisons, self._strengths, given.intervals, given.seed)
+        reach = quantile(comparisons, given.intervals, given.level) * error
         count, none = comparisons.count, np.zeros(len(comparisons.count))
         table = pl.DataFrame(
             {
@@ -184,7 +161,9 @@ class Preferences(Iterated):
         return np.append([] if known is None else known, otherwise)[place]
 
     def _options_given(self) -> dict[str, Any]:
-        given = {name: getattr(self._given, name) for name in ("smoothing", "level", "seed")}
+        given = {
+            name: getattr(self._given, name) for name in ("smoothing", "level", "intervals", "seed")
+        }
         return {**given, **self._iterations.asked}
 
     def _header(self) -> str:
@@ -204,6 +183,8 @@ def fit_preferences(
     """Fit a method to a log of comparisons; `climbed` finds x and eta, and how that went."""
     scan = scan_comparisons(log)
     comparisons = count_comparisons(scan)
+    if given.intervals == "annotators" and len(comparisons.annotators) < 2:
+        raise OptionError("intervals", given.intervals, "it takes two annotators or more.")
     x, eta, iterations = climbed(comparisons)
     warn_of_comparisons(comparisons, iterations)
     strengths = Strengths(name, x, given.smoothing, eta)
@@ -221,93 +202,3 @@ def warn_of_comparisons(comparisons: Comparisons, iterations: Iterations) -> Non
         )
     if not iterations.converged:
         warn_of_stopping(len(iterations.trace))
-
-
-# --- standard errors -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Information:
-    """H: a weighted graph's Laplacian plus a diagonal."""
-
-    comparisons: Comparisons
-    weight: Floats
-    """I of each count."""
-    own: Floats
-    """2c x / (1 + x)^2, of the prior."""
-
-    def times(self, v: Floats) -> Floats:
-        """H v."""
-        c = self.comparisons
-        flow = self.weight * (v[c.winner] - v[c.loser])
-        return self.own * v + c.per_example(flow, -flow)
-
-    @cached_property
-    def diagonal(self) -> Floats:
-        return self.own + self.comparisons.per_example(self.weight, self.weight)
-
-    def dense(self) -> Floats:
-        H = np.diag(self.diagonal)
-        c = self.comparisons
-        np.add.at(H, (c.winner, c.loser), -self.weight)
-        np.add.at(H, (c.loser, c.winner), -self.weight)
-        return H
-
-    def solve(self, right: Floats) -> Floats:
-        """H^-1 right, by conjugate gradients."""
-        x, r = np.zeros_like(right), right.copy()
-        z = r / self.diagonal
-        p, rz = z.copy(), float(r @ z)
-        smallest = 1e-16 * rz
-        for _ in range(10 * len(right)):
-            if rz <= smallest:
-                break
-            Hp = self.times(p)
-            alpha = rz / float(p @ Hp)
-            x += alpha * p
-            r -= alpha * Hp
-            z = r / self.diagonal
-            rz, before = float(r @ z), rz
-            p = z + rz / before * p
-        return x
-
-
-def information(comparisons: Comparisons, strengths: Strengths) -> Information:
-    """The expected information of the scores, reliabilities given.
-
-    With p = P(preferred) and q = eta p + (1 - eta)(1 - p), a comparison has
-    (2 eta - 1)^2 (p (1 - p))^2 / (q (1 - q)), which is p (1 - p) for eta = 1.
-    """
-    x, c = strengths.x, comparisons
-    p = x[c.winner] / (x[c.winner] + x[c.loser])
-    eta = np.ones_like(p) if strengths.reliability is None else strengths.reliability[c.annotator]
-    q = eta * p + (1 - eta) * (1 - p)
-    weight = c.count * (2 * eta - 1) ** 2 * (p * (1 - p)) ** 2 / (q * (1 - q))
-    return Information(c, weight, 2 * strengths.smoothing * x / (1 + x) ** 2)
-
-
-def standard_errors(comparisons: Comparisons, strengths: Strengths, seed: int) -> Floats:
-    """Of the centred scores."""
-    H = information(comparisons, strengths)
-    exact = len(comparisons.examples) <= DENSE
-    variance = centred_variances(H) if exact else estimated_variances(H, seed)
-    return np.sqrt(np.maximum(variance, 0))
-
-
-def centred_variances(H: Information) -> Floats:
-    """The diagonal of P H^-1 P, where P takes the mean out."""
-    inverse = np.linalg.inv(H.dense())
-    mean = inverse.mean(axis=0)
-    variances: Floats = np.diag(inverse) - 2 * mean + mean.mean()
-    return variances
-
-
-def estimated_variances(H: Information, seed: int) -> Floats:
-    """The same, as the mean of v * P H^-1 P v over vectors v of random signs."""
-    rng = np.random.default_rng(seed)
-    total = np.zeros(len(H.own))
-    for _ in range(PROBES):
-        sign = rng.choice([-1.0, 1.0], len(total))
-        found = H.solve(sign - sign.mean())
-        total += sign * (found - found.mean())
-    return total / PROBES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,7 +15,7 @@ from scipy import optimize
 
 from polars_crowd.errors import AnnotationError, AnnotationWarning
 from polars_crowd.inputs.comparisons import scan_comparisons
-from polars_crowd.truth.pairwise import result
+from polars_crowd.truth.pairwise import strengths
 from polars_crowd.truth.pairwise.bradley_terry import bradley_terry
 from polars_crowd.truth.pairwise.comparisons import count_comparisons
 from polars_crowd.truth.pairwise.crowd_bradley_terry import crowd_bradley_terry
@@ -174,13 +176,61 @@ def test_intervals_cover() -> None:
     assert 0.86 < np.mean(covered) < 0.94
 
 
-def test_estimated_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ties_make_scores_surer() -> None:
+    """35 wins each and 30 ties: as the sandwich of independent comparisons has it."""
+    said = ["x"] * 35 + ["y"] * 35 + ["tie"] * 30
+    log = pl.DataFrame({"left": "x", "right": "y", "annotator": "j", "winner": said})
+    fit = bradley_terry(scan_comparisons(log, ties=["tie"]), smoothing=1e-9)
+    np.testing.assert_allclose(by_example(fit)["standard_error"], np.sqrt(0.7) / 10, rtol=1e-6)
+
+
+def judged(seed: int, taste: float, ties: float) -> pl.LazyFrame:
+    """Comparisons of 8 examples by 20 annotators with tastes of their own, and ties."""
+    rng = np.random.default_rng(seed)
+    left = rng.integers(0, 8, 800)
+    right = (left + rng.integers(1, 8, 800)) % 8
+    annotator = rng.integers(0, 20, 800)
+    score = np.linspace(-1, 1, 8) + taste * rng.normal(size=(20, 8))
+    p = 1 / (1 + np.exp(score[annotator, right] - score[annotator, left]))
+    tie = ties * 4 * p * (1 - p)
+    u = rng.random(800)
+    winner = np.where(u < p - tie / 2, left, np.where(u < p + tie / 2, -1, right))
+    log = {"left": left, "right": right, "annotator": annotator, "winner": winner}
+    return scan_comparisons(pl.DataFrame(log), ties=[-1])
+
+
+@pytest.mark.parametrize(
+    ("intervals", "taste", "ties"),
+    [("comparisons", 0, 0.6), ("annotators", 0, 0.6), ("annotators", 1, 0), ("annotators", 1, 0.3)],
+)
+def test_standard_errors_are_the_spread(intervals: Any, taste: float, ties: float) -> None:
+    logs = [judged(seed, taste, ties) for seed in range(40)]
+    fits = [by_example(bradley_terry(log, smoothing=0.1, intervals=intervals)) for log in logs]
+    spread = np.std([fit["score"] for fit in fits], axis=0).mean()
+    error = np.mean([fit["standard_error"] for fit in fits])
+    assert error == pytest.approx(spread, rel=0.15)
+
+
+def test_intervals_among_annotators() -> None:
+    fit = bradley_terry(judged(0, 1, 0), intervals="annotators", level=0.9)
+    found = by_example(fit)
+    reach = (found["upper"] - found["score"]) / found["standard_error"]
+    np.testing.assert_allclose(reach, 1.729133, rtol=1e-6)  # Student's t with 19 degrees of freedom
+    alone, _ = comparisons(0, rows=50, eta=[1.0])
+    with pytest.raises(ValueError, match="intervals='annotators'; it takes two annotators"):
+        bradley_terry(alone, intervals="annotators")
+    with pytest.raises(ValueError, match="intervals='x'; it must be one of 'comparisons', 'annot"):
+        bradley_terry(alone, intervals="x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("intervals", ["comparisons", "annotators"])
+def test_estimated_standard_errors(intervals: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     log, _ = comparisons(0, n=60, rows=6000)
-    exact = by_example(bradley_terry(log))["standard_error"].to_numpy()
-    monkeypatch.setattr(result, "DENSE", 10)
-    monkeypatch.setattr(result, "PROBES", 400)
-    estimated = by_example(bradley_terry(log))["standard_error"].to_numpy()
-    np.testing.assert_allclose(estimated, exact, rtol=0.1)
+    exact = by_example(bradley_terry(log, intervals=intervals))["standard_error"].to_numpy()
+    monkeypatch.setattr(strengths, "DENSE", 10)
+    monkeypatch.setattr(strengths, "PROBES", 400)
+    estimated = by_example(bradley_terry(log, intervals=intervals))["standard_error"].to_numpy()
+    np.testing.assert_allclose(estimated, exact, rtol=0.1 if intervals == "comparisons" else 0.15)
 
 
 # --- invariants ------------------------------------------------------------------------------------
@@ -258,7 +308,7 @@ def test_a_share_of_a_win_is_a_weight_each_way(
     ]
     by_share = quiet(METHODS[name], scan_comparisons(log, outcome="share"), max_iter=9)
     by_weight = quiet(METHODS[name], scan_comparisons(pl.concat(ways), weight="part"), max_iter=9)
-    columns = ["example", "score", "standard_error", "num_wins"]
+    columns = ["example", "score", "num_wins"]
     assert_frame_equal(by_example(by_share)[columns], by_example(by_weight)[columns])
 
 
