@@ -16,13 +16,13 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+import polars_crowd
 from polars_crowd.rounds.files import write_whole
 
 Frames = dict[tuple[str, ...], pl.DataFrame]
@@ -135,7 +135,7 @@ def _pieces(part: object) -> Iterator[bytes]:
 
 def params_digest(params: Iterable[Any]) -> str:
     """A name for parameters, and the version that works with them."""
-    return digest(version("polars_crowd"), tuple(params))
+    return digest(polars_crowd.__version__, tuple(params))
 
 
 def plan_digest(plan: Callable[..., Any], params: Iterable[Any]) -> str:

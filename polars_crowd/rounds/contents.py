@@ -14,12 +14,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 
+import polars_crowd
 from polars_crowd.errors import StoreError
 from polars_crowd.rounds.files import write_whole
 
@@ -33,8 +34,8 @@ By = Literal["into", "write"]
 
 def blank(by: By) -> Contents:
     """The contents of a directory that is about to be written."""
-    versions = {name: version(name) for name in ("polars", "numpy")}
-    about = {"format": FORMAT, "polars_crowd": version("polars_crowd"), **versions}
+    versions = {module.__name__: module.__version__ for module in (polars_crowd, pl, np)}
+    about = {"format": FORMAT, **versions}
     return {**about, "by": by, "complete": False, "method": None, "tables": {}}
 
 
