@@ -55,11 +55,7 @@ def dask() -> Iterator[Executor]:
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            dashboard_address=":0",
-            n_workers=2,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
