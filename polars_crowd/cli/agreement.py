@@ -13,7 +13,7 @@ from polars_crowd.cli.common import progress
 from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside, cut
-from polars_crowd.cli.reading import columns, reads, text
+from polars_crowd.cli.reading import columns, completing, reads, text
 from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
 from polars_crowd.reliability.registry import ALL, DEFAULT, KNOWN, meant
@@ -29,7 +29,12 @@ By = Annotated[
 ]
 Coefficients = Annotated[
     str | None,
-    typer.Option(metavar="A,B,C", help="The coefficients, or all.", show_default=False),
+    typer.Option(
+        metavar="A,B,C",
+        help="The coefficients, or all.",
+        autocompletion=completing(["all", *KNOWN], after=","),
+        show_default=False,
+    ),
 ]
 Weights = Annotated[WeightName, typer.Option(help="How much two classes agree.")]
 LevelOption = Annotated[Level, typer.Option(help="The level of measurement of alpha.")]
@@ -45,6 +50,7 @@ FailUnder = Annotated[
         metavar="NAME=BAR",
         help="End with exit code 1 if this coefficient is below the bar (or undefined) in any group, "
         "such as alpha=0.67. Repeat it for several.",
+        autocompletion=completing([f"{name}=" for name in KNOWN]),
     ),
 ]
 

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from polars_crowd.cli.output import Answer, printable_lines, put
-from polars_crowd.cli.reading import in_files, output, stdin, with_options
+from polars_crowd.cli.reading import completing, in_files, output, stdin, with_options
 from polars_crowd.cli.stdin import SOURCES as SOURCES_OF_FILES
 from polars_crowd.cli.stdin import STANDARD, with_stdin
 from polars_crowd.errors import (
@@ -115,6 +115,14 @@ def executor_option(works: str) -> Any:
 
 Executor = Annotated[str | None, executor_option("partitions are worked on")]
 ExecutorOfFits = Annotated[str | None, executor_option("methods run, a fit at a time")]
+
+
+def one_of(names: Sequence[str], help_text: str, **more: Any) -> Any:
+    """An option that is one of several names."""
+    written = [name.replace("_", "-") for name in names]
+    return typer.Option(
+        help=help_text, parser=alike(names), autocompletion=completing(written), **more
+    )
 
 
 def alike(names: Sequence[str]) -> Callable[[str], str]:

@@ -11,10 +11,11 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import progress, told
+from polars_crowd.cli.consensus import NAMES
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input
-from polars_crowd.cli.output import SHOWN, Answer, Block, aside, wrapped, written
-from polars_crowd.cli.reading import columns, reads, text
+from polars_crowd.cli.output import SHOWN, Answer, Block, aside, written
+from polars_crowd.cli.reading import columns, completing, reads, text
 
 Truth = Annotated[
     str | None,
@@ -33,6 +34,7 @@ Names = Annotated[
         metavar="NAME",
         help="A method to compare, such as dawid-skene. Repeat it for several; by default all but kos "
         "and ebcc.",
+        autocompletion=completing(["majority-vote", *NAMES]),
         show_default=False,
     ),
 ]
@@ -77,7 +79,7 @@ def compare(
 
       polars-crowd compare log.parquet
 
-      polars-crowd compare log.csv --truth gold.csv -m majority-vote -m dawid-skene
+      polars-crowd compare log.csv --truth gold.csv -m majority-vote -m mace
 
       polars-crowd compare log.csv --executor processes:4 --format json
     """
@@ -98,7 +100,7 @@ def compare(
     files = tables_in(place) if place else []
 
     def report() -> Iterator[Block]:
-        yield aside(wrapped(found._header()))
+        yield aside(found._header())
         yield Block("Methods, the best at predicting held-out annotations first", _shown(found))
         if found.disagreements.height:
             title = "Where they disagree most, an example a column"

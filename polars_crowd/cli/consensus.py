@@ -12,11 +12,11 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import alike, asked_for, progress
+from polars_crowd.cli.common import asked_for, one_of, progress
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, refuse
-from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, wrapped, written
-from polars_crowd.cli.reading import columns, reads, text
+from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
+from polars_crowd.cli.reading import columns, completing, reads, text
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import ConsensusMethod, QualityMethod
 from polars_crowd.consensus.options import check_model
@@ -52,8 +52,8 @@ WITH_METHOD = "With --method"
 
 def method(allowed: Any, help_text: str) -> Any:
     """An option that chooses among the methods of CROWDLAB."""
-    among = alike(get_args(allowed))
-    return typer.Option(metavar="METHOD", help=help_text, rich_help_panel=WITH_MODEL, parser=among)
+    given = {"metavar": "METHOD", "rich_help_panel": WITH_MODEL}
+    return one_of(get_args(allowed), help_text, **given)
 
 
 Probs = Annotated[
@@ -107,6 +107,7 @@ Name = Annotated[
         metavar="NAME",
         help="Another method: dawid-skene, one-coin-dawid-skene, ibcc, glad, mace, ...; for labels that are "
         "numbers mean, median, crh, catd, gaussian. A wrong name shows them all.",
+        autocompletion=completing([*OWN, *NAMES]),
         show_default=False,
     ),
 ]
@@ -164,7 +165,7 @@ def consensus(
 
     Without a model it is the majority vote, the table examples. With one, CROWDLAB: the tables
     examples, annotations, posterior and annotators. With --method NAME, truth inference: these four,
-    trace, and confusion or difficulty where the method has them.
+    trace, and class_prior, confusion or difficulty where the method has them.
 
     Tables are written into DIR, with results.json, by which pc.open_results opens them in Python.
 
@@ -178,11 +179,11 @@ def consensus(
 
       polars-crowd consensus log.csv --out results --out-format csv
 
-      polars-crowd consensus 'logs/*.ndjson' -p a.parquet -p b.parquet --out results
+      polars-crowd consensus 'logs/*.jsonl' -p a.parquet -p b.parquet -o results
 
-      polars-crowd consensus log.csv --example task --annotator worker --format json
+      polars-crowd consensus log.csv --example task --label answer --format json
 
-      polars-crowd consensus log.parquet --method dawid-skene --gold gold.csv -o results
+      polars-crowd consensus log.parquet -m dawid-skene --gold gold.csv -o results
 
       gunzip -c log.csv.gz | polars-crowd consensus - --out - > examples.csv
 
@@ -300,7 +301,7 @@ def answer_of(fit: Any, examples: pl.LazyFrame, given: Input, files: Sequence[Pa
     def report() -> Iterator[Block]:
         numbers = numbers_of(examples)
         means = {name: value for name, value in numbers.items() if name.startswith("mean")}
-        yield aside(wrapped(fit._header()))
+        yield aside(fit._header())
         for name, value in {**means, **weights_of(fit)}.items():
             yield aside(f"  {name.replace('_', ' '):<31}{_number(value)}")
         if not files:

@@ -9,7 +9,7 @@ import polars as pl
 
 import polars_crowd as pc
 from polars_crowd.cli.common import told
-from polars_crowd.cli.output import SHOWN, Answer, Block, aside, wrapped
+from polars_crowd.cli.output import SHOWN, Answer, Block, aside
 
 NEXT = """
 Next, with your own files (Parquet, CSV, NDJSON, JSON, Excel or Arrow)
@@ -45,7 +45,7 @@ def demo() -> Answer:
             f"{n} examples of {data.pred_probs.width - 1} classes, with {data.log.height:,} labels by "
             f"{data.log['annotator'].n_unique()} annotators, a model's predictions and the truth."
         )
-        yield aside(wrapped(said))
+        yield aside(said)
         yield Block("\nHow many consensus labels are true")
         for name, count in right.items():
             yield Block(f"  {name:<34}{count / n:.4f}  ({count} of {n})")

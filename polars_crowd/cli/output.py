@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from textwrap import fill
 from typing import Any, Literal
@@ -49,6 +50,8 @@ class Block:
     """How many rows the table has, if it was cut before."""
     aside: bool = False
     """Whether --quiet leaves it out."""
+    exact: bool = False
+    """Whether its lines may be wider than the terminal."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,12 @@ def aside(text: str, table: pl.DataFrame | None = None) -> Block:
     return Block(text, table, aside=True)
 
 
-def wrapped(text: str) -> str:
-    """Prose in lines that end between words."""
-    return fill(printable(text), line_width(), break_long_words=False, break_on_hyphens=False)
-
-
 def written(files: Iterable[Any]) -> Block:
     """The files that were written, and how large they are."""
     from rich.filesize import decimal
 
     lines = [f"  {file}  ({decimal(file.stat().st_size)})" for file in files]
-    return aside("\n".join(["\nWritten", *lines]))
+    return Block("\n".join(["\nWritten", *lines]), aside=True, exact=True)
 
 
 def cut(lines: Sequence[str], noun: str) -> list[str]:
@@ -119,12 +117,20 @@ def _put_report(pieces: Iterable[Block], quiet: bool, stream: Any) -> None:
 
 def _lines(block: Block, quiet: bool) -> Iterator[str]:
     if block.table is None or not quiet:
-        yield printable_lines(block.text if block.table is None else f"\n{block.text}")
+        text = printable_lines(block.text if block.table is None else f"\n{block.text}")
+        yield text if block.exact else _wrapped(text)
     if block.table is not None:
         yield table_text(block.table.head(MOST))
         more = (block.total or block.table.height) - min(MOST, block.table.height)
         if more and not quiet:
-            yield f"... and {counted(more, 'row')} more; all of them with --out, or --format csv"
+            told = f"... and {counted(more, 'row')} more; all of them with --out, or --format csv"
+            yield _wrapped(told)
+
+
+def _wrapped(text: str) -> str:
+    """Prose in lines that end between words."""
+    wrap = partial(fill, width=line_width(), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(map(wrap, text.split("\n")))
 
 
 def printable_lines(text: str) -> str:

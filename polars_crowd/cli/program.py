@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 import polars_crowd as pc
 from polars_crowd.cli.common import tell
+from polars_crowd.cli.reading import flowing
 
 
 class Program(TyperGroup):
@@ -62,6 +63,9 @@ def program(
 
     Start with: polars-crowd demo
 
-    Exit codes: 0; 1 where a check or a bar was missed, or work could not be finished; 2 where the call or
-    the files cannot be used.
+    Exit codes: 1 where a check or a bar was missed, or work could not be finished; 2 where the call
+    or the files cannot be used; else 0.
     """
+
+
+program.__doc__ = flowing(program.__doc__ or "")

@@ -10,10 +10,10 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import alike, progress, told
+from polars_crowd.cli.common import progress, told
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, is_store, listed, reading, refuse
-from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, wrapped, written
+from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import in_files, reads, text
 
 Log = Annotated[
@@ -26,10 +26,10 @@ Log = Annotated[
 ]
 Method = Annotated[
     str,
-    typer.Option(
+    common.one_of(
+        ["bradley-terry", "crowd-bradley-terry"],
+        "bradley-terry, or crowd-bradley-terry, which judges the annotators, too.",
         metavar="METHOD",
-        parser=alike(["bradley-terry", "crowd-bradley-terry"]),
-        help="bradley-terry, or crowd-bradley-terry, which judges the annotators, too.",
     ),
 ]
 Level = Annotated[float, typer.Option(help="The level of the intervals.")]
@@ -133,7 +133,7 @@ def rank(
 
     def report() -> Iterator[Block]:
         n = len(fit._comparisons.examples)
-        yield aside(wrapped(fit._header()))
+        yield aside(fit._header())
         yield Block(
             "The best first", fit.examples.head(SHOWN if files else MOST).collect(), total=n
         )

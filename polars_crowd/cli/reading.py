@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from inspect import Signature, signature
+from inspect import Signature, cleandoc, signature
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
@@ -136,4 +136,29 @@ def with_options(
         every |= {name: option for name, option in shared.items() if name not in every}
     run.__signature__ = Signature(list(every.values()))  # type: ignore[attr-defined]
     run.__annotations__ = {name: option.annotation for name, option in every.items()}
+    run.__doc__ = flowing(command.__doc__ or "")
     return run
+
+
+def flowing(text: str) -> str:
+    """A docstring whose paragraphs are lines of their own, for help of any width; examples stay as they are.
+
+    >>> flowing("Do it.\\n\\n    All\\n    of it.\\n\\n      do it")
+    'Do it.\\n\\nAll of it.\\n\\n  do it'
+    """
+    paragraphs = cleandoc(text).split("\n\n")
+    return "\n\n".join(p if p.startswith(" ") else p.replace("\n", " ") for p in paragraphs)
+
+
+def completing(names: Iterable[str], after: str = "") -> Callable[[str], list[str]]:
+    """What completes an option that is one of several names, or a list of them after `after`.
+
+    >>> completing(["glad", "mace"])("g"), completing(["ac1", "alpha"], after=",")("ac1,al")
+    (['glad'], ['ac1,alpha'])
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        before, between, begun = incomplete.rpartition(after) if after else ("", "", incomplete)
+        return [before + between + name for name in names if name.startswith(begun)]
+
+    return complete

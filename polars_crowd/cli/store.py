@@ -11,7 +11,7 @@ import typer
 from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, told
 from polars_crowd.cli.inputs import Input, refuse
-from polars_crowd.cli.output import Answer, Block, aside, wrapped
+from polars_crowd.cli.output import Answer, Block, aside
 from polars_crowd.cli.reading import COLUMNS, TEXT, columns, reads, text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.checks import Duplicates
@@ -151,7 +151,7 @@ def describe(store: Store) -> Answer:
     """
     kept = AnnotationStore.open(store)
     table = Block("Partitions", kept.describe())
-    return replace(answer_of(kept), report=lambda: [aside(wrapped(repr(kept))), table])
+    return replace(answer_of(kept), report=lambda: [aside(repr(kept)), table])
 
 
 def answer_of(kept: AnnotationStore) -> Answer:
@@ -163,4 +163,4 @@ def answer_of(kept: AnnotationStore) -> Answer:
         more = {"annotators": len(kept.annotators), "models": kept.n_models}
         return {"path": str(kept.path), **sizes, **more, "partitions": parts}
 
-    return Answer(parts, lambda: [aside(wrapped(repr(kept)))], document)
+    return Answer(parts, lambda: [aside(repr(kept))], document)

@@ -10,7 +10,11 @@ from typer.testing import CliRunner, Result
 
 from polars_crowd import cli
 
-OPTIONS = "classes|init|gold|duplicates|into|by|executor|weights|level|max_iter|tol|progress"
+OPTIONS = (
+    "classes|init|gold|duplicates|into|by|executor|weights|level|max_iter|tol|progress|separator|encoding|"
+    "has_header|columns|comment|quote|sheet|missing|keep_missing|normalize|interval|format|overwrite|names|"
+    "truth|truth_label|label_type|decimal_comma|exclude|strength|sides|ties|outcome|order_by"
+)
 PYTHON = re.compile(rf"\bpc\.\w|\blog\.\w+\(|\b({OPTIONS})=")
 """What is for those who write Python."""
 PLAIN = {"COLUMNS": "100", "NO_COLOR": "1", "FORCE_COLOR": None, "TTY_COMPATIBLE": None}

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
-
-FILES = Path(__file__).parents[1] / "data" / "door"
-CASES: list[dict[str, Any]] = json.loads((FILES / "logs.json").read_text(encoding="utf-8"))
-COLUMNS = ("example", "annotator", "label")
-GIVEN = [case for case in CASES if "rows" in case]
-REFUSED = [case for case in CASES if "error" in case]
-
-
-def named(case: dict[str, Any]) -> str:
-    return "-".join([case["file"], *case["options"]])
-
-
-def scanned(case: dict[str, Any]) -> pl.LazyFrame:
-    if case["file"].endswith(".xlsx"):
-        pytest.importorskip("fastexcel")
-    return pc.scan_annotations(FILES / case["file"], **case["options"])
-
-
-def expected(case: dict[str, Any]) -> pl.DataFrame:
-    types = [getattr(pl, name) for name in case["types"]]
-    return pl.DataFrame(case["rows"], dict(zip(COLUMNS, types, strict=True)), orient="row")
+from tests.inputs.door_cases import COLUMNS, GIVEN, REFUSED, expected, named, scanned
 
 
 @pytest.mark.parametrize("case", GIVEN, ids=named)
