@@ -115,7 +115,7 @@ def ratio(a: Floats, b: Floats) -> Floats:
 
 
 EXACT = 1e-12
-"""An expected agreement closer to 1 than this is 1: a single class is used."""
+"""An expected agreement closer to 1 than this is 1 (a single class is used); a share below it is none."""
 
 
 def room(p_e: Floats) -> Floats:

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
@@ -96,7 +96,7 @@ def agreement_difference(
     ------
     AnnotationError
         A log cannot be used; see `agreement`. Two stores have different classes.
-    ValueError
+    OptionError
         An option has an unknown value, neither `b` nor `other` is given, or the analytic interval is asked
         for of a coefficient that has none here.
 
@@ -117,11 +117,14 @@ def agreement_difference(
     │ 0.530224 ┆ 0.308305 ┆ 0.22192    ┆ 0.129965 ┆ 0.315887 ┆ 257        │
     └──────────┴──────────┴────────────┴──────────┴──────────┴────────────┘
     """
-    names = (coefficient, other or coefficient)
-    pair = (named(names[0]), named(names[1]))
+    first = named(coefficient, "coefficient")
+    pair = (first, first if other is None else named(other, "other"))
     if b is None and pair[0] == pair[1]:
-        raise ValueError(
-            "there is nothing to compare: give a second log b, or other= for a second coefficient."
+        raise OptionError(
+            "other",
+            other,
+            "there is nothing to compare.",
+            Advice("Give a second log, or a second coefficient", python="b=..., other=..."),
         )
     request = Request(tuple(dict.fromkeys(pair)), **options)
     _check_has_difference(request)
@@ -138,15 +141,15 @@ def agreement_difference(
 def _check_has_difference(request: Request) -> None:
     of_squares = [c.name for c in request.coefficients if isinstance(c, Icc)]
     if of_squares:
-        raise ValueError(
-            f"the difference of {shown(of_squares)} is not computed; agreement has its interval."
+        raise OptionError(
+            "coefficient",
+            of_squares[0],
+            "the difference of intraclass correlations is not computed; agreement has their intervals.",
         )
     of_who = [c.name for c in request.coefficients if c.asks_who_voted]
     if request.interval == "analytic" and of_who:
-        raise ValueError(
-            f"interval='analytic' is not there for {shown(of_who)}, which asks who voted. Use "
-            "interval='bootstrap'."
-        )
+        wrong = f"it is not there for {shown(of_who)}, which asks who voted."
+        raise OptionError("interval", "analytic", wrong, "Draw: leave the option out.")
 
 
 def _common_classes(logs: Sequence[Any]) -> Sequence[Any] | None:
@@ -304,9 +307,11 @@ def _uncertainty(sides: Sides, request: Request) -> Uncertainty:
     if request.interval == "analytic":
         return _analytic(sides, difference, request.confidence)
     if len(sides.times) * request.n_boot > MAX_DRAWS:
-        raise ValueError(
-            f"{len(sides.times):,} different patterns are too many to draw {request.n_boot:,} times. Use "
-            "interval='analytic', or fewer draws (n_boot=)."
+        raise OptionError(
+            "n_boot",
+            request.n_boot,
+            f"{len(sides.times):,} different patterns are too many to draw so many times.",
+            Advice("Draw fewer times, or none", python="interval='analytic'"),
         )
     rng = np.random.default_rng(request.seed)
     width = len(sides.a.units.label) + len(sides.b.units.label) + len(sides.times)

@@ -16,7 +16,14 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.compatible import HORIZONTAL
-from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    OptionError,
+    counted,
+    missing_column,
+    shown,
+)
 from polars_crowd.inputs.matching import ids_like, match_ids
 from polars_crowd.runs.classes import Runs
 
@@ -109,9 +116,11 @@ def _keyed(frames: Sequence[pl.DataFrame], kind: str) -> pl.DataFrame | None:
 def _check_frames(frames: Sequence[pl.DataFrame], by_id: dict[str, list[pl.DataFrame]]) -> None:
     keyed = sum(len(found) for found in by_id.values())
     if keyed != len(frames) or any(len(found) > 1 for found in by_id.values()):
-        raise ValueError(
-            "by: a frame of groups has a column 'example' or a column 'annotator', and there is at "
-            f"most one of each; the columns given are {shown([f.columns for f in frames])}."
+        raise OptionError(
+            "by",
+            ...,
+            "takes frames with a column 'example' or a column 'annotator', at most one of each; the "
+            f"columns given are {shown([f.columns for f in frames])}.",
         )
 
 

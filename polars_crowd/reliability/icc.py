@@ -20,7 +20,8 @@ and the six forms of Shrout and Fleiss (1979), in the notation of McGraw and Won
 The one-way forms icc(1), icc(k) need no complete log: k = (R - sum n_i^2 / R) / (N - 1), which is n_i if
 these are all the same. The two-way forms take every annotator on every example, once. Intervals are those
 of McGraw and Wong (1996, table 7), from F; with unequal n_i they are approximate. The p-value is that of F
-for no variance between examples.
+for no variance between examples. The variance under the bar is an estimate, which may be 0 or less where the
+examples differ less than by chance: there is no value then.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import numpy as np
 
 from polars_crowd.arrays import Floats
 from polars_crowd.numerics.special import f_quantile, f_upper
-from polars_crowd.reliability.chance import ratio
+from polars_crowd.reliability.chance import EXACT, ratio
 from polars_crowd.reliability.intervals import HIGHEST, Uncertainty
 from polars_crowd.reliability.patterns import Units
 
@@ -90,18 +91,20 @@ def centred(values: Floats) -> Floats:
 
 
 def icc_value(form: str, at: MeanSquares) -> Floats:
-    """One form, for each group."""
+    """One form, for each group; NaN where the variance that it is a share of is not above 0."""
     error = at.MSW if form in ONE_WAY else at.MSE
-    above = at.MSR - error
+    of_one = at.MSR + (at.k - 1) * error
     annotators = (at.MSC - at.MSE) / at.N
-    return {
-        "icc(1)": lambda: ratio(above, at.MSR + (at.k - 1) * error),
-        "icc(k)": lambda: ratio(above, at.MSR),
-        "icc(C,1)": lambda: ratio(above, at.MSR + (at.k - 1) * error),
-        "icc(C,k)": lambda: ratio(above, at.MSR),
-        "icc(A,1)": lambda: ratio(above, at.MSR + (at.k - 1) * error + at.k * annotators),
-        "icc(A,k)": lambda: ratio(above, at.MSR + annotators),
-    }[form]()
+    whole = {
+        "icc(1)": of_one,
+        "icc(k)": at.MSR,
+        "icc(C,1)": of_one,
+        "icc(C,k)": at.MSR,
+        "icc(A,1)": of_one + at.k * annotators,
+        "icc(A,k)": at.MSR + annotators,
+    }[form]
+    there = whole > EXACT * (at.MSR + at.MSW)
+    return ratio(at.MSR - error, np.where(there, whole, np.nan))
 
 
 def icc_interval(form: str, at: MeanSquares, confidence: float) -> Uncertainty:

@@ -60,6 +60,9 @@ class Coefficient(ABC):
     is_corrected: bool = True
     """Whether it is corrected for chance, so that it may suffer where one class prevails."""
 
+    no_interval = "no interval: it takes two examples or more"
+    """Why there is none about a value."""
+
     @property
     def drawn_from(self) -> Drawn | None:
         """What a bootstrap draws anew."""
@@ -268,6 +271,7 @@ class Icc(Coefficient):
 
     form: str
     is_corrected: bool = False
+    no_interval = "no interval: a variance that it goes by is none"
 
     @property
     def drawn_from(self) -> Drawn | None:
@@ -302,4 +306,7 @@ class Icc(Coefficient):
             return "the labels are no numbers"
         if self.form not in ONE_WAY and np.isnan(evidence.mean_squares.MSE[group]):
             return "not every annotator labelled every example: see icc(1)"
+        at = evidence.mean_squares
+        if at.MSR[group] + at.MSW[group] > 0:
+            return "the variance it is a share of is none: examples differ less than by chance"
         return "the labels do not vary"

@@ -91,7 +91,7 @@ def multilabel_agreement(
     ------
     AnnotationError
         Labels are not sets, the log cannot be used, or has one annotator only.
-    ValueError
+    OptionError
         An option has another value than those above.
 
     Agrees with

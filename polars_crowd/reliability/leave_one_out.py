@@ -77,7 +77,7 @@ def agreement_by_annotator(log: Any, **options: Unpack[OfAnnotators]) -> pl.Data
     ------
     AnnotationError
         The log cannot be used, or has one annotator only.
-    ValueError
+    OptionError
         `level` is another one, or goes by an order that the classes have not.
 
     Agrees with

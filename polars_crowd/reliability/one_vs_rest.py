@@ -72,7 +72,7 @@ def agreement_by_class(
     ------
     AnnotationError
         The log cannot be used, or has one annotator only.
-    ValueError
+    OptionError
         A coefficient that asks who voted, or another option out of range.
 
     Agrees with

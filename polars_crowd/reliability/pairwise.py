@@ -102,7 +102,7 @@ def pairwise_agreement(
     ------
     AnnotationError
         The log cannot be used, has one annotator only, or has more annotators x classes than 2^31.
-    ValueError
+    OptionError
         `min_shared` or `max_pairs` is below 1, or weights go by an order that the classes have not.
 
     Warns

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from polars_crowd.errors import shown
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.chance import brennan_prediger, fleiss, gwet, percent
 from polars_crowd.reliability.kinds import (
@@ -64,7 +64,7 @@ def meant(name: str) -> list[Coefficient]:
     )
 
 
-def named(name: str) -> Coefficient:
+def named(name: str, option: str = "coefficients") -> Coefficient:
     """The coefficient of this name, or the only one with this word in its name.
 
     >>> [named(name).name for name in ("alpha", "gwet-ac1", "fleiss", "icc(A,1)")]
@@ -74,7 +74,7 @@ def named(name: str) -> Coefficient:
     if len(found) == 1:
         return found[0]
     among = [c.name for c in found] or list(KNOWN)
-    raise ValueError(f"coefficients={shown([name])}; they must be among {shown(among, 20)}.")
+    raise OptionError(option, name, f"they must be among {shown(among, 20)}.")
 
 
 def chosen(
@@ -90,7 +90,7 @@ def chosen(
     found = tuple(named(name) for name in coefficients)
     lacking = [c.name for c in found if c.name not in among]
     if lacking or not found:
-        raise ValueError(f"coefficients={shown(lacking)}; {whose} {shown(list(among), 20)}.")
+        raise OptionError("coefficients", lacking, f"{whose} {shown(list(among), 20)}.")
     if len(set(found)) < len(found):
-        raise ValueError(f"coefficients={shown(list(coefficients), 20)} names one twice.")
+        raise OptionError("coefficients", list(coefficients), "it names one twice.")
     return found

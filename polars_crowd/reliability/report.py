@@ -65,7 +65,7 @@ def _reasons(coefficient: Coefficient, evidence: Evidence, found: Found) -> list
     has_interval = np.isfinite(found.uncertainty.ci_low)
     reasons: list[str | None] = [None] * evidence.n_groups
     for group in np.flatnonzero(~has_interval).tolist():
-        reasons[group] = "no interval: it takes two examples or more"
+        reasons[group] = coefficient.no_interval
     for group in np.flatnonzero(~has_value).tolist():
         reasons[group] = coefficient.reason(evidence, group)
     return reasons

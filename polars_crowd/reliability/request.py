@@ -130,7 +130,7 @@ class Request:
         The log cannot be used: no annotations, null ids, duplicates, labels outside of `classes`, or
         one annotator only. No id of a frame in `by` is in the log, or a group column is called like one of
         the result's.
-    ValueError
+    OptionError
         An option has an unknown value or no effect on this call, or weights or a level go by an order that
         the classes have not.
     """

@@ -204,14 +204,18 @@ def _as_matrix(weights: Any) -> Floats:
 
 def _custom(w: Floats, n_classes: int) -> Weights:
     if w.shape != (n_classes, n_classes):
-        raise ValueError(
-            f"weights has the shape {w.shape}; with {n_classes} classes it must be "
-            f"({n_classes}, {n_classes}), in class order."
+        raise OptionError(
+            "weights",
+            ...,
+            f"has the shape {w.shape}; with {n_classes} classes it must be ({n_classes}, {n_classes}), in "
+            "class order.",
         )
     if not (np.isfinite(w).all() and (w == w.T).all() and (np.diag(w) == 1).all() and w.max() <= 1):
-        raise ValueError(
-            "weights must be finite and symmetric, 1 on the diagonal and at most 1 elsewhere: w[k, l] "
-            "is the agreement of class k with class l."
+        raise OptionError(
+            "weights",
+            ...,
+            "must be finite and symmetric, 1 on the diagonal and at most 1 elsewhere: w[k, l] is the "
+            "agreement of class k with class l.",
         )
     return Matrix(w)
 

@@ -296,7 +296,7 @@ def test_an_enum_declares_its_classes() -> None:
         ),
         (
             {"coefficients": ["gwet_ac1"] * 2},
-            r"coefficients='gwet_ac1', 'gwet_ac1' names one twice",
+            r"coefficients='gwet_ac1', 'gwet_ac1'; it names one twice",
         ),
         ({"level": "metric"}, r"level='metric'; it must be one of 'nominal', 'ordinal'"),
         ({"interval": "exact"}, r"interval='exact'; it must be one of 'analytic', 'bootstrap'"),
@@ -326,15 +326,15 @@ def test_an_enum_declares_its_classes() -> None:
         ({"weights": "cubic"}, r"weights='cubic'; it must be one of 'identity', 'linear'"),
         (
             {"weights": np.eye(3)},
-            r"weights has the shape \(3, 3\); with 4 classes it must be \(4, 4\)",
+            r"weights= has the shape \(3, 3\); with 4 classes it must be \(4, 4\)",
         ),
         (
             {"weights": np.ones((4, 4)) * 2},
-            r"weights must be finite and symmetric, 1 on the diagonal",
+            r"weights= must be finite and symmetric, 1 on the diagonal",
         ),
         ({"by": "town"}, r"the log has no column 'town'; its columns are"),
         ({"by": "label"}, r"the log has no column 'label'"),
-        ({"by": pl.DataFrame({"x": [1]})}, r"by: a frame of groups has a column 'example' or"),
+        ({"by": pl.DataFrame({"x": [1]})}, r"by= takes frames with a column 'example' or"),
         (
             {"by": pl.DataFrame({"example": ["1", "1"], "x": [1, 2]})},
             r"column 'example' of the frame of groups repeats 1 example: '1'",

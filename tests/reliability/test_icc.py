@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pingouin
@@ -24,7 +26,7 @@ OF_PINGOUIN = {
 }
 
 
-def forms_of(log: pl.DataFrame) -> dict[str, dict[str, float]]:
+def forms_of(log: pl.DataFrame) -> dict[str, dict[str, Any]]:
     found = pc.icc(log, form=ICC_FORMS)
     return {row["coefficient"]: row for row in found.to_dicts()}
 
@@ -118,6 +120,24 @@ def test_what_has_no_icc_says_why() -> None:
     assert pc.icc(flat)["reason"].to_list() == ["the labels do not vary"]
     with pytest.raises(ValueError, match=r"form='icc\(2\)'; it must be among 'icc\(1\)'"):
         pc.icc(noisy(), form="icc(2)")
+
+
+def test_a_share_of_no_variance_is_null() -> None:
+    """Every example has the same mean, and every annotator too: what is left under the bar is none."""
+    found = forms_of(log_of(np.array([[1, 2], [2, 1]])))
+    assert found["icc(1)"]["value"] == found["icc(C,1)"]["value"] == -1
+    for form in ("icc(k)", "icc(C,k)", "icc(A,1)", "icc(A,k)"):
+        assert found[form]["value"] is None
+        assert found[form]["reason"].startswith("the variance it is a share of is none")
+    alike = forms_of(log_of(np.array([[1, 2], [1, 2]])))["icc(A,1)"]
+    assert alike["value"] == 0
+    assert alike["reason"] == "no interval: a variance that it goes by is none"
+
+
+@given(matrices(gaps=False))
+def test_no_form_is_above_one(labels: Matrix) -> None:
+    for row in forms_of(log_of(labels)).values():
+        assert row["value"] is None or row["value"] <= 1 + 1e-12
 
 
 def test_perfect_labels() -> None:

@@ -65,7 +65,7 @@ def test_names_that_are_no_or_several_coefficients() -> None:
         named("kappa")
     with pytest.raises(ValueError, match=r"='fleis'; they must be among 'percent_agreement'"):
         pc.agreement(published("fleiss1971"), coefficients=["alpha", "fleis"])
-    with pytest.raises(ValueError, match=r"='alpha', 'krippendorff_alpha' names one twice"):
+    with pytest.raises(ValueError, match=r"='alpha', 'krippendorff_alpha'; it names one twice"):
         chosen(["alpha", "krippendorff_alpha"])
 
 
