@@ -1,10 +1,12 @@
-"""Accuracy of every method on data sets with known truth, beside reference numbers.
+"""Accuracy and confidence of every method on data sets with known truth, beside reference numbers.
 
     python benchmarks/accuracy.py --data DIR [--check]
 
 DIR holds a folder per data set, with `annotations.parquet` (example, annotator, label) and `truth.parquet`
 (example, label); folders without truth are left aside. Labels that are floats are numbers: their sets are
-scored by error, the others by accuracy, in which tied classes share. Rows that repeat another are dropped.
+scored by error, the others by accuracy, in which tied classes share, and by the log-loss and calibration
+error of their posteriors. Sets with `pred_probs.parquet` (out of sample) are given to the methods that take a
+model, too. Rows that repeat another are dropped.
 With --check the exit code says whether every method reaches its reference.
 """
 
@@ -26,6 +28,7 @@ from _measure import environment, markdown, say
 
 import polars_crowd as pc
 from polars_crowd.truth import registry
+from polars_crowd.truth.evaluation import scoring
 from polars_crowd.truth.evaluation.compare import compare
 
 ALLOWED = 0.005
@@ -33,6 +36,10 @@ ALLOWED = 0.005
 DEFAULT = "dawid_skene"
 DEFAULT_MEAN = 0.815
 """What the default method must reach on average over the sets with references."""
+LOG_LOSS = {"dawid_skene": 0.61, "blend": 0.58}
+"""The largest mean log-loss over these sets."""
+BLEND_MEAN = 0.825
+"""What the blend must reach without a model; with one it must be better than CROWDLAB."""
 NUMERIC = {"mean absolute error": 11.88, "root mean square error": 17.84}
 """What the best numeric method must beat on the set `emotion_full`."""
 
@@ -74,6 +81,7 @@ def methods_for(n_classes: int) -> dict[str, Any]:
     """The methods that a set can be given to."""
     found: dict[str, Any] = {"majority_vote": "majority_vote"}
     found |= {name: method.function for name, method in registry.methods_for("classes").items()}
+    found["dawid_skene as the model has it"] = partial(pc.dawid_skene, confidence="model")
     found["dawid_skene_unsmoothed"] = partial(pc.dawid_skene, smoothing=1e-10, tol=1e-4)
     if n_classes > 2:
         found.pop("kos", None)
@@ -90,6 +98,7 @@ class DataSet:
     name: str
     log: pl.DataFrame
     truth: pl.DataFrame
+    pred_probs: pl.DataFrame | None = None
 
     @property
     def is_numeric(self) -> bool:
@@ -105,22 +114,98 @@ def data_sets(root: Path, only: list[str]) -> Iterator[DataSet]:
             continue
         log = pl.read_parquet(root / name / "annotations.parquet")
         truth = pl.read_parquet(root / name / "truth.parquet").select("example", "label")
-        yield DataSet(
-            name, log.select("example", "annotator", "label").unique(maintain_order=True), truth
-        )
+        log = log.select("example", "annotator", "label").unique(maintain_order=True)
+        yield DataSet(name, log, truth, model_of(root / name / "pred_probs.parquet", log))
+
+
+def model_of(path: Path, log: pl.DataFrame) -> pl.DataFrame | None:
+    """The probabilities of a model, their columns named as the classes are, if there are any."""
+    if not path.exists():
+        return None
+    found = pl.read_parquet(path)
+    classes = set(log["label"].cast(pl.String).unique())
+    return found.rename(lambda c: c[1:] if c not in classes and c[1:] in classes else c)
 
 
 # --- classes ---------------------------------------------------------------------------------------
 
 
-def accuracies(data: DataSet) -> dict[str, tuple[float, float]]:
-    """Accuracy and seconds of every method."""
+MEASURES = ("accuracy", "seconds", "log_loss", "calibration_error")
+Scores = tuple[float, ...]
+
+
+def accuracies(data: DataSet) -> dict[str, Scores]:
+    """MEASURES of every method."""
     methods = methods_for(data.log["label"].n_unique())
     found = compare(data.log, methods, data.truth, folds=0, duplicates="all").methods
-    return {row["method"]: (row["accuracy"], row["seconds"]) for row in found.iter_rows(named=True)}
+    return {row["method"]: tuple(row[m] for m in MEASURES) for row in found.iter_rows(named=True)}
 
 
-def report_accuracies(found: dict[str, dict[str, tuple[float, float]]]) -> str:
+def report_means(found: dict[str, dict[str, Scores]]) -> str:
+    """The mean of the measures of confidence over the sets with references."""
+    rows = [[name, *(f"{value:.3f}" for value in mean)] for name, mean in means(found).items()]
+    return markdown(["method", *MEASURES], rows)
+
+
+def means(found: dict[str, dict[str, Scores]]) -> dict[str, list[float]]:
+    """Of the methods that were run on all sets with references."""
+    sets = [scores for data, scores in found.items() if data in references()]
+    names = [n for n in dict.fromkeys(n for s in sets for n in s) if all(n in s for s in sets)]
+    return {name: np.mean([scores[name] for scores in sets], axis=0).tolist() for name in names}
+
+
+# --- with a model ----------------------------------------------------------------------------------
+
+WITH_MODEL: dict[str, Callable[..., Any]] = {
+    "crowdlab": pc.crowdlab,
+    "dawid_skene": pc.dawid_skene,
+    "ibcc": pc.ibcc,
+    "blend": pc.blend,
+}
+CONFIDENCE = ("accuracy", "log-loss", "calibration error", "AUROC")
+
+
+def with_model(data: DataSet) -> dict[str, Scores]:
+    """CONFIDENCE of the methods that take a model."""
+    return {
+        name: confidence(method(data.log, data.pred_probs, duplicates="first"), data.truth)
+        for name, method in WITH_MODEL.items()
+    }
+
+
+def confidence(fit: Any, truth: pl.DataFrame) -> Scores:
+    """How right a fit is, and how well it knows."""
+    both = fit.posterior.collect().join(truth, on="example", suffix="_true")
+    of_truth = both.filter(pl.col("label") == pl.col("label_true"))["probability"].to_numpy()
+    examples = fit.examples.collect().join(truth, on="example")
+    hit = (examples["consensus_label"] == examples["label"]).to_numpy().astype(float)
+    quality = examples["consensus_quality_score"].to_numpy()
+    error = scoring.calibration_error(quality, hit)
+    return hit.mean(), scoring.log_loss(of_truth), error, auroc(quality, hit)
+
+
+def auroc(score: Any, hit: Any) -> float:
+    """How often a right label has the higher score than a wrong one."""
+    rank = pl.Series(score).rank().to_numpy()
+    n, right = len(hit), hit.sum()
+    return float((rank[hit == 1].sum() - right * (right + 1) / 2) / max(right * (n - right), 1))
+
+
+def report_with_model(scores: dict[str, Scores]) -> str:
+    rows = [[name, *(f"{value:.4f}" for value in row)] for name, row in scores.items()]
+    return markdown(["method", *CONFIDENCE], rows)
+
+
+def model_shortfalls(name: str, scores: dict[str, Scores]) -> list[str]:
+    """Whether the blend is better than CROWDLAB."""
+    blend, other = scores["blend"], scores["crowdlab"]
+    fine = blend[0] >= other[0] and blend[1] < other[1]
+    return (
+        [] if fine or name == "tutorial" else [f"blend on {name} with its model: {blend}, {other}"]
+    )
+
+
+def report_accuracies(found: dict[str, dict[str, Scores]]) -> str:
     """Accuracy, and the difference to the reference, by set and method."""
     known = references()
     names = list(dict.fromkeys(name for scores in found.values() for name in scores))
@@ -137,13 +222,13 @@ def report_accuracies(found: dict[str, dict[str, tuple[float, float]]]) -> str:
     return markdown(["set", *names], [*rows, means, seconds])
 
 
-def _cell(score: tuple[float, float] | None, reference: float | None) -> str:
+def _cell(score: Scores | None, reference: float | None) -> str:
     if score is None:
         return ""
     return f"{score[0]:.4f}" + ("" if reference is None else f" ({score[0] - reference:+.4f})")
 
 
-def shortfalls(found: dict[str, dict[str, tuple[float, float]]]) -> list[str]:
+def shortfalls(found: dict[str, dict[str, Scores]]) -> list[str]:
     """Where a method does not reach its reference."""
     known = references()
     said = [
@@ -155,6 +240,19 @@ def shortfalls(found: dict[str, dict[str, tuple[float, float]]]) -> list[str]:
     default = [scores[DEFAULT][0] for data, scores in found.items() if data in known]
     if len(default) == len(known) and np.mean(default) < DEFAULT_MEAN:
         said.append(f"{DEFAULT}: mean {np.mean(default):.4f}, which must reach {DEFAULT_MEAN}")
+    return said + (mean_shortfalls(means(found)) if len(default) == len(known) else [])
+
+
+def mean_shortfalls(mean: dict[str, list[float]]) -> list[str]:
+    """Where log-losses are too large, or the blend is not right often enough."""
+    at = MEASURES.index("log_loss")
+    said = [
+        f"{name}: mean log-loss {mean[name][at]:.3f}, which may be {most}"
+        for name, most in LOG_LOSS.items()
+        if mean[name][at] > most
+    ]
+    if mean["blend"][0] < BLEND_MEAN:
+        said.append(f"blend: mean accuracy {mean['blend'][0]:.4f}, which must reach {BLEND_MEAN}")
     return said
 
 
@@ -214,7 +312,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="fail if a reference is not reached")
     options = parser.parse_args()
     warnings.simplefilter("ignore", pc.AnnotationWarning)
-    by_class: dict[str, dict[str, tuple[float, float]]] = {}
+    by_class: dict[str, dict[str, Scores]] = {}
+    by_model: dict[str, dict[str, Scores]] = {}
     by_number: dict[str, dict[str, dict[str, float]]] = {}
     for data in data_sets(options.data, options.only):
         say(f"{data.name}: {data.log.height:,} annotations")
@@ -222,11 +321,18 @@ def main() -> None:
             by_number[data.name] = errors(data)
         else:
             by_class[data.name] = accuracies(data)
+        if data.pred_probs is not None:
+            by_model[data.name] = with_model(data)
     print("\n".join(f"* {name}: {value}" for name, value in environment().items()))
     said: list[str] = []
     if by_class:
         print("\n## Accuracy (difference to the reference)\n\n" + report_accuracies(by_class))
+        if means(by_class):
+            print("\n## Means over the sets with references\n\n" + report_means(by_class))
         said += shortfalls(by_class)
+    for name, of_model in by_model.items():
+        print(f"\n## {name}, with its model\n\n" + report_with_model(of_model))
+        said += model_shortfalls(name, of_model)
     for name, scores in by_number.items():
         print(f"\n## {name}\n\n" + report_errors(scores))
         said += numeric_shortfalls(scores) if name == "emotion_full" else []
