@@ -37,6 +37,7 @@ _NAMES = {
         "PartitionError",
         "StoreError",
     ),
+    "inputs.counts": ("from_counts",),
     "inputs.findings": ("check_annotations",),
     "inputs.log": ("scan_annotations",),
     "inputs.pred_probs": ("scan_pred_probs",),

@@ -13,6 +13,7 @@ from polars_crowd.consensus.refine import Refined, refine
 from polars_crowd.consensus.result import Crowdlab
 from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
 from polars_crowd.inputs.comparisons import scan_comparisons
+from polars_crowd.inputs.counts import from_counts
 from polars_crowd.inputs.findings import check_annotations
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.pred_probs import scan_pred_probs
@@ -105,6 +106,7 @@ __all__ = [
     "ebcc",
     "example_agreement",
     "fleiss_kappa",
+    "from_counts",
     "from_wide",
     "gaussian_truth",
     "glad",

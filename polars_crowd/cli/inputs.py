@@ -15,13 +15,13 @@ import polars_crowd as pc
 from polars_crowd.cli.reading import COLUMNS, TEXT
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs.checks import Duplicates
-from polars_crowd.inputs.log import open_rows, with_labels_of
+from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, with_labels_of
+from polars_crowd.inputs.matrices import Ids
 from polars_crowd.inputs.pred_probs import open_pred_probs
 from polars_crowd.inputs.sources import TEXT as TEXT_FILES
 from polars_crowd.inputs.sources import is_path
 from polars_crowd.inputs.tables import labels_beside
 from polars_crowd.inputs.text import Reading
-from polars_crowd.inputs.wide import Ids
 from polars_crowd.rounds.files import reason
 from polars_crowd.store.manifest import MANIFEST
 from polars_crowd.store.store import AnnotationStore
@@ -64,6 +64,8 @@ class Input:
     label: str = "label"
     label_type: Literal["number"] | None = None
     wide: bool = False
+    counts: bool = False
+    frequency: str | None = None
     decimal_comma: bool = False
     missing: str | None = None
     normalize: str | None = None
@@ -96,6 +98,9 @@ class Input:
             raise typer.BadParameter(f"{stores[0]} is a store, which is read alone.")
         if found.wide:
             refuse(call, ["label"], "not with --wide, whose columns are annotators.")
+        if found.counts:
+            why = "not with --counts, whose columns are classes."
+            refuse(call, ["annotator", "wide", "missing"], why)
         if not found.pred_probs:
             refuse(call, ["probs_example"], "only with --pred-probs.")
         return found
@@ -112,12 +117,13 @@ class Input:
     @property
     def names(self) -> dict[str, Any]:
         """What the log's columns are called in the files."""
-        return {"example": self.example, "annotator": self.annotator, "label": self.label}
+        annotator = "annotator" if self.annotator == "-" else self.annotator
+        return {"example": self.example, "annotator": annotator, "label": self.label}
 
     def theirs(self, *tables: pl.LazyFrame | pl.DataFrame) -> dict[str, str]:
         """The names that the files have for those of our columns that tables have."""
         there = {column for table in tables for column in table.lazy().collect_schema()}
-        given = {"example": self.example} if self.wide else self.names
+        given = {"example": self.example} if self.wide or self.counts else self.names
         there &= {ours for ours, name in given.items() if name not in (ours, "-")}
         return {ours: given[ours] for ours in given if ours in there}
 
@@ -166,13 +172,13 @@ class Input:
         if store is not None:
             return store
         with reading(self.log):
-            source, names, how = self._shaped
+            source, names, how, labels = self._shaped()
             return pc.scan_annotations(
                 source,
                 **names,
                 label_type=self.label_type,
                 decimal_comma=self._comma_in_labels,
-                **self._labels,
+                **labels,
                 **how,
             )
 
@@ -182,8 +188,8 @@ class Input:
         with reading(self.log):
             if store is not None:
                 return open_rows(store)
-            source, names, how = self._shaped
-            rows = open_rows(source, names or None, Reading(**how), **self._labels)
+            source, names, how, labels = self._shaped()
+            rows = open_rows(source, names, Reading(**how), **labels)
             return with_labels_of(rows, self.label_type, self._comma_in_labels)
 
     def models(self) -> Any:
@@ -220,16 +226,32 @@ class Input:
         with reading([*self.log, *(self.pred_probs or ()), *(path for path in more if path)]):
             yield
 
+    def _shaped(self) -> tuple[Any, dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """A source of rows, its columns, how it is read, and what its labels are; of a table its log."""
+        who = {"annotator": None} if self.annotator == "-" else {}
+        if not (self.wide or self.counts):
+            labels = {"frequency": self.frequency, **self._labels}
+            return self._source, {**self.names, **who}, self.how, labels
+        normalize = {"normalize": listed(self.normalize) or ()}
+        log = self._of_counts() if self.counts else self._of_wide()
+        names = {name: name for name in LOG_COLUMNS}
+        return log.drop(who), {**names, **who}, {}, normalize
+
+    def _of_counts(self) -> pl.LazyFrame:
+        classes = None if self.label == "label" else listed(self.label)
+        return pc.from_counts(self._source, classes=classes, **self._of_table)
+
+    def _of_wide(self) -> pl.LazyFrame:
+        annotators = None if self.annotator in ("annotator", "-") else listed(self.annotator)
+        missing = listed(self.missing) or ()
+        return pc.from_wide(self._source, annotators=annotators, missing=missing, **self._of_table)
+
     @property
-    def _shaped(self) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-        """A source with the log, its columns, and how it is to be read."""
-        if not self.wide:
-            return self._source, self.names, self.how
+    def _of_table(self) -> dict[str, Any]:
+        """Where a table has its ids, how often each row was seen, and how it is read."""
         ids: Ids = False if self.example == "-" else self.example
-        ids = None if ids == "example" else ids
-        annotators = None if self.annotator == "annotator" else listed(self.annotator)
-        wide = pc.from_wide(self._source, example=ids, annotators=annotators, **self.how)
-        return wide, {}, {}
+        example = None if ids == "example" else ids
+        return {"example": example, "frequency": self.frequency, **self.how}
 
     @property
     def _source(self) -> Any:

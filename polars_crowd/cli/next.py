@@ -79,7 +79,8 @@ def next(
     store = given.store
     has_model = bool(pred_probs) if store is None else store.n_models > 0
     if multilabel:
-        refuse(call, ["label_type", "wide", "missing", "normalize"], "not with --multilabel.")
+        of_single = ["label_type", "wide", "counts", "frequency", "missing", "normalize"]
+        refuse(call, of_single, "not with --multilabel.")
     if store is not None:
         refuse(call, ["multilabel"], "not with a store, which knows what its labels are.")
     of_sets = multilabel or (store is not None and store.set_classes is not None)

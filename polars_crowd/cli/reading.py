@@ -36,7 +36,9 @@ def columns(
     example: Annotated[
         str, in_files("The log's column of examples.", "NAME", "--example", "--id")
     ] = "example",
-    annotator: Annotated[str, in_files("The log's column of annotators.")] = "annotator",
+    annotator: Annotated[
+        str, in_files("The log's column of annotators; - if nobody knows who they are.")
+    ] = "annotator",
     label: Annotated[str, in_files("The log's column of labels.")] = "label",
     label_type: Annotated[
         Literal["number"] | None, in_files("Labels are numbers, also where they are text.", None)
@@ -49,6 +51,17 @@ def columns(
             "--wide",
         ),
     ] = False,
+    counts: Annotated[
+        bool,
+        in_files(
+            "A row is an example, a column a class (all but --id, or --label A,B,C): how many chose it.",
+            None,
+            "--counts",
+        ),
+    ] = False,
+    frequency: Annotated[
+        str | None, in_files("The column that says how many examples a row stands for.")
+    ] = None,
     decimal_comma: Annotated[
         bool, in_files("Numbers have a decimal comma.", None, "--decimal-comma")
     ] = False,

@@ -297,7 +297,7 @@ def majority_vote(
     """
     asked = Opening(**options)
     if isinstance(log, Partitioned) or asked.into is not None or asked.executor is not None:
-        rounds = asked.open(log, pred_probs).claim("Majority vote")
+        rounds = asked.open(log, pred_probs, anonymous=True).claim("Majority vote")
         ties = break_ties(rounds, rounds.run(count_ties, remember=True))
         return rounds.only("examples", majority_table, ties)
     if asked.progress:

@@ -24,6 +24,7 @@ from polars_crowd.errors import (
     shown,
     shown_value,
 )
+from polars_crowd.inputs.anonymous import is_anonymous
 
 Duplicates = Literal["error", "first", "last", "all"]
 
@@ -39,6 +40,11 @@ def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFram
     """The log with the first or last annotation of each (example, annotator), if so asked."""
     check_duplicates(duplicates)
     if duplicates == "first" or duplicates == "last":
+        if is_anonymous(log.collect_schema()["annotator"]):
+            wrong = (
+                "it has no effect: the annotators are anonymous, nobody labels an example again."
+            )
+            raise OptionError("duplicates", duplicates, wrong)
         return log.unique(["example", "annotator"], keep=duplicates, maintain_order=True)
     return log
 

@@ -20,6 +20,7 @@ import polars as pl
 
 from polars_crowd.arrays import Flags
 from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.checks import GIVE_COLUMNS, near_classes
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.parts import settled
@@ -52,8 +53,18 @@ def scan_label_sets(source: Any) -> LabelSets:
         sets = rows.filter(pl.col("label").is_not_null())
     else:
         inner = dtype
+        _refuse_anonymous(rows.collect_schema()["annotator"])
         sets = rows.group_by("example", "annotator", maintain_order=True).agg("label")
     return LabelSets(sets.with_columns(set_text().alias("label")), _as_dtype(inner))
+
+
+def _refuse_anonymous(annotator: pl.DataType) -> None:
+    if is_anonymous(annotator):
+        raise AnnotationError(
+            "has anonymous annotators and a row per chosen class: nobody knows which rows are one set.",
+            "Give a row per set, as a list of its classes.",
+            source="the log",
+        )
 
 
 def _as_dtype(dtype: Any) -> pl.DataType:

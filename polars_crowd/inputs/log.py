@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol, Unpack, runtime_checkable
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_column
+from polars_crowd.inputs.anonymous import is_anonymous, numbered
+from polars_crowd.inputs.frequency import repeated
 from polars_crowd.inputs.missing import without_missing
 from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.objects import frame_of_tuples, is_tuples
@@ -38,8 +40,9 @@ def scan_annotations(
     source: Any,
     *,
     example: str = "example",
-    annotator: str = "annotator",
+    annotator: str | None = "annotator",
     label: str = "label",
+    frequency: str | None = None,
     label_type: Literal["number"] | None = None,
     decimal_comma: bool = False,
     missing: Sequence[Any] = (),
@@ -68,7 +71,12 @@ def scan_annotations(
         categories are an Enum. A column of texts and numbers, in Python, is text.
     example, annotator, label
         The names that these columns have in the source. Ids and labels may be strings, integers,
-        booleans, dates, categoricals or enums. Other columns travel along.
+        booleans, dates, categoricals or enums. Other columns travel along. `annotator=None` if annotators are
+        anonymous: they are numbered within the example, `#1`, `#2`, ..., and functions that ask who gave
+        which label refuse the log. Their type says it; Parquet, Arrow IPC and stores keep that.
+    frequency
+        The column that says how many examples had just these labels, if an example stands for several. They
+        are called `id#1`, `id#2`, ...; 0 is a pattern that was not seen.
     label_type
         `"number"` if labels are to be numbers (`Float64`): a value that is none is an error.
     decimal_comma
@@ -119,35 +127,54 @@ def scan_annotations(
     └─────────┴───────────┴───────┘
     """
     names = {"example": example, "annotator": annotator, "label": label}
-    rows = open_rows(source, names, Reading(**reading), missing, normalize)
+    rows = open_rows(source, names, Reading(**reading), missing, normalize, frequency)
     rows = with_labels_of(rows, label_type, decimal_comma)
     return rows if keep_missing else rows.filter(is_labelled(rows.collect_schema()["label"]))
 
 
 def open_rows(
     source: Any,
-    names: Mapping[str, str] | None = None,
+    names: Mapping[str, str | None] | None = None,
     reading: Reading = USUAL,
     missing: Sequence[Any] = (),
     normalize: Sequence[Way] = (),
+    frequency: str | None = None,
 ) -> pl.LazyFrame:
     """Any source as `example`, `annotator`, `label` and the other columns, rows without a label included.
 
-    `names` says how these three are called in the source; `missing` and `normalize` are as for
+    `names` says how these three are called in the source; `missing`, `normalize` and `frequency` are as for
     `scan_annotations`.
     """
     if isinstance(source, HoldsLog):
         source = source.scan_annotations()
-    names = names or {name: name for name in LOG_COLUMNS}
+    given = names or {name: name for name in LOG_COLUMNS}
+    said = {name: column for name, column in given.items() if column is not None}
     if is_tuples(source):
-        source = frame_of_tuples(source, [names[name] for name in LOG_COLUMNS], "the log")
-    parts = without_missing(open_parts(source, "the log", reading), names["label"], missing)
+        source = frame_of_tuples(source, list(said.values()), "the log")
+    parts = without_missing(open_parts(source, "the log", reading), said["label"], missing)
     named = [
-        _named(frame, names, _log_of(part, parts), part.hints)
+        _named(frame, said, _log_of(part, parts), part.hints)
         for part, frame in zip(parts, settled(parts), strict=True)
     ]
-    rows = stacked(named, "the log", LOG_COLUMNS, [part.file for part in parts])
-    return normalized(rows, LOG_COLUMNS, normalize)
+    rows = stacked(named, "the log", list(said), [part.file for part in parts])
+    rows = normalized(rows, list(said), normalize)
+    if frequency is not None:
+        rows = repeated(rows, frequency, "the log")
+    if "annotator" in said and not _are_several_anonymous(named):
+        return rows
+    return numbered(rows).select(*LOG_COLUMNS, pl.exclude(LOG_COLUMNS))
+
+
+def _are_several_anonymous(parts: Sequence[pl.LazyFrame]) -> bool:
+    """Whether the parts are logs of anonymous annotators, each with numbers of its own."""
+    are = {is_anonymous(part.collect_schema()["annotator"]) for part in parts}
+    if len(are) > 1:
+        raise AnnotationError(
+            "has anonymous annotators in one part, and known ones in another.",
+            "Make them anonymous everywhere, or give the parts each for itself.",
+            source="the log",
+        )
+    return len(parts) > 1 and are == {True}
 
 
 def _log_of(part: Part, parts: list[Part]) -> str:
@@ -184,6 +211,9 @@ def _named(
     frame: pl.LazyFrame, names: Mapping[str, str], what: str, hints: Sequence[Advice]
 ) -> pl.LazyFrame:
     schema = frame.collect_schema()
+    if "annotator" not in names and is_anonymous(schema.get("annotator", pl.Null())):
+        frame = frame.drop("annotator")
+        schema = frame.collect_schema()
     _check_names(names, schema, what, hints)
     others = [c for c in schema if c not in names.values()]
     return frame.select(*(pl.col(given).alias(name) for name, given in names.items()), *others)
@@ -196,6 +226,11 @@ NAME_COLUMNS = Advice(
 )
 
 
+WITHOUT_ANNOTATORS = Advice(
+    "If nobody knows who they are", python="annotator=None", command="--annotator -"
+)
+
+
 def _check_names(
     names: Mapping[str, str], schema: pl.Schema, what: str, hints: Sequence[Advice]
 ) -> None:
@@ -204,9 +239,20 @@ def _check_names(
             "example, annotator and label must be three columns, not "
             f"{', '.join(f'{name}={given!r}' for name, given in names.items())}."
         )
+    if "annotator" not in names and "annotator" in schema:
+        raise AnnotationError(
+            "has a column 'annotator', and is to have anonymous annotators.",
+            Advice(
+                "Name it, or drop it",
+                python="annotator='annotator'",
+                command="--annotator annotator",
+            ),
+            source=what,
+        )
     for name, given in names.items():
         if given not in schema:
-            raise missing_column(what, given, list(schema), NAME_COLUMNS, *hints)
+            more = [WITHOUT_ANNOTATORS] if name == "annotator" else []
+            raise missing_column(what, given, list(schema), NAME_COLUMNS, *more, *hints)
         if given != name and name in schema and name not in names.values():
             raise AnnotationError(
                 f"has a column {name!r} beside {given!r}, which is to become {name!r}.",

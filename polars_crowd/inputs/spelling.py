@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 import polars as pl
 
 from polars_crowd.errors import OptionError, shown
+from polars_crowd.inputs.anonymous import is_anonymous
+from polars_crowd.inputs.parts import is_text
 
 Way = Literal["strip", "case", "unicode"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -23,13 +25,18 @@ def normalized(rows: pl.LazyFrame, columns: Sequence[str], ways: Any) -> pl.Lazy
     """
     ways = check_ways(ways)
     schema = rows.collect_schema()
-    texts = [column for column in columns if schema[column] in (pl.String, pl.Categorical)]
+    texts = [column for column in columns if _is_spelled(schema[column])]
     if ways and not texts:
         wrong = (
             "it has no effect: neither ids nor labels are text (the categories of an Enum stay)."
         )
         raise OptionError("normalize", list(ways), wrong)
     return rows.with_columns(spelled(pl.col(texts).cast(pl.String), ways)) if ways else rows
+
+
+def _is_spelled(dtype: pl.DataType) -> bool:
+    """Whether values of this type are texts that somebody wrote."""
+    return dtype == pl.String or (isinstance(dtype, pl.Categorical) and not is_anonymous(dtype))
 
 
 def check_ways(ways: Any) -> tuple[Way, ...]:
@@ -67,7 +74,7 @@ def alike(values: pl.Series) -> list[list[str]]:
     >>> alike(pl.Series(["no", "Yes", "yes", "YES ", "maybe"]))
     [['YES ', 'Yes', 'yes']]
     """
-    if values.dtype not in (pl.String, pl.Categorical) and not isinstance(values.dtype, pl.Enum):
+    if not is_text(values.dtype) or is_anonymous(values.dtype):
         return []
     texts = values.cast(pl.String).drop_nulls().alias("text").to_frame().lazy()
     ways = _ways_that_differ(texts)

@@ -133,7 +133,11 @@ def agreement_difference(
         check_order(log, request)
     common = request.classes if request.classes is not None else _common_classes(logs)
     of_log = replace(request, classes=common)
-    rounds = [(request if isinstance(log, Partitioned) else of_log).open(log)[0] for log in logs]
+    known = any(c.asks_who_voted for c in request.coefficients)
+    rounds = [
+        (request if isinstance(log, Partitioned) else of_log).open(log, anonymous=not known)[0]
+        for log in logs
+    ]
     sides = _sides(rounds, pair, request)
     return _report(sides, _uncertainty(sides, request))
 

@@ -79,7 +79,7 @@ def _joined(parts: Sequence[Found]) -> Found:
 
 
 def _estimates(evidence: Evidence, request: Request) -> dict[Coefficient, Found]:
-    points = {c: c.estimate(evidence) for c in request.coefficients}
+    points = {c: c.estimate_if_known(evidence) for c in request.coefficients}
     intervals = {c: c.interval(found, evidence, request.confidence) for c, found in points.items()}
     warnings: dict[Coefficient, list[str | None]] = {c: [None] * evidence.n_groups for c in points}
     if request.interval == "bootstrap":

@@ -37,6 +37,8 @@ class Evidence:
     spread: Floats | None = None
     """(3, U) of Conger's kappa."""
     signed: Signed | None = None
+    is_anonymous: bool = False
+    """Whether nobody knows who voted."""
 
     @property
     def n_groups(self) -> int:

@@ -9,6 +9,7 @@ import polars as pl
 
 from polars_crowd.arrays import Flags, Floats
 from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.grouping import Grouping
@@ -34,6 +35,8 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         scales=Scales.of_classes(classes, request.weights, request.level),
     )
     check_annotators(rounds.book.annotators)
+    if is_anonymous(rounds.book.annotators.dtype):
+        return replace(evidence, is_anonymous=True)
     if any(isinstance(c, Conger) for c in request.coefficients):
         evidence = replace(evidence, spread=_conger_spread(rounds, evidence))
     wanted = _groups_to_sign(evidence, request)
@@ -44,7 +47,7 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
 
 def check_annotators(annotators: pl.Series) -> None:
     """Agreement takes two annotators or more."""
-    if len(annotators) < 2:
+    if len(annotators) < 2 and not is_anonymous(annotators.dtype):
         raise AnnotationError(
             f"the log has one annotator only ({shown(annotators.to_list())}): agreement compares "
             "annotators, at least two. For one annotator's consistency over repeated labels, give each "

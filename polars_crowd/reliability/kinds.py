@@ -43,6 +43,7 @@ from polars_crowd.reliability.who_voted import PairExpected, Signed
 
 Drawn = Literal["votes", "who voted"]
 ONE_CLASS = "one class only is used: agreement by chance is certain"
+ANONYMOUS = "asks who gave which label, and the annotators are anonymous"
 NO_PAIR = "no overlap: no two annotators share an example"
 
 
@@ -75,6 +76,11 @@ class Coefficient(ABC):
     @abstractmethod
     def estimate(self, evidence: Evidence) -> Estimate:
         """Its value in every group, NaN where it is undefined."""
+
+    def estimate_if_known(self, evidence: Evidence) -> Estimate:
+        """... also where it asks who voted, and nobody knows."""
+        unknown = self.asks_who_voted and evidence.is_anonymous
+        return _not_looked_at(evidence) if unknown else self.estimate(evidence)
 
     def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
         """... and the interval without a bootstrap."""
@@ -118,14 +124,22 @@ class Coefficient(ABC):
 
     def reason(self, evidence: Evidence, group: int) -> str:
         """Why it has no value in a group."""
-        annotators = int(evidence.counts["num_annotators"][group])
-        if annotators < 2:
-            return "one annotator only"
-        if self.annotators is not None and annotators != self.annotators:
-            return f"compares two annotators, here are {annotators:,}: see conger_kappa"
+        if evidence.is_anonymous:
+            if self.asks_who_voted:
+                return ANONYMOUS
+        elif reason := self._who(int(evidence.counts["num_annotators"][group])):
+            return reason
         if not evidence.counts["num_pairable"][group]:
             return "no overlap: no example has two annotations"
         return self.undefined(evidence, group)
+
+    def _who(self, annotators: int) -> str:
+        """... with so many annotators."""
+        if annotators < 2:
+            return "one annotator only"
+        if self.annotators not in (None, annotators):
+            return f"compares two annotators, here are {annotators:,}: see conger_kappa"
+        return ""
 
     def undefined(self, evidence: Evidence, group: int) -> str:
         """... where there are annotations to compare."""

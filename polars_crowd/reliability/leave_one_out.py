@@ -104,7 +104,7 @@ def agreement_by_annotator(log: Any, **options: Unpack[OfAnnotators]) -> pl.Data
     └───────────┴───────────┴───────────────┴──────────────┘
     """
     request = Request((ALPHA,), **options)
-    rounds, grouping = request.open(log)
+    rounds, grouping = request.open(log, anonymous=False)
     check_annotators(rounds.book.annotators)
     scales, level = Scales.of_classes(rounds.book.classes, "identity", request.level), request.level
     M, K = len(rounds.book.annotators), rounds.n_classes

@@ -137,7 +137,7 @@ def pairwise_agreement(
     """
     _check_options(min_shared, max_pairs, seed)
     request = Request((named("cohen_kappa"),), **options)
-    rounds, grouping = request.open(log)
+    rounds, grouping = request.open(log, anonymous=False)
     codes = check_codes(rounds)
     n_pairs = int(rounds.run(count_pairs, grouping)[()]["pairs"].item())
     sample = Sample.of(n_pairs, max_pairs, seed)

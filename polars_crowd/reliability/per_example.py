@@ -90,7 +90,7 @@ def example_agreement(
     """
     request = Request((named("percent_agreement"),), **options)
     if isinstance(log, Partitioned) or into is not None or request.executor is not None:
-        rounds, grouping = request.open(log, into=into)
+        rounds, grouping = request.open(log, into=into, anonymous=True)
         return rounds.tables({"examples": of_partition}, grouping)["examples"]
     if request.progress:
         wrong = "it has no effect here: nothing is computed before the result is collected."

@@ -51,12 +51,19 @@ def _rows(coefficient: Coefficient, evidence: Evidence, found: Found) -> pl.Data
             "coefficient": [coefficient.name] * evidence.n_groups,
             **{c: pl.Series(v).fill_nan(None) for c, v in numbers.items()},
             **{c: evidence.counts[c].round().astype(np.int64) for c in COUNTS},
+            **_unknown(evidence),
             "weights": pl.Series([weights] * evidence.n_groups, dtype=pl.String),
             "level": pl.Series([level] * evidence.n_groups, dtype=pl.String),
             "reason": pl.Series(_reasons(coefficient, evidence, found), dtype=pl.String),
         }
     )
     return pl.concat([evidence.groups, rows], how=HORIZONTAL) if evidence.groups.width else rows
+
+
+def _unknown(evidence: Evidence) -> dict[str, pl.Series]:
+    """The number of annotators where nobody knows who they are."""
+    null = pl.Series([None] * evidence.n_groups, dtype=pl.Int64)
+    return {"num_annotators": null} if evidence.is_anonymous else {}
 
 
 def _reasons(coefficient: Coefficient, evidence: Evidence, found: Found) -> list[str | None]:

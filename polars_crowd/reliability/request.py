@@ -128,8 +128,9 @@ class Request:
     ------
     AnnotationError
         The log cannot be used: no annotations, null ids, duplicates, labels outside of `classes`, or
-        one annotator only. No id of a frame in `by` is in the log, or a group column is called like one of
-        the result's.
+        one annotator only. All of the coefficients ask who voted, and the annotators are anonymous (if only
+        some do, these are null, with the reason). No id of a frame in `by` is in the log, or a group column
+        is called like one of the result's.
     OptionError
         An option has an unknown value or no effect on this call, or weights or a level go by an order that
         the classes have not.
@@ -166,6 +167,11 @@ class Request:
         by_level = self.level in ("interval", "ratio") and self.classes is None
         return by_level or all(isinstance(c, Icc) for c in self.coefficients)
 
+    @property
+    def takes_anonymous(self) -> bool:
+        """Whether something is asked for that does not take to know who voted."""
+        return not all(c.asks_who_voted for c in self.coefficients)
+
     def with_numbers(self, log: Any) -> Any:
         """The log, with labels that write numbers as numbers where such are asked for."""
         if isinstance(log, Partitioned) or not self.asks_for_numbers:
@@ -176,6 +182,7 @@ class Request:
         """The rounds of a log, and its groups, whose names the result has not `taken`."""
         log = self.with_numbers(log)
         check_order(log, self)
+        more = {"anonymous": self.takes_anonymous, **more}
         options = {name: getattr(self, name) for name in ("classes", "duplicates")}
         options |= {"executor": self.executor, "progress": self.progress, **more}
         if isinstance(log, Partitioned):

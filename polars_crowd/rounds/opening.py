@@ -12,6 +12,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError
 from polars_crowd.inputs import checks
+from polars_crowd.inputs.anonymous import check_known_annotators
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.label_sets import (
     LabelSets,
@@ -70,7 +71,7 @@ class Opening:
     executor: Any = None
     progress: bool = False
 
-    def open(self, log: Any, pred_probs: Any, *, multilabel: bool = False) -> Rounds:
+    def open(self, log: Any, pred_probs: Any, **more: bool) -> Rounds:
         """The rounds of a log."""
         return open_rounds(
             log,
@@ -80,7 +81,7 @@ class Opening:
             into=self.into,
             executor=self.executor,
             progress=self.progress,
-            multilabel=multilabel,
+            **more,
         )
 
     def open_sets(self, log: Any, pred_probs: Any) -> tuple[Rounds, pl.Series]:
@@ -114,6 +115,7 @@ def read_book(
 ) -> tuple[LabelSets, list[PredProbs], Codebook]:
     """The log, its models, and what the codes of sets and annotators mean."""
     sets = scan_label_sets(log)
+    check_known_annotators(sets.log.collect_schema()["annotator"])
     models = open_independent(pred_probs, classes)
     _, names = resolve_classes(sets.dtype, models[0].names, classes)
     check_names(names)
@@ -137,11 +139,16 @@ def open_rounds(
     progress: bool = False,
     numeric: bool = False,
     multilabel: bool = False,
+    anonymous: bool = False,
 ) -> Rounds:
     """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
 
+    `anonymous` says that nothing will be asked that takes to know who voted.
+
     Raises
     ------
+    AnnotationError
+        The annotators are anonymous, and who voted will be asked.
     ValueError
         `executor` for a log that is one partition; pred_probs, classes or duplicates for a store, which
         has its own.
@@ -153,10 +160,13 @@ def open_rounds(
         _refuse_what_a_store_has(pred_probs, classes, duplicates)
         if log.set_classes is not None and not multilabel:
             raise of_sets("the store's labels")
+        book = log.book(numeric)
+        if not anonymous:
+            check_known_annotators(book.annotators.dtype)
         work = WorkDirectory() if directory is None else directory
         return Rounds(
             handles=log.handles(work.work),
-            book=log.book(numeric),
+            book=book,
             n_models=log.n_models,
             is_ensemble=log.is_ensemble,
             executor=executor,
@@ -166,13 +176,16 @@ def open_rounds(
             work=work,
         )
     refuse_executor(executor)
+    log = scan_annotations(log)
+    if not anonymous:
+        check_known_annotators(log.collect_schema()["annotator"])
     if numeric:
-        rows = labels_as_numbers(scan_annotations(log))
+        rows = labels_as_numbers(log)
         values = sort_values(rows, duplicates=duplicates)
         book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
         return Rounds([InMemory(sorted_values=values)], book, 0, False, None, progress, directory)
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
-    runs = sort_runs(scan_annotations(log), models_, classes=classes, duplicates=duplicates)
+    runs = sort_runs(log, models_, classes=classes, duplicates=duplicates)
     return _beside_models(runs, models_, pred_probs, progress, directory)
 
 

@@ -19,6 +19,7 @@ import polars as pl
 from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs import checks
+from polars_crowd.inputs.anonymous import is_anonymous, numbered
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.pred_probs import (
@@ -128,12 +129,16 @@ class Builder:
         return self.manifest.with_parts(parts, annotators)
 
     @property
+    def _is_anonymous(self) -> bool:
+        return is_anonymous(self.manifest.schema["annotator"])
+
+    @property
     def _needs_order(self) -> bool:
         return self.duplicates != "error"
 
     def _refuse_repeated(self, spool: Spool) -> None:
         """The error about duplicates, if there are any: counted in all partitions."""
-        if self.duplicates == "error":
+        if self.duplicates == "error" and not self._is_anonymous:
             touched = spool.touched(["log"])
             rows = [repeated(self._stored(i), self._coming(i, spool)) for i in touched]
             if any(found.height for found in rows):
@@ -166,6 +171,8 @@ class Builder:
         coming = spool.scan("log", number)
         if coming is not None and self._needs_order:
             coming = coming.sort(ORDER)
+        if coming is not None and self._is_anonymous:
+            coming = numbered(coming)
         return None if coming is None else coming.select(list(self.manifest.schema))
 
     def _log(self, number: int, spool: Spool) -> pl.LazyFrame | None:
@@ -173,6 +180,8 @@ class Builder:
         stored, coming = self._stored(number), self._coming(number, spool)
         if stored is None or coming is None:
             return stored if coming is None else coming
+        if self._is_anonymous:
+            return numbered(pl.concat([stored, coming]))
         coming = checks.without_duplicates(coming, self.duplicates)
         if self.duplicates == "first":
             coming = coming.join(stored, on=PAIR, how="anti", maintain_order="left")

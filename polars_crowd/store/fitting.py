@@ -11,6 +11,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, rows_shown, shown
 from polars_crowd.inputs import checks, probability_checks
+from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import PredProbs, cast_ids, with_ids_like
@@ -48,6 +49,7 @@ def in_columns_of(log: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:
         raise AnnotationError(
             f"the log has the columns {shown(unknown)}, which the store does not have. Drop them."
         )
+    _check_who(given["annotator"], schema["annotator"])
     for name, dtype in given.items():
         if not is_held_by(dtype, schema[name]):
             raise AnnotationError(
@@ -58,6 +60,20 @@ def in_columns_of(log: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:
         pl.col(name).cast(dtype) if name in given else pl.lit(None, dtype).alias(name)
         for name, dtype in schema.items()
     )
+
+
+def _check_who(given: pl.DataType, stored: pl.DataType) -> None:
+    """Annotators are anonymous in the log and in the store, or in neither."""
+    if is_anonymous(given) != is_anonymous(stored):
+        which = ("store", "log") if is_anonymous(stored) else ("log", "store")
+        raise AnnotationError(
+            f"the annotators of the {which[0]} are anonymous, those of the {which[1]} are not.",
+            Advice(
+                "To add a log whose annotators are anonymous",
+                python="pc.scan_annotations(log, annotator=None)",
+                command="--annotator -",
+            ),
+        )
 
 
 def is_held_by(given: pl.DataType, stored: pl.DataType) -> bool:

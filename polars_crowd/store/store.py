@@ -27,6 +27,7 @@ from polars_crowd.errors import (
     TakenError,
     counted,
 )
+from polars_crowd.inputs.anonymous import is_anonymous, unnumbered
 from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, membership, scan_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
@@ -148,7 +149,7 @@ class AnnotationStore(Partitioned):
                 made = fitting.empty_of_sets(log, pred_probs, partitions, classes, is_ensemble)
                 rows, models, manifest = made
             else:
-                rows = scan_annotations(log, missing=missing)
+                rows = unnumbered(scan_annotations(log, missing=missing))
                 models = open_models(pred_probs, classes) if pred_probs is not None else []
                 manifest = fitting.empty(rows, models, partitions, classes, is_ensemble)
             none = pl.Series("annotator", [], manifest.schema["annotator"])
@@ -245,7 +246,7 @@ class AnnotationStore(Partitioned):
         """A log that comes in; the sets it is the first to have come after those there are."""
         manifest = self._manifest
         if manifest.sets is None:
-            return scan_annotations(log, missing=missing)
+            return unnumbered(scan_annotations(log, missing=missing))
         rows = scan_label_sets(log).log
         found = rows.select(pl.col("label").unique().sort()).collect()["label"]
         check_known(rows, found, manifest.classes or ())
@@ -369,7 +370,9 @@ class AnnotationStore(Partitioned):
         said = [
             counted(sizes["examples"], "example"),
             *([counted(unlabelled, "unlabelled example")] if unlabelled else []),
-            counted(len(self.annotators), "annotator"),
+            "anonymous annotators"
+            if is_anonymous(self.annotators.dtype)
+            else counted(len(self.annotators), "annotator"),
             counted(sizes["annotations"], "annotation"),
             "numbers" if manifest.classes is None else counted(len(manifest.classes), "class"),
             counted(manifest.models, "model"),

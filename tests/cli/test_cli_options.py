@@ -16,8 +16,8 @@ from polars_crowd import cli
 from tests.cli.commands import refused, run
 
 COLUMNS = (
-    "--example x | --annotator x | --label x | --label-type number | --wide | --decimal-comma | "
-    "--missing x | --normalize case"
+    "--example x | --annotator x | --label x | --label-type number | --wide | --counts | --frequency x | "
+    "--decimal-comma | --missing x | --normalize case"
 )
 TEXT = (
     "--separator x | --encoding latin-1 | --no-header | --columns a,b,c | --comment x | --quote none | "
@@ -72,7 +72,17 @@ ALWAYS = {
     "consensus": {"method"},
     "next": {"size", "exclude"},
     "create": {"partitions", "pred_probs", "classes", "duplicates"}
-    | {"example", "annotator", "label", "label_type", "wide", "missing", "normalize"},
+    | {
+        "example",
+        "annotator",
+        "label",
+        "label_type",
+        "wide",
+        "counts",
+        "frequency",
+        "missing",
+        "normalize",
+    },
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "executor"},
     "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight"},

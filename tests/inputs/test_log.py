@@ -392,7 +392,7 @@ def test_ids_of_examples_and_annotators() -> None:
         pc.from_wide(WIDE, annotators=[7, 9, 11])
     with pytest.raises(pc.AnnotationError, match="3 rows of labels, but 2 examples"):
         pc.from_wide(WIDE, example=ids[:2])
-    with pytest.raises(pc.AnnotationError, match="a wide log has two dimensions, not 1"):
+    with pytest.raises(pc.AnnotationError, match="the wide log has two dimensions, not 1"):
         pc.from_wide(np.zeros(3))
 
 

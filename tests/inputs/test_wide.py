@@ -53,7 +53,7 @@ def test_what_says_the_ids_needs_no_warning() -> None:
     ("table", "names"), [(TWO, "'item', 'text'"), (TWICE, "'item'")], ids=["two", "twice"]
 )
 def test_ids_that_are_not_sure_are_asked_for(table: pl.DataFrame, names: str) -> None:
-    with pytest.raises(pc.AnnotationError, match=f"{names} could hold the examples' ids"):
+    with pytest.raises(pc.AnnotationError, match=f"may have its examples' ids in {names};"):
         pc.from_wide(table)
     assert annotators(table, example="item", annotators=["r2", "r1"]) == ["r1", "r2"]
 
