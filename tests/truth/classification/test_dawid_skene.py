@@ -200,7 +200,7 @@ def test_prior_errors() -> None:
     columns = {"annotator": ["A0001"], "true_label": [0], "label": [1], "num_annotations": [1]}
     good = pl.DataFrame(columns)
     with pytest.raises(
-        pc.AnnotationError, match=r"prior has no column 'num_annotations'.*an earlier fit"
+        pc.AnnotationError, match=r"(?s)prior has no column 'num_annotations'.*an earlier fit"
     ):
         dawid_skene(log, prior=good.drop("num_annotations"))
     with pytest.raises(pc.AnnotationError, match="1 row with a count that is negative or null"):

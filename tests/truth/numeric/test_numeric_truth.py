@@ -446,7 +446,7 @@ def test_gold_must_fit() -> None:
     with pytest.raises(AnnotationError, match=r"gold: none of its .* is in the log. In"):
         crh(log, gold=strange)
     with pytest.raises(AnnotationError, match=r"gold has no column 'label'"):
-        crh(log, gold=strange.rename({"label": "truth"}))
+        crh(log, gold=strange.select("example", truth="label", other="label"))
     with pytest.raises(AnnotationError, match=r"'label' of gold is not a finite number in 1 row"):
         crh(log, gold=pl.DataFrame({"example": [0], "label": [np.inf]}))
     with pytest.raises(AnnotationError, match=r"1 example with more than one row"):
