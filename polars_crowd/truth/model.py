@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -152,6 +152,10 @@ class Model:
     def moved(self, skills: Any, place: Ints) -> Any:
         """The skills of other annotators: those at `place`, and at place -1 that of all together."""
         return with_sum(skills)[:, place]
+
+    def for_annotators(self, place: Ints, skills: Any) -> Self:
+        """The same constants for other annotators: those of who is at `place`, and at -1 of all together."""
+        return self
 
     def class_order(self, skills: Any) -> Ints | None:
         """Which class each class should be called, where the objective does not tell them apart."""

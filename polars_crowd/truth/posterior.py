@@ -25,6 +25,11 @@ def with_sum(values: Floats) -> Floats:
     return np.append(values, values.sum(axis=1, keepdims=True), axis=1)
 
 
+def moved_counts(counts: Floats, like: Floats, place: Ints) -> Floats:
+    """Counts, in a shape that broadcasts to that of others, of the annotators at `place`; at -1 of all."""
+    return with_sum(np.broadcast_to(counts, like.shape))[:, place]
+
+
 def with_known(joint: Floats, block: Block, class_of_state: Ints) -> Floats:
     """log joint with nothing left for the classes that a known label rules out."""
     if block.known is None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats
+from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
@@ -121,16 +121,21 @@ class Fitted:
                 f"{shown(rounds.book.classes.to_list(), 20)}. ",
                 "Declare the same classes for both, in one order.",
             )
-        place = places(self.log.annotators, rounds.book.annotators)
-        return replace(self.params, skills=self.model.moved(self.params.skills, place))
+        skills = self.model.moved(self.params.skills, self.places_of(rounds))
+        return replace(self.params, skills=skills)
+
+    def places_of(self, rounds: Rounds) -> Ints:
+        """Where the annotators of another log are among those of this one; -1 for the others."""
+        return places(self.log.annotators, rounds.book.annotators)
 
     def on(self, rounds: Rounds, gold: Any = None) -> Fitted:
         """The same parameters, on another log."""
         params, known = self.parameters_for(rounds, self.model), Known.of(rounds, gold)
+        model = self.model.for_annotators(self.places_of(rounds), self.params.skills)
         log = LogSize.of(rounds.book)
         census = as_sums(rounds.run(count_census, known), CENSUS, log)
         log = log.counted(census["n_annotations"])
-        return Fitted(rounds, self.model, params, known, log, census, self.exponent)
+        return Fitted(rounds, model, params, known, log, census, self.exponent)
 
     @property
     def _class_names(self) -> list[str]:

@@ -176,6 +176,47 @@ def test_predicting_with_known_and_unknown_annotators(method: Method) -> None:
     assert found.annotators.height == strangers["annotator"].n_unique()
 
 
+OF_LOGS = {name: m for name, m in METHOD_NAMES.items() if m.labels != "comparisons"}
+WITH_PAST = [name for name, m in OF_LOGS.items() if "prior" in m.options]
+
+
+@pytest.mark.parametrize(
+    ("name", "with_past"), [*((n, False) for n in OF_LOGS), *((n, True) for n in WITH_PAST)]
+)
+def test_predicting_logs_of_other_annotators(name: str, with_past: bool) -> None:
+    """More, fewer, none of those of the fit: the known ones keep what is theirs, others have all."""
+    method, data = OF_LOGS[name].function, simulated(n_classes=2, n_examples=60, n_annotators=6)
+    log = data.log.with_columns(label=pl.col("label").rank("dense").cast(pl.Int64) - 1)
+    fit = quiet(method, log, **({"prior": quiet(method, log)} if with_past else {}))
+    others = log.with_columns(pl.format("new {}", "annotator").alias("annotator"))
+    fewer = log.filter(
+        pl.col("annotator").is_in(log["annotator"].unique().sort().head(2).implode())
+    )
+    own = judged(fit)
+    for asked in (log, pl.concat([log, others]), fewer, others):
+        predicted = quiet(fit.predict, asked)
+        assert set(predicted.annotators["annotator"]) == set(asked["annotator"])
+        assert predicted.examples.collect().height == asked["example"].n_unique()
+        for (annotator, column), count in judged(predicted).items():
+            total = sum(of for (_, same), of in own.items() if same == column)
+            assert count == pytest.approx(own.get((annotator, column), total)), column
+
+
+def judged(fit: Any) -> dict[tuple[str, str], float]:
+    """What a fit says of annotators in the method's own terms that are counts, and of their confusions."""
+    counts = [c for c in fit.annotators.columns[3:] if c.startswith("num_")]
+    found = {
+        (row["annotator"], c): row[c]
+        for row in fit.annotators.iter_rows(named=True)
+        for c in counts
+    }
+    confusion = getattr(fit, "confusion", None)
+    if confusion is not None and "num_annotations" in confusion.columns:
+        for who, truth, label, _, count in confusion.iter_rows():
+            found[who, f"{truth} {label}"] = count
+    return found
+
+
 @pytest.mark.parametrize("method", [f for f, m in FOR_CLASSES.items() if "init" in m.options])
 def test_an_earlier_fit_is_where_to_begin(method: Method) -> None:
     data = simulated(n_classes=2, n_examples=200)

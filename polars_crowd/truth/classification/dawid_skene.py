@@ -29,8 +29,8 @@ names of two classes that agree better with the labels of all annotators under e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 
@@ -43,6 +43,7 @@ from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import Likelihood, LikelihoodOptions, check_positive
 from polars_crowd.truth.past import past_confusion
+from polars_crowd.truth.posterior import moved_counts
 from polars_crowd.truth.result import TruthInference
 
 
@@ -77,6 +78,10 @@ class Confusions(Model):
     def log_prior(self, skills: Floats) -> float:
         """sum b log theta, once per row of theta."""
         return self.rule.log_prior(skills, self.pseudo_counts)
+
+    def for_annotators(self, place: Ints, skills: Floats) -> Self:
+        """... with their pseudo-counts."""
+        return replace(self, pseudo_counts=moved_counts(self.pseudo_counts, skills, place))
 
     def annotator_columns(self, skills: Floats) -> dict[str, Any]:
         """`balanced_accuracy`: the mean over classes of theta[j,k,k]."""

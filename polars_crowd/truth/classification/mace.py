@@ -33,8 +33,8 @@ and the objective is the evidence lower bound, with -KL(posterior || prior) for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Unpack
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self, Unpack
 
 import numpy as np
 
@@ -48,7 +48,7 @@ from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import Likelihood, LikelihoodOptions
 from polars_crowd.truth.past import past_counts
-from polars_crowd.truth.posterior import Posterior, with_sum
+from polars_crowd.truth.posterior import Posterior, moved_counts, with_sum
 from polars_crowd.truth.result import TruthInference
 
 Method = Literal["em", "vb"]
@@ -79,10 +79,10 @@ class Mace(Model):
     """Annotators by how often they know and what they say when they do not."""
 
     rule: Dirichlet
-    know_pseudo_count: Floats
+    know_pseudo_counts: Floats
     """s, shape (2, 1), or (2, M) with the past."""
-    spam_pseudo_count: float
-    """r."""
+    spam_pseudo_counts: Floats
+    """r, shape (1, 1) or (M, 1)."""
 
     name = "MACE"
     sums: ClassVar = {"right": CELL, "labels": CELL}
@@ -120,12 +120,12 @@ class Mace(Model):
         shape = (log.n_annotators, log.n_classes)
         know = sums["right"].reshape(shape) * self.knowing(skills, log)
         spam = sums["labels"].reshape(shape) - know
-        both = self.know_pseudo_count + np.stack([know.sum(axis=1), spam.sum(axis=1)])
-        return Competence(both, self.spam_pseudo_count + spam, log.annotations)
+        both = self.know_pseudo_counts + np.stack([know.sum(axis=1), spam.sum(axis=1)])
+        return Competence(both, self.spam_pseudo_counts + spam, log.annotations)
 
     def log_prior(self, skills: Competence) -> float:
-        prior = self.rule.log_prior(skills.know, self.know_pseudo_count, axis=0)
-        return prior + self.rule.log_prior(skills.spam, self.spam_pseudo_count)
+        prior = self.rule.log_prior(skills.know, self.know_pseudo_counts, axis=0)
+        return prior + self.rule.log_prior(skills.spam, self.spam_pseudo_counts)
 
     def moved(self, skills: Competence, place: Ints) -> Competence:
         """The counts of known annotators; unknown ones get those of all together."""
@@ -133,9 +133,17 @@ class Mace(Model):
         m = np.append(skills.annotations, skills.annotations.sum())
         return Competence(know, spam, m[place])
 
+    def for_annotators(self, place: Ints, skills: Competence) -> Self:
+        """... with their pseudo-counts."""
+        return replace(
+            self,
+            know_pseudo_counts=moved_counts(self.know_pseudo_counts, skills.know, place),
+            spam_pseudo_counts=moved_counts(self.spam_pseudo_counts.T, skills.spam.T, place).T,
+        )
+
     def annotator_columns(self, skills: Competence) -> dict[str, Any]:
         """`competence` = tau, and the expected numbers of annotations, `num_knowing` and `num_spamming`."""
-        spamming = skills.spam.sum(axis=1) - skills.spam.shape[1] * self.spam_pseudo_count
+        spamming = (skills.spam - self.spam_pseudo_counts).sum(axis=1)
         counts = zip(COUNTS, (skills.annotations - spamming, spamming), strict=True)
         return {"competence": competence(skills), **dict(counts)}
 
@@ -204,9 +212,9 @@ def mace(
     rule = {"em": MODE, "vb": VARIATIONAL}.get(method)
     if rule is None:
         raise ValueError(f"method={method!r}; it must be 'em' or 'vb'.")
-    s, r = check_pair(DEFAULTS[method] if pseudo_counts is None else pseudo_counts).ravel()
+    s, r = check_pair(DEFAULTS[method] if pseudo_counts is None else pseudo_counts)[:, :, None]
 
     def model(rounds: Rounds) -> Mace:
-        return Mace(rule, s + past_counts(prior, rounds.book, COUNTS), float(r))
+        return Mace(rule, s + past_counts(prior, rounds.book, COUNTS), r)
 
     return fit(log, model, Likelihood(**options))

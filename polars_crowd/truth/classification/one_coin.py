@@ -26,12 +26,12 @@ is taken for errors. `zencrowd`, with equal shares, and `dawid_skene` are safer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Unpack
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 
-from polars_crowd.arrays import Floats
+from polars_crowd.arrays import Floats, Ints
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
@@ -40,6 +40,7 @@ from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
 from polars_crowd.truth.options import Likelihood, LikelihoodOptions, check_number, check_positive
 from polars_crowd.truth.past import COUNTS, past_counts
+from polars_crowd.truth.posterior import moved_counts
 from polars_crowd.truth.result import TruthInference
 
 
@@ -79,6 +80,10 @@ class Coins(Model):
     def log_prior(self, skills: Floats) -> float:
         """sum a log q + b log (1 - q)."""
         return MODE.log_prior(skills, self.pseudo_counts, axis=0)
+
+    def for_annotators(self, place: Ints, skills: Floats) -> Self:
+        """... with their pseudo-counts."""
+        return replace(self, pseudo_counts=moved_counts(self.pseudo_counts, skills, place))
 
     def annotator_columns(self, skills: Floats) -> dict[str, Any]:
         """`accuracy` = q, and the expected numbers of annotations, `num_correct` and `num_incorrect`."""
