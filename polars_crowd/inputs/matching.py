@@ -53,8 +53,15 @@ def written(column: str, dtype: pl.DataType) -> pl.Expr:
     >>> ids = pl.DataFrame({"example": [7.0, 7.5]})
     >>> ids.select(written("example", pl.Float64()))["example"].to_list()
     ['7', '7.5']
+
+    Raises
+    ------
+    AnnotationError
+        They are lists.
     """
     ids = pl.col(column)
+    if isinstance(dtype, (pl.List, pl.Array)):
+        raise AnnotationError(f"column {column!r} is {dtype}; ids and labels are single values.")
     if not dtype.is_float():
         return ids.cast(pl.String)
     whole = ids.cast(pl.Int64, strict=False)

@@ -15,7 +15,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class ResultDirectory:
 
     path: Path
     started: float
+    begun: list[bool] = field(default_factory=list, compare=False)
+    """Not empty once this run has begun to write tables."""
 
     @classmethod
     def open(cls, path: str | Path) -> ResultDirectory:
@@ -66,14 +68,13 @@ class ResultDirectory:
                 f"{path} holds results that were written by .write. Give another directory."
             )
         directory.path.mkdir(parents=True, exist_ok=True)
-        contents.write_contents(
-            directory.path, {**(found or contents.blank("into")), "complete": False}
-        )
+        if found is None:
+            contents.write_contents(directory.path, contents.blank("into"))
         directory.work.mkdir(exist_ok=True)
         return directory
 
     def claim(self, method: str) -> None:
-        """Say whose results these will be. Tables of an earlier run are listed apart until this one ends.
+        """Say whose results these will be. Those of an earlier run stay as they are until tables are written.
 
         Raises
         ------
@@ -86,8 +87,16 @@ class ResultDirectory:
                 f"{self.path} holds the results of {found['method']}, and this is {method}. Give another "
                 "directory: two methods in one would leave tables of both."
             )
+        self._write({**found, "method": method})
+
+    def begin(self) -> None:
+        """Say that tables are written now. Those of an earlier run are listed apart until this one ends."""
+        if self.begun:
+            return
+        self.begun.append(True)
+        found = self._contents()
         earlier = {**found.get("earlier", {}), **found["tables"]}
-        self._write({**contents.blank("into"), "method": method, "earlier": earlier})
+        self._write({**contents.blank("into"), "method": found["method"], "earlier": earlier})
 
     def complete(self, **about: Any) -> None:
         """Say that the run has ended, and remove the tables of earlier ones that it did not write again."""
@@ -115,6 +124,7 @@ class ResultDirectory:
         tolerance: float,
     ) -> Writer:
         """What writes the tables; the parameters they are made with are written down first."""
+        self.begin()
         for name in plans:
             (self.path / name).mkdir(exist_ok=True)
         kind = digest(made_with.kind, [*map(plan_name, plans.values())])

@@ -157,7 +157,7 @@ def open_rounds(
     """
     directory = opened(into)
     if isinstance(log, Partitioned):
-        _refuse_what_a_store_has(pred_probs, classes, duplicates)
+        refuse_what_a_store_has(pred_probs, classes, duplicates)
         if log.set_classes is not None and not multilabel:
             raise of_sets("the store's labels")
         book = log.book(numeric)
@@ -241,9 +241,10 @@ def refuse_executor(executor: Any) -> None:
         )
 
 
-def _refuse_what_a_store_has(
+def refuse_what_a_store_has(
     pred_probs: Any, classes: Sequence[Any] | None, duplicates: Duplicates
 ) -> None:
+    """A store was made with these: another answer now would have no effect."""
     given = {
         "pred_probs": pred_probs is not None,
         "classes": classes is not None,

@@ -140,6 +140,7 @@ class Fit(Reported):
         if into is None:
             return
         into.claim(self.method)
+        into.begin()
         for name in self.TABLES:
             if name not in self.ON_DEMAND:
                 into.save(name, self._table(name))

@@ -90,10 +90,7 @@ class ExampleLabels:
         """From a frame `example, label`; `what` names it in errors, `dtype` is that of the log's ids."""
         given = labels_beside(source, what).filter(pl.col("label").is_not_null()).collect()
         schema = given.schema
-        classes = book.classes.to_frame("label").select(written("label", book.classes.dtype))
-        code = label_code(pl.String(), classes.to_series())
-        text = given.with_columns(written("label", schema["label"]))
-        coded = given.with_columns(known=text.select(code.cast(pl.Int32)).to_series())
+        coded = given.with_columns(known=class_codes(given["label"], book).cast(pl.Int32))
         check_labels(coded.filter(pl.col("known").is_null()), what, book)
         check_unique(given, what)
         ids = coded.select(ids_like("example", schema["example"], dtype, what)).to_series()
@@ -137,6 +134,14 @@ def _coded(source: Any, what: str, rounds: Rounds) -> ExampleLabels | None:
     return ExampleLabels.of(source, what, rounds.book, ids)
 
 
+def class_codes(labels: pl.Series, book: Codebook) -> pl.Series:
+    """The class of each label, by how both are written; null where it is none."""
+    classes, text = (
+        of.to_frame("label").select(written("label", of.dtype)) for of in (book.classes, labels)
+    )
+    return text.select(label_code(pl.String(), classes.to_series())).to_series()
+
+
 def check_labels(unknown: pl.DataFrame, what: str, book: Codebook) -> None:
     if unknown.height:
         labels = unknown["label"].unique().sort().to_list()
@@ -168,7 +173,11 @@ def check_matched(
 ) -> None:
     """What is known is of examples of the log: an error if none is (`ids` are some of the log's), else a
     warning that says how many are not."""
-    if given is None or n_known == len(given):
+    if given is None:
+        return
+    if given.is_empty():
+        raise AnnotationError("has no label, and no effect.", "Leave it out.", source=what)
+    if n_known == len(given):
         return
     if not n_known:
         raise no_match(given, ids(), what)

@@ -13,8 +13,8 @@ from polars_crowd.errors import AnnotationError, counted, rows_shown
 from polars_crowd.inputs.matching import written
 from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.sources import checked_columns, open_frame
-from polars_crowd.runs.codes import Codebook, label_code
-from polars_crowd.truth.known import check_labels
+from polars_crowd.runs.codes import Codebook
+from polars_crowd.truth.known import check_labels, class_codes
 
 CONFUSION = ("annotator", "true_label", "label", "num_annotations")
 COUNTS = ("num_correct", "num_incorrect")
@@ -103,9 +103,7 @@ def _past_frame(table: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _class_codes(frame: pl.DataFrame, column: str, book: Codebook) -> pl.Series:
-    labels = frame[column].alias("label")
-    code = label_code(labels.dtype, book.classes.cast(labels.dtype, strict=False))
-    codes = labels.to_frame().select(code.alias(column))[column]
+    codes = class_codes(frame[column], book).alias(column)
     strange = frame.filter(codes.is_null()).select(example="annotator", label=column)
     check_labels(strange, "prior", book)
     return codes

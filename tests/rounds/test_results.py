@@ -320,8 +320,20 @@ def test_two_methods_do_not_share_a_directory(method: str, tmp_path: Path) -> No
         FileExistsError, match=rf"holds the results of {other}, and this is {method}"
     ):
         INTO[method](into=tmp_path)
-    tables = {name: data for name, data in files_in(tmp_path).items() if name != MARK}
-    assert tables == {name: data for name, data in before.items() if name != MARK}
+    assert files_in(tmp_path) == before
+    assert pc.open_results(tmp_path).method == other
+
+
+def test_a_refused_run_leaves_the_results_there(tmp_path: Path) -> None:
+    """Whatever is refused: what is given beside the log too."""
+    data = pc.datasets.tutorial()
+    pc.dawid_skene(data.log, into=tmp_path)
+    before = files_in(tmp_path)
+    strange = pl.DataFrame({"example": ["000"], "label": ["no class"]})
+    with pytest.raises(pc.AnnotationError, match="not among the classes"):
+        pc.dawid_skene(data.log, gold=strange, into=tmp_path)
+    assert files_in(tmp_path) == before
+    assert pc.open_results(tmp_path).converged
 
 
 def test_a_run_does_not_overwrite_what_write_wrote(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,17 @@ def test_gold_errors() -> None:
         dawid_skene(LOG, gold=pl.DataFrame({"example": ["e1", "e1"], "label": ["x", "y"]}))
     with pytest.raises(pc.AnnotationError, match=r"gold: none of its .* is in the log. In"):
         dawid_skene(LOG, gold=pl.DataFrame({"example": ["e9"], "label": ["x"]}))
+
+
+@pytest.mark.parametrize("label", [1, 1.5, True, date(2020, 1, 1), {"of": 1}, [1]], ids=str)
+@pytest.mark.parametrize("option", ["gold", "init", "prior"])
+def test_labels_of_a_type_that_classes_are_not(option: str, label: Any) -> None:
+    """They are compared with the classes as both are written, and refused in words."""
+    given: dict[str, list[Any]] = {"example": ["e1"], "label": [label]}
+    if option == "prior":
+        given = {"annotator": ["a"], "true_label": [label], "label": ["x"], "num_annotations": [1]}
+    with pytest.raises(pc.AnnotationError, match=r"not among the classes|are single values"):
+        quiet(dawid_skene, LOG, **{option: pl.DataFrame(given)})
 
 
 def test_gold_of_other_types_and_examples() -> None:

@@ -18,6 +18,8 @@ from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.rounds import executors
+from polars_crowd.rounds.opening import refuse_what_a_store_has
+from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.truth.evaluation.classes import ClassTrial, vote_shares
 from polars_crowd.truth.evaluation.numbers import NumberTrial
@@ -91,7 +93,7 @@ def compare(
         The log or the truth cannot be used as they are; the truth has no example of the log.
     ValueError
         A method is not known; methods for classes and for numbers are mixed, or numbers and classes; folds
-        is 1 or negative.
+        is 1 or negative; an option has no effect, as a seed without folds.
 
     Examples
     --------
@@ -106,6 +108,10 @@ def compare(
     """
     if folds:
         check_count("folds", folds, 2)
+    elif seed:
+        raise OptionError("seed", seed, "it is of the deal into folds, and there are none.")
+    if isinstance(log, Partitioned):
+        refuse_what_a_store_has(None, classes, duplicates)
     log, truth = log_and_labels(log, truth, "truth", truth_label)
     scan = scan_annotations(log)
     is_float = scan.collect_schema()["label"].is_float()

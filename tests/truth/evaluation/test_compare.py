@@ -347,6 +347,13 @@ def test_an_executor_and_progress(kind: str, capsys: pytest.CaptureFixture[str])
 # --- wrong calls -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("option", [{"classes": [9]}, {"duplicates": "first"}])
+def test_what_a_store_has_is_not_given_again(option: dict[str, Any], tmp_path: Path) -> None:
+    store = pc.AnnotationStore.create(tmp_path / "votes", crowd(20).log)
+    with pytest.raises(ValueError, match=rf"{next(iter(option))}= is given with a store"):
+        compare(store, FAST[:1], folds=0, **option)
+
+
 def test_wrong_calls() -> None:
     data = crowd()
     with pytest.raises(ValueError, match=r"method 'ds'; it must be one of .*'dawid_skene'"):
@@ -359,6 +366,11 @@ def test_wrong_calls() -> None:
         compare(data.log, {"example": "dawid_skene"})
     with pytest.raises(ValueError, match=r"folds=1; it must be an integer of at least 2"):
         compare(data.log, FAST, folds=1)
+    with pytest.raises(ValueError, match=r"seed=3; it is of the deal into folds"):
+        compare(data.log, FAST, folds=0, seed=3)
+    nothing = pl.DataFrame({"example": data.log["example"].head(1), "label": [None]})
+    with pytest.raises(AnnotationError, match="truth has no label, and no effect"):
+        compare(data.log, FAST, nothing, folds=0)
     strange = pl.DataFrame({"example": ["nowhere"], "label": [data.log["label"][0]]})
     with pytest.raises(AnnotationError, match=r"none of its .* is in the log. In"):
         compare(data.log, FAST, strange)
