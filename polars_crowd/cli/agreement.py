@@ -25,7 +25,11 @@ NUMBERS = ("value", "ci_low", "ci_high", "num_examples", "num_annotators")
 
 By = Annotated[
     list[str] | None,
-    typer.Option(metavar="COL", help="A column of the log to group by. Repeat it for several."),
+    typer.Option(
+        metavar="COL|FILE",
+        help="A column of the log to group by, or a file of groups of examples or annotators, whose column "
+        "of ids is called as in the log. Repeat it for several.",
+    ),
 ]
 Coefficients = Annotated[
     str | None,
@@ -88,17 +92,20 @@ def agreement(
 
       polars-crowd agreement log.parquet --coefficients all --format json
     """
-    by_columns = by or []
     bars = [bar_of(text) for text in fail_under or ()]
     chosen = chosen_coefficients(coefficients, [name for name, _ in bars])
+    given, file = Input.of(call), file_for(call, out, force)
+    groups = given.groups(by or [])
+    by_columns = [
+        name for one in groups for name in ([one] if isinstance(one, str) else one.columns[1:])
+    ]
     options: dict[str, Any] = {
-        "by": by_columns or None,
+        "by": groups or None,
         "weights": weights,
         "level": level,
         "interval": interval,
         "confidence": confidence,
     }
-    given, file = Input.of(call), file_for(call, out, force)
     with progress() as step, common.executor_of(executor) as workers, given.reading():
         step("comparing annotations")
         options |= {"coefficients": chosen, "executor": workers}

@@ -13,19 +13,23 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli.reading import COLUMNS, TEXT
-from polars_crowd.errors import AnnotationError
+from polars_crowd.errors import Advice, AnnotationError, missing_column
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, with_labels_of
 from polars_crowd.inputs.matrices import Ids
 from polars_crowd.inputs.pred_probs import open_pred_probs
 from polars_crowd.inputs.sources import TEXT as TEXT_FILES
-from polars_crowd.inputs.sources import is_path
-from polars_crowd.inputs.tables import labels_beside
+from polars_crowd.inputs.sources import is_path, open_frame
+from polars_crowd.inputs.tables import first_of, labels_beside
 from polars_crowd.inputs.text import Reading
 from polars_crowd.rounds.files import reason
 from polars_crowd.store.manifest import MANIFEST
 from polars_crowd.store.store import AnnotationStore
 
+GROUPS = Advice(
+    "A file of groups has a column of examples or of annotators",
+    command="--example NAME --annotator NAME, as in the log",
+)
 ABOUT_FILES = ("pred_probs", "probs_example", "classes", "duplicates", *COLUMNS, *TEXT)
 """Options that say what files hold: a store has all this itself."""
 
@@ -219,6 +223,21 @@ class Input:
         names = {"example": self.example, "label": self.label}
         with reading([known]):
             return labels_beside(known, what, truth_label=truth_label, **names)
+
+    def groups(self, by: Sequence[str]) -> list[str | pl.DataFrame]:
+        """What to group by: columns of the log, and files whose ids are called as in the log."""
+        return [self._groups_in(one) if is_path(one) else one for one in by]
+
+    def _groups_in(self, path: str) -> pl.DataFrame:
+        """The ids in a file of groups, of examples or of annotators, and its other columns."""
+        with reading([path]):
+            frame = open_frame(path, "by")
+        columns = list(frame.collect_schema())
+        for ours, names in (("example", self.example), ("annotator", self.annotator)):
+            ids = first_of([names, ours], columns)
+            if ids is not None:
+                return frame.select(pl.col(ids).alias(ours), pl.exclude(ids)).collect()
+        raise missing_column("by", self.example, columns, GROUPS)
 
     @contextmanager
     def reading(self, *more: str | None) -> Iterator[None]:

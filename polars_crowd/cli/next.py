@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -17,8 +16,9 @@ from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside
 from polars_crowd.cli.reading import columns, reads, text
-from polars_crowd.errors import counted, missing_column
+from polars_crowd.errors import counted
 from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.tables import ids_beside
 from polars_crowd.inputs.text import Reading
 
 Probs = Annotated[
@@ -100,7 +100,7 @@ def next(
         else:
             scores = vote_scores(rows, **options)
         step("choosing")
-        left_out = _examples(exclude, given.example)
+        left_out = exclude and ids_beside(exclude, "exclude", example=given.example).collect()
         batch = pc.next_batch(scores.collect(), size, exclude=left_out)
         batch = batch.rename(given.theirs(batch))
     made = write_file(batch, file) if file else None
@@ -124,17 +124,3 @@ def _label_sets(given: Input) -> list[pl.LazyFrame]:
     names = {name: column for column, name in given.names.items()}
     how = Reading(**given.how)
     return [open_frame(path, "the log", how).rename(names, strict=False) for path in given.log]
-
-
-def _examples(path: str | None, column: str) -> pl.DataFrame | None:
-    """The ids in a file, in the column that the log has them in or in `example`."""
-    if path is None:
-        return None
-    frame = open_frame(path, "--exclude")
-    columns = frame.collect_schema().names()
-    found = builtins.next(
-        name for name in (column, "example", None) if name is None or name in columns
-    )
-    if found is None:
-        raise missing_column(path, column, columns, "Name the column of ids so.")
-    return frame.select(example=found).collect()

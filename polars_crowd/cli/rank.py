@@ -15,6 +15,7 @@ from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, is_store, listed, reading, refuse
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import in_files, reads, text
+from polars_crowd.truth.pairwise.strengths import Intervals
 
 Log = Annotated[
     list[str],
@@ -30,6 +31,12 @@ Method = Annotated[
         ["bradley-terry", "crowd-bradley-terry"],
         "bradley-terry, or crowd-bradley-terry, which judges the annotators, too.",
         metavar="METHOD",
+    ),
+]
+IntervalsOption = Annotated[
+    Intervals,
+    typer.Option(
+        help="What is taken to be independent: comparisons, or annotators, who may have tastes of their own."
     ),
 ]
 Level = Annotated[float, typer.Option(help="The level of the intervals.")]
@@ -77,6 +84,7 @@ def rank(
     log: Log,
     method: Method = "bradley-terry",
     level: Level = 0.95,
+    intervals: IntervalsOption = "comparisons",
     out: common.Out = None,
     out_format: common.OutFormat = "parquet",
     force: common.Force = False,
@@ -111,6 +119,10 @@ def rank(
         raise typer.BadParameter("a store holds labels, not comparisons.")
     if outcome is not None:
         refuse(call, ["winner", "sides", "tie", "strength"], "not with --outcome.")
+    theirs = {"left": left, "right": right, "annotator": annotator}
+    if not (sides or strength or outcome):
+        theirs["winner"] = winner
+    names = {ours: name for ours, name in theirs.items() if name not in (ours, "-")}
     meaning = {"sides": _pair(sides or ()), "ties": tie or (), "strength": _strength(strength)}
     place = directory_for(call, out, pc.Preferences.TABLES, force=force)
     with progress() as step, reading(log):
@@ -126,9 +138,10 @@ def rank(
             weight=weight,
             **Input.of(call).how,
         )
-        fit: pc.Preferences = fits[method](comparisons, level=level)
+        fit: pc.Preferences = fits[method](comparisons, level=level, intervals=intervals)
         if place:
-            fit.write(place, out_format, overwrite=force)
+            fit.write(place, out_format, names=names, overwrite=force)
+    annotators = fit.annotators.rename(names, strict=False)
     files = tables_in(place) if place else []
 
     def report() -> Iterator[Block]:
@@ -137,7 +150,7 @@ def rank(
         yield Block(
             "The best first", fit.examples.head(SHOWN if files else MOST).collect(), total=n
         )
-        yield aside("The annotators least in agreement", fit.annotators.head(SHOWN))
+        yield aside("The annotators least in agreement", annotators.head(SHOWN))
         if files:
             yield written(files)
 

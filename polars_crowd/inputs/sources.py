@@ -7,6 +7,7 @@ Text files are looked through once (`inputs.text`), since their types are in the
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -210,8 +211,12 @@ def suffix_of(path: str) -> str:
 
 
 def is_path(text: str) -> bool:
-    """Whether a text is the path of a file, a directory or an address, rather than a name."""
-    return suffix_of(text.rstrip("*")) in ENDINGS or "://" in text or Path(text).exists()
+    """Whether a text is a path or an address, rather than the name of a column.
+
+    >>> is_path("gold.csv"), is_path("./gold"), is_path("gold")
+    (True, True, False)
+    """
+    return suffix_of(text.rstrip("*")) in ENDINGS or "/" in text or os.sep in text
 
 
 def _kind(path: str, what: str) -> str:

@@ -129,6 +129,25 @@ def test_names_classes_and_duplicates(tmp_path: Path) -> None:
     assert first[0]["value"] == pytest.approx((1 / 2 - 1 / 3) / (2 / 3))
 
 
+def test_files_of_groups(log: Path, tmp_path: Path) -> None:
+    frame = pl.read_csv(log)
+    frame.rename({"example": "item"}).write_parquet(tmp_path / "log.parquet")
+    groups = frame.select("example", pool="half").unique()
+    groups.rename({"example": "item"}).write_csv(tmp_path / "groups.csv")
+    frame.select("annotator", team=pl.lit("a")).unique().write_csv(tmp_path / "teams.csv")
+    names = ("--example", "item", "--by", tmp_path / "groups.csv")
+    found = printed(tmp_path / "log.parquet", *map(str, names))
+    expected = agreement(str(log), by="half").rename({"half": "pool"})
+    assert_frame_equal(pl.DataFrame(found, schema=expected.schema), expected)
+    teams = printed(log, "--by", str(tmp_path / "teams.csv"), "--by", "half")
+    assert {(row["half"], row["team"]) for row in teams} == {
+        (half, "a") for half in frame["half"].unique()
+    }
+    groups.rename({"example": "Item"}).write_csv(tmp_path / "wrong.csv")
+    wrong = refused("agreement", tmp_path / "log.parquet", *names[:3], str(tmp_path / "wrong.csv"))
+    assert "by has no column 'item'; its columns are 'Item', 'pool'. Did you mean 'Item'?" in wrong
+
+
 def test_several_columns_to_group_by(log: Path, tmp_path: Path) -> None:
     frame = pl.read_csv(log).with_columns(third=pl.col("example") % 3)
     frame.write_parquet(tmp_path / "log.parquet")

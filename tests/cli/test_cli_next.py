@@ -123,7 +123,7 @@ def test_refusals(files: tuple[Path, Path], tmp_path: Path) -> None:
     text = refused("next", log, "-p", probs, "--out", tmp_path / "batch.csv")
     assert "batch.csv is there already. Overwrite it with --force" in text
     assert (tmp_path / "batch.csv").read_text() == "mine"
-    probs.with_name("other.csv").write_text("id\n1\n")
+    probs.with_name("other.csv").write_text("id,note\n1,x\n")
     text = refused("next", log, "-p", probs, "--exclude", probs.with_name("other.csv"))
     assert "has no column 'example'" in text
     text = refused("next", log, "-p", probs, "--annotator", "worker")

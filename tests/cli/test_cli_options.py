@@ -85,7 +85,7 @@ ALWAYS = {
     },
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "executor"},
-    "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight"},
+    "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight", "intervals"},
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under"},
 }
 

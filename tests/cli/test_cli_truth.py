@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,10 @@ def test_rank(name: str, tmp_path: Path) -> None:
     )
     fit = getattr(pc, name.replace("-", "_"))(comparisons)
     assert_frame_equal(tables(tmp_path / "out")["examples"], fit.examples.collect())
-    assert pc.open_results(tmp_path / "out").annotators.equals(fit.annotators)
+    kept = pc.open_results(tmp_path / "out")
+    assert kept.annotators.rename({"who": "annotator"}).equals(fit.annotators)
+    assert kept.annotations.collect_schema().names()[:4] == ["a", "b", "who", "winner"]
+    assert re.search(r"^who +annotator_quality", text, re.MULTILINE)
     assert "6 examples, 3 annotators, 200 comparisons" in text
     wrong = refused("rank", tmp_path / "log.csv", *columns, "--out", tmp_path / "other")
     assert "column 'won' of the log of comparisons" in wrong
@@ -212,6 +216,17 @@ def test_what_winners_may_say(won: list[str], meaning: tuple[str, ...], tmp_path
     found = tables(tmp_path / "out")["examples"]
     assert found.filter(rank=1)["example"][0] in ("x", "z")
     assert found["num_comparisons"].dtype == (pl.Float64 if "--strength" in meaning else pl.Int64)
+
+
+def test_ids_of_winners_are_called_as_in_the_log(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"left": ["x", "y"], "right": ["y", "z"], "who": ["j", "k"], "won": ["x", "z"]}
+    )
+    frame.write_csv(tmp_path / "log.csv")
+    names = ("--annotator", "who", "--winner", "won", "--intervals", "annotators")
+    succeeded("rank", tmp_path / "log.csv", *names, "--out", tmp_path / "out")
+    kept = pc.open_results(tmp_path / "out").annotations.collect_schema().names()
+    assert kept[:4] == ["left", "right", "who", "won"]
 
 
 def test_weights_and_shares_of_a_win(tmp_path: Path) -> None:
