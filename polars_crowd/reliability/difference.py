@@ -22,6 +22,7 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.reliability.chance import EXACT
 from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.intervals import (
@@ -45,6 +46,7 @@ from polars_crowd.reliability.request import (
     check_order,
 )
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.soundness import NOTHING_VARIES, beside, flat, without
 from polars_crowd.reliability.who_voted import Signed, encode_signed
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -309,7 +311,7 @@ def _uncertainty(sides: Sides, request: Request) -> Uncertainty:
     if sides.times.sum() < 2:
         return Uncertainty.none(1)
     if request.interval == "analytic":
-        return _analytic(sides, difference, request.confidence)
+        return _with_width(_analytic(sides, difference, request.confidence), difference)
     if len(sides.times) * request.n_boot > MAX_DRAWS:
         raise OptionError(
             "n_boot",
@@ -321,7 +323,13 @@ def _uncertainty(sides: Sides, request: Request) -> Uncertainty:
     width = len(sides.a.units.label) + len(sides.b.units.label) + len(sides.times)
     blocks = draws_of(sides.times, width, request.n_boot, rng)
     sample = np.concatenate([sides.of_draws(draws) for draws in blocks])
-    return bca(difference, sample, _acceleration(sides, request), request.confidence, np.inf)
+    found = bca(difference, sample, _acceleration(sides, request), request.confidence, np.inf)
+    return _with_width(found, difference)
+
+
+def _with_width(found: Uncertainty, difference: float) -> Uncertainty:
+    """No interval where nothing varies, or that does not hold the difference."""
+    return without(found, flat(found) | beside(np.array([difference]), found))
 
 
 def _analytic(sides: Sides, difference: float, confidence: float) -> Uncertainty:
@@ -386,4 +394,6 @@ def _reason(sides: Sides, lacking: Sequence[str], found: Uncertainty) -> str | N
         return None
     if sides.times.sum() < 2:
         return "no interval: it takes two examples or more"
+    if found.standard_error[0] <= EXACT:
+        return NOTHING_VARIES
     return "no interval: it is undefined where examples are drawn anew"

@@ -29,6 +29,7 @@ from polars_crowd.reliability.intervals import (
 )
 from polars_crowd.reliability.kinds import Coefficient
 from polars_crowd.reliability.request import Request
+from polars_crowd.reliability.soundness import carried, sound
 
 TOO_MANY = "analytic interval: too many examples differ to draw them anew"
 MOST_DRAWN = 2_000
@@ -49,6 +50,8 @@ class Found:
     uncertainty: Uncertainty
     warning: Sequence[str | None]
     """(G,) what limits the interval."""
+    reason: Sequence[str | None]
+    """(G,) why there is no interval, where that is not for the want of examples."""
 
 
 def estimates(evidence: Evidence, request: Request) -> dict[Coefficient, Found]:
@@ -75,7 +78,8 @@ def _joined(parts: Sequence[Found]) -> Found:
     columns = ("value", "n", "squares", "acceleration")
     estimate = Estimate(*(np.concatenate([getattr(p.estimate, c) for p in parts]) for c in columns))
     uncertainty = stacked([part.uncertainty for part in parts])
-    return Found(estimate, uncertainty, [w for part in parts for w in part.warning])
+    warning, reason = ([w for p in parts for w in getattr(p, c)] for c in ("warning", "reason"))
+    return Found(estimate, uncertainty, warning, reason)
 
 
 def _estimates(evidence: Evidence, request: Request) -> dict[Coefficient, Found]:
@@ -85,7 +89,29 @@ def _estimates(evidence: Evidence, request: Request) -> dict[Coefficient, Found]
     if request.interval == "bootstrap":
         for group in range(evidence.n_groups):
             _resample_group(group, evidence, request, points, intervals, warnings)
-    return {c: Found(points[c], intervals[c], warnings[c]) for c in points}
+    return {
+        c: _sound(c, points[c], intervals[c], warnings[c], evidence, request.confidence)
+        for c in points
+    }
+
+
+def _sound(
+    coefficient: Coefficient,
+    point: Estimate,
+    interval: Uncertainty,
+    warning: Sequence[str | None],
+    evidence: Evidence,
+    confidence: float,
+) -> Found:
+    """With intervals as they can be given."""
+    if not coefficient.takes_classes:
+        return Found(point, interval, warning, [None] * len(warning))
+    plain = coefficient.measure(evidence.scales)[0] in ("identity", "nominal")
+    is_share = coefficient.name == "percent_agreement" and plain
+    interval, reason = sound(point, interval, confidence, is_share=is_share)
+    return Found(
+        point, interval, [a or b for a, b in zip(warning, carried(point), strict=True)], reason
+    )
 
 
 # --- bootstrap -------------------------------------------------------------------------------------

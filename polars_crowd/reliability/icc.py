@@ -26,7 +26,7 @@ examples differ less than by chance: there is no value then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -138,13 +138,16 @@ def _interval(form: str, at: _Squares, confidence: float) -> tuple[float, float,
     """Its ends, and p."""
     one_way, top = form in ONE_WAY, (1 + confidence) / 2
     error, df2 = (at.MSW, at.within) if one_way else (at.MSE, (at.N - 1) * (at.k - 1))
-    df1 = at.N - 1
-    if not (df1 > 0 and df2 > 0 and error > 0):
-        perfect = error == 0 and at.MSR > 0
-        return (1.0, 1.0, 0.0) if perfect else (np.nan, np.nan, np.nan)
+    df1, absolute = at.N - 1, form.startswith("icc(A")
+    if not (df1 > 0 and df2 > 0):
+        return np.nan, np.nan, np.nan
+    if error <= EXACT * at.MSR:  # rounding aside there is no residual
+        if absolute and at.MSC > EXACT * at.MSR:
+            return *_absolute(form, replace(at, MSE=np.float64(0)), top), 0.0
+        return (1.0, 1.0, 0.0) if at.MSR > 0 else (np.nan, np.nan, np.nan)
     F = at.MSR / error
     p = f_upper(F, df1, df2)
-    if form.startswith("icc(A"):
+    if absolute:
         return *_absolute(form, at, top), p
     low, high = F / f_quantile(top, df1, df2), F * f_quantile(top, df2, df1)
     if form.endswith("k)"):

@@ -5,7 +5,8 @@ ci = value -+ t_{n-1, (1 + confidence)/2} se, at most 1,    p = P(|t_{n-1}| >= |
 
 A bootstrap draws N examples anew with replacement, which is one multinomial draw of how often each pattern
 comes, so that B replicates cost B x patterns, and never another look at the log. Its intervals are
-bias-corrected and accelerated (BCa; Efron 1987): with z0 = Phi^-1(share of replicates below the value), a the
+bias-corrected and accelerated (BCa; Efron 1987), or plain percentiles where all replicates lie on one side
+of the value: with z0 = Phi^-1(share of replicates below the value), a the
 acceleration from the influence of the examples, and z the normal quantile of either end,
 
     ends = the replicates' quantiles at Phi(z0 + (z0 + z) / (1 - a (z0 + z)))
@@ -176,7 +177,11 @@ def bca(
     B = len(defined)
     if not np.isfinite(value) or len(sample) > 2 * B or B < 2:
         return Uncertainty.none(1)
-    ends = [_end(value, defined, acceleration, (1 + side * confidence) / 2) for side in (-1, 1)]
+    levels = [(1 + side * confidence) / 2 for side in (-1, 1)]
+    if defined[0] > value or defined[-1] < value:  # no share below the value to correct for
+        ends = [float(np.quantile(defined, level)) for level in levels]
+    else:
+        ends = [_end(value, defined, acceleration, level) for level in levels]
     beyond = min((defined <= 0).sum(), (defined >= 0).sum())
     return Uncertainty(
         standard_error=np.array([defined.std(ddof=1)]),

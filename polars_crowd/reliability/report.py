@@ -72,7 +72,7 @@ def _reasons(coefficient: Coefficient, evidence: Evidence, found: Found) -> list
     has_interval = np.isfinite(found.uncertainty.ci_low)
     reasons: list[str | None] = [None] * evidence.n_groups
     for group in np.flatnonzero(~has_interval).tolist():
-        reasons[group] = coefficient.no_interval
+        reasons[group] = found.reason[group] or coefficient.no_interval
     for group in np.flatnonzero(~has_value).tolist():
         reasons[group] = coefficient.reason(evidence, group)
     return reasons

@@ -26,6 +26,7 @@ from polars_crowd.reliability.patterns import count_patterns, merged_units
 from polars_crowd.reliability.registry import ALL, ALPHA, ICC_FORMS, KNOWN
 from polars_crowd.reliability.request import Request
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.soundness import NOTHING_VARIES
 from polars_crowd.reliability.weights import make_weights
 from tests import GOLDEN
 from tests.cases import assert_same
@@ -202,17 +203,20 @@ def small(*labels: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=["example", "annotator", "label"], orient="row")
 
 
-def test_perfect_agreement_is_one_with_its_interval() -> None:
+def test_perfect_agreement_is_one_and_nothing_varies() -> None:
+    """Wilson's interval of the share of examples that agree, of 5: 5 / (5 + 1.96^2)."""
     for interval in ("analytic", "bootstrap"):
         found = pc.agreement(
             small("aa", "bb", "aa", "bb", "cc"),
             coefficients=[c for c in ALL if c != "icc"],
             interval=interval,
         )
-        for column in ("value", "ci_low", "ci_high"):
-            assert found[column].to_list() == pytest.approx([1.0] * found.height)
+        assert found["value"].to_list() == pytest.approx([1.0] * found.height)
         assert found["standard_error"].to_list() == pytest.approx([0.0] * found.height, abs=1e-7)
-        assert found["reason"].is_null().all()
+        share, others = found.row(0, named=True), found[1:]
+        assert (share["ci_low"], share["ci_high"]) == pytest.approx((0.56552, 1), abs=1e-5)
+        assert others.select("ci_low", "ci_high", "p_value").null_count().row(0) == (9, 9, 9)
+        assert set(others["reason"]) == {NOTHING_VARIES}
 
 
 def test_one_class_is_null_and_says_why() -> None:
