@@ -39,6 +39,7 @@ _NAMES = {
     ),
     "inputs.counts": ("from_counts",),
     "inputs.findings": ("check_annotations",),
+    "inputs.label_sets": ("scan_label_sets",),
     "inputs.log": ("scan_annotations",),
     "inputs.pred_probs": ("scan_pred_probs",),
     "inputs.wide": (

@@ -15,6 +15,7 @@ from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionErr
 from polars_crowd.inputs.comparisons import scan_comparisons
 from polars_crowd.inputs.counts import from_counts
 from polars_crowd.inputs.findings import check_annotations
+from polars_crowd.inputs.label_sets import scan_label_sets
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.pred_probs import scan_pred_probs
 from polars_crowd.inputs.wide import from_wide, to_wide
@@ -133,6 +134,7 @@ __all__ = [
     "refine",
     "scan_annotations",
     "scan_comparisons",
+    "scan_label_sets",
     "scan_pred_probs",
     "scott_pi",
     "simulate",

@@ -21,7 +21,7 @@ from polars_crowd.consensus.model import Weights
 from polars_crowd.consensus.one_vs_rest import model
 from polars_crowd.consensus.one_vs_rest.calibration import calibrate, tempered
 from polars_crowd.consensus.one_vs_rest.crowdlab import consensus_of
-from polars_crowd.inputs.label_sets import LabelSets, open_independent, scan_label_sets, set_texts
+from polars_crowd.inputs.label_sets import LabelSets, open_independent, open_label_sets, set_texts
 from polars_crowd.rounds.opening import Opening, OpenOptions
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
@@ -154,7 +154,7 @@ def multilabel_activelab(
 
 
 def _scan(log: Any) -> tuple[LabelSets, pl.LazyFrame, pl.DataType]:
-    sets = scan_label_sets(log)
+    sets = open_label_sets(log)
     return sets, sets.log, pl.String()
 
 

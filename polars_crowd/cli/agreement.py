@@ -11,11 +11,12 @@ import typer
 from polars_crowd.cli import common
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.files import file_for, write_file
-from polars_crowd.cli.inputs import Input
+from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside, cut
-from polars_crowd.cli.reading import columns, completing, reads, text
+from polars_crowd.cli.reading import columns, completing, reads, sets, text
 from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
+from polars_crowd.reliability.label_sets import multilabel_agreement
 from polars_crowd.reliability.registry import ALL, DEFAULT, KNOWN, meant
 from polars_crowd.reliability.request import Interval
 from polars_crowd.reliability.weights import Level, WeightName
@@ -60,7 +61,7 @@ FailUnder = Annotated[
 
 
 @common.told
-@reads(columns, text)
+@reads(columns, sets, text)
 def agreement(
     call: typer.Context,
     log: common.Log,
@@ -93,23 +94,28 @@ def agreement(
       polars-crowd agreement log.parquet --coefficients all --format json
     """
     bars = [bar_of(text) for text in fail_under or ()]
-    chosen = chosen_coefficients(coefficients, [name for name, _ in bars])
     given, file = Input.of(call), file_for(call, out, force)
+    of_sets = _are_sets(given)
+    default = ("krippendorff_alpha",) if of_sets else DEFAULT
+    chosen = chosen_coefficients(coefficients, [name for name, _ in bars], default)
     groups = given.groups(by or [])
     by_columns = [
         name for one in groups for name in ([one] if isinstance(one, str) else one.columns[1:])
     ]
     options: dict[str, Any] = {
         "by": groups or None,
-        "weights": weights,
-        "level": level,
         "interval": interval,
         "confidence": confidence,
     }
+    if of_sets:
+        refuse(call, ["weights", "level"], "not of sets of classes, which agree by MASI.")
+    else:
+        options |= {"weights": weights, "level": level}
     with progress() as step, common.executor_of(executor) as workers, given.reading():
         step("comparing annotations")
         options |= {"coefficients": chosen, "executor": workers}
-        found = agreement_of(given.annotations(), **options, **given.options)
+        measured = multilabel_agreement if of_sets else agreement_of
+        found = measured(given.annotations(), **options, **given.options)
     made = write_file(found, file) if file else None
     misses = list(missed(found, bars, by_columns))
 
@@ -120,6 +126,12 @@ def agreement(
             yield made
 
     return Answer(found, report, complaints=cut(misses, "miss"), fails=bool(misses))
+
+
+def _are_sets(given: Input) -> bool:
+    """Whether labels are sets of classes."""
+    store = given.store
+    return given.multilabel or (store is not None and store.set_classes is not None)
 
 
 # --- coefficients and bars ------------------------------------------------------------------------
@@ -154,14 +166,16 @@ def named(name: str) -> str:
     raise typer.BadParameter(f"coefficient {name!r} is not one of {among}.")
 
 
-def chosen_coefficients(text: str | None, barred: Sequence[str]) -> list[str]:
+def chosen_coefficients(
+    text: str | None, barred: Sequence[str], default: Sequence[str] = DEFAULT
+) -> list[str]:
     """What --coefficients asks for, and what has a bar.
 
     >>> chosen_coefficients("ac1, alpha", ["fleiss_kappa"])
     ['gwet_ac1', 'krippendorff_alpha', 'fleiss_kappa']
     """
     if text is None:
-        asked = list(DEFAULT)
+        asked = list(default)
     elif text.strip() == "all":
         asked = list(ALL)
     else:

@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 import polars_crowd as pc
-from polars_crowd.cli.reading import COLUMNS, TEXT
+from polars_crowd.cli.reading import COLUMNS, OF_SINGLE, SETS, TEXT
 from polars_crowd.errors import Advice, AnnotationError, missing_column
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, with_labels_of
@@ -30,7 +30,7 @@ GROUPS = Advice(
     "A file of groups has a column of examples or of annotators",
     command="--example NAME --annotator NAME, as in the log",
 )
-ABOUT_FILES = ("pred_probs", "probs_example", "classes", "duplicates", *COLUMNS, *TEXT)
+ABOUT_FILES = ("pred_probs", "probs_example", "classes", "duplicates", *COLUMNS, *SETS, *TEXT)
 """Options that say what files hold: a store has all this itself."""
 
 
@@ -67,6 +67,8 @@ class Input:
     annotator: str = "annotator"
     label: str = "label"
     label_type: Literal["number"] | None = None
+    multilabel: bool = False
+    set_separator: str | None = None
     wide: bool = False
     counts: bool = False
     frequency: str | None = None
@@ -100,6 +102,10 @@ class Input:
         stores = [path for path in found.log if is_store(path)]
         if stores:
             raise typer.BadParameter(f"{stores[0]} is a store, which is read alone.")
+        if found.multilabel:
+            refuse(call, OF_SINGLE, "not with --multilabel.")
+        else:
+            refuse(call, ["set_separator"], "only with --multilabel.")
         if found.wide:
             refuse(call, ["label"], "not with --wide, whose columns are annotators.")
         if found.counts:
@@ -176,6 +182,8 @@ class Input:
         if store is not None:
             return store
         with reading(self.log):
+            if self.multilabel:
+                return self._sets()
             source, names, how, labels = self._shaped()
             return pc.scan_annotations(
                 source,
@@ -255,6 +263,14 @@ class Input:
         log = self._of_counts() if self.counts else self._of_wide()
         names = {name: name for name in LOG_COLUMNS}
         return log.drop(who), {**names, **who}, {}, normalize
+
+    def _sets(self) -> pl.LazyFrame:
+        """A log whose labels are sets of classes."""
+        who: dict[str, Any] = {"annotator": None} if self.annotator == "-" else {}
+        names = {**self.names, **who}
+        return pc.scan_label_sets(
+            self._source, **names, set_separator=self.set_separator, **self.how
+        )
 
     def _of_counts(self) -> pl.LazyFrame:
         classes = None if self.label == "label" else listed(self.label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 import typer
@@ -13,13 +13,11 @@ from polars_crowd.active.votes import vote_scores
 from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for
 from polars_crowd.cli.files import file_for, write_file
-from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside
-from polars_crowd.cli.reading import columns, reads, text
+from polars_crowd.cli.reading import columns, reads, sets, text
 from polars_crowd.errors import counted
-from polars_crowd.inputs.sources import open_frame
 from polars_crowd.inputs.tables import ids_beside
-from polars_crowd.inputs.text import Reading
 
 Probs = Annotated[
     list[str] | None,
@@ -37,17 +35,10 @@ Exclude = Annotated[
         show_default=False,
     ),
 ]
-MultiLabel = Annotated[
-    bool,
-    typer.Option(
-        "--multilabel",
-        help="Labels are sets of classes, PROBS independent of each other. A store knows by itself.",
-    ),
-]
 
 
 @common.told
-@reads(columns, text)
+@reads(columns, sets, text)
 def next(
     call: typer.Context,
     log: common.Log,
@@ -56,7 +47,6 @@ def next(
     out: common.OutFile = None,
     force: common.Force = False,
     exclude: Exclude = None,
-    multilabel: MultiLabel = False,
     probs_example: common.ProbsExample = None,
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
@@ -78,12 +68,7 @@ def next(
     given, file = Input.of(call), file_for(call, out, force)
     store = given.store
     has_model = bool(pred_probs) if store is None else store.n_models > 0
-    if multilabel:
-        of_single = ["label_type", "wide", "counts", "frequency", "missing", "normalize"]
-        refuse(call, of_single, "not with --multilabel.")
-    if store is not None:
-        refuse(call, ["multilabel"], "not with a store, which knows what its labels are.")
-    of_sets = multilabel or (store is not None and store.set_classes is not None)
+    of_sets = given.multilabel or (store is not None and store.set_classes is not None)
     if of_sets and not has_model:
         raise typer.BadParameter("--pred-probs: sets of classes are ranked with a model only.")
     with (
@@ -92,7 +77,7 @@ def next(
         common.executor_of(executor) as workers,
     ):
         step("reading the annotations")
-        rows: Any = _label_sets(given) if multilabel else given.annotations()
+        rows = given.annotations()
         options = given.options | asked_for(executor=workers)
         if has_model:
             rank = pc.multilabel_activelab if of_sets else pc.activelab
@@ -117,10 +102,3 @@ def next(
             yield Block(title, batch)
 
     return Answer(batch, report)
-
-
-def _label_sets(given: Input) -> list[pl.LazyFrame]:
-    """The log's files, with the columns named as they are to be; labels stay what they are."""
-    names = {name: column for column, name in given.names.items()}
-    how = Reading(**given.how)
-    return [open_frame(path, "the log", how).rename(names, strict=False) for path in given.log]

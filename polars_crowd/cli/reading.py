@@ -98,7 +98,26 @@ def text(
     """How text files are written, and which sheet of a workbook is meant."""
 
 
+def sets(
+    multilabel: Annotated[
+        bool,
+        in_files(
+            "Labels are sets of classes: lists, or JSON in cells, or a row per class. A store knows.",
+            None,
+            "--multilabel",
+        ),
+    ] = False,
+    set_separator: Annotated[
+        str | None, in_files("What stands between the classes of a set in a cell.", "TEXT")
+    ] = None,
+) -> None:
+    """Whether labels are sets of classes."""
+
+
+OF_SINGLE = ("label_type", "wide", "counts", "frequency", "missing", "normalize")
+"""Options that are not about sets of classes."""
 COLUMNS = tuple(signature(columns).parameters)
+SETS = tuple(signature(sets).parameters)
 TEXT = tuple(signature(text).parameters)
 """The names of these options."""
 

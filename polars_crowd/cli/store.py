@@ -12,7 +12,7 @@ from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, told
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside
-from polars_crowd.cli.reading import COLUMNS, TEXT, columns, reads, text
+from polars_crowd.cli.reading import COLUMNS, SETS, TEXT, columns, reads, sets, text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.store.store import AnnotationStore
@@ -54,7 +54,7 @@ Again = Annotated[
 
 @store.command()
 @told
-@reads(columns, text)
+@reads(columns, sets, text)
 def create(
     call: typer.Context,
     store: Store,
@@ -83,14 +83,14 @@ def create(
             given.models(),
             **given.options,
             progress=common.on_a_terminal(),
-            **asked_for(partitions=partitions),
+            **asked_for(partitions=partitions, multilabel=given.multilabel),
         )
     return answer_of(made)
 
 
 @store.command()
 @told
-@reads(columns, text)
+@reads(columns, sets, text)
 def append(
     call: typer.Context,
     store: Store,
@@ -113,9 +113,13 @@ def append(
         raise typer.BadParameter("give a LOG, --pred-probs or both.")
     if not log:
         of_ids = () if pred_probs else ("example",)
-        refuse(call, [*of_ids, *COLUMNS[1:], *TEXT, "duplicates"], "only with a LOG.")
+        refuse(call, [*of_ids, *COLUMNS[1:], *SETS, *TEXT, "duplicates"], "only with a LOG.")
     given = Input.of(call)
     kept = AnnotationStore.open(store)
+    of_sets = kept.set_classes is not None
+    if given.multilabel and not of_sets:
+        raise typer.BadParameter("--multilabel: the store holds single labels.")
+    given = replace(given, multilabel=of_sets)
     with given.reading():
         rows = given.annotations() if log else None
         progress = common.on_a_terminal()

@@ -1,8 +1,9 @@
 """The door for logs of sets: a label is the set of the classes that an annotator chose on an example.
 
-Sets come as a List or Array column, a row per annotation; or as a long log, a row per chosen class, in which
-a row with a null label says that the annotator saw the example (and, if it is their only one there, chose
-nothing). A class that is not chosen on an example that was seen is an implicit negative.
+Sets come as a List or Array column or as text that writes such lists, a row per annotation; or as a long log,
+a row per chosen class, in which a row with a null label says that the annotator saw the example (and, if it
+is their only one there, chose nothing). A class that is not chosen on an example that was seen is an implicit
+negative.
 
 Inside, a set is a text: the names of its classes, sorted and joined by the ASCII unit separator. The texts
 that occur are the labels of an ordinary log, so that sorted runs, duplicates and stores are those of any log;
@@ -11,21 +12,23 @@ which classes a set holds is read off its text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags
-from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, rows_shown, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, rows_shown, shown
 from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.checks import GIVE_COLUMNS, near_classes
-from polars_crowd.inputs.log import LOG_COLUMNS
-from polars_crowd.inputs.parts import settled
+from polars_crowd.inputs.log import LOG_COLUMNS, open_rows
+from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
-from polars_crowd.inputs.sources import open_parts, stacked
+from polars_crowd.inputs.text import Reading, ReadingOptions
+from polars_crowd.signatures import shares
 
 UNIT = "\x1f"
 """Between the names of a set's classes."""
@@ -39,18 +42,124 @@ class LabelSets:
     dtype: pl.DataType
 
 
-def scan_label_sets(source: Any) -> LabelSets:
-    """A log of sets from any source that `scan_annotations` takes, or one that is open already."""
+@shares(ReadingOptions, Reading)
+def scan_label_sets(
+    source: Any,
+    *,
+    example: str = "example",
+    annotator: str | None = "annotator",
+    label: str = "label",
+    set_separator: str | None = None,
+    **reading: Unpack[ReadingOptions],
+) -> pl.LazyFrame:
+    """A lazy log whose labels are sets of classes, for the functions that begin with `multilabel_`.
+
+    A label is a list of classes: a column of lists, or text with a JSON list in each cell
+    (`["joy", "fear"]`), or, with `set_separator`, the classes one after another (`joy|fear`). Else there is a
+    row per chosen class.
+
+    An example of which nothing was chosen is not one that was not labelled: the empty set is `[]`, with a
+    `set_separator` a text without a class (`|` alone in a text file), with a row per class a null in the
+    only row. A null or an empty field in place of a list is no annotation, and the row is left out.
+
+    Parameters
+    ----------
+    source
+        Whatever `scan_annotations` takes.
+    example, annotator, label
+        The names that these columns have in the source, as for `scan_annotations`.
+    set_separator
+        What stands between the classes of a set in a cell: `"|"`. Space around classes is not part of them.
+
+    Returns
+    -------
+    LazyFrame
+        `example`, `annotator`, `label` (a list of classes; one of them a row if the source has them so),
+        then the other columns.
+
+    Raises
+    ------
+    AnnotationError
+        As `scan_annotations`; some cells hold JSON lists and others do not; `set_separator` where labels are
+        no text.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> cells = pl.DataFrame({"example": [1, 2], "annotator": ["a", "a"], "label": ["joy|fear", "|"]})
+    >>> scan_label_sets(cells, set_separator="|").collect()["label"].to_list()
+    [['joy', 'fear'], []]
+    >>> cells = cells.with_columns(label=pl.Series(['["joy", "fear"]', "[]"]))
+    >>> scan_label_sets(cells).collect()["label"].to_list()
+    [['joy', 'fear'], []]
+    """
+    names = {"example": example, "annotator": annotator, "label": label}
+    rows = open_rows(source, names, Reading(**reading), sets=True)
+    rows = in_lists(rows, set_separator)
+    has_lists = isinstance(rows.collect_schema()["label"], pl.List)
+    return rows.filter(pl.col("label").is_not_null()) if has_lists else rows
+
+
+def in_lists(rows: pl.LazyFrame, set_separator: str | None) -> pl.LazyFrame:
+    """The rows with lists of classes as labels, where cells hold such."""
+    dtype = rows.collect_schema()["label"]
+    if set_separator is not None:
+        return rows.with_columns(_between(set_separator, dtype).alias("label"))
+    if isinstance(dtype, pl.Array):
+        return rows.with_columns(pl.col("label").arr.to_list())
+    if dtype == pl.String and _hold_json(rows):
+        return rows.with_columns(pl.col("label").str.json_decode(pl.List(pl.String)))
+    return rows
+
+
+def _between(set_separator: str, dtype: pl.DataType) -> pl.Expr:
+    if not set_separator:
+        wrong = "it must be what stands between the classes, such as '|'."
+        raise OptionError("set_separator", set_separator, wrong)
+    if not (is_text(dtype) or dtype.is_integer()):
+        wrong = f"it is about labels that are text, and these are {dtype}."
+        raise OptionError("set_separator", set_separator, wrong)
+    classes = pl.col("label").cast(pl.String).str.split(set_separator)
+    element = pl.element().str.strip_chars()
+    return classes.list.eval(element.filter(element != ""))
+
+
+def _hold_json(rows: pl.LazyFrame) -> bool:
+    """Whether the cells are JSON lists: looked at once, each distinct one."""
+    cells = rows.select(pl.col("label").unique().drop_nulls().sort()).collect()["label"]
+    begin = cells.str.strip_chars_start().str.starts_with("[")
+    if not begin.any():
+        return False
+    wrong = [cell for cell in cells if not _is_json_list(cell)]
+    if wrong:
+        bad = rows.filter(pl.col("label").is_in(wrong)).select(LOG_COLUMNS).collect()
+        raise AnnotationError(
+            f"holds JSON lists, but in {counted(bad.height, 'row')} it does not:\n{rows_shown(bad)}",
+            Advice(
+                'Write each as a list of texts in double quotes, ["joy", "fear"], [] for the empty set'
+            ),
+            source="the log",
+            column="label",
+        )
+    return True
+
+
+def _is_json_list(cell: str) -> bool:
+    try:
+        found = json.loads(cell)
+    except ValueError:
+        return False
+    return isinstance(found, list) and all(isinstance(name, (str, int)) for name in found)
+
+
+def open_label_sets(source: Any) -> LabelSets:
+    """A log of sets from any source that `scan_label_sets` takes, or one that is open already."""
     if isinstance(source, LabelSets):
         return source
-    frames = settled(open_parts(source, "the log"))
-    rows = stacked([_checked(frame) for frame in frames], "the log", LOG_COLUMNS)
+    rows = scan_label_sets(source)
     dtype = rows.collect_schema()["label"]
-    if isinstance(dtype, pl.Array):
-        rows = rows.with_columns(pl.col("label").arr.to_list())
-    if isinstance(dtype, (pl.List, pl.Array)):
-        inner = pl.List(dtype.inner).inner
-        sets = rows.filter(pl.col("label").is_not_null())
+    if isinstance(dtype, pl.List):
+        sets, inner = rows, dtype.inner
     else:
         inner = dtype
         _refuse_anonymous(rows.collect_schema()["annotator"])
@@ -70,22 +179,6 @@ def _refuse_anonymous(annotator: pl.DataType) -> None:
 def _as_dtype(dtype: Any) -> pl.DataType:
     found: pl.DataType = dtype() if isinstance(dtype, type) else dtype
     return pl.String() if found == pl.Null else found
-
-
-RENAME = Advice(
-    "Rename the columns",
-    python="log.rename({'task': 'example', ...})",
-    command="--example NAME --annotator NAME --label NAME",
-)
-
-
-def _checked(frame: pl.LazyFrame) -> pl.LazyFrame:
-    schema = frame.collect_schema()
-    for column in LOG_COLUMNS:
-        if column not in schema:
-            raise missing_column("the log", column, list(schema), RENAME)
-    others = [c for c in schema if c not in LOG_COLUMNS]
-    return frame.select(*LOG_COLUMNS, *others)
 
 
 def set_text() -> pl.Expr:

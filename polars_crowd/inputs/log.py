@@ -139,11 +139,13 @@ def open_rows(
     missing: Sequence[Any] = (),
     normalize: Sequence[Way] = (),
     frequency: str | None = None,
+    *,
+    sets: bool = False,
 ) -> pl.LazyFrame:
     """Any source as `example`, `annotator`, `label` and the other columns, rows without a label included.
 
     `names` says how these three are called in the source; `missing`, `normalize` and `frequency` are as for
-    `scan_annotations`.
+    `scan_annotations`. Labels may be `sets` of classes.
     """
     if isinstance(source, HoldsLog):
         source = source.scan_annotations()
@@ -153,7 +155,7 @@ def open_rows(
         source = frame_of_tuples(source, list(said.values()), "the log")
     parts = without_missing(open_parts(source, "the log", reading), said["label"], missing)
     named = [
-        _named(frame, said, _log_of(part, parts), part.hints)
+        _named(frame, said, _log_of(part, parts), part.hints, sets)
         for part, frame in zip(parts, settled(parts), strict=True)
     ]
     rows = stacked(named, "the log", list(said), [part.file for part in parts])
@@ -208,13 +210,17 @@ def is_labelled(dtype: pl.DataType) -> pl.Expr:
 
 
 def _named(
-    frame: pl.LazyFrame, names: Mapping[str, str], what: str, hints: Sequence[Advice]
+    frame: pl.LazyFrame,
+    names: Mapping[str, str],
+    what: str,
+    hints: Sequence[Advice],
+    sets: bool,
 ) -> pl.LazyFrame:
     schema = frame.collect_schema()
     if "annotator" not in names and is_anonymous(schema.get("annotator", pl.Null())):
         frame = frame.drop("annotator")
         schema = frame.collect_schema()
-    _check_names(names, schema, what, hints)
+    _check_names(names, schema, what, hints, sets)
     others = [c for c in schema if c not in names.values()]
     return frame.select(*(pl.col(given).alias(name) for name, given in names.items()), *others)
 
@@ -232,7 +238,7 @@ WITHOUT_ANNOTATORS = Advice(
 
 
 def _check_names(
-    names: Mapping[str, str], schema: pl.Schema, what: str, hints: Sequence[Advice]
+    names: Mapping[str, str], schema: pl.Schema, what: str, hints: Sequence[Advice], sets: bool
 ) -> None:
     if len(set(names.values())) < len(names):
         raise AnnotationError(
@@ -262,6 +268,8 @@ def _check_names(
     for name, given in names.items():
         dtype = schema[given]
         if name == "label" and isinstance(dtype, (pl.List, pl.Array)):
+            if sets:
+                continue
             raise of_sets(f"the labels in column {given!r} of {what}")
         if dtype.is_nested() or dtype == pl.Object or (name != "label" and dtype.is_float()):
             raise AnnotationError(
@@ -280,7 +288,7 @@ def of_sets(labels: str) -> AnnotationError:
             "Sets have functions of their own, for consensus and quality, what to label next, and agreement",
             python="pc.multilabel_crowdlab, pc.multilabel_activelab, pc.multilabel_agreement and "
             "pc.agreement_by_class; a store of sets is made with multilabel=True",
-            command="polars-crowd next --multilabel, and more in Python",
+            command="polars-crowd next, agreement, store create with --multilabel",
         ),
         Advice(
             "To take each whole set for one class, join it to a text",

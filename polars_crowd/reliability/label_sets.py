@@ -24,7 +24,7 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import Advice, AnnotationError, OptionError, check_choice, shown
-from polars_crowd.inputs.label_sets import UNIT, scan_label_sets
+from polars_crowd.inputs.label_sets import UNIT, open_label_sets
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.sources import open_frame
@@ -198,7 +198,7 @@ def open_sets(
     of_labels = replace(request, classes=None)
     if isinstance(log, Partitioned):
         return _open_store(log, separator, request, of_labels.open(log, taken, **_as_sets(log)))
-    found = scan_label_sets(log if separator is None else as_lists(log, separator))
+    found = open_label_sets(log if separator is None else as_lists(log, separator))
     rounds, grouping = of_labels.open(found.log, taken)
     return rounds, grouping, read_sets(rounds.book.classes, UNIT, found.dtype, request.classes)
 

@@ -19,7 +19,7 @@ from polars_crowd.inputs.label_sets import (
     check_known,
     check_names,
     open_independent,
-    scan_label_sets,
+    open_label_sets,
 )
 from polars_crowd.inputs.log import of_sets, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
@@ -114,7 +114,7 @@ def read_book(
     log: Any, pred_probs: Any, classes: Sequence[Any] | None
 ) -> tuple[LabelSets, list[PredProbs], Codebook]:
     """The log, its models, and what the codes of sets and annotators mean."""
-    sets = scan_label_sets(log)
+    sets = open_label_sets(log)
     check_known_annotators(sets.log.collect_schema()["annotator"])
     models = open_independent(pred_probs, classes)
     _, names = resolve_classes(sets.dtype, models[0].names, classes)

@@ -29,7 +29,7 @@ from polars_crowd.errors import (
 )
 from polars_crowd.inputs.anonymous import is_anonymous, unnumbered
 from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
-from polars_crowd.inputs.label_sets import as_lists, check_known, membership, scan_label_sets
+from polars_crowd.inputs.label_sets import as_lists, check_known, membership, open_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
 from polars_crowd.rounds.partitions import Handle, Partitioned
@@ -247,7 +247,7 @@ class AnnotationStore(Partitioned):
         manifest = self._manifest
         if manifest.sets is None:
             return unnumbered(scan_annotations(log, missing=missing))
-        rows = scan_label_sets(log).log
+        rows = open_label_sets(log).log
         found = rows.select(pl.col("label").unique().sort()).collect()["label"]
         check_known(rows, found, manifest.classes or ())
         new = found.filter(~found.is_in(list(manifest.sets)))

@@ -24,6 +24,7 @@ TEXT = (
     "--sheet 2 | --input-format csv"
 )
 OF_FILES = f"{COLUMNS} | {TEXT} | --classes 0,1,2 | --duplicates all | --duplicates error"
+SETS = "--multilabel | --set-separator x"
 OF_MODEL = "--pred-probs PROBS | --probs-example x"
 OF_METHOD = "--gold GOLD | --truth-label x | --max-iter 3 | --tol 0.1"
 OF_CROWDLAB = (
@@ -49,7 +50,8 @@ WITHOUT_EFFECT = {
     "consensus STORE -m majority-vote --out OUT": f"{OF_FILES} | {OF_CROWDLAB} | {OF_METHOD} | --force",
     "consensus STORE -m dawid-skene --out OUT": f"{OF_MODEL} | {OF_FILES} | {OF_CROWDLAB}",
     "next LOG -p PROBS": f"--force | {WORKERS} | {TEXT}",
-    "next STORE": f"{OF_MODEL} | {OF_FILES} | --force | --multilabel",
+    "next STORE": f"{OF_MODEL} | {OF_FILES} | --force | {SETS}",
+    "next LOG -p PROBS --multilabel": "--label-type number | --wide | --counts | --missing x",
     "store create NEW LOG": f"--probs-example x | {TEXT} | --decimal-comma",
     "store append STORE -p PROBS": f"{COLUMNS} | {TEXT} | --duplicates all".replace(
         "--example x | ", ""
@@ -63,7 +65,11 @@ WITHOUT_EFFECT = {
     "agreement LOG": f"--force | {WORKERS} | {TEXT} | --decimal-comma",
     "agreement LOG --coefficients alpha": "--weights linear",
     "agreement LOG --coefficients fleiss,gwet-ac1": "--level interval",
-    "agreement STORE": OF_FILES,
+    "agreement STORE": f"{OF_FILES} | {SETS}",
+    "agreement LOG --multilabel": "--weights linear | --level ordinal | --normalize case",
+    "agreement LOG --coefficients ac1": "--set-separator x",
+    "store create NEW LOG --partitions 2": "--set-separator x",
+    "store append STORE LOG --duplicates all": SETS,
 }
 CASES = [(call, option) for call, many in WITHOUT_EFFECT.items() for option in many.split(" | ")]
 ALWAYS = {
@@ -82,6 +88,7 @@ ALWAYS = {
         "frequency",
         "missing",
         "normalize",
+        "multilabel",
     },
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "executor"},
