@@ -335,8 +335,9 @@ class SetWeights(Weights):
 
 def shared_bits(a: Packed, b: Packed) -> Ints:
     """|A and B|."""
-    count: Ints = np.bitwise_count(a & b).sum(axis=-1, dtype=np.int64)
-    return count
+    both = a & b
+    counts = pl.Series(both.ravel()).bitwise_count_ones().to_numpy().reshape(both.shape)
+    return np.asarray(counts.sum(axis=-1, dtype=np.int64))
 
 
 def similarity(shared: Ints, a: Ints, b: Ints, distance: Distance) -> Floats:
