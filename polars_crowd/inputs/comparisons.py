@@ -247,7 +247,8 @@ def _with_outcomes(frame: pl.LazyFrame, names: Names) -> pl.LazyFrame:
 def _weighted(frame: pl.LazyFrame, names: Names, column: str) -> pl.LazyFrame:
     frame = as_numbers(frame, [column], LOG)
     weight = pl.col(column)
-    bad = (~(weight.is_finite() & (weight >= 0))).fill_null(True)
+    is_comparison = pl.col(_WINNER).is_not_null() | pl.col(_TIE)
+    bad = is_comparison & (~(weight.is_finite() & (weight >= 0))).fill_null(True)
     _check_numbers(frame, bad, names, column, "not a number of 0 or more")
     if _COUNT in frame.collect_schema():
         weight = weight * pl.col(_COUNT)

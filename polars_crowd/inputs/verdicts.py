@@ -8,7 +8,7 @@ are one verdict, and so are `True` and `"true"`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ class Verdicts:
     ) -> Verdicts:
         """From the options that name them."""
         named = _of_sides(_pair(sides), strength)
-        for tie in [ties] if isinstance(ties, str) else ties:
+        for tie in _values("ties", [ties] if isinstance(ties, str) else ties):
             if named.setdefault(tie, TIE) != TIE:
                 raise OptionError("ties", ties, f"{shown([tie])} means something else, too.")
         given = strength is not None
@@ -92,24 +92,40 @@ def _of_sides(
 def _pair(sides: Sequence[Any] | None) -> tuple[Any, Any] | None:
     if sides is None:
         return None
-    if isinstance(sides, str) or len(sides) != 2 or sides[0] == sides[1]:
+    values = [] if isinstance(sides, str) else _values("sides", sides)
+    if len(values) != 2 or values[0] == values[1]:
         raise OptionError(
             "sides", sides, "give two different values, as in ('model_a', 'model_b')."
         )
-    return sides[0], sides[1]
+    return values[0], values[1]
+
+
+def _values(option: str, given: Any) -> list[Any]:
+    """The values of an option, each of which may be what a column says."""
+    if not isinstance(given, Iterable):
+        raise OptionError(option, given, "give a list of values.")
+    values = list(given)
+    if not all(isinstance(value, Hashable) for value in values):
+        raise OptionError(option, given, "give single values.")
+    return values
 
 
 def _signed(verdict: Any, strength: Any) -> Meaning:
     """For the left example if positive, for the right one if negative, 0 for a tie."""
-    if not isinstance(strength, (int, float)) or not math.isfinite(strength):
+    if not _is_finite(strength):
         wrong = "it must be a finite number for each verdict."
         raise OptionError("strength", {verdict: strength}, wrong)
     return TIE if strength == 0 else Meaning(int(strength > 0), abs(strength))
 
 
+def _is_finite(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
 def _arrows(sides: tuple[Any, Any], strength: Any) -> dict[Any, Meaning]:
     """`A>>B` counts `strength` times, `A>B` once, `A=B` is a tie."""
-    if not isinstance(strength, (int, float)) or not 0 < strength < math.inf:
+    if not _is_finite(strength) or strength <= 0:
         raise OptionError("strength", strength, "it must be a number above 0, or one per verdict.")
     won, much = Meaning(1), Meaning(1, strength)
     lost, by_far = Meaning(0), Meaning(0, strength)

@@ -81,6 +81,9 @@ def test_values_that_nobody_named_are_named_with_their_rows(said: str) -> None:
         ({"sides": ("a", "b", "c")}, "give two different values"),
         ({"sides": ("a", "b"), "ties": ["b"]}, r"ties='b'; 'b' means something else"),
         ({"sides": (1, 0), "ties": ["1.0"]}, r"sides= and ties: 1.0 means two things"),
+        ({"sides": (["a"], "b")}, "; give single values"),
+        ({"ties": 2}, "ties=2; give a list of values"),
+        ({"strength": True}, "strength=True; it must be a number above 0"),
         ({"strength": 0}, r"strength=0; it must be a number above 0"),
         ({"strength": {"a": "x"}}, r"strength=\{'a': 'x'\}; it must be a finite number"),
         ({"strength": {"a": 1}, "sides": ("a", "b")}, "sides= has no effect beside strengths"),
@@ -148,6 +151,11 @@ def test_numbers_out_of_range_are_named(option: str, value: float | None, messag
     log = pl.DataFrame({**PAIRS, "winner": ["x", "z", "x"], "v": [1.0, value, 0.5]})
     with pytest.raises(AnnotationError, match=rf"{message}:\n  left='y'.*v="):
         scan_comparisons(log, **{option: "v"})  # type: ignore[arg-type]
+
+
+def test_rows_that_are_no_comparisons_need_no_weight() -> None:
+    log = pl.DataFrame({**PAIRS, "winner": ["x", None, "x"], "w": [1.0, None, 0.5]})
+    assert scan_comparisons(log, weight="w").collect()["comparison_weight"].to_list() == [1, 0.5]
 
 
 def test_missing_columns_name_the_nearest() -> None:

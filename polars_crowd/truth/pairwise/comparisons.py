@@ -138,6 +138,6 @@ def _check(counts: pl.DataFrame, wrong: pl.DataFrame) -> None:
         raise strange_verdicts(wrong, Names(*COLUMNS), "neither the left nor the right example")
     if counts.is_empty():
         raise AnnotationError(
-            "the log of comparisons is empty: no row has a winner or a tie. Check the winner column and your "
-            "filters."
+            "the log of comparisons is empty: no row has a winner or a tie, and a weight above 0. Check the "
+            "columns and your filters."
         )
