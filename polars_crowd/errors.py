@@ -171,6 +171,10 @@ class TakenError(Advised, FileExistsError):
     """There is something already where a store or results should go."""
 
 
+class PackageError(Advised, ImportError):
+    """A package that an extra installs is not here."""
+
+
 class AnnotationWarning(Advised, UserWarning):
     """The result is right, and something about the log limits what it can tell."""
 

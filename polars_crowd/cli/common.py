@@ -25,6 +25,7 @@ from polars_crowd.cli.stdin import STANDARD, with_stdin
 from polars_crowd.errors import (
     Advised,
     AnnotationWarning,
+    PackageError,
     PartitionError,
     StoreError,
     UnfinishedError,
@@ -189,6 +190,7 @@ BAD_INPUT = (
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
+    PackageError,
     pl.exceptions.PolarsError,
     StoreError,
 )

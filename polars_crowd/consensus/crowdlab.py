@@ -29,7 +29,7 @@ from polars_crowd.consensus.model import (
 )
 from polars_crowd.consensus.options import Asked, CrowdlabOptions, check_model
 from polars_crowd.consensus.result import METHOD, Crowdlab
-from polars_crowd.errors import OptionError, check_choice, counted, shown, warn
+from polars_crowd.errors import Advice, OptionError, check_choice, counted, shown, warn
 from polars_crowd.inputs import checks
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -120,11 +120,18 @@ def methods_of(
     return given
 
 
+OTHER_SCORE = Advice(
+    "Leave it out, or take another score",
+    "label_quality_method='self_confidence' or 'normalized_margin'",
+    "--label-quality-method self-confidence or normalized-margin",
+)
+
+
 def checked_adjustment(adjust_pred_probs: bool, method: LabelQualityMethod) -> bool:
     """Whether the posterior is adjusted, which not every score can be of."""
     if adjust_pred_probs and method == "confidence_weighted_entropy":
-        must = "it does not go with label_quality_method='confidence_weighted_entropy'."
-        raise OptionError("adjust_pred_probs", adjust_pred_probs, must)
+        must = "it does not go with the entropy as score."
+        raise OptionError("adjust_pred_probs", adjust_pred_probs, must, OTHER_SCORE)
     return adjust_pred_probs
 
 

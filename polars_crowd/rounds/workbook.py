@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, counted, shown
+from polars_crowd.errors import Advice, AnnotationError, PackageError, counted, shown
 from polars_crowd.inputs.parts import is_text
 
 ROWS = 1_048_575
@@ -34,7 +34,7 @@ def import_xlsxwriter() -> Any:
     try:
         import xlsxwriter
     except ImportError as error:
-        raise ImportError(
+        raise PackageError(
             'a workbook needs xlsxwriter; install it with: pip install "polars-crowd[excel]"'
         ) from error
     return xlsxwriter
