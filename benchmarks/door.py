@@ -5,6 +5,8 @@
 The same log with integers and with text as ids, and one with a column of quoted remarks that nobody uses.
 `pl.read_csv` reads three columns as text; the door holds every row to the header, finds the types of all
 values and reads the log. With `--memory` a file of ten times as many rows also goes into a store.
+
+Then `check_annotations` of a million annotations with text as ids, against one count of their votes.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ ANNOTATORS, CLASSES = 2_000, 5
 COLUMNS = ["example", "annotator", "label"]
 MOST = 1.6
 """What the door may take of the time of `pl.read_csv`."""
+CHECKED, MOST_OF_CHECK = 1_000_000, 2.0
+"""How many annotations are checked, and what that may take of the CPU of a count of votes."""
 
 
 def polars_job(path: str) -> Job:
@@ -32,6 +36,17 @@ def polars_job(path: str) -> Job:
 def door_job(path: str) -> Job:
     """The log."""
     return Job(lambda: pc.scan_annotations(path).select(COLUMNS).collect(), len)
+
+
+def votes_job(log: str) -> Job:
+    """One count of votes."""
+    return Job(lambda: pl.scan_parquet(log).group_by("example", "label").len().collect(), len)
+
+
+def check_job(log: str) -> Job:
+    """Everything that is odd about a log."""
+    check = pc.check_annotations
+    return Job(lambda: check(log), len)
 
 
 def store_job(path: str, folder: str) -> Job:
@@ -68,6 +83,7 @@ def main() -> None:
         cells = [f"{m.wall:.2f} s, {m.cpu:.2f} s, {m.peak:.2f} GB" for m in (text, door)]
         rows.append([name, *cells, f"{ratio:.2f}" + ("" if ratio <= MOST else " (too much)")])
     print(markdown(["file", "pl.read_csv: wall, CPU, peak", "the door", "wall / wall"], rows))
+    check(options.data, options.repeat)
     if options.memory:
         store(options.data, options.rows * 10)
 
@@ -88,6 +104,21 @@ def files(root: Path, n_rows: int) -> dict[str, str]:
             measure("door:write_csv_job", {"log": log, "path": str(path), "remarks": remarks})
         made[f"{name} ({path.stat().st_size / 1e6:,.0f} MB)"] = str(path)
     return made
+
+
+def check(root: Path, repeat: int) -> None:
+    """A check against a count of votes."""
+    log = data(root, Shape(CHECKED, ANNOTATORS, CLASSES), "string").files["log"]
+    calls: dict[str, Call] = {
+        "count of votes": ("door:votes_job", {"log": log}),
+        "check_annotations": ("door:check_job", {"log": log}),
+    }
+    found = {call: best(runs) for call, runs in alternate("check", calls, repeat).items()}
+    ratio = found["check_annotations"].cpu / found["count of votes"].cpu
+    too_much = "" if ratio <= MOST_OF_CHECK else " (too much)"
+    rows = [[*map(str, found.values()), f"{ratio:.2f}{too_much}"]]
+    print()
+    print(markdown([*found, "CPU / CPU"], rows))
 
 
 def store(root: Path, n_rows: int) -> None:

@@ -26,7 +26,7 @@ import polars as pl
 from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
+from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, lookup, open_models
 from polars_crowd.inputs.probability_audit import audit_probabilities
 from polars_crowd.numerics import mixture
@@ -313,7 +313,9 @@ def lazy_plan(
     log: Any, pred_probs: Any, classes: Sequence[Any] | None, duplicates: checks.Duplicates
 ) -> pl.LazyFrame:
     """The votes, their ties narrowed step by step, and what is wrong with the log, as one plan."""
-    rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
+    given = scan_annotations(log, keep_missing=True)
+    given = checks.without_duplicates(given, duplicates).select(LOG_COLUMNS)
+    rows = given.filter(is_labelled(given.collect_schema()["label"]))
     models = open_models(pred_probs, classes) if pred_probs is not None else []
     schema = rows.collect_schema()
     values, names = _known_classes(schema["label"], models, classes)
@@ -321,7 +323,7 @@ def lazy_plan(
     sized = votes.with_columns(num_annotations=pl.col("votes").sum().over("example"))
     contest = Contest.of(sized, pl.LazyFrame.cache)
     findings = checks.audit(
-        rows, votes, values, duplicates, checks.GIVE_COLUMNS if models else checks.DECLARE
+        given, votes, values, duplicates, checks.GIVE_COLUMNS if models else checks.DECLARE
     )
     if values is not None and models:
         probability = partial(_look_up, models, values, names, schema["example"])

@@ -68,7 +68,7 @@ class OfModels(Fit):
         (n_examples, n_annotations), annotators = self._size, self._rounds.book.annotators
         sizes = {"example": n_examples, "annotator": len(annotators)}
         sizes |= {"annotation": n_annotations, "class": n_classes}
-        return header(f"{self.method} ({how})", sizes, *notes)
+        return header(f"{self.method} ({how})", sizes, *notes, self._rounds.note)
 
     @property
     @abstractmethod
@@ -109,7 +109,7 @@ class Crowdlab(OfModels):
         score gives way). One row per annotation, sorted by the first three.
     annotators : DataFrame
         `annotator, annotator_quality, num_examples_labeled, agreement_with_consensus, worst_class,
-        annotator_weight`, the worst annotator first.
+        annotator_weight`, and `num_abstained` if the log has rows without a label; the worst annotator first.
     posterior : LazyFrame
         `example, label, probability`: q[e,k], one row per example and class, those of an example sum to 1.
     model_weight : float, list of float, or None
@@ -191,11 +191,12 @@ class Crowdlab(OfModels):
         weight = pl.lit(None, pl.Float64)
         if weights is not None:
             weight = pl.lit(pl.Series(weights.annotators)).gather("annotator")
-        return worst_first(annotator_table(counts, self._model_share)).with_columns(
+        table = worst_first(annotator_table(counts, self._model_share)).with_columns(
             annotator_weight=weight,
             annotator=pl.lit(book.annotators).gather("annotator"),
             worst_class=pl.lit(book.classes).gather("worst_class"),
         )
+        return self._rounds.with_abstentions(table)
 
     @property
     def _model_share(self) -> float | None:

@@ -23,8 +23,11 @@ from polars_crowd.errors import (
     rows_shown,
     shown,
     shown_value,
+    warn,
 )
 from polars_crowd.inputs.anonymous import is_anonymous
+from polars_crowd.inputs.log import is_labelled
+from polars_crowd.inputs.suspicions import warn_of_labels
 
 Duplicates = Literal["error", "first", "last", "all"]
 
@@ -40,12 +43,14 @@ def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFram
     """The log with the first or last annotation of each (example, annotator), if so asked."""
     check_duplicates(duplicates)
     if duplicates == "first" or duplicates == "last":
-        if is_anonymous(log.collect_schema()["annotator"]):
+        schema = log.collect_schema()
+        if is_anonymous(schema["annotator"]):
             wrong = (
                 "it has no effect: the annotators are anonymous, nobody labels an example again."
             )
             raise OptionError("duplicates", duplicates, wrong)
-        return log.unique(["example", "annotator"], keep=duplicates, maintain_order=True)
+        pair = ["example", "annotator", is_labelled(schema["label"])]
+        return log.unique(pair, keep=duplicates, maintain_order=True)
     return log
 
 
@@ -149,6 +154,15 @@ def single_annotations(n_examples: int) -> AnnotationError:
     )
 
 
+def warn_of_unlabelled(examples: pl.Series) -> None:
+    """A warning of examples without any label, if there are such."""
+    n, has = len(examples), "has" if len(examples) == 1 else "have"
+    if n:
+        warn(
+            f"{counted(n, 'example')} {has} no label at all, and no result: {shown(examples.to_list())}."
+        )
+
+
 def audit(
     log: pl.LazyFrame,
     votes: pl.LazyFrame,
@@ -156,17 +170,20 @@ def audit(
     duplicates: Duplicates,
     advice: Advice | str = DECLARE,
 ) -> pl.LazyFrame:
-    """No rows, or the error that the log deserves, when it is collected. To concatenate to a result.
+    """No rows, or the error or the warnings that the log deserves, when it is collected. To concatenate to a
+    result.
 
-    `advice` says how other classes are had.
+    `log` may have rows without a label, which are no annotations; `votes` are of those with one. `advice`
+    says how other classes are had.
     """
-    counts = [
-        log.select(
-            rows=pl.len(),
-            null_examples=pl.col("example").null_count(),
-            null_annotators=pl.col("annotator").null_count(),
-        )
-    ]
+    dtype = log.collect_schema()["label"]
+    labelled = is_labelled(dtype)
+    given, log = log, log.filter(labelled)
+    null = {f"null_{c}s": (labelled & pl.col(c).is_null()).sum() for c in ("example", "annotator")}
+    counts = [given.select(rows=labelled.sum(), without_label=(~labelled).sum(), **null)]
+    if classes is None and not isinstance(dtype, pl.Enum):
+        by_label = votes.group_by("label").agg(annotations=pl.col("votes").cast(pl.Int64).sum())
+        counts.append(by_label.select(pl.col("label", "annotations").implode()))
     if classes is not None:
         unknown = ~pl.col("label").is_in(classes.implode())
         counts.append(votes.select(unknown_labels=unknown.sum()))
@@ -179,11 +196,21 @@ def audit(
         )
 
     def judge(found: pl.DataFrame) -> pl.DataFrame:
-        _raise_findings(found.row(0, named=True), log, classes, advice)
+        sizes = found.select(pl.exclude("label", "annotations")).row(0, named=True)
+        _raise_findings(sizes, log, classes, advice)
+        if "label" in found:
+            warn_of_labels(found.select(pl.col("label", "annotations").explode()).sort("label"))
+        if sizes["without_label"]:
+            warn_of_unlabelled(_examples_without_label(given, labelled))
         return found.select(num_annotations="rows").clear()
 
     schema = {"num_annotations": pl.UInt32}
     return pl.concat(counts, how=HORIZONTAL).map_batches(judge, schema=schema)
+
+
+def _examples_without_label(log: pl.LazyFrame, labelled: pl.Expr) -> pl.Series:
+    none = log.group_by("example").agg(none=(~labelled).all()).filter("none")
+    return none.drop_nulls("example").select("example").sort("example").collect()["example"]
 
 
 def _raise_findings(

@@ -15,13 +15,14 @@ from typing import Any, Literal, Unpack
 import polars as pl
 
 from polars_crowd.errors import SHOWN, Advice, Advised, Words, counted, shown_value
+from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.checks import (
     CHOOSE_DUPLICATES,
     drop_nulls,
     no_annotations,
     single_annotations,
 )
-from polars_crowd.inputs.log import is_labelled, open_rows, with_labels_of
+from polars_crowd.inputs.log import open_rows, with_labels_of
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.spelling import Way
 from polars_crowd.inputs.suspicions import Finding, Severity, ids_alike, suspicions
@@ -44,7 +45,7 @@ def check_annotations(
     log: Any,
     *,
     example: str = "example",
-    annotator: str = "annotator",
+    annotator: str | None = "annotator",
     label: str = "label",
     classes: Sequence[Any] | None = None,
     label_type: Literal["number"] | None = None,
@@ -112,7 +113,7 @@ def findings_of(
     found = [
         *_of_rows(log),
         *_of_examples(log),
-        *_of_annotators(log),
+        *(() if log.is_anonymous else _of_annotators(log)),
         *_of_labels(log),
     ]
     return sorted((f for f in found if f.count), key=lambda f: SEVERITIES.index(f.severity))
@@ -120,7 +121,7 @@ def findings_of(
 
 def as_frame(found: Sequence[Finding], words: Words, names: dict[str, Any]) -> pl.DataFrame:
     """Findings as a frame: advice in the words of Python or of the command, columns by the log's names."""
-    columns = {f.column: ", ".join(names.get(c, c) for c in f.column.split(", ")) for f in found}
+    columns = {f.column: ", ".join(names.get(c) or c for c in f.column.split(", ")) for f in found}
     rows = [
         {
             "severity": f.severity,
@@ -166,8 +167,8 @@ class Log:
     ) -> Log:
         """One scan of the log."""
         dtype = rows.collect_schema()["label"]
-        labelled = is_labelled(dtype)
-        rows = rows.select("example", "annotator", pl.when(labelled).then("label").alias("label"))
+        label = pl.col("label").fill_nan(None) if dtype.is_float() else pl.col("label")
+        rows = rows.select("example", "annotator", label)
         pair = pl.col("example").hash() + pl.col("annotator").hash(1)
         pairs = rows.filter(pl.col("label").is_not_null()).select(pair=pair).sort("pair")
         cells, examples, suspects = pl.collect_all(
@@ -182,6 +183,11 @@ class Log:
         if classes is None and isinstance(dtype, pl.Enum):
             classes = dtype.categories.to_list()
         return cls(rows, cells, examples, int(suspects.item()), classes, are_numbers)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody knows who the annotators are."""
+        return is_anonymous(self.cells.schema["annotator"])
 
     @property
     def annotations(self) -> pl.LazyFrame:
@@ -343,6 +349,11 @@ def _chosen_once(log: Log) -> Iterator[Finding]:
     once = log.labels.filter(pl.col("annotations") == 1)
     if 2 * once.height < log.labels.height:
         rows = once.head(SHOWN).select("label", "annotator").rows()
-        shown = [f"{shown_value(label)} (by {who})" for label, who in rows]
+        shown = [f"{shown_value(label)}{_by(who, log)}" for label, who in rows]
         advice = "A slip of the pen makes a class of its own, and a scale longer."
         yield Finding("note", "labels chosen once", "label", once.height, shown, [advice])
+
+
+def _by(annotator: Any, log: Log) -> str:
+    """Who chose a label, if that is known."""
+    return "" if log.is_anonymous else f" (by {annotator})"

@@ -16,7 +16,7 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_co
 from polars_crowd.inputs.anonymous import is_anonymous, numbered
 from polars_crowd.inputs.frequency import repeated
 from polars_crowd.inputs.missing import without_missing
-from polars_crowd.inputs.numbers import as_numbers
+from polars_crowd.inputs.numbers import MISSING, as_numbers
 from polars_crowd.inputs.objects import frame_of_tuples, is_tuples
 from polars_crowd.inputs.parts import Part, is_text, settled
 from polars_crowd.inputs.sources import USUAL, open_parts, stacked
@@ -197,7 +197,7 @@ def with_labels_of(
         raise OptionError("label_type", label_type, "it must be 'number', or None.")
     if decimal_comma and not is_text(rows.collect_schema()["label"]):
         raise OptionError("decimal_comma", True, "it has no effect: the labels are no text.")
-    return as_numbers(rows, ["label"], "the log", decimal_comma)
+    return as_numbers(rows, ["label"], "the log", decimal_comma, MISSING)
 
 
 NUMBERS = Advice("Ask for numbers", python="label_type='number'", command="--label-type number")

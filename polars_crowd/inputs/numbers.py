@@ -10,6 +10,11 @@ from polars_crowd.errors import Advice, AnnotationError, counted, shown_value
 from polars_crowd.inputs.parts import is_text
 
 CORRECT = Advice("Correct them, or leave their rows out")
+MISSING = Advice(
+    "Correct them, or name those that say that there is no label",
+    python="pc.scan_annotations(log, missing=[...])",
+    command="--missing A,B",
+)
 COMMA = Advice(
     "If the comma is a decimal comma", python="decimal_comma=True", command="--decimal-comma"
 )
@@ -53,7 +58,7 @@ def as_numbers(
     return frame.with_columns(*read, *others)
 
 
-def labels_as_numbers(log: pl.LazyFrame, advice: Advice = CORRECT) -> pl.LazyFrame:
+def labels_as_numbers(log: pl.LazyFrame, advice: Advice = MISSING) -> pl.LazyFrame:
     """The log with numbers as labels where they are text that writes numbers; as it is where none does.
 
     Raises

@@ -71,16 +71,17 @@ def values_shown(shown: Sequence[str], count: int) -> str:
     return "; ".join([*shown, f"... ({more:,} more)"] if shown and more > 0 else shown)
 
 
-def warn_of_labels(labels: pl.DataFrame) -> None:
-    """One warning where labels may be what was not meant; they are as for `suspicions`."""
-    found = [*suspicions(labels)]
+def warn_of_labels(labels: pl.DataFrame, *, are_numbers: bool = False) -> list[str]:
+    """One warning where labels may be what was not meant, and what that is. They are as for `suspicions`."""
+    found = [*suspicions(labels, are_numbers=are_numbers)]
     if found:
         said = ". ".join(
             f"{f.what[:1].upper()}{f.what[1:]}: {values_shown(f.shown, f.count)}" for f in found
         )
         advice = dict.fromkeys(a for f in found for a in f.advice if not isinstance(a, Advised))
-        message = f" may not hold what is meant. {said}."
+        message = f"may not hold what is meant. {said}."
         warn_again(AnnotationWarning(message, *advice, source="the log", column="label"))
+    return [f.what for f in found]
 
 
 def suspicions(labels: pl.DataFrame, *, are_numbers: bool = False) -> Iterator[Finding]:

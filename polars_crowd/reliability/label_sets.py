@@ -199,7 +199,7 @@ def open_sets(
     if isinstance(log, Partitioned):
         return _open_store(log, separator, request, of_labels.open(log, taken, **_as_sets(log)))
     found = open_label_sets(log if separator is None else as_lists(log, separator))
-    rounds, grouping = of_labels.open(found.log, taken)
+    rounds, grouping = of_labels.open(found.log, taken, multilabel=True)
     return rounds, grouping, read_sets(rounds.book.classes, UNIT, found.dtype, request.classes)
 
 

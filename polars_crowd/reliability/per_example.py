@@ -18,7 +18,7 @@ import polars as pl
 from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
+from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, scan_annotations
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.patterns import runs_of
 from polars_crowd.reliability.registry import named
@@ -96,12 +96,14 @@ def example_agreement(
         wrong = "it has no effect here: nothing is computed before the result is collected."
         raise OptionError("progress", True, wrong, "Leave it out, or have the result written.")
     classes, duplicates = request.classes, request.duplicates
-    rows = checks.without_duplicates(scan_annotations(log), duplicates).select(LOG_COLUMNS)
+    given = scan_annotations(log, keep_missing=True)
+    given = checks.without_duplicates(given, duplicates).select(LOG_COLUMNS)
+    rows = given.filter(is_labelled(given.collect_schema()["label"]))
     values = None
     if classes is not None:
         values, _ = declared_values(classes, rows.collect_schema()["label"])
     votes = rows.group_by("example", "label").agg(votes=pl.len()).cache()
-    findings = checks.audit(rows, votes, values, duplicates)
+    findings = checks.audit(given, votes, values, duplicates)
     found = votes.group_by("example").agg(*measures())
     return pl.concat([found, findings], how="diagonal").sort("example").pipe(ordered)
 

@@ -191,6 +191,7 @@ class Request:
             return open_rounds(log, **options), grouped(log.scan_annotations(), self.by, taken)
         rows = scan_annotations(log)
         grouping = grouped(rows, self.by, taken)
+        options["are_numbers"] = self.asks_for_numbers
         return open_rounds(rows.select(*LOG_COLUMNS, *grouping.columns), **options), grouping
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, OptionError
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.anonymous import check_known_annotators
 from polars_crowd.inputs.checks import Duplicates
@@ -24,12 +24,14 @@ from polars_crowd.inputs.label_sets import (
 from polars_crowd.inputs.log import of_sets, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
 from polars_crowd.inputs.pred_probs import PredProbs, Unlabelled, open_models, read_unlabelled
+from polars_crowd.inputs.suspicions import CODES, warn_of_labels
 from polars_crowd.rounds.directory import ResultDirectory, WorkDirectory
 from polars_crowd.rounds.partitions import InMemory, Partitioned
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.runs.abstentions import Abstentions
 from polars_crowd.runs.classes import Runs, sort_runs
 from polars_crowd.runs.codes import Codebook, named_classes, resolve_classes
-from polars_crowd.runs.numbers import sort_values
+from polars_crowd.runs.numbers import Values, sort_values
 
 
 class OpenOptions(TypedDict, total=False):
@@ -140,10 +142,12 @@ def open_rounds(
     numeric: bool = False,
     multilabel: bool = False,
     anonymous: bool = False,
+    are_numbers: bool = False,
 ) -> Rounds:
     """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
 
-    `anonymous` says that nothing will be asked that takes to know who voted.
+    `anonymous` says that nothing will be asked that takes to know who voted, `are_numbers` that classes are
+    numbers, whose distances mean something.
 
     Raises
     ------
@@ -154,6 +158,12 @@ def open_rounds(
         has its own.
     FileExistsError
         `into` holds something else than results.
+
+    Warns
+    -----
+    AnnotationWarning
+        Of a log in memory: labels may be what was not meant, and no classes are declared; examples have no
+        label.
     """
     directory = opened(into)
     if isinstance(log, Partitioned):
@@ -176,17 +186,48 @@ def open_rounds(
             work=work,
         )
     refuse_executor(executor)
-    log = scan_annotations(log)
+    rows = scan_annotations(log, keep_missing=True)
     if not anonymous:
-        check_known_annotators(log.collect_schema()["annotator"])
+        check_known_annotators(rows.collect_schema()["annotator"])
     if numeric:
-        rows = labels_as_numbers(log)
-        values = sort_values(rows, duplicates=duplicates)
+        values = sort_values(labels_as_numbers(rows), duplicates=duplicates)
         book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
-        return Rounds([InMemory(sorted_values=values)], book, 0, False, None, progress, directory)
+        rounds = Rounds([InMemory(sorted_values=values)], book, progress=progress, into=directory)
+        return replace(rounds, abstentions=values.abstentions, notes=look_at_values(values))
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
-    runs = sort_runs(log, models_, classes=classes, duplicates=duplicates)
-    return _beside_models(runs, models_, pred_probs, progress, directory)
+    runs = sort_runs(rows, models_, classes=classes, duplicates=duplicates)
+    declared = bool(models_) or classes is not None or multilabel
+    notes = look_at_runs(runs, declared=declared, are_numbers=are_numbers)
+    return replace(_beside_models(runs, models_, pred_probs, progress, directory), notes=notes)
+
+
+def look_at_runs(runs: Runs, *, declared: bool, are_numbers: bool = False) -> tuple[str, ...]:
+    """Warns of what is odd about the labels of a log, and notes it for reports."""
+    notes = _look_at_abstentions(runs.abstentions)
+    classes = runs.book.classes
+    if declared or isinstance(classes.dtype, pl.Enum):
+        return notes
+    counts = runs.votes.group_by("label").agg(annotations=pl.col("votes").cast(pl.Int64).sum())
+    labels = counts.sort("label").select(
+        pl.lit(classes).gather("label").alias("label"), "annotations"
+    )
+    return (*warn_of_labels(labels, are_numbers=are_numbers), *notes)
+
+
+def look_at_values(values: Values) -> tuple[str, ...]:
+    """... where labels are numbers."""
+    notes, value = _look_at_abstentions(values.abstentions), pl.col("value")
+    if not values.rows.select(value.is_in([float(code) for code in CODES]).any()).item():
+        return notes
+    labels = values.rows.group_by(label=value).agg(annotations=pl.len()).sort("label")
+    return (*warn_of_labels(labels, are_numbers=True), *notes)
+
+
+def _look_at_abstentions(abstentions: Abstentions | None) -> tuple[str, ...]:
+    if abstentions is None or abstentions.examples.is_empty():
+        return ()
+    checks.warn_of_unlabelled(abstentions.examples)
+    return (f"{counted(len(abstentions.examples), 'example')} without any label",)
 
 
 def opened(into: str | Path | None) -> ResultDirectory | None:
@@ -216,7 +257,8 @@ def rounds_of(
 ) -> Rounds:
     """The rounds of runs in memory, and of the examples without annotations beside them."""
     handle = InMemory(runs, read_unlabelled=read_unlabelled)
-    return Rounds([handle], runs.book, len(runs.models), **options)
+    rounds = Rounds([handle], runs.book, len(runs.models), **options)
+    return replace(rounds, abstentions=runs.abstentions)
 
 
 MAKE_STORE = Advice(

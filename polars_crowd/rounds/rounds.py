@@ -25,6 +25,7 @@ from polars_crowd.rounds.partitions import Handle, Partition, View, changed
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.rounds.summaries import Frame, Merged, Summary, collected, merge
 from polars_crowd.rounds.tolerance import MadeWith
+from polars_crowd.runs.abstentions import Abstentions
 from polars_crowd.runs.classes import Runs
 from polars_crowd.runs.codes import Codebook
 
@@ -48,6 +49,10 @@ class Rounds:
     """Partitions of a store in which no example is annotated."""
     work: object = None
     """Where a store's frames are kept between rounds: goes with the rounds."""
+    abstentions: Abstentions | None = None
+    """What the rows without a label say, if the log has any."""
+    notes: tuple[str, ...] = ()
+    """What was seen that is odd about the labels."""
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy works in its own process: executors cannot be sent to another."""
@@ -56,6 +61,15 @@ class Rounds:
     @property
     def n_classes(self) -> int:
         return len(self.book.classes)
+
+    @property
+    def note(self) -> str:
+        """Where to look, for reports."""
+        return f"{', '.join(self.notes)}: see pc.check_annotations(log)" if self.notes else ""
+
+    def with_abstentions(self, annotators: pl.DataFrame) -> pl.DataFrame:
+        """A table of the annotators; with `num_abstained`, if the log has rows without a label."""
+        return self.abstentions.beside(annotators) if self.abstentions else annotators
 
     def run(self, plan: Plan, *params: Any, remember: bool = False) -> Merged:
         """One round: the plan's summaries of all partitions, merged.

@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
 from polars_crowd.inputs.pred_probs import PredProbs, class_names, read_probabilities
 from polars_crowd.numerics import mixture
+from polars_crowd.runs.abstentions import Abstentions
 from polars_crowd.runs.codes import (
     Codebook,
     annotator_codes,
+    as_dtype,
     declared_values,
     label_code,
     largest,
@@ -36,7 +38,6 @@ from polars_crowd.runs.codes import (
 )
 from polars_crowd.runs.reading import (
     Key,
-    as_dtype,
     bits_for,
     read_coded,
     refuse_duplicates,
@@ -60,6 +61,8 @@ class Runs:
     models: tuple[Probabilities, ...]
     """One (N, K) array per model."""
     book: Codebook
+    abstentions: Abstentions | None = None
+    """What the rows without a label say, if the log has any."""
 
     @property
     def n_classes(self) -> int:
@@ -150,21 +153,22 @@ def sort_runs(
 ) -> Runs:
     """Read one partition of a log, with the probabilities of its examples, into sorted runs.
 
-    `book` holds the classes and annotators of the whole log where this is a part of it.
+    Rows without a label are counted, and left out. `book` holds the classes and annotators of the whole log
+    where this is a part of it.
     """
     log = checks.without_duplicates(log, duplicates)
     schema = log.collect_schema()
+    annotations = log.filter(is_labelled(schema["label"]))
     if book:
         values, names = book.classes, book.names
     else:
-        values, names = classes_of(log, schema["label"], probs, classes)
-    label = label_code(schema["label"], values).alias("label")
+        values, names = classes_of(annotations, schema["label"], probs, classes)
     advice = checks.GIVE_COLUMNS if probs else checks.DECLARE
-    coded = read_coded(
+    coded, abstentions = read_coded(
         log,
-        label,
+        label_code(schema["label"], values),
         pl.col("label").is_null(),
-        lambda: checks.unknown_labels(log, values, advice),
+        lambda: checks.unknown_labels(annotations, values, advice),
     )
     annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
     key = Key.of(coded["example"], len(values), len(annotators))
@@ -180,7 +184,7 @@ def sort_runs(
     del keys
     counts = run_lengths(columns["example"])
     if duplicates == "error":
-        refuse_duplicates(log, columns["pair"], largest(counts["len"]))
+        refuse_duplicates(annotations, columns["pair"], largest(counts["len"]))
     examples = key.examples(counts, schema["example"])
     vote, votes = _votes(columns["vote"], 1 << key.bits[0])
     return Runs(
@@ -190,6 +194,7 @@ def sort_runs(
         examples=examples,
         models=tuple(read_probabilities(p, examples["example"], names, check_probs) for p in probs),
         book=book or Codebook(values, names, as_dtype(annotators, schema["annotator"])),
+        abstentions=abstentions,
     )
 
 

@@ -183,6 +183,15 @@ def _category_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
     return code_of.gather(annotator.to_physical()), names.gather(in_order)
 
 
+def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Ids in the type they had in the log."""
+    if dtype == pl.Boolean and ids.dtype.is_integer():
+        return ids == 1
+    if isinstance(dtype, pl.Enum) and ids.dtype.is_integer():
+        return pl.Series(ids.name, dtype.categories, dtype).gather(ids)
+    return ids.cast(dtype)
+
+
 def _distinct(ids: pl.Series) -> pl.Series:
     return ids.alias("id").to_frame().lazy().unique().collect()["id"]
 

@@ -18,10 +18,11 @@ import polars as pl
 
 from polars_crowd.errors import KEY_COLUMNS, Advice, AnnotationError, counted, rows_shown
 from polars_crowd.inputs import checks
-from polars_crowd.runs.codes import annotator_codes
+from polars_crowd.inputs.log import is_labelled
+from polars_crowd.runs.abstentions import Abstentions
+from polars_crowd.runs.codes import annotator_codes, as_dtype
 from polars_crowd.runs.reading import (
     Key,
-    as_dtype,
     read_coded,
     refuse_duplicates,
     run_lengths,
@@ -44,6 +45,8 @@ class Values:
     """`example` (id), `num_annotations` = n[e]."""
     annotators: pl.Series
     """The M annotators; a code is a position in them."""
+    abstentions: Abstentions | None = None
+    """What the rows without a label say, if the log has any."""
 
 
 def sort_values(
@@ -54,14 +57,14 @@ def sort_values(
 ) -> Values:
     """Read one partition of a numeric log into sorted rows.
 
-    `annotators` are those of the whole log where this is a part of it. Rows that repeat an (example,
-    annotator) pair (with `duplicates="all"`) are sorted by value, so that the order of the log leaves
-    no trace.
+    Rows without a label are counted, and left out. `annotators` are those of the whole log where this is a
+    part of it. Rows that repeat an (example, annotator) pair (with `duplicates="all"`) are sorted by value,
+    so that the order of the log leaves no trace.
     """
     log = checks.without_duplicates(log, duplicates)
     schema = log.collect_schema()
     check_numeric(schema["label"])
-    coded = read_coded(
+    coded, abstentions = read_coded(
         log,
         pl.col("label").cast(pl.Float64),
         ~pl.col("label").is_finite(),
@@ -71,7 +74,7 @@ def sort_values(
     key = Key.of(coded["example"], len(annotators))
     keys, others = sort_by_key(key.pack(annotator), coded.drop("example", "annotator"), "label")
     if duplicates == "error":
-        refuse_duplicates(log, keys, SORTED)
+        refuse_duplicates(log.filter(is_labelled(schema["label"])), keys, SORTED)
     columns = (
         keys.alias("key")
         .to_frame()
@@ -83,6 +86,7 @@ def sort_values(
         extra=others.drop("label").lazy(),
         examples=key.examples(run_lengths(keys // (1 << key.bits[0])), schema["example"]),
         annotators=as_dtype(annotators, schema["annotator"]),
+        abstentions=abstentions,
     )
 
 

@@ -13,13 +13,16 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs import checks
-from polars_crowd.inputs.log import LOG_COLUMNS
-from polars_crowd.runs.codes import ExampleCodes, example_codes, id_as_read
+from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
+from polars_crowd.runs.abstentions import Abstentions
+from polars_crowd.runs.codes import ExampleCodes, as_dtype, example_codes, id_as_read
 
 KEY_BITS = 63
 NEAR = 32
 """Up to this many annotations per example, duplicates are looked for among neighbours."""
 OTHER = "other_"
+LABELLED = "is labelled (polars_crowd)"
+"""A column that says which rows are annotations, while they are read."""
 
 
 def read_coded(
@@ -27,8 +30,10 @@ def read_coded(
     label: pl.Expr,
     is_bad: pl.Expr,
     bad_labels: Callable[[], AnnotationError],
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, Abstentions | None]:
     """The log in memory: ids as they are read, labels as `label` makes them, the other columns as they are.
+
+    Rows without a label are apart: what they say is beside the others.
 
     Raises
     ------
@@ -37,15 +42,17 @@ def read_coded(
     """
     schema = log.collect_schema()
     ids = (id_as_read(column, schema[column]) for column in ("example", "annotator"))
-    coded = log.select(*ids, label, *(c for c in schema if c not in LOG_COLUMNS)).collect()
+    labelled, others = is_labelled(schema["label"]), (c for c in schema if c not in LOG_COLUMNS)
+    rows = log.select(*ids, label.alias("label"), labelled.alias(LABELLED), *others).collect()
+    coded, abstentions = Abstentions.of(rows, LABELLED, schema)
     if coded.is_empty():
         raise checks.no_annotations()
     for column in ("example", "annotator"):
         if coded[column].null_count():
-            raise checks.null_ids(log, column)
+            raise checks.null_ids(log.filter(labelled), column)
     if coded.select(is_bad.any()).item():
         raise bad_labels()
-    return coded
+    return coded, abstentions
 
 
 @dataclass(frozen=True)
@@ -121,12 +128,3 @@ def refuse_duplicates(log: pl.LazyFrame, pairs: pl.Series, longest: int) -> None
     n = len(pairs)
     if any(bool((pairs.slice(d) == pairs.slice(0, n - d)).any()) for d in distances):
         raise checks.duplicate_annotations(log)
-
-
-def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Ids in the type they had in the log."""
-    if dtype == pl.Boolean and ids.dtype.is_integer():
-        return ids == 1
-    if isinstance(dtype, pl.Enum) and ids.dtype.is_integer():
-        return pl.Series(ids.name, dtype.categories, dtype).gather(ids)
-    return ids.cast(dtype)

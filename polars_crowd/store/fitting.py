@@ -15,6 +15,7 @@ from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import PredProbs, cast_ids, with_ids_like
+from polars_crowd.inputs.suspicions import warn_of_labels
 from polars_crowd.rounds.opening import read_book
 from polars_crowd.runs.classes import classes_of
 from polars_crowd.runs.codes import label_code, named_classes
@@ -200,13 +201,20 @@ def _checked_size(log: pl.LazyFrame) -> int:
 def _class_names(
     log: pl.LazyFrame, models: Sequence[PredProbs], declared: Sequence[Any] | None
 ) -> tuple[str, ...] | None:
-    """The names of the classes; None for labels that are numbers without classes."""
+    """The names of the classes; None for labels that are numbers without classes.
+
+    Warns of labels that may not be what is meant, if no classes are declared.
+    """
     dtype = log.collect_schema()["label"]
-    if not models and declared is None and dtype.is_numeric():
-        distinct = log.select(pl.col("label").n_unique()).collect().item()
-        if dtype.is_float() or distinct > MOST_CLASSES:
-            return None
-    return classes_of(log, dtype, models, declared)[1]
+    if models or declared is not None or isinstance(dtype, pl.Enum):
+        return classes_of(log, dtype, models, declared)[1]
+    if dtype.is_float():
+        return None
+    labels = log.group_by("label").agg(annotations=pl.len()).sort("label").collect()
+    warn_of_labels(labels, are_numbers=dtype.is_numeric())
+    if dtype.is_numeric() and labels.height > MOST_CLASSES:
+        return None
+    return classes_of(labels.lazy(), dtype)[1]
 
 
 def _partitions_for(n_rows: int, models: Sequence[PredProbs]) -> int:

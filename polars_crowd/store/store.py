@@ -137,6 +137,11 @@ class AnnotationStore(Partitioned):
             The log or the pred_probs cannot be used; see `crowdlab`.
         StoreError
             It could not be written. What was begun is removed.
+
+        Warns
+        -----
+        AnnotationWarning
+            Labels may not be what is meant, and no classes are declared: see `check_annotations`.
         """
         target = Path(path)
         _refuse_what_is_there(target)

@@ -9,8 +9,17 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 
-from polars_crowd.errors import OptionError, check_choice
+from polars_crowd.errors import (
+    SHOWN,
+    Advice,
+    AnnotationError,
+    OptionError,
+    check_choice,
+    counted,
+    shown,
+)
 from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.suspicions import LABEL_COLUMN, MOST_CLASSES
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -56,6 +65,12 @@ class LikelihoodOptions(IterationOptions, total=False):
     """... and how sure its posterior is."""
 
     confidence: Confidence
+
+
+class MatrixOptions(LikelihoodOptions, total=False):
+    """... and how large its annotators' matrices may be."""
+
+    max_classes: int
 
 
 @dataclass(frozen=True)
@@ -182,6 +197,42 @@ class Likelihood(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("confidence", self.confidence, Confidence)
+
+
+@dataclass(frozen=True)
+class Matrices(Likelihood):
+    """... of methods whose annotators have a confusion matrix each, of classes x classes.
+
+    Parameters
+    ----------
+    max_classes
+        With more classes than this the log is refused before the work begins: the label column is likely
+        another one, and the matrices of M annotators take 8 M K^2 bytes several times over.
+    """
+
+    max_classes: int = MOST_CLASSES
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("max_classes", self.max_classes, 1)
+
+    def open(self, log: Any, known_classes: Sequence[Any] | None = None) -> Rounds:
+        rounds = super().open(log, known_classes)
+        K, M = rounds.n_classes, len(rounds.book.annotators)
+        if self.max_classes < K:
+            raise AnnotationError(
+                f"has {counted(K, 'class')}, and this method a matrix of {K:,} x {K:,} for each of "
+                f"{counted(M, 'annotator')}: {shown(rounds.book.classes.head(SHOWN).to_list())}, ...",
+                LABEL_COLUMN,
+                Advice(
+                    "If it is, take a method without confusion matrices, or allow them",
+                    python=f"pc.one_coin_dawid_skene(log), max_classes={K}",
+                    command="--method one-coin-dawid-skene",
+                ),
+                source="the log",
+                column="label",
+            )
+        return rounds
 
 
 @dataclass(frozen=True)

@@ -189,9 +189,9 @@ class Answers(Iterated):
                 **self._annotator_columns(),
             }
         )
-        return table.with_columns(pl.col("annotator_quality").fill_nan(None)).sort(
-            "annotator_quality", "annotator", nulls_last=True
-        )
+        table = table.with_columns(pl.col("annotator_quality").fill_nan(None))
+        table = table.sort("annotator_quality", "annotator", nulls_last=True)
+        return self._fitted.rounds.with_abstentions(table)
 
     def _quality(self, right: Floats, n: Floats) -> Floats:
         """The mean of the annotators' label quality scores, of which `right` is the sum."""
@@ -214,7 +214,7 @@ class Answers(Iterated):
         log, census = self._fitted.log, self._fitted.census
         sizes = {"example": int(census["n_examples"][0]), "annotator": log.n_annotators}
         sizes |= {"annotation": int(log.annotations.sum()), "class": log.n_classes}
-        return header(self.method, sizes, self._how_it_went())
+        return header(self.method, sizes, self._how_it_went(), self._fitted.rounds.note)
 
     @abstractmethod
     def _how_it_went(self) -> str: ...
@@ -236,7 +236,8 @@ class TruthInference(Answers):
         `example, label, probability`: one row per example and class.
     annotators : DataFrame
         `annotator, annotator_quality` (the mean of the annotator's label quality scores),
-        `num_examples_labeled`, then the method's own columns; the least accurate first.
+        `num_examples_labeled`, then the method's own columns, and `num_abstained` if the log has rows without
+        a label; the least accurate first.
     confusion : DataFrame or None
         `annotator, true_label, label, probability` = P(label | true label, annotator), and
         `num_annotations`, the expected number behind it, if the method has one.

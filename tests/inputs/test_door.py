@@ -23,6 +23,9 @@ def test_a_file_that_is_refused(case: dict[str, Any]) -> None:
         scanned(case)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:column .label. of the log may not:polars_crowd.AnnotationWarning"
+)
 @pytest.mark.parametrize("case", [case for case in GIVEN if case["rows"]], ids=named)
 def test_the_store_of_a_file(case: dict[str, Any], tmp_path: Path) -> None:
     store = pc.AnnotationStore.create(tmp_path / "store", scanned(case), partitions=2)

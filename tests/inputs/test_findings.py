@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -317,3 +320,185 @@ def test_a_file_is_checked_with_the_names_and_options_of_its_reading(tmp_path: A
     shown = ["'99' (1 row)", "'NA' (1 row)"]
     assert found().select("column", "shown").rows() == [("answer", shown)]
     assert found(missing=["NA", 99])["column"].to_list() == ["answer", "task", "worker"]
+
+
+# --- at the door of methods -----------------------------------------------------------------------
+
+METHODS: dict[str, Callable[[Any], Any]] = {
+    "majority_vote": lambda log: pc.majority_vote(log).collect(),
+    "agreement": pc.agreement,
+    "example_agreement": lambda log: pc.example_agreement(log).collect(),
+    "pairwise_agreement": pc.pairwise_agreement,
+    "dawid_skene": pc.dawid_skene,
+    "wawa": pc.wawa,
+    "compare": lambda log: pc.compare(log, ["majority_vote", "wawa"], folds=0),
+}
+at_the_door = pytest.mark.parametrize("name", METHODS)
+
+
+def warned(call: Callable[[], Any]) -> list[str]:
+    """The warnings about labels and examples."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        call()
+    words = ("may not hold what is meant", "no label at all")
+    return [str(w.message) for w in said if any(word in str(w.message) for word in words)]
+
+
+def crowd(labels: list[Any]) -> pl.DataFrame:
+    """Six annotators who all agree, so that methods have nothing else to say."""
+    examples = pl.DataFrame({"example": range(len(labels)), "label": labels})
+    return pl.concat([examples.with_columns(annotator=pl.lit(f"w{k}")) for k in range(6)])
+
+
+@at_the_door
+def test_methods_warn_once_of_what_labels_may_be(name: str, tmp_path: Any) -> None:
+    log = crowd(["yes", "no", "NA", "Yes", "yes", "no"])
+    said = warned(lambda: METHODS[name](log))
+    assert said == [
+        "column 'label' of the log may not hold what is meant. Labels that look like missing values: "
+        "'NA' (6 rows). Spellings of one label: 'Yes' (6 rows), 'yes' (12 rows). If they say that there "
+        "is no label, leave them out: pc.scan_annotations(log, missing=['NA']). If they are classes, "
+        "declare all: classes=[...]. To take them for one: pc.scan_annotations(log, normalize=['case'])."
+    ]
+    log.lazy().sink_parquet(tmp_path / "log.parquet")
+    assert warned(lambda: METHODS[name](tmp_path / "log.parquet")) == said
+    mended = pc.scan_annotations(log, missing=["NA"], normalize=["case"])
+    assert warned(lambda: METHODS[name](mended)) == []
+
+
+@at_the_door
+def test_methods_warn_of_numbers_that_are_taken_for_classes(name: str) -> None:
+    log = crowd([0.5, 1.0, 2.5, 2.0])
+    if name == "compare":
+        return  # which takes methods for numbers
+    (said,) = warned(lambda: METHODS[name](log))
+    assert "Numbers taken for classes: 0.5 (6 rows); 2.5 (6 rows)" in said
+    assert "pc.agreement(log, level='interval')" in said
+
+
+@at_the_door
+def test_methods_do_not_warn_of_classes_that_are_declared(name: str) -> None:
+    labels = pl.Series(["yes", "NA", "Yes", "no"], dtype=pl.Enum(["yes", "NA", "Yes", "no"]))
+    log = crowd(labels.to_list()).with_columns(pl.col("label").cast(labels.dtype))
+    assert warned(lambda: METHODS[name](log)) == []
+    assert (
+        warned(lambda: pc.dawid_skene(log.cast({"label": pl.String}), classes=labels.to_list()))
+        == []
+    )
+
+
+def test_methods_for_numbers_warn_of_codes_only() -> None:
+    log = crowd([1, 2, 3, 99, 2, 1])
+    (said,) = warned(lambda: pc.mean_truth(log))
+    assert "Labels that look like missing values: 99.0 (6 rows)" in said
+    assert warned(lambda: pc.mean_truth(crowd([0.5, 1.5, 2.0]))) == []
+    assert warned(lambda: pc.agreement(crowd([0.5, 1.5, 2.0]), level="interval")) == []
+
+
+def test_sets_of_classes_are_no_missing_values() -> None:
+    log = crowd([["a"], [], ["a", "b"], ["b"]])
+    assert warned(lambda: pc.multilabel_agreement(log)) == []
+
+
+def test_a_store_is_made_with_a_warning(tmp_path: Any) -> None:
+    log = crowd(["yes", "no", "NA"])
+    (said,) = warned(lambda: pc.AnnotationStore.create(tmp_path / "store", log))
+    assert "Labels that look like missing values: 'NA' (6 rows)" in said
+    create = pc.AnnotationStore.create
+    assert warned(lambda: create(tmp_path / "b", log, classes=["yes", "no", "NA"])) == []
+    assert warned(lambda: create(tmp_path / "c", log, missing=["NA"])) == []
+
+
+def test_reports_say_what_labels_may_be() -> None:
+    with pytest.warns(pc.AnnotationWarning, match="may not hold"):
+        report = str(pc.dawid_skene(crowd(["yes", "no", "NA", "yes", "no"])))
+    assert "labels that look like missing values: see pc.check_annotations(log)" in report
+
+
+# --- rows without a label -------------------------------------------------------------------------
+
+ABSTAINED = pl.concat(
+    [
+        crowd(["yes", "no", "yes", "no", "yes"]),
+        pl.DataFrame({"example": [0, 7, 8, 8], "label": None, "annotator": ["x", "w0", "w0", "x"]}),
+    ],
+    how="vertical_relaxed",
+)
+TWO = "2 examples have no label at all, and no result: 7, 8."
+
+
+@pytest.mark.parametrize("name", ["majority_vote", "example_agreement", "dawid_skene", "wawa"])
+@pytest.mark.parametrize("duplicates", ["error", "first"])
+def test_examples_without_any_label_are_told(name: str, duplicates: str) -> None:
+    functions: dict[str, Callable[..., Any]] = {
+        "majority_vote": lambda log, **o: pc.majority_vote(log, **o).collect(),
+        "example_agreement": lambda log, **o: pc.example_agreement(log, **o).collect(),
+        "dawid_skene": pc.dawid_skene,
+        "wawa": pc.wawa,
+    }
+    for log in (ABSTAINED, ABSTAINED.lazy(), pc.scan_annotations(ABSTAINED, keep_missing=True)):
+        assert warned(lambda: functions[name](log, duplicates=duplicates)) == [TWO]  # noqa: B023
+    assert warned(lambda: functions[name](pc.scan_annotations(ABSTAINED))) == []
+
+
+PROBS_OF_CROWD = pl.DataFrame({"example": range(5), "yes": 0.6, "no": 0.4})
+FITS: dict[str, Callable[[Any], Any]] = {
+    "crowdlab": lambda log: pc.crowdlab(log, PROBS_OF_CROWD),
+    "dawid_skene": pc.dawid_skene,
+    "gaussian_truth": lambda log: pc.gaussian_truth(
+        log.with_columns(pl.col("label").replace_strict({"yes": 1.0, "no": 2.0}))
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:2 examples have no label:polars_crowd.AnnotationWarning")
+@pytest.mark.parametrize("name", FITS)
+def test_annotators_who_abstain_are_counted_beside_their_quality(name: str) -> None:
+    fit = FITS[name](ABSTAINED)
+    counts = dict(fit.annotators.select("annotator", "num_abstained").rows())
+    assert counts == {"w0": 2, **{f"w{k}": 0 for k in range(1, 6)}}
+    assert "2 examples without any label: see pc.check_annotations(log)" in str(fit)
+    without = FITS[name](ABSTAINED.drop_nulls("label"))
+    assert "num_abstained" not in without.annotators.columns
+    assert_frame_equal(fit.annotators.drop("num_abstained"), without.annotators)
+    assert_frame_equal(fit.examples.collect(), without.examples.collect())
+
+
+# --- too many classes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [pc.dawid_skene, pc.ibcc, pc.ebcc])
+def test_methods_with_confusion_matrices_refuse_too_many_classes(
+    method: Callable[..., Any],
+) -> None:
+    log = crowd(["a", "b", "c"])
+    message = (
+        "column 'label' of the log has 3 classes, and this method a matrix of 3 x 3 for each of "
+        "6 annotators: 'a', 'b', 'c', ... Is this the label column?"
+    )
+    with pytest.raises(pc.AnnotationError, match=re.escape(message)):
+        method(log, max_classes=2)
+    with pytest.raises(ValueError, match="max_classes=0"):
+        method(log, max_classes=0)
+    assert inspect.signature(method).parameters["max_classes"].default == 1_000
+
+
+def test_a_timestamp_is_no_label() -> None:
+    times = [f"2024-01-01 00:{k // 60:02}:{k % 60:02}" for k in range(1_001)]
+    log = pl.DataFrame({"example": range(1_001), "annotator": "a", "label": times})
+    with (
+        pytest.warns(pc.AnnotationWarning, match="Is this the label column"),
+        pytest.raises(pc.AnnotationError, match="has 1,001 classes"),
+    ):
+        pc.dawid_skene(log)
+
+
+def test_anonymous_annotators_are_not_judged() -> None:
+    log = pl.DataFrame({"example": [1, 1, 2, 2, 3, 3], "label": list("xyxyxy")})
+    assert pc.check_annotations(log, annotator=None).is_empty()
+    more = pl.concat([log, pl.DataFrame({"example": [3, 4], "label": ["N/A", None]})])
+    found = pc.check_annotations(more, annotator=None)
+    none, unlabelled = "examples without any label", "rows without a label"
+    assert found["what"].to_list() == [none, MISSING, unlabelled, ONCE]
+    assert found["shown"].to_list()[-1] == ["'N/A'"]

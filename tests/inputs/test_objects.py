@@ -21,6 +21,7 @@ NAMES = ("example", "annotator", "label")
 Row = namedtuple("Row", ["label", "example", "annotator"])
 
 
+@pytest.mark.filterwarnings("ignore:1 example has no label:polars_crowd.AnnotationWarning")
 @pytest.mark.parametrize(
     "source",
     [

@@ -30,6 +30,10 @@ from tests.cases import assert_same, log_of_rows
 DISTANCES: tuple[Distance, ...] = ("masi", "jaccard", "nominal")
 CLASSES = ["anger", "fear", "joy", "trust"]
 Rows = list[tuple[int, int, frozenset[str]]]
+as_text = pytest.mark.filterwarnings(
+    "ignore:column 'label' of the log may not:polars_crowd.AnnotationWarning"
+)
+"""Sets as text are odd labels, which is said."""
 
 
 @st.composite
@@ -111,6 +115,7 @@ def test_alphas_of_nltk(rows: Rows) -> None:
         assert value_of(frame_of(rows), distance=distance) == pytest.approx(expected, abs=1e-9)
 
 
+@as_text
 @given(rows_of_sets())
 def test_nominal_alpha_is_that_of_the_engine(rows: Rows) -> None:
     text = frame_of(rows).with_columns(pl.col("label").list.unique().list.sort().list.join("+"))
@@ -235,6 +240,7 @@ def test_expanding_labels() -> None:
     assert members.tolist() == [1, 0, 2, 0, 2]
 
 
+@as_text
 def test_partitions(tmp_path: Path) -> None:
     lists = many_sets(12)
     text = lists.with_columns(pl.col("label").cast(pl.List(pl.String)).list.join(","))

@@ -206,6 +206,9 @@ IDS: list[tuple[list[Any], pl.DataType]] = [
 ]
 
 
+@pytest.mark.filterwarnings(
+    "ignore:column 'label' of the log may not:polars_crowd.AnnotationWarning"
+)
 @pytest.mark.parametrize(("ids", "dtype"), IDS, ids=lambda value: str(value)[:24])
 @pytest.mark.parametrize("column", ["example", "annotator", "label"])
 def test_ids_and_labels_of_any_type(

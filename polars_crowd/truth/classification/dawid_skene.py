@@ -41,7 +41,7 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
-from polars_crowd.truth.options import Likelihood, LikelihoodOptions, check_positive
+from polars_crowd.truth.options import Matrices, MatrixOptions, check_positive
 from polars_crowd.truth.past import past_confusion
 from polars_crowd.truth.posterior import moved_counts
 from polars_crowd.truth.result import TruthInference
@@ -130,14 +130,14 @@ def agreeing_order(by_label: Floats) -> Ints:
         order[[k, m]] = order[[m, k]]
 
 
-@shares(LikelihoodOptions, Likelihood)
+@shares(MatrixOptions, Matrices)
 def dawid_skene(
     log: Any,
     pred_probs: Any = None,
     *,
     smoothing: float = 0.1,
     prior: Any = None,
-    **options: Unpack[LikelihoodOptions],
+    **options: Unpack[MatrixOptions],
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
@@ -174,7 +174,7 @@ def dawid_skene(
     def model(rounds: Rounds) -> DawidSkene:
         return DawidSkene(pseudo_counts(smoothing, prior, rounds), smoothing)
 
-    return fit(log, model, Likelihood(pred_probs=pred_probs, **options))
+    return fit(log, model, Matrices(pred_probs=pred_probs, **options))
 
 
 def pseudo_counts(own: Floats | float, prior: Any, rounds: Rounds) -> Floats:

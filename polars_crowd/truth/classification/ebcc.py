@@ -50,8 +50,8 @@ from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, opened
 from polars_crowd.truth.model import CELL, LogSize
 from polars_crowd.truth.options import (
-    Likelihood,
-    LikelihoodOptions,
+    Matrices,
+    MatrixOptions,
     Options,
     check_count,
     check_positive,
@@ -193,7 +193,7 @@ def models_of(
     return [Ebcc(b, share, keys=annotator_keys(labels, seed), class_rule=nested) for seed in seeds]
 
 
-@shares(LikelihoodOptions, Likelihood, max_iter=500)
+@shares(MatrixOptions, Matrices, max_iter=500)
 def ebcc(
     log: Any,
     *,
@@ -202,7 +202,7 @@ def ebcc(
     restarts: int = 3,
     seed: int = 0,
     prior: Any = None,
-    **options: Unpack[LikelihoodOptions],
+    **options: Unpack[MatrixOptions],
 ) -> TruthInference:
     """The truth of each example by EBCC: classes have sub-types, so that annotators may err alike.
 
@@ -233,7 +233,7 @@ def ebcc(
     check_positive(subtype_count=subtype_count)
     check_count("restarts", restarts, 1)
     check_count("seed", seed, 0)
-    chosen = Likelihood(**options)
+    chosen = Matrices(**options)
     n_starts = 1 if isinstance(chosen.init, TruthInference) else restarts
     seeds = range(seed * restarts, seed * restarts + n_starts)
     rounds, chosen = opened(log, chosen)

@@ -31,7 +31,7 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.options import Likelihood, LikelihoodOptions, check_number, check_positive
+from polars_crowd.truth.options import Matrices, MatrixOptions, check_number, check_positive
 from polars_crowd.truth.result import TruthInference
 
 
@@ -42,7 +42,7 @@ class Ibcc(Confusions):
     rule = class_rule = VARIATIONAL
 
 
-@shares(LikelihoodOptions, Likelihood)
+@shares(MatrixOptions, Matrices)
 def ibcc(
     log: Any,
     pred_probs: Any = None,
@@ -51,7 +51,7 @@ def ibcc(
     right_pseudo_count: float = 3.0,
     class_pseudo_count: float = 1.0,
     prior: Any = None,
-    **options: Unpack[LikelihoodOptions],
+    **options: Unpack[MatrixOptions],
 ) -> TruthInference:
     """The truth of each example by IBCC: confusion matrices with posteriors, by variational inference.
 
@@ -84,4 +84,4 @@ def ibcc(
         right = right_pseudo_count * np.eye(rounds.n_classes)[:, None, :]
         return Ibcc(pseudo_counts(pseudo_count + right, prior, rounds), class_pseudo_count)
 
-    return fit(log, model, Likelihood(pred_probs=pred_probs, **options))
+    return fit(log, model, Matrices(pred_probs=pred_probs, **options))

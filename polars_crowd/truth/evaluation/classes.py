@@ -18,6 +18,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.consensus.majority_vote import majority_vote
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.rounds.opening import look_at_runs
 from polars_crowd.runs.classes import Runs, sort_runs
 from polars_crowd.truth.evaluation import scoring
 from polars_crowd.truth.evaluation.trial import Ran, Rows, Scores, Trial
@@ -51,6 +52,7 @@ class ClassTrial(Trial):
         classes: Sequence[Any] | None = None,
     ) -> ClassTrial:
         run = sort_runs(log, classes=classes, duplicates=duplicates)
+        look_at_runs(run, declared=classes is not None)
         coded = run.vote_rows().select("example", "annotator", "label").collect()
         rows = Rows(*(column.to_numpy().astype(np.intp) for column in coded))
         ids, book = run.examples["example"], run.book

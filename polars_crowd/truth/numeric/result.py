@@ -52,7 +52,8 @@ class NumericTruth(Iterated):
         `annotator`; `annotator_quality`, the mean of the annotator's label quality scores;
         `num_examples_labeled`; the method's own columns; then over the labels of examples that others
         labelled too: `mean_residual` (the bias, as observed) and `root_mean_square_residual` (how far the
-        labels lie from the consensus). The furthest first.
+        labels lie from the consensus), and `num_abstained` if the log has rows without a label. The furthest
+        first.
     """
 
     ON_DEMAND: ClassVar[tuple[str, ...]] = ("posterior",)
@@ -107,7 +108,8 @@ class NumericTruth(Iterated):
         )
         shown = table.with_columns(pl.col("annotator_quality", *columns).fill_nan(None))
         order = ("root_mean_square_residual", "annotator")
-        return shown.sort(order, descending=[True, False], nulls_last=True)
+        shown = shown.sort(order, descending=[True, False], nulls_last=True)
+        return fit.rounds.with_abstentions(shown)
 
     @shares(LogOptions, NumberOptions)
     def predict(self, log: Any, *, gold: Any = None, **options: Unpack[LogOptions]) -> NumericTruth:
@@ -141,7 +143,8 @@ class NumericTruth(Iterated):
         sums, trace = self._fit.sums, self._iterations.trace
         sizes = {"example": int(sums.examples), "annotator": len(sums.labeled)}
         sizes["annotation"] = int(sums.labeled.sum())
-        return header(self.method, sizes, went(trace, self.converged) if trace else "")
+        how = went(trace, self.converged) if trace else ""
+        return header(self.method, sizes, how, self._fit.rounds.note)
 
 
 def example_table(
