@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, shown, warn
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.reliability.chance import EXACT
 from polars_crowd.reliability.gathering import check_annotators
@@ -102,6 +102,11 @@ def agreement_difference(
         An option has an unknown value, neither `b` nor `other` is given, or the analytic interval is asked
         for of a coefficient that has none here.
 
+    Warns
+    -----
+    AnnotationWarning
+        The labels of the two logs have none in common.
+
     Examples
     --------
     >>> import polars as pl
@@ -175,8 +180,22 @@ def _common_classes(logs: Sequence[Any]) -> Sequence[Any] | None:
             f"the labels of a are {one} and those of b are {other}: they have no classes in common. Cast "
             "one of them."
         )
-    both = pl.concat(labels, how="vertical_relaxed").unique().sort("label")
+    of_one, of_other = (rows.unique().sort("label") for rows in labels)
+    if not one.is_numeric():
+        _warn_of_other_classes(*(rows.collect().to_series() for rows in (of_one, of_other)))
+    both = pl.concat([of_one, of_other], how="vertical_relaxed").unique().sort("label")
     return both.collect()["label"].to_list()
+
+
+def _warn_of_other_classes(one: pl.Series, other: pl.Series) -> None:
+    """Labels without a single one that both logs have."""
+    if len(one) and len(other) and set(map(str, one)).isdisjoint(map(str, other)):
+        warn(
+            f"the labels of a ({shown(one.to_list())}) and those of b ({shown(other.to_list())}) have none "
+            f"in common: they count as {len(one) + len(other)} classes in each, of which Brennan-Prediger "
+            "and AC1 make use.",
+            "If they mean the same, call them the same.",
+        )
 
 
 # --- both sides ------------------------------------------------------------------------------------

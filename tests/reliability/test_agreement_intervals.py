@@ -164,6 +164,18 @@ def test_a_difference_of_groups_adds_their_variances(interval: Any) -> None:
     assert (found["num_examples_a"], found["num_examples_b"]) == (300, 500)
 
 
+def test_labels_of_which_none_is_in_both_logs() -> None:
+    ids = {"example": [1, 1, 2, 2], "annotator": ["a", "b"] * 2}
+    one = pl.DataFrame({**ids, "label": ["1", "2", "1", "1"]})
+    other = pl.DataFrame({**ids, "label": ["A", "B", "A", "A"]})
+    said = (
+        r"labels of a \('1', '2'\) and those of b \('A', 'B'\) have none in common: they count as 4"
+    )
+    with pytest.warns(pc.AnnotationWarning, match=said):
+        found = pc.agreement_difference(one, other)
+    assert found["value_a"].item() == found["value_b"].item()
+
+
 def test_shared_examples_are_drawn_together() -> None:
     """A coefficient less itself does not vary, and less a near relative varies little."""
     log = crowd(3)
