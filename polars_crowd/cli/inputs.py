@@ -72,6 +72,7 @@ class Input:
     wide: bool = False
     counts: bool = False
     frequency: str | None = None
+    order_by: str | None = None
     decimal_comma: bool = False
     missing: str | None = None
     normalize: str | None = None
@@ -106,6 +107,8 @@ class Input:
             refuse(call, OF_SINGLE, "not with --multilabel.")
         else:
             refuse(call, ["set_separator"], "only with --multilabel.")
+        if found.duplicates not in ("first", "last"):
+            refuse(call, ["order_by"], "only with --duplicates first or last.")
         if found.wide:
             refuse(call, ["label"], "not with --wide, whose columns are annotators.")
         if found.counts:
@@ -190,6 +193,7 @@ class Input:
                 **names,
                 label_type=self.label_type,
                 decimal_comma=self._comma_in_labels,
+                order_by=self.order_by,
                 **labels,
                 **how,
             )

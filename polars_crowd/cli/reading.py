@@ -62,6 +62,9 @@ def columns(
     frequency: Annotated[
         str | None, in_files("The column that says how many examples a row stands for.")
     ] = None,
+    order_by: Annotated[
+        str | None, in_files("The column that says which row came last, for --duplicates.")
+    ] = None,
     decimal_comma: Annotated[
         bool, in_files("Numbers have a decimal comma.", None, "--decimal-comma")
     ] = False,
@@ -114,7 +117,7 @@ def sets(
     """Whether labels are sets of classes."""
 
 
-OF_SINGLE = ("label_type", "wide", "counts", "frequency", "missing", "normalize")
+OF_SINGLE = ("label_type", "wide", "counts", "frequency", "order_by", "missing", "normalize")
 """Options that are not about sets of classes."""
 COLUMNS = tuple(signature(columns).parameters)
 SETS = tuple(signature(sets).parameters)

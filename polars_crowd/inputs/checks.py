@@ -29,18 +29,21 @@ from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.log import is_labelled
 from polars_crowd.inputs.suspicions import warn_of_labels
 
-Duplicates = Literal["error", "first", "last", "all"]
+Duplicates = Literal["error", "first", "last", "all", "mean"]
 
 
 def check_duplicates(duplicates: str) -> None:
     """What to do with duplicates must be one of these."""
     if duplicates not in get_args(Duplicates):
-        must = "it must be 'error', 'first', 'last' or 'all'."
+        must = "it must be 'error', 'first', 'last', 'all' or 'mean'."
         raise OptionError("duplicates", duplicates, must)
 
 
-def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFrame:
-    """The log with the first or last annotation of each (example, annotator), if so asked."""
+def without_duplicates(
+    log: pl.LazyFrame, duplicates: Duplicates, *, numeric: bool = False
+) -> pl.LazyFrame:
+    """The log with the first or last annotation of each (example, annotator), if so asked, or their mean, if
+    labels are numbers."""
     check_duplicates(duplicates)
     if duplicates == "first" or duplicates == "last":
         schema = log.collect_schema()
@@ -51,7 +54,20 @@ def without_duplicates(log: pl.LazyFrame, duplicates: Duplicates) -> pl.LazyFram
             raise OptionError("duplicates", duplicates, wrong)
         pair = ["example", "annotator", is_labelled(schema["label"])]
         return log.unique(pair, keep=duplicates, maintain_order=True)
-    return log
+    return _means(log, numeric) if duplicates == "mean" else log
+
+
+def _means(log: pl.LazyFrame, numeric: bool) -> pl.LazyFrame:
+    """The mean label of each (example, annotator), with the other columns of their first row."""
+    if not numeric:
+        raise OptionError(
+            "duplicates", "mean", "it is about numbers, and here labels are classes.", TAKE_ONE
+        )
+    schema = log.collect_schema()
+    label, others = pl.col("label").cast(pl.Float64), pl.exclude("example", "annotator", "label")
+    pair = ["example", "annotator", is_labelled(schema["label"]).alias("is_labelled")]
+    found = log.group_by(pair, maintain_order=True).agg(label.mean(), others.first())
+    return found.select(list(schema))
 
 
 def no_annotations() -> AnnotationError:
@@ -133,6 +149,9 @@ def duplicate_annotations(log: pl.LazyFrame) -> AnnotationError:
     )
 
 
+TAKE_ONE = Advice(
+    "Take one of them", python="duplicates='first' or 'last'", command="--duplicates first or last"
+)
 CHOOSE_DUPLICATES = Advice(
     "Say which to use (with all, each row counts)",
     python="duplicates='first', 'last' or 'all'",

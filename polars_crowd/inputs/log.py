@@ -18,6 +18,7 @@ from polars_crowd.inputs.frequency import repeated
 from polars_crowd.inputs.missing import without_missing
 from polars_crowd.inputs.numbers import MISSING, as_numbers
 from polars_crowd.inputs.objects import frame_of_tuples, is_tuples
+from polars_crowd.inputs.order import in_order
 from polars_crowd.inputs.parts import Part, is_text, settled
 from polars_crowd.inputs.sources import USUAL, open_parts, stacked
 from polars_crowd.inputs.spelling import Way, normalized
@@ -43,6 +44,7 @@ def scan_annotations(
     annotator: str | None = "annotator",
     label: str = "label",
     frequency: str | None = None,
+    order_by: str | None = None,
     label_type: Literal["number"] | None = None,
     decimal_comma: bool = False,
     missing: Sequence[Any] = (),
@@ -77,6 +79,9 @@ def scan_annotations(
     frequency
         The column that says how many examples had just these labels, if an example stands for several. They
         are called `id#1`, `id#2`, ...; 0 is a pattern that was not seen.
+    order_by
+        A column, such as a time, in whose order the rows come, so that `duplicates="first"` and `"last"` go
+        by it. It holds numbers, times, or text that writes numbers or times as `2024-05-31T09:30`.
     label_type
         `"number"` if labels are to be numbers (`Float64`): a value that is none is an error.
     decimal_comma
@@ -129,7 +134,9 @@ def scan_annotations(
     names = {"example": example, "annotator": annotator, "label": label}
     rows = open_rows(source, names, Reading(**reading), missing, normalize, frequency)
     rows = with_labels_of(rows, label_type, decimal_comma)
-    return rows if keep_missing else rows.filter(is_labelled(rows.collect_schema()["label"]))
+    if not keep_missing:
+        rows = rows.filter(is_labelled(rows.collect_schema()["label"]))
+    return rows if order_by is None else in_order(rows, order_by)
 
 
 def open_rows(

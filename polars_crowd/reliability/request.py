@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 import polars as pl
 
 from polars_crowd.errors import Advice, OptionError, check_choice
-from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.checks import Duplicates, without_duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
 from polars_crowd.inputs.pred_probs import class_names
@@ -108,7 +108,8 @@ class Request:
         Where the random numbers of the bootstrap start.
     duplicates
         What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`. A store has its own.
+        `"first"` or `"last"` row (in the order of the log: see `order_by` of `scan_annotations`), count
+        `"all"`, or take the `"mean"` where labels are numbers. A store has its own.
     executor
         For a store: an executor that works on its partitions.
     progress
@@ -182,6 +183,9 @@ class Request:
         """The rounds of a log, and its groups, whose names the result has not `taken`."""
         log = self.with_numbers(log)
         check_order(log, self)
+        if self.duplicates == "mean" and self.asks_for_numbers and not isinstance(log, Partitioned):
+            log = without_duplicates(log, "mean", numeric=True)
+            return replace(self, duplicates="all").open(log, taken, **more)
         more = {"anonymous": self.takes_anonymous, **more}
         options = {name: getattr(self, name) for name in ("classes", "duplicates")}
         options |= {"executor": self.executor, "progress": self.progress, **more}

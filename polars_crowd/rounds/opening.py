@@ -56,7 +56,8 @@ class Opening:
         own.
     duplicates
         What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`. Not for a store.
+        `"first"` or `"last"` row (in the order of the log: see `order_by` of `scan_annotations`), or count
+        `"all"`. Not for a store.
     into
         A directory for the results: for each table of the log's size a folder with a Parquet file per
         partition, the others beside them. Files are written whole; a run that was stopped takes up where it

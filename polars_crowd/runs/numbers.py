@@ -61,7 +61,7 @@ def sort_values(
     part of it. Rows that repeat an (example, annotator) pair (with `duplicates="all"`) are sorted by value,
     so that the order of the log leaves no trace.
     """
-    log = checks.without_duplicates(log, duplicates)
+    log = checks.without_duplicates(log, duplicates, numeric=True)
     schema = log.collect_schema()
     check_numeric(schema["label"])
     coded, abstentions = read_coded(

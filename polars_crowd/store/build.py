@@ -240,7 +240,7 @@ class Builder:
         )
         codes = pl.DataFrame({"annotator": values.annotators}).with_row_index(ID)
         ids = values.examples.select("example").with_row_index(POSITION)
-        rows = checks.without_duplicates(log, duplicates)
+        rows = checks.without_duplicates(log, duplicates, numeric=True)
         rows = rows.join(codes.lazy(), on="annotator", maintain_order="left")
         rows = rows.join(ids.lazy(), on="example", maintain_order="left")
         annotations = rows.sort(POSITION, "label", ID, maintain_order=True).select(

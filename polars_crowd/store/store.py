@@ -27,6 +27,7 @@ from polars_crowd.errors import (
     TakenError,
     counted,
 )
+from polars_crowd.inputs import checks
 from polars_crowd.inputs.anonymous import is_anonymous, unnumbered
 from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, membership, open_label_sets
@@ -157,6 +158,9 @@ class AnnotationStore(Partitioned):
                 rows = unnumbered(scan_annotations(log, missing=missing))
                 models = open_models(pred_probs, classes) if pred_probs is not None else []
                 manifest = fitting.empty(rows, models, partitions, classes, is_ensemble)
+            if duplicates == "mean" and not manifest.schema["label"].is_float():
+                wrong = "it is about numbers with decimals, and the store's labels are none."
+                raise OptionError("duplicates", "mean", wrong, checks.TAKE_ONE)
             none = pl.Series("annotator", [], manifest.schema["annotator"])
             target.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(target)
@@ -230,6 +234,9 @@ class AnnotationStore(Partitioned):
         if log is None and pred_probs is None:
             raise ValueError("append needs a log, pred_probs or both.")
         check_duplicates(duplicates)
+        if duplicates == "mean":
+            wrong = "the store holds no single labels of which it could be the mean."
+            raise OptionError("duplicates", "mean", wrong, checks.TAKE_ONE)
         _check_missing(missing, self._manifest.sets is not None or log is None)
         with writing(self.path), streaming(self.path, log, pred_probs):
             self._read_again()

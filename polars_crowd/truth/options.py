@@ -101,7 +101,9 @@ class Options:
         is one, else the order of the columns of pred_probs, else sorted.
     duplicates
         What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`. Not for a store, which was made with an answer.
+        `"first"` or `"last"` row (in the order of the log: see `order_by` of `scan_annotations`), count
+        `"all"`, or take the `"mean"` where labels are numbers. Not for a store, which was made with an
+        answer.
     max_iter
         How many iterations there may be, at least 1.
     tol

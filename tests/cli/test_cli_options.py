@@ -17,6 +17,7 @@ from tests.cli.commands import refused, run
 
 COLUMNS = (
     "--example x | --annotator x | --label x | --label-type number | --wide | --counts | --frequency x | "
+    "--order-by x | "
     "--decimal-comma | --missing x | --normalize case"
 )
 TEXT = (
@@ -52,7 +53,7 @@ WITHOUT_EFFECT = {
     "next LOG -p PROBS": f"--force | {WORKERS} | {TEXT}",
     "next STORE": f"{OF_MODEL} | {OF_FILES} | --force | {SETS}",
     "next LOG -p PROBS --multilabel": "--label-type number | --wide | --counts | --missing x",
-    "store create NEW LOG": f"--probs-example x | {TEXT} | --decimal-comma",
+    "store create NEW LOG": f"--order-by x | --probs-example x | {TEXT} | --decimal-comma",
     "store append STORE -p PROBS": f"{COLUMNS} | {TEXT} | --duplicates all".replace(
         "--example x | ", ""
     ),

@@ -276,7 +276,10 @@ def test_the_repr_is_a_report() -> None:
             "does not go with",
         ),
         ({"tolerance": 0.1}, "tolerance=0.1; it says which results of an earlier run may stay"),
-        ({"duplicates": "any"}, "duplicates='any'; it must be 'error', 'first', 'last' or 'all'"),
+        (
+            {"duplicates": "any"},
+            "duplicates='any'; it must be 'error', 'first', 'last', 'all' or 'mean'",
+        ),
     ],
 )
 def test_unknown_options(options: dict[str, object], message: str) -> None:

@@ -143,7 +143,7 @@ def test_which_duplicates_count() -> None:
 
 @methods
 def test_unknown_policies(method: Callable[..., Any]) -> None:
-    message = "duplicates='any'; it must be 'error', 'first', 'last' or 'all'."
+    message = "duplicates='any'; it must be 'error', 'first', 'last', 'all' or 'mean'."
     with pytest.raises(ValueError, match=re.escape(message)):
         method(LOG, duplicates="any")
 

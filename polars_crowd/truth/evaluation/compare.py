@@ -72,7 +72,8 @@ def compare(
         else sorted.
     duplicates
         What to do where an annotator labelled an example more than once: `"error"`, or keep the
-        `"first"` or `"last"` row, or count `"all"`.
+        `"first"` or `"last"` row (in the order of the log: see `order_by` of `scan_annotations`), count
+        `"all"`, or take the `"mean"` where labels are numbers.
     seed
         Of the deal.
     executor
