@@ -104,7 +104,12 @@ OutFile = Annotated[
         show_default=False,
     ),
 ]
-OutFormat = Annotated[Format, typer.Option(help="Of the files in DIR.")]
+OutFormat = Annotated[
+    Format,
+    typer.Option(
+        help="Of the files in DIR. In csv an apostrophe stands before text that a spreadsheet would run."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")]
 
 

@@ -24,6 +24,7 @@ from polars_crowd.errors import (
     missing_column,
     shown,
 )
+from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.matching import ids_like, match_ids
 from polars_crowd.runs.classes import Runs
 
@@ -97,6 +98,13 @@ def parse_grouping(by: Any, columns: Iterable[str], taken: Iterable[str] = ()) -
     return grouping
 
 
+GROUP_BY = Advice(
+    "Group by one of these",
+    python="or by a frame with a column example or annotator",
+    command="or by a file of groups, --by FILE",
+)
+
+
 def _keyed(frames: Sequence[pl.DataFrame], kind: str) -> pl.DataFrame | None:
     if not frames:
         return None
@@ -124,18 +132,22 @@ def _check_frames(frames: Sequence[pl.DataFrame], by_id: dict[str, list[pl.DataF
         )
 
 
+def _no_group(name: str, columns: list[str]) -> AnnotationError:
+    """The error for a group that is no column of the log besides those of annotations."""
+    if columns and name not in LOG_COLUMNS:
+        return missing_column("the log", name, columns, GROUP_BY)
+    there = shown(columns, limit=20) or "none"
+    return AnnotationError(
+        f"has no column {name!r} to group by; besides {shown(list(LOG_COLUMNS))} there are: {there}.",
+        GROUP_BY,
+        source="the log",
+    )
+
+
 def _check_names(grouping: Grouping, columns: list[str], taken: tuple[str, ...]) -> None:
     for name in grouping.columns:
         if name not in columns:
-            raise missing_column(
-                "the log",
-                name,
-                columns,
-                Advice(
-                    "Group by one of these",
-                    python="or by a frame with a column example or annotator",
-                ),
-            )
+            raise _no_group(name, columns)
     wrong = {
         "is given twice": {name for name in grouping.names if grouping.names.count(name) > 1},
         "is a column of the result": set(grouping.names) & set(taken),
