@@ -126,9 +126,9 @@ def _as_columns(found: pc.MethodComparison) -> pl.DataFrame:
 
 
 def _warnings(found: pc.MethodComparison) -> list[str]:
-    """What the methods warned of."""
-    return [
-        f"warning: {name}: {common.in_words(warning, common.SOURCES)}"
-        for name, said in found._said.items()
-        for warning in said
-    ]
+    """What the methods warned of, each once, with the names of those that did."""
+    by_text: dict[str, list[str]] = {}
+    for name, said in found._said.items():
+        for warning in said:
+            by_text.setdefault(common.in_words(warning, common.SOURCES), []).append(name)
+    return [f"warning: {', '.join(names)}: {text}" for text, names in by_text.items()]
