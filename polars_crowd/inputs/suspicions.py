@@ -28,7 +28,8 @@ from polars_crowd.inputs.spelling import WAYS, alike, spelled
 
 Severity = Literal["error", "warning", "note"]
 PLACEHOLDERS = ["", "-", "--", "?", "n/a", "#n/a", "na", "<na>", "nan", "none", "null", "nil"]
-"""Texts that stand where there is no label, in lower case and without space around them."""
+"""Texts that stand where there is no label, in lower case and without space around them; beside a plus a
+minus is none."""
 CODES = (-999, -99, -9, -1, 99, 999)
 """Numbers that stand there, beside a scale."""
 MANY = 100
@@ -124,7 +125,9 @@ def _look_missing(labels: pl.Series) -> pl.Series:
     ([False, False, False, True], [False, False, False])
     """
     text = labels.cast(pl.String)
-    looks = text.str.strip_chars().str.to_lowercase().is_in(PLACEHOLDERS)
+    plain = text.str.strip_chars().str.to_lowercase()
+    signs = ("-", "--") if (plain == "+").any() else ()
+    looks = plain.is_in([mark for mark in PLACEHOLDERS if mark not in signs])
     if not is_text(labels.dtype):
         looks = pl.repeat(value=False, n=len(labels), dtype=pl.Boolean, eager=True)
     codes = _codes_beside_a_scale(_whole(text, labels.dtype))

@@ -193,6 +193,7 @@ SUSPICIONS: dict[str, tuple[Any, dict[str, list[str]]]] = {
     "NA": (["yes", "NA", "n/a"], {MISSING: ["'NA' (2 rows)", "'n/a' (2 rows)"]}),
     "blank": (["yes", " ", "no"], {MISSING: ["' ' (2 rows)"]}),
     "marks": (["a", "b", "-", "?"], {MISSING: ["'-' (2 rows)", "'?' (2 rows)"]}),
+    "signs": (["+", "-", "--"], {}),
     "words": (
         ["a", "None", "#N/A", "null", "nan"],
         {MISSING: ["'#N/A'", "'None'", "'nan'", "'null'"]},
