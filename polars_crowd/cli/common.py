@@ -276,11 +276,14 @@ def in_words(problem: Warning | Exception | str, names: Mapping[str, str]) -> st
 
 
 def _tell_warning(show_other: Callable[..., None], names: Mapping[str, str]) -> Callable[..., None]:
+    told = set[str]()
+
     def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-        if issubclass(category, AnnotationWarning):
-            tell(f"warning: {in_words(message, names)}")
-        else:
+        if not issubclass(category, AnnotationWarning):
             show_other(message, category, *where, **more)
+        elif (text := in_words(message, names)) not in told:  # a lazy table is asked more than once
+            told.add(text)
+            tell(f"warning: {text}")
 
     return show
 
