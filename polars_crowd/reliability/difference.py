@@ -207,16 +207,10 @@ class Side:
 
     coefficient: Coefficient
     scales: Scales
-    votes: Units | None
+    units: Units
     signed: Signed | None
     place: Ints
     """(J,) the pattern of each joint pattern on this side, -1 for none."""
-
-    @property
-    def units(self) -> Units:
-        units = self.votes if self.signed is None else self.signed.units
-        assert units is not None
-        return units
 
     @property
     def value(self) -> float:
@@ -319,7 +313,7 @@ def _side(
     if not coefficient.asks_who_voted:
         return Side(coefficient, scales, units, None, at)
     signed = Signed.of(patterns, pl.DataFrame(), units)
-    return Side(coefficient, scales, None, signed, at)
+    return Side(coefficient, scales, signed.units, signed, at)
 
 
 # --- uncertainty -----------------------------------------------------------------------------------

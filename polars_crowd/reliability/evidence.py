@@ -67,7 +67,7 @@ class Evidence:
         return (self.counts["num_annotations"] <= MAX_ROWS) & (pairs <= MAX_PAIRS)
 
     @cached_property
-    def mean_squares(self) -> MeanSquares:
+    def mean_squares(self) -> MeanSquares[Floats]:
         """NaN where the labels are no numbers."""
         values = self.scales.values if self.scales.are_numbers else self.scales.values * np.nan
         return mean_squares(self.units, self.profiles.units, values)

@@ -27,6 +27,7 @@ examples differ less than by chance: there is no value then.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -36,28 +37,29 @@ from polars_crowd.reliability.chance import EXACT, ratio
 from polars_crowd.reliability.intervals import HIGHEST, Uncertainty
 from polars_crowd.reliability.patterns import Units
 
+L = TypeVar("L", np.float64, Floats)
 ONE_WAY = ("icc(1)", "icc(k)")
 NO_DEGREES = 1e-9
 """Fewer degrees of freedom than this are none."""
 
 
 @dataclass(frozen=True)
-class MeanSquares:
-    """(G,) each."""
+class MeanSquares(Generic[L]):
+    """(G,) each, or those of one group."""
 
-    N: Floats
-    k: Floats
+    N: L
+    k: L
     """Annotations per example."""
-    within: Floats
+    within: L
     """R - N, the degrees of freedom of MSW."""
-    MSR: Floats
-    MSW: Floats
-    MSC: Floats
+    MSR: L
+    MSW: L
+    MSC: L
     """NaN, like MSE, where the log is not complete."""
-    MSE: Floats
+    MSE: L
 
 
-def mean_squares(units: Units, profiles: Units, values: Floats) -> MeanSquares:
+def mean_squares(units: Units, profiles: Units, values: Floats) -> MeanSquares[Floats]:
     """From the patterns (or their replicates), the annotators' labels and the values of the classes."""
     x = centred(values)
     s, q = units.dot(x), units.dot(x**2)
@@ -90,7 +92,7 @@ def centred(values: Floats) -> Floats:
     return np.asarray(values - (values.min() + values.max()) / 2)
 
 
-def icc_value(form: str, at: MeanSquares) -> Floats:
+def icc_value(form: str, at: MeanSquares[Floats]) -> Floats:
     """One form, for each group; NaN where the variance that it is a share of is not above 0."""
     error = at.MSW if form in ONE_WAY else at.MSE
     of_one = at.MSR + (at.k - 1) * error
@@ -107,7 +109,7 @@ def icc_value(form: str, at: MeanSquares) -> Floats:
     return ratio(at.MSR - error, np.where(there, whole, np.nan))
 
 
-def icc_interval(form: str, at: MeanSquares, confidence: float) -> Uncertainty:
+def icc_interval(form: str, at: MeanSquares[Floats], confidence: float) -> Uncertainty:
     """The interval and p-value of one form, for each group, from F."""
     value = icc_value(form, at)
     found = [_interval(form, _one(at, g), confidence) for g in range(len(value))]
@@ -117,24 +119,13 @@ def icc_interval(form: str, at: MeanSquares, confidence: float) -> Uncertainty:
     return Uncertainty(np.full(len(value), np.nan), low, np.minimum(high, HIGHEST), p)
 
 
-@dataclass(frozen=True)
-class _Squares:
-    """`MeanSquares` of one group."""
-
-    N: np.float64
-    k: np.float64
-    within: np.float64
-    MSR: np.float64
-    MSW: np.float64
-    MSC: np.float64
-    MSE: np.float64
+def _one(at: MeanSquares[Floats], group: int) -> MeanSquares[np.float64]:
+    return MeanSquares(*(getattr(at, c)[group] for c in at.__dataclass_fields__))
 
 
-def _one(at: MeanSquares, group: int) -> _Squares:
-    return _Squares(*(getattr(at, c)[group] for c in at.__dataclass_fields__))
-
-
-def _interval(form: str, at: _Squares, confidence: float) -> tuple[float, float, float]:
+def _interval(
+    form: str, at: MeanSquares[np.float64], confidence: float
+) -> tuple[float, float, float]:
     """Its ends, and p."""
     one_way, top = form in ONE_WAY, (1 + confidence) / 2
     error, df2 = (at.MSW, at.within) if one_way else (at.MSE, (at.N - 1) * (at.k - 1))
@@ -155,7 +146,7 @@ def _interval(form: str, at: _Squares, confidence: float) -> tuple[float, float,
     return (low - 1) / (low + at.k - 1), (high - 1) / (high + at.k - 1), p
 
 
-def _absolute(form: str, at: _Squares, top: float) -> tuple[float, float]:
+def _absolute(form: str, at: MeanSquares[np.float64], top: float) -> tuple[float, float]:
     """The ends of icc(A,1) and icc(A,k): F with Satterthwaite's degrees of freedom v."""
     n, k, MSR, MSC, MSE = at.N, at.k, at.MSR, at.MSC, at.MSE
     r = (MSR - MSE) / (MSR + (k - 1) * MSE + k * (MSC - MSE) / n)
