@@ -1,5 +1,6 @@
 """The oldest versions that are tested are the oldest that are declared."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -37,3 +38,21 @@ def test_the_oldest_python_is_declared_alike() -> None:
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     assert named[0] == oldest
     assert re.findall(r'versions: oldest, python: "([\d.]+)"', workflow) == [oldest]
+
+
+@pytest.mark.parametrize("folder", ["polars_crowd", "tests"])
+def test_what_polars_1_and_2_take_differently_is_said(folder: str) -> None:
+    """Polars 1 warns of an explode that does not say what empty lists become, and of frames side by side."""
+    calls = [
+        (path.name, node.lineno, node)
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    assert not [call[:2] for call in calls if differs(call[2])]
+
+
+def differs(call: ast.Call) -> bool:
+    said = {k.arg: ast.unparse(k.value) for k in call.keywords}
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    return (name == "explode" and "empty_as_null" not in said) or said.get("how") == "'horizontal'"

@@ -218,7 +218,11 @@ def audit(
         sizes = found.select(pl.exclude("label", "annotations")).row(0, named=True)
         _raise_findings(sizes, log, classes, advice)
         if "label" in found:
-            warn_of_labels(found.select(pl.col("label", "annotations").explode()).sort("label"))
+            warn_of_labels(
+                found.select(pl.col("label", "annotations").explode(empty_as_null=False)).sort(
+                    "label"
+                )
+            )
         if sizes["without_label"]:
             warn_of_unlabelled(_examples_without_label(given, labelled))
         return found.select(num_annotations="rows").clear()

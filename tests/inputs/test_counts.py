@@ -53,7 +53,7 @@ def test_published_tables_of_counts(counts: list[list[int]], kappa: float, digit
 def test_standard_error_of_fleiss_1971() -> None:
     """Equal to the log of known annotators that has these counts."""
     long = TABLE.with_row_index("example").unpivot(index="example", variable_name="label")
-    rows = long.select(pl.all().repeat_by("value").explode()).with_columns(
+    rows = long.select(pl.all().repeat_by("value").explode(empty_as_null=False)).with_columns(
         annotator=pl.int_range(pl.len()).over("example")
     )
     found, expected = pc.agreement(pc.from_counts(TABLE)), pc.agreement(rows, classes=CLASSES)
