@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,11 @@ def format_multiannotator_labels(labels: Labels) -> tuple[pd.DataFrame, dict[int
     values = labels.to_numpy() if isinstance(labels, pd.DataFrame) else labels
     names = dict(enumerate(_sorted_labels(values)))
     frame = labels if isinstance(labels, pd.DataFrame) else pd.DataFrame(labels)
-    return frame.replace({name: number for number, name in names.items()}), names
+    with (
+        warnings.catch_warnings()
+    ):  # pandas 2 warns that a column of numbers becomes one, as it should
+        warnings.filterwarnings("ignore", "Downcasting behavior", FutureWarning)
+        return frame.replace({name: number for number, name in names.items()}), names
 
 
 def _sorted_labels(values: NDArray[Any]) -> NDArray[Any]:
