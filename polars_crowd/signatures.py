@@ -25,7 +25,8 @@ functions raise and warn of:
     def counted(log: Any, *, weights: Any = None, **options: Unpack[Options]) -> Counts: ...
 
 `help(counted)`, completion and `inspect.signature` show `n_boot=2000` like an option of the function's own,
-its docstring documents it, and an option that there is not is refused by its name.
+its docstring documents it, an option that there is not is refused by its name, and one whose value is not
+what it is annotated with by its value.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import Parameter, Signature
 from types import FunctionType
 from typing import Any, TypeVar, get_type_hints
 
 from polars_crowd.errors import Advice, did_you_mean, shown
+from polars_crowd.option_checks import check_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,10 +75,13 @@ def shares(
         known = [name for name in signature.parameters if name != "self"]
         refuse = refusal(function.__name__, known, advice(function.__name__))
         names = frozenset(known)
+        annotations = {name: p.annotation for name, p in signature.parameters.items()}
+        check = partial(check_options, hints=annotations)
 
         def call(*args: Any, **given: Any) -> Any:
             if not given.keys() <= names:
                 raise refuse(given)
+            check(given)
             return function(*args, **{**of_its_own, **given})
 
         shown_as: Any = in_module_of(function, call)

@@ -10,6 +10,7 @@ import polars_crowd
 PACKAGE = Path(polars_crowd.__file__).parent
 FLOORS = (
     ("errors", "arrays", "compatible"),
+    ("option_checks",),
     ("reports", "signatures"),
     ("numerics",),
     ("inputs",),

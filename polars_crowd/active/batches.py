@@ -13,6 +13,7 @@ from polars_crowd.errors import (
 )
 from polars_crowd.inputs.matching import match_ids
 from polars_crowd.inputs.tables import ids_beside
+from polars_crowd.option_checks import check_count
 
 SCORE = "active_learning_score"
 DECIMALS = 12
@@ -71,8 +72,8 @@ def next_batch(
     ['e4', 'e2']
     """
     for name, value in (("size", size), ("per_class", per_class)):
-        if value is not None and value < 1:
-            raise OptionError(name, value, "it must be at least 1.")
+        if value is not None or name == "size":
+            check_count(name, value, 1)
     if per_class is None and label is not None:
         raise OptionError("label", label, "it is for per_class=, which is not given.")
     label = label or "consensus_label"

@@ -31,6 +31,7 @@ from polars_crowd.consensus.options import Asked, CrowdlabOptions, check_model
 from polars_crowd.consensus.result import METHOD, Crowdlab
 from polars_crowd.errors import Advice, OptionError, check_choice, counted, shown, warn
 from polars_crowd.inputs import checks
+from polars_crowd.option_checks import check_number
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged
@@ -93,6 +94,7 @@ def crowdlab(
     [(0, 0.7361...), (0, 0.7577...)]
     """
     asked = Asked(**options)
+    check_number("tolerance", tolerance, 0.0)
     if tolerance and not (asked.into is not None and isinstance(log, Partitioned)):
         does = "it says which results of an earlier run may stay: give a store, and a directory."
         raise OptionError("tolerance", tolerance, does)
@@ -111,13 +113,15 @@ def methods_of(
     consensus_method: ConsensusMethod | Sequence[ConsensusMethod],
 ) -> tuple[ConsensusMethod, ...]:
     """The consensus methods asked for."""
-    given = (consensus_method,) if isinstance(consensus_method, str) else tuple(consensus_method)
+    given = (consensus_method,) if isinstance(consensus_method, str) else consensus_method
+    if not isinstance(given, Sequence):
+        check_choice("consensus_method", given, ConsensusMethod)
     if not given or len(set(given)) < len(given):
         must = "give one method, or several different ones."
         raise OptionError("consensus_method", list(given), must)
     for method in given:
         check_choice("consensus_method", method, ConsensusMethod)
-    return given
+    return tuple(given)
 
 
 OTHER_SCORE = Advice(

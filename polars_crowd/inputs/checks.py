@@ -7,7 +7,7 @@ to say how much and where.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from polars_crowd.errors import (
     Advice,
     AnnotationError,
     OptionError,
+    check_choice,
     counted,
     nearest,
     rows_shown,
@@ -34,9 +35,7 @@ Duplicates = Literal["error", "first", "last", "all", "mean"]
 
 def check_duplicates(duplicates: str) -> None:
     """What to do with duplicates must be one of these."""
-    if duplicates not in get_args(Duplicates):
-        must = "it must be 'error', 'first', 'last', 'all' or 'mean'."
-        raise OptionError("duplicates", duplicates, must)
+    check_choice("duplicates", duplicates, Duplicates)
 
 
 def without_duplicates(

@@ -384,7 +384,9 @@ def icc(
     │ icc(C,1)    ┆ 0.985782 │
     └─────────────┴──────────┘
     """
-    forms = [form] if isinstance(form, str) else list(form)
+    forms = [form] if isinstance(form, str) else form
+    if not isinstance(forms, Sequence):
+        raise OptionError("form", form, "it must be one form or a list of several.")
     unknown = [f for f in forms if f not in ICC_FORMS]
     if unknown or not forms:
         raise OptionError("form", form, f"it must be among {shown(list(ICC_FORMS), 20)}.")

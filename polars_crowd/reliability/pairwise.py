@@ -36,7 +36,6 @@ from polars_crowd.reliability.request import (
     Reading,
     Request,
     WeightsOption,
-    check_seed,
 )
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.weights import Identity, Weights
@@ -148,7 +147,6 @@ def pairwise_agreement(
 
 
 def _check_options(min_shared: int, max_pairs: int | None, seed: int) -> None:
-    check_seed(seed)
     if max_pairs is None and seed:
         raise OptionError(
             "seed", seed, "it has no effect with max_pairs=None: all pairs are looked at."

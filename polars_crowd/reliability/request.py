@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, TypedDict
@@ -13,7 +13,6 @@ from polars_crowd.errors import Advice, OptionError, check_choice
 from polars_crowd.inputs.checks import Duplicates, without_duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
-from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.reliability.grouping import Grouping, parse_grouping
 from polars_crowd.reliability.kinds import Coefficient, Icc
 from polars_crowd.reliability.weights import Level
@@ -154,7 +153,6 @@ class Request:
         check_choice("level", self.level, Level)
         check_choice("interval", self.interval, Interval)
         _check_numbers(self)
-        _check_classes(self.classes)
         _check_effect(self)
 
     @property
@@ -233,24 +231,6 @@ def _check_numbers(request: Request) -> None:
         raise OptionError("confidence", confidence, "it must be between 0 and 1.")
     if not (isinstance(n_boot, Integral) and int(n_boot) >= 2):
         raise OptionError("n_boot", n_boot, "at least 2 replicates are needed.")
-    check_seed(request.seed)
-
-
-def check_seed(seed: Any) -> None:
-    """A seed is a whole number."""
-    if not (isinstance(seed, Integral) and int(seed) >= 0):
-        raise OptionError("seed", seed, "it must be a whole number, 0 or more.")
-
-
-def _check_classes(classes: Any) -> None:
-    if classes is None:
-        return
-    if isinstance(classes, str) or not isinstance(classes, Collection):
-        raise OptionError("classes", classes, "it must be a list of the labels, in order.")
-    names = class_names(list(classes))
-    if not names or "None" in names or len(set(names)) < len(names):
-        wrong = "it must list the labels, in order, each of them once."
-        raise OptionError("classes", list(classes), wrong)
 
 
 def _check_effect(request: Request) -> None:

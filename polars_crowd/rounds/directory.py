@@ -21,6 +21,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.errors import Advice, StoreError
 from polars_crowd.rounds import contents
 from polars_crowd.rounds.cache import (
     FITS,
@@ -167,7 +168,13 @@ class ResultDirectory:
             self._list(name, contents.stored(kind_of(table), [file]))
 
     def scan(self, table: str) -> pl.LazyFrame:
-        files = contents.files_in(self.path, {table: self._contents()["tables"][table]})
+        there = self._contents()["tables"]
+        if table not in there:
+            raise StoreError(
+                f"{self.path} has no {table} any more: it was moved, or written anew.",
+                Advice("Open the results where they are", python="pc.open_results(directory)"),
+            )
+        files = contents.files_in(self.path, {table: there[table]})
         return pl.scan_parquet(files, glob=False)
 
     def _remove_others(self, table: str, names: Sequence[str]) -> None:

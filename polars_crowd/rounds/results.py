@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 
 from polars_crowd.errors import StoreError, shown
+from polars_crowd.option_checks import check_place
 from polars_crowd.reports import Heads, Report, Reported
 from polars_crowd.rounds.contents import MARK, Contents, files_in, plain, read_contents
 from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, write_results
@@ -103,6 +104,7 @@ class Fit(Reported):
         ...     print(kept.examples.collect_schema().names()[:2], kept.converged)
         ['item_id', 'consensus_label'] True
         """
+        check_place("directory", directory)
         tables = {name: self._table(name) for name in self._names()}
         write_results(
             Path(directory),

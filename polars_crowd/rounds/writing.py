@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, TakenError, shown
+from polars_crowd.errors import Advice, AnnotationError, OptionError, TakenError, shown
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.rounds.contents import (
     MARK,
@@ -113,6 +113,9 @@ def renamed(frames: Frames, names: Mapping[str, str]) -> Frames:
     ValueError
         A column is in none of them, or a table would have a name twice.
     """
+    unfit = [name for name in names.values() if not isinstance(name, str) or not name]
+    if unfit:
+        raise OptionError("names", unfit, "columns are called by texts that are not empty.")
     columns = {table: frame.collect_schema().names() for table, frame in frames.items()}
     there = {name for own in columns.values() for name in own}
     strange = [name for name in names if name not in there]

@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-import numpy as np
-
 from polars_crowd.errors import (
     SHOWN,
     Advice,
     AnnotationError,
-    OptionError,
     check_choice,
     counted,
     shown,
 )
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.suspicions import LABEL_COLUMN, MOST_CLASSES
+from polars_crowd.option_checks import check_count, check_number
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -255,29 +253,3 @@ class NumberOptions(Options):
     init: Any = None
     max_iter: int = 200
     tol: float = 1e-8
-
-
-def check_count(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise OptionError(name, value, f"it must be an integer of at least {least}.")
-
-
-def check_positive(**values: Any) -> None:
-    """Numbers above 0."""
-    for name, value in values.items():
-        check_number(name, value, 0.0, above=True)
-
-
-def check_share(name: str, value: Any) -> None:
-    """A number above 0 and below 1."""
-    check_number(name, value, 0.0, above=True)
-    if value >= 1:
-        raise OptionError(name, value, "it must be below 1.")
-
-
-def check_number(name: str, value: Any, least: float, *, above: bool = False) -> None:
-    """A finite number of at least `least`, or above it."""
-    fine = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not fine or not np.isfinite(value) or value < least or (above and value == least):
-        bound = f"above {least:g}" if above else f"of at least {least:g}"
-        raise OptionError(name, value, f"it must be a number {bound}.")

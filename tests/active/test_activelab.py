@@ -301,9 +301,9 @@ def test_so_many_of_each_class() -> None:
 
 
 def test_wrong_batches() -> None:
-    with pytest.raises(ValueError, match="size=0; it must be at least 1"):
+    with pytest.raises(ValueError, match="size=0; it must be an integer of at least 1"):
         next_batch(SCORES, 0)
-    with pytest.raises(ValueError, match="per_class=0; it must be at least 1"):
+    with pytest.raises(ValueError, match="per_class=0; it must be an integer of at least 1"):
         next_batch(SCORES, 1, per_class=0)
     numbered = SCORES.with_columns(example=pl.int_range(5))
     given: list[Any] = [numbered, numbered.lazy()]

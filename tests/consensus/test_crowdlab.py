@@ -278,7 +278,7 @@ def test_the_repr_is_a_report() -> None:
         ({"tolerance": 0.1}, "tolerance=0.1; it says which results of an earlier run may stay"),
         (
             {"duplicates": "any"},
-            "duplicates='any'; it must be 'error', 'first', 'last', 'all' or 'mean'",
+            "duplicates='any'; it must be one of 'error', 'first', 'last', 'all', 'mean'",
         ),
     ],
 )

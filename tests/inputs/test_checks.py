@@ -143,7 +143,7 @@ def test_which_duplicates_count() -> None:
 
 @methods
 def test_unknown_policies(method: Callable[..., Any]) -> None:
-    message = "duplicates='any'; it must be 'error', 'first', 'last', 'all' or 'mean'."
+    message = "duplicates='any'; it must be one of 'error', 'first', 'last', 'all', 'mean'."
     with pytest.raises(ValueError, match=re.escape(message)):
         method(LOG, duplicates="any")
 
@@ -164,7 +164,9 @@ def test_labels_that_are_not_declared() -> None:
     with pytest.raises(
         pc.AnnotationError, match=r"1 row with labels that are not .*: 'z'.*\n.*\nFilter"
     ):
-        pc.majority_vote(LOG.with_columns(label=pl.Series(list("xxyxyz"))), classes="xy").collect()
+        pc.majority_vote(
+            LOG.with_columns(label=pl.Series(list("xxyxyz"))), classes=["x", "y"]
+        ).collect()
 
 
 def test_every_example_annotated_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import zipfile
 from collections.abc import Callable
@@ -541,3 +542,12 @@ def test_a_workbook_needs_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ImportError, match=r"polars-crowd\[excel\]"):
         fit_of("crh").write(tmp_path / "kept", "xlsx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_was_moved_is_named(tmp_path: Path) -> None:
+    """A fit that was pickled knows where its tables are: that they are there no more is said."""
+    first = tmp_path / "first"
+    kept = pickle.dumps(pc.dawid_skene(pc.datasets.tutorial().log, into=first))
+    first.rename(tmp_path / "moved")
+    with pytest.raises(pc.StoreError, match=r"first has no examples any more: it was moved"):
+        pickle.loads(kept).examples.collect()

@@ -295,7 +295,9 @@ def test_duplicates_when_a_store_is_made(tmp_path: Path, duplicates: Any) -> Non
 
 
 def test_unknown_duplicates_are_refused(small: pc.AnnotationStore, tmp_path: Path) -> None:
-    refuses(small, "duplicates='none'; it must be 'error', 'first'", AGAIN, duplicates="none")
+    refuses(
+        small, "duplicates='none'; it must be one of 'error', 'first'", AGAIN, duplicates="none"
+    )
     with pytest.raises(ValueError, match="duplicates='none'"):
         pc.AnnotationStore.create(tmp_path / "x", PAIRS, duplicates="none")  # type: ignore[arg-type]
 

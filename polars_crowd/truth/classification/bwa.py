@@ -41,12 +41,13 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.option_checks import check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import ANNOTATOR, CELL, LogSize, Model, Sums
-from polars_crowd.truth.options import IterationOptions, Options, check_positive
+from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 from polars_crowd.truth.result import TruthInference

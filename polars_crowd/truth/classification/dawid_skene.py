@@ -35,13 +35,14 @@ from typing import Any, ClassVar, Self, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.option_checks import check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
-from polars_crowd.truth.options import Matrices, MatrixOptions, check_positive
+from polars_crowd.truth.options import Matrices, MatrixOptions
 from polars_crowd.truth.past import past_confusion
 from polars_crowd.truth.posterior import moved_counts
 from polars_crowd.truth.result import TruthInference

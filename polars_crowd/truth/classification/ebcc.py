@@ -40,6 +40,7 @@ import numpy as np
 
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import heard, warn_again
+from polars_crowd.option_checks import check_count, check_positive
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
@@ -49,13 +50,7 @@ from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_cou
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, opened
 from polars_crowd.truth.model import CELL, LogSize
-from polars_crowd.truth.options import (
-    Matrices,
-    MatrixOptions,
-    Options,
-    check_count,
-    check_positive,
-)
+from polars_crowd.truth.options import Matrices, MatrixOptions, Options
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import add, as_summary, as_sums
 

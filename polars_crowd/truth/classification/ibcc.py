@@ -26,12 +26,13 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from polars_crowd.option_checks import check_number, check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL
 from polars_crowd.truth.em import fit
-from polars_crowd.truth.options import Matrices, MatrixOptions, check_number, check_positive
+from polars_crowd.truth.options import Matrices, MatrixOptions
 from polars_crowd.truth.result import TruthInference
 
 

@@ -39,6 +39,7 @@ from typing import Any, ClassVar, Literal, Self, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import check_choice
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
@@ -209,9 +210,8 @@ def mace(
     >>> fit.annotators["competence"].head(2).round(4).to_list()
     [0.0225, 0.0278]
     """
-    rule = {"em": MODE, "vb": VARIATIONAL}.get(method)
-    if rule is None:
-        raise ValueError(f"method={method!r}; it must be 'em' or 'vb'.")
+    check_choice("method", method, Method)
+    rule = {"em": MODE, "vb": VARIATIONAL}[method]
     s, r = check_pair(DEFAULTS[method] if pseudo_counts is None else pseudo_counts)[:, :, None]
 
     def model(rounds: Rounds) -> Mace:

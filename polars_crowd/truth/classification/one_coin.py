@@ -32,13 +32,15 @@ from typing import Any, ClassVar, Self, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import OptionError
+from polars_crowd.option_checks import check_number, check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
-from polars_crowd.truth.options import Likelihood, LikelihoodOptions, check_number, check_positive
+from polars_crowd.truth.options import Likelihood, LikelihoodOptions
 from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.posterior import moved_counts
 from polars_crowd.truth.result import TruthInference
@@ -158,9 +160,8 @@ def check_pair(pseudo_counts: Any) -> Floats:
     try:
         a, b = pseudo_counts
     except (TypeError, ValueError):
-        raise ValueError(
-            f"pseudo_counts={pseudo_counts!r}; it must be two numbers, of right and wrong answers."
-        ) from None
+        must = "it must be two numbers, of right and wrong answers."
+        raise OptionError("pseudo_counts", pseudo_counts, must) from None
     for value in (a, b):
         check_number("pseudo_counts", value, 0.0, above=True)
     return np.array([[a], [b]], dtype=np.float64)

@@ -17,6 +17,7 @@ from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.tables import log_and_labels
+from polars_crowd.option_checks import check_classes, check_count, check_flag
 from polars_crowd.rounds import executors
 from polars_crowd.rounds.opening import refuse_what_a_store_has
 from polars_crowd.rounds.partitions import Partitioned
@@ -25,7 +26,6 @@ from polars_crowd.truth.evaluation.classes import ClassTrial, vote_shares
 from polars_crowd.truth.evaluation.numbers import NumberTrial
 from polars_crowd.truth.evaluation.result import MethodComparison
 from polars_crowd.truth.evaluation.trial import Ran, Task, Trial, run
-from polars_crowd.truth.options import check_count
 from polars_crowd.truth.registry import Kind, method_named, method_of, methods_for
 
 Function = Callable[..., Any]
@@ -107,7 +107,11 @@ def compare(
     >>> found.disagreements.height
     25
     """
-    if folds:
+    check_count("seed", seed, 0)
+    check_flag("progress", progress)
+    if classes is not None:
+        check_classes(classes)
+    if folds != 0:
         check_count("folds", folds, 2)
     elif seed:
         raise OptionError("seed", seed, "it is of the deal into folds, and there are none.")
@@ -180,6 +184,8 @@ def chosen(methods: Methods) -> dict[str, Function]:
     """The methods by the names that they are to have."""
     if isinstance(methods, str):
         methods = [methods]
+    if not isinstance(methods, (Sequence, Mapping)) or not all(isinstance(n, str) for n in methods):
+        raise OptionError("methods", methods, "it must list names, or name functions.")
     given = (
         methods
         if isinstance(methods, Mapping)

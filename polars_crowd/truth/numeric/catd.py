@@ -24,12 +24,13 @@ import numpy as np
 
 from polars_crowd.arrays import Floats
 from polars_crowd.numerics.special import chi2_quantile
+from polars_crowd.option_checks import check_share
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.numeric.block import Weighting
 from polars_crowd.truth.numeric.model import NumericMethod, Past, Sums, fit_numbers
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.options import NumberOptions, WeightingOptions, check_share
+from polars_crowd.truth.options import NumberOptions, WeightingOptions
 
 MOST = 1e6
 """The largest weight, where 1 is that of the pooled variance."""

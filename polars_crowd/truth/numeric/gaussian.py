@@ -40,12 +40,13 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
+from polars_crowd.option_checks import check_number
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 from polars_crowd.truth.numeric.block import Found, Numbers, Weighting
 from polars_crowd.truth.numeric.model import NumericMethod, Sums, fit_numbers, past_rows
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.options import NumberOptions, WeightingOptions, check_number
+from polars_crowd.truth.options import NumberOptions, WeightingOptions
 
 PAST_COLUMNS = ("bias", "standard_deviation", "num_examples_labeled")
 LEAST = 1e-12

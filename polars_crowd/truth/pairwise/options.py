@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from polars_crowd.errors import check_choice
-from polars_crowd.truth.options import check_count, check_number, check_positive, check_share
+from polars_crowd.option_checks import check_count, check_number, check_positive, check_share
 from polars_crowd.truth.pairwise.strengths import Intervals
 
 

@@ -93,7 +93,7 @@ def test_knowing_and_spamming_are_all_annotations() -> None:
 
 def test_wrong_options() -> None:
     log, _, _ = spammers(3)
-    with pytest.raises(ValueError, match="method='mcmc'; it must be 'em' or 'vb'"):
+    with pytest.raises(ValueError, match="method='mcmc'; it must be one of 'em', 'vb'"):
         mace(log, method="mcmc")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pseudo_counts=0; it must be a number above 0"):
         mace(log, pseudo_counts=(0, 1))
