@@ -24,7 +24,6 @@ from polars_crowd.errors import (
     missing_column,
     shown,
 )
-from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.matching import ids_like, match_ids
 from polars_crowd.runs.classes import Runs
 
@@ -146,11 +145,6 @@ def _no_group(name: str, columns: list[str]) -> AnnotationError:
 
 def _check_names(grouping: Grouping, columns: list[str], taken: tuple[str, ...]) -> None:
     for name in grouping.columns:
-        if name in LOG_COLUMNS:
-            raise AnnotationError(
-                f"by: {shown([name])} is a column that every log has, not one that makes groups of it.",
-                Advice("Group by another column", python="or by a frame of groups"),
-            )
         if name not in columns:
             raise _no_group(name, columns)
     wrong = {
