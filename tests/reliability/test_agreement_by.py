@@ -124,6 +124,9 @@ def test_partitions(tmp_path: Path) -> None:
         assert_same(found, agreement_by_annotator(labelme(), level=level, classes=classes), 1e-9)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:column .label. of the log may not:polars_crowd.AnnotationWarning"
+)
 def test_stores_of_numbers(tmp_path: Path) -> None:
     """Their classes are the numbers there are."""
     rng = np.random.default_rng(4)
