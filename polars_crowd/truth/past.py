@@ -91,10 +91,11 @@ def _past_frame(table: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     checked_columns(table, "prior", columns, advice)
     counts = [c for c in columns if c not in ("annotator", "true_label", "label")]
     found = as_numbers(table.select(columns), counts, "prior").collect()
-    wrong = found.filter(pl.any_horizontal(*(~(pl.col(c) >= 0).fill_null(False) for c in counts)))
+    fine = ((pl.col(c) >= 0) & pl.col(c).cast(pl.Float64).is_finite() for c in counts)
+    wrong = found.filter(pl.any_horizontal(*(~each.fill_null(False) for each in fine)))
     if wrong.height:
         raise AnnotationError(
-            f"has {counted(wrong.height, 'row')} with a count that is negative or null:\n"
+            f"has {counted(wrong.height, 'row')} with a count that is negative, null or not finite:\n"
             f"{rows_shown(wrong, *columns)}",
             "Counts are what was seen before, 0 or more.",
             source="prior",

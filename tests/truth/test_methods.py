@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import pickle
 import re
 from functools import partial
@@ -331,3 +332,13 @@ def test_two_rows_of_one_annotator_count_twice(case: Case) -> None:
         both = quiet(method, twice, duplicates="all").annotators
         columns = ("annotator", "skill")
         assert_same(once.select(columns).sort("annotator"), both.select(columns).sort("annotator"))
+
+
+@pytest.mark.parametrize("count", [math.nan, math.inf, -1.0, None])
+def test_past_counts_are_finite(count: float | None) -> None:
+    """... as one that is none would make every posterior none."""
+    prior = {"annotator": [1], "num_correct": [count], "num_incorrect": [1.0]}
+    with pytest.raises(
+        pc.AnnotationError, match="1 row with a count that is negative, null or not"
+    ):
+        bwa(TIED, prior=pl.DataFrame(prior))
