@@ -120,7 +120,8 @@ def agreement(
     misses = list(missed(found, bars, by_columns))
 
     def report() -> Iterator[Block]:
-        yield Block("Agreement", found.select(*by_columns, "coefficient", *NUMBERS))
+        table = found.select(*by_columns, "coefficient", *NUMBERS)
+        yield Block("Agreement", table, aside=made is not None)
         yield from map(aside, cut(notes(found, by_columns), "note"))
         if made:
             yield made

@@ -56,7 +56,8 @@ def check(
 
     def report() -> Iterator[Block]:
         for finding in findings.iter_rows(named=True):
-            yield Block(told_finding(finding, line_width()) + "\n", exact=True)
+            text = told_finding(finding, line_width()) + "\n"
+            yield Block(text, aside=made is not None, exact=True)
         yield aside(", ".join(counted(n, kind) for kind, n in counts.items()))
         if made:
             yield made

@@ -234,8 +234,8 @@ def test_bad_logs(log: Path, tmp_path: Path) -> None:
     assert "one annotator only ('a')" in refused("agreement", tmp_path / "one.csv")
     assert "no file at 'nowhere.csv'" in refused("agreement", "nowhere.csv")
     assert "has no column 'language'" in refused("agreement", log, "--by", "language")
-    message = refused("agreement", log, "--by", "label")
-    assert "besides 'example', 'annotator', 'label' there are: 'half'" in message
+    message = refused("agreement", log, "--by", "hallf")
+    assert "Did you mean 'half'" in message
     assert "or by a file of groups, --by FILE" in message
 
 
