@@ -26,6 +26,10 @@ from tests.reliability.agreement_cases import (
     two_classes,
 )
 
+# numbers are classes at some of the levels, which is said
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:column .label. of the log may not:polars_crowd.AnnotationWarning"
+)
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval", "ratio")
 TABLES = ("krippendorff2011", "gwet_raw5obser", "irr_anxiety", "irr_video", "irr_vision")
 
