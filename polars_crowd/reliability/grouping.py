@@ -24,6 +24,7 @@ from polars_crowd.errors import (
     missing_column,
     shown,
 )
+from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.matching import ids_like, match_ids
 from polars_crowd.runs.classes import Runs
 
