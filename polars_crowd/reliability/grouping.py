@@ -134,10 +134,11 @@ def _check_frames(frames: Sequence[pl.DataFrame], by_id: dict[str, list[pl.DataF
 
 def _no_group(name: str, columns: list[str]) -> AnnotationError:
     """The error for a group that is no column of the log besides those of annotations."""
-    if columns:
+    if columns and name not in LOG_COLUMNS:
         return missing_column("the log", name, columns, GROUP_BY)
+    there = shown(columns, limit=20) or "none"
     return AnnotationError(
-        f"has no column {name!r} to group by; besides {shown(list(LOG_COLUMNS))} there are: none.",
+        f"has no column {name!r} to group by; besides {shown(list(LOG_COLUMNS))} there are: {there}.",
         GROUP_BY,
         source="the log",
     )

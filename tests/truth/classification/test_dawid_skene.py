@@ -203,7 +203,9 @@ def test_prior_errors() -> None:
         pc.AnnotationError, match=r"(?s)prior has no column 'num_annotations'.*an earlier fit"
     ):
         dawid_skene(log, prior=good.drop("num_annotations"))
-    with pytest.raises(pc.AnnotationError, match="1 row with a count that is negative, null or not finite"):
+    with pytest.raises(
+        pc.AnnotationError, match="1 row with a count that is negative, null or not finite"
+    ):
         dawid_skene(log, prior=good.with_columns(num_annotations=-1))
     with pytest.raises(pc.AnnotationError, match="prior has 1 row with labels that are not among"):
         dawid_skene(log, prior=good.with_columns(label=7))
