@@ -147,6 +147,9 @@ def test_weights_of_identity_and_its_matrix() -> None:
     assert_same(found.select("kappa"), pairwise_agreement(log).select("kappa"), 1e-12)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:column .label. of the log may not:polars_crowd.AnnotationWarning"
+)
 def test_thousands_of_classes() -> None:
     rng = np.random.default_rng(3)
     example, annotator = (index.ravel() for index in np.indices((3000, 4)))
