@@ -65,7 +65,7 @@ class Rounds:
     @property
     def note(self) -> str:
         """Where to look, for reports."""
-        return f"{', '.join(self.notes)}: see pc.check_annotations(log)" if self.notes else ""
+        return f"{', '.join(self.notes)}: see check_annotations" if self.notes else ""
 
     def with_abstentions(self, annotators: pl.DataFrame) -> pl.DataFrame:
         """A table of the annotators; with `num_abstained`, if the log has rows without a label."""

@@ -414,7 +414,7 @@ def test_a_store_is_made_with_a_warning(tmp_path: Any) -> None:
 def test_reports_say_what_labels_may_be() -> None:
     with pytest.warns(pc.AnnotationWarning, match="may not hold"):
         report = str(pc.dawid_skene(crowd(["yes", "no", "NA", "yes", "no"])))
-    assert "labels that look like missing values: see pc.check_annotations(log)" in report
+    assert "labels that look like missing values: see check_annotations" in report
 
 
 # --- rows without a label -------------------------------------------------------------------------
@@ -459,7 +459,7 @@ def test_annotators_who_abstain_are_counted_beside_their_quality(name: str) -> N
     fit = FITS[name](ABSTAINED)
     counts = dict(fit.annotators.select("annotator", "num_abstained").rows())
     assert counts == {"w0": 2, **{f"w{k}": 0 for k in range(1, 6)}}
-    assert "2 examples without any label: see pc.check_annotations(log)" in str(fit)
+    assert "2 examples without any label: see check_annotations" in str(fit)
     without = FITS[name](ABSTAINED.drop_nulls("label"))
     assert "num_abstained" not in without.annotators.columns
     assert_frame_equal(fit.annotators.drop("num_abstained"), without.annotators)
