@@ -201,7 +201,7 @@ def audit(
     counts = [given.select(rows=labelled.sum(), without_label=(~labelled).sum(), **null)]
     if classes is None and not isinstance(dtype, pl.Enum):
         by_label = votes.group_by("label").agg(annotations=pl.col("votes").cast(pl.Int64).sum())
-        counts.append(by_label.select(pl.col("label", "annotations").implode()))
+        counts.append(by_label.select(labels=pl.struct("label", "annotations").implode()))
     if classes is not None:
         unknown = ~pl.col("label").is_in(classes.implode())
         counts.append(votes.select(unknown_labels=unknown.sum()))
@@ -214,14 +214,12 @@ def audit(
         )
 
     def judge(found: pl.DataFrame) -> pl.DataFrame:
-        sizes = found.select(pl.exclude("label", "annotations")).row(0, named=True)
+        found = found.head(1)  # a sink of Polars 1 may repeat the counts
+        sizes = found.select(pl.exclude("labels")).row(0, named=True)
         _raise_findings(sizes, log, classes, advice)
-        if "label" in found:
-            warn_of_labels(
-                found.select(pl.col("label", "annotations").explode(empty_as_null=False)).sort(
-                    "label"
-                )
-            )
+        if "labels" in found:
+            labels = found.select(pl.col("labels").explode(empty_as_null=False))
+            warn_of_labels(labels.unnest("labels").sort("label"))
         if sizes["without_label"]:
             warn_of_unlabelled(_examples_without_label(given, labelled))
         return found.select(num_annotations="rows").clear()

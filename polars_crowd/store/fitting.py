@@ -147,11 +147,15 @@ def _check_ids(probs: PredProbs, dtype: pl.DataType) -> None:
 ROWS_PER_PARTITION = 4_000_000
 MOST_CLASSES = 65_536
 """Whole numbers with more different values are numbers, not classes."""
+MOST_PARTITIONS = 100_000
+"""Each is a file of its own, and takes part in every round."""
 
 
 def check_partitions(partitions: int | None) -> None:
-    if partitions is not None and (not isinstance(partitions, int) or partitions < 1):
-        raise OptionError("partitions", partitions, "it must be a whole number, at least 1.")
+    fine = isinstance(partitions, int) and 1 <= partitions <= MOST_PARTITIONS
+    if partitions is not None and not fine:
+        must = f"it must be a whole number, at least 1 and at most {MOST_PARTITIONS:,}."
+        raise OptionError("partitions", partitions, must)
 
 
 def empty(

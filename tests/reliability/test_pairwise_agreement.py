@@ -320,7 +320,7 @@ def test_a_seed_without_a_sample() -> None:
     log = log_of_rows([(1, "a", "x"), (1, "b", "x")])
     with pytest.raises(ValueError, match="seed=2; it has no effect with max_pairs=None"):
         pairwise_agreement(log, max_pairs=None, seed=2)
-    with pytest.raises(ValueError, match="seed=-2; it must be a whole number"):
+    with pytest.raises(ValueError, match="seed=-2; it must be an integer of at least 0"):
         pairwise_agreement(log, seed=-2)
     with pytest.raises(TypeError, match=r"pairwise_agreement\(\) has no option 'by'"):
         pairwise_agreement(log, by="x")  # type: ignore[call-arg]
