@@ -52,10 +52,11 @@ def check_number(name: str, value: Any, least: float, *, above: bool = False) ->
 
 
 def check_classes(classes: Any) -> None:
-    """The classes in order, each of them once."""
-    if isinstance(classes, (str, bytes, Mapping, AbstractSet)) or not hasattr(classes, "__iter__"):
+    """The classes in order, each of them once; or by the columns of pred_probs, which say more where
+    they are read."""
+    if isinstance(classes, (str, bytes, AbstractSet)) or not hasattr(classes, "__iter__"):
         raise OptionError("classes", classes, "it must be a list of the labels, in order.")
-    listed = list(classes)
+    listed = list(classes.values() if isinstance(classes, Mapping) else classes)
     if not listed or None in listed or len(set(map(str, listed))) < len(listed):
         raise OptionError(
             "classes", listed, "it must list the labels, in order, each of them once."
@@ -86,7 +87,7 @@ def check_option(name: str, value: Any, hint: Any) -> None:
         check_flag(name, value)
     elif name == "seed":
         check_count(name, value, 0)
-    elif int in kinds and not _is_integer(value):
+    elif int in kinds and str not in kinds and not _is_integer(value):
         raise OptionError(name, value, "it must be an integer.")
     elif hint is float and not _is_number(value):
         raise OptionError(name, value, "it must be a number.")

@@ -34,7 +34,7 @@ compare: Any = pc.compare
 OF_PAIRS = {method.function for method in METHODS.values() if method.labels == "comparisons"}
 
 BY_NAME: dict[str, list[Any]] = {
-    "classes": [3, "ab", {1: 2}, [], [0, 0, 1], [0, None]],
+    "classes": [3, "ab", [], [0, 0, 1], [0, None]],
     "seed": [-1, 1.5, "x", None, True, math.nan],
     "max_iter": [0, -1, 1.5, "x", None, True, math.nan],
     "tol": [-1, math.nan, math.inf, "x", None, True],

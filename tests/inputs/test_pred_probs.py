@@ -13,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
+from polars_crowd.errors import OptionError
 
 LOG = pl.DataFrame(
     {
@@ -361,11 +362,8 @@ def test_classes_that_are_not_those_of_the_log() -> None:
         "'bee': 'ant'.\n  example='e2', annotator='b', label='ant'\nGive pred_probs a column for each "
         "of these classes, or filter the rows out.",
     )
-    refused(
-        AS_ARRAY,
-        "pred_probs names a class twice: 'cat', 'dog', 'cat'.",
-        classes=["cat", "dog", "cat"],
-    )
+    with pytest.raises(OptionError, match=r"classes='cat', 'dog', 'cat'; .* each of them once"):
+        pc.crowdlab(LOG, AS_ARRAY, classes=["cat", "dog", "cat"])
     refused(
         pc.scan_pred_probs(AS_ARRAY),
         "pred_probs has no column 'cat'; its columns are '0', '1', '2'. Name the columns by class",
