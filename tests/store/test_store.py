@@ -34,7 +34,7 @@ def store_of(path: Path, partitions: int, *models: pl.DataFrame) -> pc.Annotatio
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("partitions", [1, 2, 7, 64])
+@pytest.mark.parametrize("partitions", [1, 2, 7, 20])
 def test_crowdlab_of_a_store_is_that_of_the_log(
     tmp_path: Path, partitions: int, options: dict[str, Any]
 ) -> None:
