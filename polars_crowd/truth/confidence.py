@@ -29,7 +29,7 @@ predict the label left out, too: on real logs with known truth, the exponent at 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.truth.block import UNKNOWN
-from polars_crowd.truth.model import Key, LogSize
+from polars_crowd.truth.model import CELL, Key, LogSize
 from polars_crowd.truth.options import Confidence
 from polars_crowd.truth.plans import Answer, Source, log_of
 from polars_crowd.truth.sums import add, as_summary, as_sums, on_grid
@@ -58,7 +58,7 @@ SHRINKAGE = 5.0
 MOST_COUNTS = 1 << 25
 """The largest C; where annotators have more, those with the most annotations stand for all."""
 
-COUNTED: Mapping[str, Key] = {"confusion": ()}
+COUNTED: Mapping[str, Key] = {"confusion": CELL}
 PREDICTED: Mapping[str, Key] = {"log_predicted": (), "n_predicted": ()}
 
 
@@ -67,7 +67,8 @@ def exponent_of(confidence: Confidence, rounds: Rounds, source: Source, log: Log
     if confidence == "model":
         return 1.0
     who = asked_of(log)
-    counts = as_sums(rounds.run(count_confusion, who, source), COUNTED, log)["confusion"]
+    asked = replace(log, n_annotators=int(who.max()) + 1)
+    counts = as_sums(rounds.run(count_confusion, who, source), COUNTED, asked)["confusion"]
     counts = counts.reshape(log.n_classes, -1, log.n_classes)
     found = as_sums(rounds.run(count_predicted, who, counts, source), PREDICTED, log)
     if not found["n_predicted"][0]:
