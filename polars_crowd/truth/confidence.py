@@ -131,20 +131,44 @@ def count_confusion(part: Partition, who: Ints, source: Source) -> Summary:
     return as_summary(totals, COUNTED, part)
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What is expected of all annotators, from C: the same for every block."""
+
+    log_smooth: Floats
+    """log (C[j,k,l] + 0.1) / (m[j,k] + 0.1 K), shape (K, asked * K)."""
+    counts: Floats
+    """C, shape (K, asked * K)."""
+    of_truth: Floats
+    """m, shape (K, asked)."""
+    pooled: Floats
+    """pooled[k,l], shape (K, K)."""
+
+    @classmethod
+    def of(cls, counts: Floats) -> Expected:
+        """From C in the shape (K, asked, K)."""
+        K, of_truth = len(counts), counts.sum(axis=2)
+        smooth = (counts + SMOOTHING) / (of_truth[:, :, None] + SMOOTHING * K)
+        together = counts.sum(axis=1) + 1 / K + np.eye(K)
+        pooled = together / together.sum(axis=1, keepdims=True)
+        return cls(np.log(smooth).reshape(K, -1), counts.reshape(K, -1), of_truth, pooled)
+
+
 def count_predicted(part: Partition, who: Ints, counts: Floats, source: Source) -> Summary:
     """How well each exponent predicts the annotations left out, and how many there are."""
     totals: dict[str, Floats] = {}
+    expected = Expected.of(counts)
     for answer in source.of(part):
         asked = Asked.of(answer, who, chosen=answer.block.count > 1)
-        predicted = log_predicted(asked, counts)
+        predicted = log_predicted(asked, expected)
         add(totals, {"log_predicted": predicted, "n_predicted": np.array([len(asked.label)])})
     return as_summary(totals, PREDICTED, part)
 
 
-def log_predicted(asked: Asked, counts: Floats) -> Floats:
+def log_predicted(asked: Asked, expected: Expected) -> Floats:
     """sum over r: log sum_k softmax_k(gamma rest[r])[k] theta[r,k], for every gamma."""
-    rest = log_rest(asked, counts)
-    theta = without(asked, counts)
+    rest = log_rest(asked, expected)
+    theta = without(asked, expected)
     return np.array([log_mixed(gamma * rest, theta).sum() for gamma in EXPONENTS])
 
 
@@ -155,31 +179,20 @@ def log_mixed(rest: Floats, theta: Floats) -> Floats:
     return mixed
 
 
-def log_rest(asked: Asked, counts: Floats) -> Floats:
+def log_rest(asked: Asked, expected: Expected) -> Floats:
     """log of the posterior without r, its largest value 0, shape (K, R)."""
-    K = len(counts)
-    smooth = (counts + SMOOTHING) / (counts.sum(axis=2, keepdims=True) + SMOOTHING * K)
-    rest = log_of(asked.T)
-    rest -= np.log(smooth).reshape(K, -1)[:, asked.cell]
+    rest = log_of(asked.T) - expected.log_smooth[:, asked.cell]
     shifted: Floats = rest - rest.max(axis=0)
     return shifted
 
 
-def without(asked: Asked, counts: Floats) -> Floats:
+def without(asked: Asked, expected: Expected) -> Floats:
     """theta[r,k]: what the annotator's other annotations say of this label, shape (K, R)."""
-    K = len(counts)
-    own = counts.reshape(K, -1)[:, asked.cell] - asked.T
-    of_truth = counts.sum(axis=2)[:, asked.cell // K] - asked.T
-    own += SHRINKAGE * pooled(counts)[:, asked.label]
-    expected: Floats = own / (of_truth + SHRINKAGE)
-    return expected
-
-
-def pooled(counts: Floats) -> Floats:
-    """pooled[k,l]: the annotators together, shape (K, K)."""
-    together = counts.sum(axis=1) + 1 / len(counts) + np.eye(len(counts))
-    shares: Floats = together / together.sum(axis=1, keepdims=True)
-    return shares
+    own = expected.counts[:, asked.cell] - asked.T
+    of_truth = expected.of_truth[:, asked.cell // len(own)] - asked.T
+    own += SHRINKAGE * expected.pooled[:, asked.label]
+    theta: Floats = own / (of_truth + SHRINKAGE)
+    return theta
 
 
 # --- what is said -----------------------------------------------------------------------------------
