@@ -27,7 +27,7 @@ from polars_crowd.consensus.label_quality import (
 from polars_crowd.consensus.model import ConsensusMethod, LabelConsensus, Options, Weights
 from polars_crowd.reports import FEW, Heads, header, value_text
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.results import Fit
+from polars_crowd.rounds.results import OfTables
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.rounds.tolerance import MadeWith
@@ -39,25 +39,12 @@ METHOD = "CROWDLAB"
 EXAMPLE_COLUMNS = ("consensus_label", "consensus_quality_score", "annotator_agreement")
 
 
-class OfModels(Fit):
+class OfModels(OfTables):
     """What results of CROWDLAB have in common, of labels and of sets of classes."""
 
     ON_DEMAND: ClassVar[tuple[str, ...]] = ("posterior",)
     VALUES: ClassVar[tuple[str, ...]] = ("model_weight", "temperature")
     _rounds: Rounds
-
-    @property
-    @abstractmethod
-    def _tables(self) -> Tables:
-        """The tables of the log's size."""
-
-    @property
-    def examples(self) -> pl.LazyFrame:
-        return self._tables["examples"]
-
-    @property
-    def annotations(self) -> pl.LazyFrame:
-        return self._tables["annotations"]
 
     @property
     @abstractmethod

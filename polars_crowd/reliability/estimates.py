@@ -29,6 +29,7 @@ from polars_crowd.reliability.intervals import (
 )
 from polars_crowd.reliability.kinds import Coefficient
 from polars_crowd.reliability.request import Request
+from polars_crowd.reliability.scales import PLAIN
 from polars_crowd.reliability.soundness import carried, sound
 
 TOO_MANY = "analytic interval: too many examples differ to draw them anew"
@@ -106,7 +107,7 @@ def _sound(
     """With intervals as they can be given."""
     if not coefficient.takes_classes:
         return Found(point, interval, warning, [None] * len(warning))
-    plain = coefficient.measure(evidence.scales)[0] in ("identity", "nominal")
+    plain = coefficient.measure(evidence.scales)[0] in PLAIN
     is_share = coefficient.name == "percent_agreement" and plain
     interval, reason = sound(point, interval, confidence, is_share=is_share)
     return Found(

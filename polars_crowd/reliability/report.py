@@ -13,7 +13,7 @@ from polars_crowd.reliability.estimates import Found
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.kinds import Coefficient
 from polars_crowd.reliability.registry import KNOWN
-from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.scales import PLAIN, Scales
 
 APART = 0.2
 """How far kappa and AC1 may part before the reader is warned."""
@@ -21,7 +21,6 @@ COUNTS = ("num_examples", "num_annotators", "num_annotations", "num_pairable")
 UNCERTAINTY = ("ci_low", "ci_high", "standard_error", "p_value")
 COLUMNS = ("coefficient", "value", *UNCERTAINTY, "weights", "level", "reason", "warning", *COUNTS)
 """Polars prints the first four columns of a wide frame and the last four: the interval and the counts."""
-PLAIN = ("identity", "nominal")
 
 
 def report(evidence: Evidence, found: Mapping[Coefficient, Found]) -> pl.DataFrame:

@@ -25,6 +25,9 @@ from polars_crowd.reliability.weights import (
     ratio_distance,
 )
 
+PLAIN = ("identity", "nominal")
+"""The names of weights and of a level by which labels are equal or not."""
+
 
 def class_values(classes: pl.Series) -> Floats:
     """The numbers that classes are, or that they write, or else their ranks 1 .. K."""

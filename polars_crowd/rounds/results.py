@@ -17,6 +17,7 @@ from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, writ
 
 if TYPE_CHECKING:
     from polars_crowd.rounds.directory import ResultDirectory
+    from polars_crowd.rounds.rounds import Tables
 
 
 class Fit(Reported):
@@ -147,6 +148,23 @@ class Fit(Reported):
             if name not in self.ON_DEMAND:
                 into.save(name, self._table(name))
         into.complete(**self._about())
+
+
+class OfTables(Fit):
+    """A fit whose tables of the log's size are made together."""
+
+    @property
+    @abstractmethod
+    def _tables(self) -> Tables:
+        """The tables of the log's size."""
+
+    @property
+    def examples(self) -> pl.LazyFrame:
+        return self._tables["examples"]
+
+    @property
+    def annotations(self) -> pl.LazyFrame:
+        return self._tables["annotations"]
 
 
 def head(table: Table, n: int) -> pl.DataFrame:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
-from polars_crowd.rounds.results import Fit
+from polars_crowd.rounds.results import Fit, OfTables
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.signatures import shares
 from polars_crowd.truth.class_prior import ClassPrior
@@ -142,7 +142,7 @@ class Fitted:
         return self.log.classes.cast(pl.String).to_list()
 
 
-class Answers(Iterated):
+class Answers(Iterated, OfTables):
     """The labels of a log's examples, and how sure they are."""
 
     _fitted: Fitted
@@ -164,14 +164,6 @@ class Answers(Iterated):
     @cached_property
     def _tables(self) -> Tables:
         return self._fitted.rounds.tables(self._plans, self._source, summary=count_right)
-
-    @property
-    def examples(self) -> pl.LazyFrame:
-        return self._tables["examples"]
-
-    @property
-    def annotations(self) -> pl.LazyFrame:
-        return self._tables["annotations"]
 
     @property
     def posterior(self) -> pl.LazyFrame:
@@ -209,6 +201,42 @@ class Answers(Iterated):
         if not len(values):
             return None
         return list(values) if self._fitted.rounds.is_ensemble else values[0]
+
+    @shares(LogOptions, Options)
+    def predict(
+        self, log: Any, pred_probs: Any = None, *, gold: Any = None, **options: Unpack[LogOptions]
+    ) -> Self:
+        """The truth of another log, with the annotators' skills as they were fitted here.
+
+        Parameters
+        ----------
+        log
+            Annotations: whatever `scan_annotations` takes. Unknown annotators are taken for the pooled one.
+        pred_probs
+            The models' probabilities of its examples, if the fit had any; True for those of a store.
+
+        Returns
+        -------
+        TruthInference or Blend
+            As this fit, with its parameters; its trace is empty.
+        """
+        log, gold = log_and_labels(log, gold, "gold")
+        return self._on(self._opened(log, pred_probs, options), gold)
+
+    def _opened(self, log: Any, pred_probs: Any, options: Mapping[str, Any]) -> Rounds:
+        """The rounds of another log, with the models that the fit had."""
+        rounds = Options(pred_probs=pred_probs, **options).open(log, self.classes)
+        there = self._fitted.rounds.n_models
+        if rounds.n_models != there:
+            raise ValueError(
+                f"pred_probs: {counted(rounds.n_models, 'model')} here, {there} in the fit. Give the "
+                "probabilities of the same models as there."
+            )
+        return rounds
+
+    @abstractmethod
+    def _on(self, rounds: Rounds, gold: Any) -> Self:
+        """The truth of another log, with the parameters of this fit."""
 
     def _header(self) -> str:
         log, census = self._fitted.log, self._fitted.census
@@ -333,41 +361,8 @@ class TruthInference(Answers):
     def temperature(self) -> float | list[float] | None:
         return self._of_models(list(self._fitted.params.classes.temperatures))
 
-    @shares(LogOptions, Options)
-    def predict(
-        self, log: Any, pred_probs: Any = None, *, gold: Any = None, **options: Unpack[LogOptions]
-    ) -> TruthInference:
-        """The truth of another log, with the annotators' skills as they were fitted here.
-
-        Parameters
-        ----------
-        log
-            Annotations: whatever `scan_annotations` takes. Unknown annotators are taken for the pooled one.
-        pred_probs
-            The models' probabilities of its examples, if the fit had any; True for those of a store.
-
-        Returns
-        -------
-        TruthInference
-            With the parameters of this fit; its trace is empty.
-        """
-        log, gold = log_and_labels(log, gold, "gold")
-        return self._on(self._opened(log, pred_probs, options), gold)
-
-    def _opened(self, log: Any, pred_probs: Any, options: Mapping[str, Any]) -> Rounds:
-        """The rounds of another log, with the models that the fit had."""
-        rounds = Options(pred_probs=pred_probs, **options).open(log, self.classes)
-        there = self._fitted.rounds.n_models
-        if rounds.n_models != there:
-            raise ValueError(
-                f"pred_probs: {counted(rounds.n_models, 'model')} here, {there} in the fit. Give the "
-                "probabilities of the same models as there."
-            )
-        return rounds
-
-    def _on(self, rounds: Rounds, gold: Any) -> TruthInference:
-        """The truth of another log, with the parameters of this fit."""
-        return TruthInference(self._fitted.on(rounds, gold), Iterations((), self.converged))
+    def _on(self, rounds: Rounds, gold: Any) -> Self:
+        return type(self)(self._fitted.on(rounds, gold), Iterations((), self.converged))
 
     @property
     def method(self) -> str:

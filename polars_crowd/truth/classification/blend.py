@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
 import polars as pl
@@ -206,34 +206,13 @@ class Blend(Answers):
     def _how_it_went(self) -> str:
         return f"the mean of {', '.join(self.weights['method'])}"
 
-    @shares(LogOptions, Options)
-    def predict(
-        self, log: Any, pred_probs: Any = None, *, gold: Any = None, **options: Unpack[LogOptions]
-    ) -> Blend:
-        """The truth of another log, with the annotators' skills as they were fitted here.
-
-        Parameters
-        ----------
-        log
-            Annotations: whatever `scan_annotations` takes. Unknown annotators are taken for the pooled one.
-        pred_probs
-            The models' probabilities of its examples, if the fit had any; True for those of a store.
-
-        Returns
-        -------
-        Blend
-            With the parameters of this fit.
-        """
-        members = self._members
-        first = next(iter(members.fits.values()))
-        log, gold = log_and_labels(log, gold, "gold")
-        rounds = first._opened(log, pred_probs, options)
-        inner = without_directory(rounds)
+    def _on(self, rounds: Rounds, gold: Any) -> Self:
+        members, inner = self._members, without_directory(rounds)
         fits = {name: fit._on(inner, gold) for name, fit in members.fits.items()}
         crowdlab = None
         if members.crowdlab is not None:
             crowdlab = moved(members.crowdlab, inner, self._fitted.log.annotators)
-        return Blend(rounds.claim(self.method), Members(fits, crowdlab))
+        return type(self)(rounds.claim(self.method), Members(fits, crowdlab))
 
 
 def moved(fit: Crowdlab, rounds: Rounds, annotators: pl.Series) -> Crowdlab:

@@ -13,6 +13,7 @@ from polars_crowd.arrays import Floats
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.results import OfTables
 from polars_crowd.rounds.rounds import TablePlan, Tables
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import beside
@@ -30,7 +31,7 @@ from polars_crowd.truth.quantiles import quantiles
 from polars_crowd.truth.result import Iterated
 
 
-class NumericTruth(Iterated):
+class NumericTruth(Iterated, OfTables):
     """What a method for numeric labels found out about a log; also `.trace`, `.converged`, `.n_iter`.
 
     Attributes
@@ -73,14 +74,6 @@ class NumericTruth(Iterated):
         fit = self._fit
         params = fit.method, fit.weighting, fit.known, fit.spread
         return fit.rounds.tables(plans, *params, summary=sum_scores)
-
-    @property
-    def examples(self) -> pl.LazyFrame:
-        return self._tables["examples"]
-
-    @property
-    def annotations(self) -> pl.LazyFrame:
-        return self._tables["annotations"]
 
     @property
     def posterior(self) -> pl.LazyFrame:
