@@ -135,11 +135,23 @@ def near_classes(labels: Sequence[Any], classes: Sequence[Any]) -> list[str]:
     ]
 
 
-def duplicate_annotations(log: pl.LazyFrame) -> AnnotationError:
+def suspect_pairs(log: pl.LazyFrame) -> pl.LazyFrame:
+    """How many pairs of (example, annotator) may be there twice: equal pairs have equal hashes, so that
+    without equal neighbours among sorted hashes none is."""
+    pairs = log.select(pair=pl.col("example").hash() + pl.col("annotator").hash(1)).sort("pair")
+    return pairs.select(suspects=(pl.col("pair") == pl.col("pair").shift(1)).sum())
+
+
+def repeats(log: pl.LazyFrame) -> pl.DataFrame:
+    """The pairs of (example, annotator) that are there more than once, their `rows` and first labels."""
     pairs = log.group_by("example", "annotator").agg(
         pl.len().alias("rows"), pl.col("label").head(5)
     )
-    twice = pairs.filter(pl.col("rows") > 1).sort("example", "annotator").collect()
+    return pairs.filter(pl.col("rows") > 1).sort("example", "annotator").collect()
+
+
+def duplicate_annotations(log: pl.LazyFrame) -> AnnotationError:
+    twice = repeats(log)
     return AnnotationError(
         f"columns 'example', 'annotator' of the log: {counted(twice.height, 'pair')} with more than one "
         f"annotation, {counted(int(twice['rows'].sum()), 'row')} in all:\n"
@@ -206,12 +218,7 @@ def audit(
         unknown = ~pl.col("label").is_in(classes.implode())
         counts.append(votes.select(unknown_labels=unknown.sum()))
     if duplicates == "error":
-        # equal pairs have equal hashes: no equal neighbours among sorted hashes, no duplicates
-        pair = pl.col("example").hash() + pl.col("annotator").hash(1)
-        sorted_pairs = log.select(pair=pair).sort("pair")
-        counts.append(
-            sorted_pairs.select(suspects=(pl.col("pair") == pl.col("pair").shift(1)).sum())
-        )
+        counts.append(suspect_pairs(log))
 
     def judge(found: pl.DataFrame) -> pl.DataFrame:
         found = found.head(1)  # a sink of Polars 1 may repeat the counts

@@ -20,7 +20,9 @@ from polars_crowd.inputs.checks import (
     CHOOSE_DUPLICATES,
     drop_nulls,
     no_annotations,
+    repeats,
     single_annotations,
+    suspect_pairs,
 )
 from polars_crowd.inputs.log import open_rows, with_labels_of
 from polars_crowd.inputs.pred_probs import class_names
@@ -169,15 +171,13 @@ class Log:
         dtype = rows.collect_schema()["label"]
         label = pl.col("label").fill_nan(None) if dtype.is_float() else pl.col("label")
         rows = rows.select("example", "annotator", label)
-        pair = pl.col("example").hash() + pl.col("annotator").hash(1)
-        pairs = rows.filter(pl.col("label").is_not_null()).select(pair=pair).sort("pair")
         cells, examples, suspects = pl.collect_all(
             [
                 rows.group_by("annotator", "label").agg(rows=pl.len().cast(pl.Int64)),
                 rows.group_by("example").agg(
                     rows=pl.len(), annotations=pl.col("label").is_not_null().sum()
                 ),
-                pairs.select((pl.col("pair") == pl.col("pair").shift(1)).sum()),
+                suspect_pairs(rows.filter(pl.col("label").is_not_null())),
             ]
         )
         if classes is None and isinstance(dtype, pl.Enum):
@@ -262,9 +262,8 @@ def _of_rows(log: Log) -> Iterator[Finding]:
 
 
 def _duplicates(log: Log) -> Finding:
-    pairs = log.annotations.drop_nulls().group_by("example", "annotator").len()
-    twice = pairs.filter(pl.col("len") > 1).sort("example", "annotator").collect()
-    shown = [f"{e}, {a}: {n} rows" for e, a, n in twice.head(SHOWN).rows()]
+    twice = repeats(log.annotations.drop_nulls())
+    shown = [f"{e}, {a}: {n} rows" for e, a, n, _ in twice.head(SHOWN).rows()]
     what, of = "duplicate annotations", "example, annotator"
     return Finding("error", what, of, twice.height, shown, [CHOOSE_DUPLICATES])
 

@@ -92,9 +92,7 @@ def suspicions(labels: pl.DataFrame, *, are_numbers: bool = False) -> Iterator[F
     """
     missing = labels.filter(_look_missing(labels["label"])).sort("annotations", descending=True)
     if missing.height:
-        yield _found(
-            "labels that look like missing values", _with_rows(missing), *_leave_out(missing)
-        )
+        yield _found("labels that look like missing values", missing, *_leave_out(missing))
     groups = alike(labels["label"])
     if groups:
         together = [_spellings(group, labels) for group in groups[:SHOWN]]
@@ -104,8 +102,9 @@ def suspicions(labels: pl.DataFrame, *, are_numbers: bool = False) -> Iterator[F
         yield from _too_many(labels)
 
 
-def _found(what: str, shown: Sequence[str], *advice: Advice) -> Finding:
-    return Finding("warning", what, "label", len(shown), shown[:SHOWN], advice)
+def _found(what: str, labels: pl.DataFrame, *advice: Advice) -> Finding:
+    shown = _with_rows(labels.head(SHOWN))
+    return Finding("warning", what, "label", labels.height, shown, advice)
 
 
 def _with_rows(labels: pl.DataFrame) -> list[str]:
@@ -216,12 +215,12 @@ def _too_many(labels: pl.DataFrame) -> Iterator[Finding]:
     numbers = _numbers(labels["label"])
     fractions = labels.filter(numbers != numbers.floor()) if numbers is not None else rare.clear()
     if fractions.height or (many and numbers is not None):
-        shown = _with_rows(fractions if fractions.height else rare)
-        yield _found("numbers taken for classes", shown, NUMBERS, DECLARE)
+        which = fractions if fractions.height else rare
+        yield _found("numbers taken for classes", which, NUMBERS, DECLARE)
     elif many:
-        yield _found("classes chosen once or twice", _with_rows(rare), LABEL_COLUMN)
+        yield _found("classes chosen once or twice", rare, LABEL_COLUMN)
     elif labels.height > MOST_CLASSES:
-        yield _found("classes, more than anyone chooses from", _with_rows(labels), LABEL_COLUMN)
+        yield _found("classes, more than anyone chooses from", labels, LABEL_COLUMN)
 
 
 def _numbers(labels: pl.Series) -> pl.Series | None:
