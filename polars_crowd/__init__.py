@@ -17,7 +17,7 @@ from polars_crowd import namespace
 __version__ = "0.1.0"
 
 _NAMES = {
-    "": ("datasets", "simulate"),
+    "": ("datasets", "formats", "simulate"),
     "active.batches": ("next_batch",),
     "active.campaign": ("simulate_labelling",),
     "active.one_vs_rest": ("multilabel_activelab",),

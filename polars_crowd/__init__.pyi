@@ -1,6 +1,6 @@
 """The public API: what is imported here is public, and nothing else."""
 
-from polars_crowd import datasets, simulate
+from polars_crowd import datasets, formats, simulate
 from polars_crowd.active.batches import next_batch
 from polars_crowd.active.campaign import simulate_labelling
 from polars_crowd.active.one_vs_rest import multilabel_activelab
@@ -107,6 +107,7 @@ __all__ = [
     "ebcc",
     "example_agreement",
     "fleiss_kappa",
+    "formats",
     "from_counts",
     "from_wide",
     "gaussian_truth",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import resources
 from io import BytesIO
+from pathlib import Path
 
 import polars as pl
 
-__all__ = ["Dataset", "tutorial"]
+__all__ = ["Dataset", "label_studio_sample", "tutorial"]
+
+_FILES = ExitStack()
+"""What keeps files of the package that lie in a zip on disk, until Python ends."""
+atexit.register(_FILES.close)
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,3 +84,19 @@ def _bundled(dataset: str, frame: str) -> pl.DataFrame:
     """A Parquet file of the package, also from a wheel that is not unpacked."""
     file = resources.files("polars_crowd").joinpath("data", dataset, f"{frame}.parquet")
     return pl.read_parquet(BytesIO(file.read_bytes()))
+
+
+def label_studio_sample() -> Path:
+    """The path of a small export of Label Studio, in its JSON.
+
+    Eight hotel reviews (invented), three annotators and one whose account is gone, and three questions:
+    `sentiment` (one class), `topics` (several) and `stars` (a number). Some tasks were skipped, one was sent
+    without an answer, one answered twice by the same person, and one annotation is marked as ground truth.
+
+    Examples
+    --------
+    >>> label_studio_sample().name
+    'export.json'
+    """
+    file = resources.files("polars_crowd") / "data" / "label_studio" / "export.json"
+    return _FILES.enter_context(resources.as_file(file))

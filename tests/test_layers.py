@@ -14,7 +14,7 @@ FLOORS = (
     ("reports", "signatures"),
     ("numerics",),
     ("inputs",),
-    ("runs",),
+    ("runs", "formats"),
     ("rounds",),
     ("consensus",),
     ("reliability",),

@@ -1,0 +1,349 @@
+"""One question of a tool's export, as a log, and what became of all else that the file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import polars as pl
+
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    OptionError,
+    counted,
+    rows_shown,
+    shown,
+    warn,
+)
+from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers
+
+ROW = "polars_crowd_row"
+KEY = "polars_crowd_key"
+WHO = ["example", "annotator", "question"]
+CLASSES = ("class", "set")
+"""The kinds of questions that ask for classes."""
+OTHER_QUESTION = "other_question"
+AGAIN = {"last": "superseded", "first": "repeated"}
+WHICH = Advice("Say which", python="question=...", command="--question NAME")
+NAME_THEM = Advice(
+    "If they are one person, give the name", python="annotator=...", command="--annotator-name NAME"
+)
+
+
+class ExportOptions(TypedDict, total=False):
+    """What every reader of exports can be asked for."""
+
+    question: str | None
+    status: Literal["submitted", "all"]
+    predictions: bool
+    gold: Literal["keep", "apart"]
+    annotator: str | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of an export is asked for.
+
+    Parameters
+    ----------
+    path
+        The file, or the directory where the tool writes one.
+    question
+        Which question's answers are wanted. By default the only one that asks for classes.
+    status
+        `"submitted"` for the answers that count; `"all"` for all of them, with their status: those that do
+        not count may have no label.
+    predictions
+        Whether what a model said beforehand is an answer too, by an annotator of the kind `model`.
+    gold
+        `"keep"` leaves answers that are gold themselves in the log, too; `"apart"` has them in `.gold` only.
+    annotator
+        The annotator of the answers of which the file does not say whose they are.
+
+    Raises
+    ------
+    AnnotationError
+        The file is none of the tool's, a record of it cannot be read (its place is said), it has several
+        questions that ask for classes and `question` does not say which, or a question of one class has an
+        answer of several (the rows are shown).
+    """
+
+    question: str | None = None
+    status: Literal["submitted", "all"] = "submitted"
+    predictions: bool = False
+    gold: Literal["keep", "apart"] = "keep"
+    annotator: str | None = None
+
+
+@dataclass(frozen=True)
+class Export:
+    """One question of a tool's export, as a log. It goes wherever a log goes.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> export = pc.formats.read(pc.datasets.label_studio_sample(), question="sentiment")
+    >>> export
+    Label Studio export, question 'sentiment': 12 annotations of 5 examples by 3 annotators
+    left out: 2 empty, 2 skipped, 1 superseded, 1 draft, 1 prediction, 34 other_question
+    """
+
+    format: str
+    """The tool, and the kind of its file."""
+    question: str | None
+    log: pl.LazyFrame
+    """`example, annotator, label`, then those of `timestamp, seconds, gold, status, question, text,
+    annotator_kind` that the file has. A label is a text, a number (`Float64`), or a list of texts where
+    several classes may be chosen."""
+    gold: pl.DataFrame | None
+    """`example, label`: the truth that the file says, fit for `gold=` and `truth=`; None if it says none."""
+    questions: pl.DataFrame
+    """`question, kind, num_answers`: all that the file asks, and how many answers
+    were sent."""
+    left_out: Mapping[str, int]
+    """How many answers are not in the log, by reason."""
+    notes: tuple[str, ...]
+    """What was taken for granted."""
+
+    def scan_annotations(self) -> pl.LazyFrame:
+        """The log as methods read it: without answers of which nobody knows whose they are.
+
+        Warns
+        -----
+        AnnotationWarning
+            There are some. It is an error if all are.
+        """
+        unknown, rows = (
+            self.log.select(pl.col("annotator").null_count(), pl.len().alias("n")).collect().row(0)
+        )
+        if not unknown:
+            return self.log
+        said = f"{counted(unknown, 'answer')} of the {self.format} export have no annotator"
+        if unknown == rows:
+            raise AnnotationError(f"{said}: the file does not say who answered.", NAME_THEM)
+        warn(f"{said} and are left out.", NAME_THEM)
+        return self.log.filter(pl.col("annotator").is_not_null())
+
+    def __repr__(self) -> str:
+        sizes = self.log.select(
+            pl.len(), pl.col("example").n_unique(), pl.col("annotator").drop_nulls().n_unique()
+        )
+        annotations, examples, annotators = sizes.collect().row(0)
+        left_out = ", ".join(f"{n} {reason}" for reason, n in self.left_out.items()) or "nothing"
+        return "\n".join(
+            [
+                f"{self.format} export, question {self.question!r}: "
+                f"{counted(annotations, 'annotation')} of {counted(examples, 'example')} "
+                f"by {counted(annotators, 'annotator')}",
+                f"left out: {left_out}",
+                *(f"note: {note}" for note in self.notes),
+            ]
+        )
+
+
+def export(format: str, answers: Answers, asked: Asked) -> Export:
+    """The log of the question that is asked for, of all answers that there are."""
+    rows = _completed(answers.rows, asked)
+    counts = _counts(rows, answers)
+    questions = _questions(counts)
+    question = _question(asked.question, questions)
+    kinds = dict(questions.select("question", "kind").iter_rows())
+    kind = kinds.get(question, "class")
+    own = rows.filter(pl.col("question") == question) if question is not None else rows.limit(0)
+    own = _settled(own, answers.counts)
+    _check_single(own, kind)
+    gold = _gold(answers, question, kind)
+    kept = own if asked.status == "all" else own.filter(pl.col("status") == SUBMITTED)
+    if asked.gold == "apart":
+        if "gold" not in kept.collect_schema():
+            raise OptionError("gold", "apart", "it has no effect: no answer in the file is gold.")
+        kept = kept.filter(~pl.col("gold").fill_null(False))
+    return Export(
+        format=format,
+        question=question,
+        log=_log(kept, kind),
+        gold=gold,
+        questions=questions,
+        left_out=_left_out(counts, own, question, answers, asked),
+        notes=(*answers.notes, *(note for note in answers.notices if counts[note].any())),
+    )
+
+
+def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
+    """The rows with all columns that are needed here, and the predictions as answers if they are to be."""
+    schema = rows.collect_schema()
+    if "status" not in schema:
+        rows = rows.with_columns(status=pl.lit(SUBMITTED))
+    if asked.predictions:
+        is_prediction = pl.col("status") == PREDICTION
+        rows = rows.with_columns(
+            status=pl.when(is_prediction).then(pl.lit(SUBMITTED)).otherwise("status"),
+            annotator_kind=pl.when(is_prediction)
+            .then(pl.lit("model"))
+            .otherwise("annotator_kind" if "annotator_kind" in schema else None),
+        )
+    if asked.annotator is not None:
+        rows = rows.with_columns(pl.col("annotator").fill_null(asked.annotator))
+    return rows
+
+
+def _counts(rows: pl.LazyFrame, answers: Answers) -> pl.DataFrame:
+    """How many answers there are to each question, by status, in one pass over the file."""
+    try:
+        return (
+            rows.group_by("question", "kind", "status")
+            .agg(
+                pl.len().cast(pl.Int64).alias("n"),
+                pl.col("values").list.len().max().alias("most"),
+                *(notice.any().alias(note) for note, notice in answers.notices.items()),
+            )
+            .collect(engine="streaming")
+            .sort("question", "kind", "status", nulls_last=True)
+        )
+    except pl.exceptions.PolarsError as error:
+        for records in answers.records:
+            broken = records.broken()
+            if broken is not None:
+                raise broken from error
+        raise AnnotationError(f"The export cannot be read: {error}") from error
+
+
+# --- which question -------------------------------------------------------------------------------
+
+
+def _questions(counts: pl.DataFrame) -> pl.DataFrame:
+    """The questions, each with its kind."""
+    submitted = pl.col("status") == SUBMITTED
+    several = (pl.col("most").filter(submitted) > 1).any()
+    kind = pl.col("kind")
+    return (
+        counts.group_by("question", maintain_order=True)
+        .agg(
+            kind=pl.when((kind == "set").any() | ((kind == "choice").any() & several))
+            .then(pl.lit("set"))
+            .when((kind == "choice").any())
+            .then(pl.lit("class"))
+            .otherwise(kind.first()),
+            num_answers=pl.col("n").filter(submitted).sum(),
+        )
+        .select("question", "kind", "num_answers")
+    )
+
+
+def _question(asked: str | None, questions: pl.DataFrame) -> str | None:
+    """The question that is asked for, or the only one that can be meant."""
+    known = questions["question"].to_list()
+    if asked is not None:
+        if asked not in known:
+            raise OptionError("question", asked, f"the file asks {shown(known)}.")
+        return asked
+    of_classes = questions.filter(pl.col("kind").is_in(CLASSES))["question"].to_list()
+    for possible in (of_classes, known):
+        if len(possible) == 1:
+            return str(possible[0])
+    if not known:
+        return None
+    listed = "\n".join(
+        f"  {question!r}: {kind}, {counted(n, 'answer')}"
+        for question, kind, n in questions.iter_rows()
+    )
+    raise AnnotationError(f"The file asks {counted(len(known), 'question')}:\n{listed}", WHICH)
+
+
+def _check_single(rows: pl.LazyFrame, kind: str) -> None:
+    """An answer to a question of one class has one."""
+    if kind != "class":
+        return
+    several = rows.filter((pl.col("status") == SUBMITTED) & (pl.col("values").list.len() > 1))
+    found = several.select("example", "annotator", "values").collect(engine="streaming")
+    if found.height:
+        raise AnnotationError(
+            f"{counted(found.height, 'answer')} to a question of one class have several:\n"
+            f"{rows_shown(found, *found.columns)}",
+            "Mend the file, or read it as the tool's readers say for questions of several classes.",
+        )
+
+
+# --- the last of several answers --------------------------------------------------------------------
+
+
+def _settled(rows: pl.LazyFrame, counts: Literal["first", "last"]) -> pl.LazyFrame:
+    """The rows with those marked that do not count, since their annotator answered again.
+
+    Only keys are held in memory here: first hashes of them all, then the few that may be there twice.
+    """
+    indexed = rows.with_row_index(ROW)
+    counting = indexed.filter(
+        (pl.col("status") == SUBMITTED) & pl.col("annotator").is_not_null()
+    ).with_columns(pl.struct("example", "annotator").hash().alias(KEY))
+    often = counting.group_by(KEY).len().filter(pl.col("len") > 1).select(KEY)
+    keys = often.collect(engine="streaming")
+    if not keys.height:
+        return rows
+    order = [name for name in ("timestamp",) if name in rows.collect_schema()]
+    again = (
+        counting.join(keys.lazy(), on=KEY, how="semi")
+        .select(ROW, "example", "annotator", *order)
+        .collect(engine="streaming")
+        .sort(*order, ROW, nulls_last=False)
+    )
+    one = again.unique(["example", "annotator"], keep=counts, maintain_order=True)
+    not_counting = again.filter(~pl.col(ROW).is_in(one[ROW].implode()))[ROW]
+    marked = pl.col(ROW).is_in(not_counting.implode())
+    status = pl.when(marked).then(pl.lit(AGAIN[counts])).otherwise("status")
+    return indexed.with_columns(status=status).drop(ROW)
+
+
+# --- the log ----------------------------------------------------------------------------------------
+
+
+def label_of(kind: str) -> pl.Expr:
+    """The label of an answer's values."""
+    values = pl.col("values")
+    if kind == "set":
+        return values
+    first = values.list.first()
+    return first.cast(pl.Float64) if kind == "number" else first
+
+
+def _log(rows: pl.LazyFrame, kind: str) -> pl.LazyFrame:
+    first = ("example", "annotator")
+    there = rows.collect_schema().names()
+    known = ("timestamp", "seconds", "gold", "status", "question", "text", "annotator_kind")
+    of_the_file = [name for name in there if name not in (*SCHEMA, "label")]
+    columns = [*(name for name in known if name in there), *of_the_file]
+    return rows.select(*first, label_of(kind).alias("label"), *columns)
+
+
+def _gold(answers: Answers, question: str | None, kind: str) -> pl.DataFrame | None:
+    """The truth of the question's examples."""
+    if answers.gold is None or question is None:
+        return None
+    own = answers.gold.filter(pl.col("question") == question)
+    gold = own.select("example", label_of(kind).alias("label")).drop_nulls("label")
+    found = gold.unique(maintain_order=True).collect()
+    return found if found.height else None
+
+
+def _left_out(
+    counts: pl.DataFrame, own: pl.LazyFrame, question: str | None, answers: Answers, asked: Asked
+) -> dict[str, int]:
+    """What is not in the log, by reason."""
+    by_status = own.group_by("status").len().collect(engine="streaming").sort("status")
+    out = {
+        status: n
+        for status, n in by_status.iter_rows()
+        if status != SUBMITTED and asked.status != "all"
+    }
+    for reason, n in answers.left_out.items():
+        if n:
+            out[reason] = out.get(reason, 0) + n
+    others = counts.filter(pl.col("question").ne_missing(question))["n"].sum()
+    if others:
+        out[OTHER_QUESTION] = int(others)
+    if asked.gold == "apart":
+        is_gold = (pl.col("status") == SUBMITTED) & pl.col("gold").fill_null(False)
+        out["gold"] = int(own.filter(is_gold).select(pl.len()).collect().item())
+    return out

@@ -1,0 +1,430 @@
+"""Label Studio: JSON, JSON-MIN, CSV and TSV exports, and the files of a target storage.
+
+A task has annotations, an annotation has results, a result is the answer to one control, our question. The
+shorter forms have a row per annotation and a column per control beside those of the task's data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+import polars as pl
+
+from polars_crowd.errors import shown
+from polars_crowd.formats.answers import SUBMITTED, Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format, Look, files_in, object_in
+from polars_crowd.formats.records import Records, elements, starts_with
+from polars_crowd.signatures import shares
+
+TEXT = pl.String()
+RESULT = pl.Struct({"from_name": TEXT, "type": TEXT, "value": TEXT, "parentID": TEXT})
+ANNOTATION = pl.Struct(
+    {
+        "id": TEXT,
+        "completed_by": TEXT,
+        "result": pl.List(RESULT),
+        "was_cancelled": pl.Boolean,
+        "skipped": pl.Boolean,
+        "ground_truth": pl.Boolean,
+        "created_at": TEXT,
+        "updated_at": TEXT,
+        "lead_time": pl.Float64,
+    }
+)
+TASK = {
+    "id": TEXT,
+    "data": TEXT,
+    "annotations": pl.List(ANNOTATION),
+    "completions": pl.List(ANNOTATION),
+    "drafts": pl.List(TEXT),
+    "predictions": pl.List(TEXT),
+}
+VALUE = pl.Struct(
+    {
+        "choices": pl.List(TEXT),
+        "taxonomy": pl.List(pl.List(TEXT)),
+        "rating": TEXT,
+        "number": TEXT,
+        "selected": TEXT,
+        "datetime": TEXT,
+        "text": TEXT,
+        "ranker": TEXT,
+        "start": TEXT,
+        "x": TEXT,
+    }
+)
+KINDS = {
+    "choices": "choice",
+    "taxonomy": "choice",
+    "rating": "number",
+    "number": "number",
+    "pairwise": "class",
+    "datetime": "text",
+    "textarea": "text",
+    "ranker": "text",
+}
+"""The controls that are read, by what they ask for. The others mark regions."""
+OF_ANNOTATION = ("annotation_id", "annotator", "lead_time", "created_at", "updated_at")
+NO_QUESTION = (*OF_ANNOTATION, "id", "agreement", "history", "item_index")
+REGION = "region"
+"""The reason for results that are about a part of the example, such as a box or a span."""
+
+
+@shares(ExportOptions, Asked)
+def read_label_studio(
+    path: str | Path,
+    *,
+    example: str = "id",
+    text: str = "text",
+    empty_is_set: bool = False,
+    **options: Unpack[ExportOptions],
+) -> Export:
+    """Read an export of Label Studio: JSON, JSON-MIN, CSV, TSV, or a directory of a target storage.
+
+    Parameters
+    ----------
+    example
+        What an example is: the task (`id`), or a field of its data: `data.NAME`.
+    text
+        The field of the data that annotators saw.
+    empty_is_set
+        Whether an annotation that was sent without an answer to a question of several classes says that none
+        applies. The tool does not tell; by default it is `empty` and left out.
+
+    Returns
+    -------
+    Export
+        An annotator is the id of the user, or the e-mail address where the export has it. Labels of a
+        `Taxonomy` are paths, joined by ` > `. `ground_truth` is `gold`. The shorter forms do not say which
+        of their columns are controls: those that differ within a task are, and `question` may name others.
+        Drafts and predictions are counted, not read.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> read_label_studio(pc.datasets.label_studio_sample(), question="sentiment").log.head(2).collect()[
+    ...     "example", "annotator", "label", "seconds"]
+    shape: (2, 4)
+    ┌─────────┬───────────┬──────────┬─────────┐
+    │ example ┆ annotator ┆ label    ┆ seconds │
+    │ ---     ┆ ---       ┆ ---      ┆ ---     │
+    │ str     ┆ str       ┆ str      ┆ f64     │
+    ╞═════════╪═══════════╪══════════╪═════════╡
+    │ 101     ┆ 3         ┆ Positive ┆ 12.5    │
+    │ 101     ┆ 5         ┆ Positive ┆ 8.031   │
+    └─────────┴───────────┴──────────┴─────────┘
+    """
+    asked, look = Asked(**options), FORMAT.look(path)
+    names = Names(example, text, empty_is_set)
+    if look.kind == "directory":
+        answers = _of_tasks(_stored(look.path), names)
+    elif look.has("annotations") or look.has("completions"):
+        answers = _of_tasks(Records(look.path, TASK), names)
+    else:
+        answers = _of_rows(*_rows_and_controls(look, asked.question), names)
+    return export(FORMAT.title, answers, asked)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the fields of the data are called, and what an empty answer says."""
+
+    example: str
+    text: str
+    empty_is_set: bool
+
+
+# --- JSON: tasks, their annotations, the results of these ---------------------------------------------
+
+
+def _of_tasks(records: Records, names: Names) -> Answers:
+    """The answers in tasks."""
+    tasks = records.read().lazy()
+    annotations = _annotations(tasks, names).collect()
+    results = _results(annotations.lazy()).collect()
+    whole = results.filter("is_whole")
+    questions = whole.select("question", "kind").unique(maintain_order=True)
+    answers = whole.filter(~pl.col("is_skipped")).lazy().with_columns(status=_status(names))
+    rows = pl.concat([answers, _unanswered(annotations.lazy(), questions, names)], how="diagonal")
+    return Answers(
+        rows=rows.drop("is_whole", "is_skipped", "result", strict=False),
+        gold=rows.filter(pl.col("gold"), pl.col("status") == SUBMITTED),
+        left_out={REGION: results.height - whole.height, **_beside(tasks)},
+    )
+
+
+def _annotations(tasks: pl.LazyFrame, names: Names) -> pl.LazyFrame:
+    """A row an annotation, with its results."""
+    return (
+        tasks.select(
+            annotations=pl.coalesce("annotations", "completions"),
+            example=_field(names.example) if "." in names.example else pl.col(names.example),
+            text=_field(f"data.{names.text}"),
+        )
+        .explode("annotations", empty_as_null=False)
+        .drop_nulls("annotations")
+        .unnest("annotations")
+        .select(
+            "example",
+            "text",
+            "result",
+            annotator=_user(),
+            timestamp=utc(pl.col("created_at")),
+            seconds=pl.col("lead_time"),
+            gold=pl.col("ground_truth").fill_null(value=False),
+            is_skipped=(pl.col("was_cancelled") | pl.col("skipped")).fill_null(value=False),
+        )
+    )
+
+
+def _field(name: str) -> pl.Expr:
+    """A field of the task's data."""
+    return pl.col("data").str.json_path_match(f"$.{name.removeprefix('data.')}")
+
+
+def _user() -> pl.Expr:
+    """The user of an annotation: an id, or an object that has an e-mail address, too."""
+    by = pl.col("completed_by")
+    inside = pl.coalesce(by.str.json_path_match("$.email"), by.str.json_path_match("$.id"))
+    return pl.when(by.str.starts_with("{")).then(inside).otherwise(by)
+
+
+def _results(annotations: pl.LazyFrame) -> pl.LazyFrame:
+    """A row an answer; `is_whole` if it is about the example as a whole, and the only one of its control."""
+    value = pl.col("value").str.json_decode(VALUE).struct
+    several = pl.len().over("annotation", "question") > 1
+    of_region = pl.any_horizontal(
+        pl.col("parentID").is_not_null(), *(value.field(f).is_not_null() for f in ("start", "x"))
+    )
+    return (
+        annotations.with_row_index("annotation")
+        .explode("result", empty_as_null=False)
+        .drop_nulls("result")
+        .unnest("result")
+        .rename({"from_name": "question"})
+        .with_columns(
+            kind=pl.col("type").replace_strict(KINDS, default=None),
+            values=_values(value),
+            is_whole=~of_region & ~several & pl.col("type").is_in(list(KINDS)),
+        )
+        .drop("annotation", "type", "value", "parentID")
+    )
+
+
+def _values(value: Any) -> pl.Expr:
+    """The values of an answer, as its control writes them."""
+    paths = value.field("taxonomy").list.eval(pl.element().list.join(" > "))
+    one = pl.coalesce(
+        value.field(f) for f in ("rating", "number", "selected", "datetime", "ranker", "text")
+    )
+    return pl.coalesce(
+        value.field("choices"), paths, pl.when(one.is_not_null()).then(pl.concat_list(one))
+    )
+
+
+def _status(names: Names) -> pl.Expr:
+    """An answer without values is empty, unless it says that no class applies."""
+    says = pl.col("values").list.len() > 0
+    if names.empty_is_set:
+        says |= pl.col("values").is_not_null()
+    return pl.when(says).then(pl.lit(SUBMITTED)).otherwise(pl.lit("empty"))
+
+
+def _unanswered(annotations: pl.LazyFrame, questions: pl.DataFrame, names: Names) -> pl.LazyFrame:
+    """A row for each question that an annotation does not answer: it is empty, or was skipped as a whole."""
+    every = (
+        pl.lit(questions["question"].implode()) if questions.height else pl.lit([], pl.List(TEXT))
+    )
+    answered = pl.col("result").list.eval(pl.element().struct.field("from_name"))
+    missing = every.list.set_difference(pl.when(~pl.col("is_skipped")).then(answered).otherwise([]))
+    return (
+        annotations.with_columns(question=missing)
+        .explode("question", empty_as_null=False)
+        .drop_nulls("question")
+        .join(questions.lazy(), on="question", how="left", maintain_order="left")
+        .with_columns(
+            values=pl.when(
+                names.empty_is_set & ~pl.col("is_skipped") & (pl.col("kind") == "choice")
+            ).then(pl.lit([], pl.List(TEXT))),
+        )
+        .with_columns(
+            status=pl.when("is_skipped")
+            .then(pl.lit("skipped"))
+            .when(pl.col("values").is_not_null())
+            .then(pl.lit(SUBMITTED))
+            .otherwise(pl.lit("empty"))
+        )
+    )
+
+
+def _beside(tasks: pl.LazyFrame) -> dict[str, int]:
+    """Drafts and predictions, which are no answers."""
+    lengths = tasks.select(
+        draft=pl.col("drafts").list.len(), prediction=pl.col("predictions").list.len()
+    )
+    return lengths.sum().collect().row(0, named=True)
+
+
+def _is_stored(look: Look) -> bool:
+    """Whether the files of a directory are those of a target storage."""
+    first = next(iter(files_in(look.path)), None)
+    found = object_in(first) if first and starts_with(first, "{") else {}
+    return isinstance(found.get("task"), dict) or {"data", "annotations"} <= found.keys()
+
+
+def _stored(directory: Path) -> Records:
+    """The files of a target storage, one per annotation or per task, as tasks.
+
+    Files of tasks are written anew with each annotation: of those of one id the newest counts.
+    """
+    newest: dict[Any, tuple[str, str]] = {}
+    for number, file in enumerate(files_in(directory)):
+        for task, annotation in _annotations_in(file):
+            key = annotation.get("id", f"#{number}")
+            updated = str(annotation.get("updated_at") or "")
+            if key not in newest or newest[key][0] <= updated:
+                newest[key] = updated, json.dumps({**task, "annotations": [annotation]})
+    return Records(directory, TASK, "\n".join(line for _, line in newest.values()).encode())
+
+
+def _annotations_in(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each annotation in a file, with its task."""
+    found = object_in(file)
+    if isinstance(found.get("task"), dict):
+        task = found.pop("task")
+        yield {"id": task.get("id"), "data": task.get("data")}, found
+    for annotation in found.get("annotations", ()):
+        yield {"id": found.get("id"), "data": found.get("data")}, annotation
+
+
+# --- the shorter forms: a row an annotation, a column a control ------------------------------------------
+
+
+def _rows_and_controls(look: Look, asked: str | None) -> tuple[pl.DataFrame, list[str]]:
+    """The rows, with all cells as text, and which columns are controls."""
+    if look.kind == "table":
+        rows = look.table().collect()
+        after_id: set[str] = set()
+    else:
+        rows, after_id = _of_json_min(look.path)
+    columns = [name for name in rows.columns if name not in NO_QUESTION]
+    differ = rows.group_by("id").agg(pl.col(columns).n_unique() > 1).select(pl.col(columns).any())
+    marked = rows.select(pl.col(columns).str.contains(MARKED).any().fill_null(value=False))
+    controls = [
+        name
+        for name in columns
+        if name in after_id or name == asked or differ[name].item() or marked[name].item()
+    ]
+    return rows, controls
+
+
+def _of_json_min(path: Path) -> tuple[pl.DataFrame, set[str]]:
+    """The rows of JSON-MIN, and the keys between those of the task and those of the annotation."""
+    rows, after_id = [], set[str]()
+    for record in map(json.loads, elements(path)):
+        keys = list(record)
+        after_id |= set(keys[keys.index("id") + 1 : keys.index("annotator")])
+        rows.append({key: _cell(value) for key, value in record.items()})
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return pl.DataFrame(rows, schema=dict.fromkeys(columns, TEXT)), after_id - set(NO_QUESTION)
+
+
+def _cell(value: Any) -> str | None:
+    """A value as the tool's tables have it: texts as they are, all else as JSON."""
+    return (
+        value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    )
+
+
+def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
+    """The answers in rows, of which those that are about regions are left out."""
+    there = rows.filter(pl.col("annotation_id").is_not_null())
+    missing = [name for name in OF_ANNOTATION if name not in rows.columns]
+    answers = (
+        there.lazy()
+        .with_columns(pl.lit(None, TEXT).alias(name) for name in missing)
+        .select(
+            *controls,
+            example=pl.col(names.example.removeprefix("data.")),
+            text=pl.col(names.text) if names.text in rows.columns else pl.lit(None, TEXT),
+            annotator=pl.col("annotator").replace("None", None),
+            timestamp=utc(pl.col("created_at")),
+            seconds=pl.col("lead_time").cast(pl.Float64),
+        )
+        .unpivot(
+            controls,
+            index=["example", "text", "annotator", "timestamp", "seconds"],
+            variable_name="question",
+            value_name="cell",
+        )
+        .with_columns(
+            values=_of_cell(),
+            kind=_kind_of_cell(),
+            is_region=pl.col("cell").str.contains(SPANS) & ~pl.col("cell").str.contains(MARKED),
+        )
+    )
+    kinds = answers.group_by("question").agg(
+        pl.col("kind").drop_nulls().mode().sort().first().fill_null("choice")
+    )
+    answers = answers.drop("kind").join(kinds, on="question", maintain_order="left")
+    regions = answers.filter("is_region").select(pl.len()).collect().item()
+    said = [name for name in rows.columns if name not in {*controls, *NO_QUESTION}]
+    return Answers(
+        rows=answers.filter(~pl.col("is_region").fill_null(value=False))
+        .with_columns(status=_status(names))
+        .drop("cell", "is_region"),
+        left_out={REGION: int(regions)},
+        notes=(f"Columns taken for the task's data, not for questions: {shown(said, 20)}.",)
+        if said
+        else (),
+    )
+
+
+MARKED = r'^(\{"(choices|text)":|\[\{"(rating|number|selected|datetime|taxonomy)":)'
+"""How the cells of controls begin that do not hold bare text."""
+SPANS = r'^(\["|\[\{)'
+"""How a cell begins that holds several regions or items, if it is not `MARKED`."""
+
+
+def _of_cell() -> pl.Expr:
+    """The values in a cell."""
+    cell = pl.col("cell")
+    whole = (
+        pl.when(cell.str.starts_with("["))
+        .then(cell.str.slice(1, cell.str.len_chars() - 2))
+        .otherwise(cell)
+    )
+    value = pl.when(cell.str.contains(MARKED)).then(whole).str.json_decode(VALUE).struct
+    bare = pl.when(cell.is_not_null()).then(pl.concat_list(cell))
+    return pl.when(cell.str.contains(MARKED)).then(_values(value)).otherwise(bare)
+
+
+def _kind_of_cell() -> pl.Expr:
+    """What a cell says about its question's kind; nothing if it holds bare text."""
+    cell = pl.col("cell")
+    marks = {r"\{\"choices": "set", r"\[\{\"taxonomy": "choice", r"\[\{\"selected": "class"}
+    marks |= {r"\[\{\"(rating|number)": "number", r"\[\{\"datetime|\{\"text": "text"}
+    return pl.coalesce(
+        pl.when(cell.str.contains(f"^({mark})")).then(pl.lit(kind)) for mark, kind in marks.items()
+    )
+
+
+FORMAT = Format(
+    "label_studio",
+    "Label Studio",
+    lambda look: (
+        (
+            look.kind == "array"
+            and look.has("data")
+            and (look.has("annotations") or look.has("completions"))
+        )
+        or set(OF_ANNOTATION) <= look.keys
+        or (look.kind == "directory" and _is_stored(look))
+    ),
+    read_label_studio,
+)

@@ -1,0 +1,172 @@
+"""What a file looks like: by that, not by its name, the tool is known that wrote it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.formats.records import BLANK, elements, open_text
+
+Shape = Literal["array", "object", "lines", "table", "zip", "directory"]
+READERS: dict[bytes, Callable[..., pl.LazyFrame]] = {b"PAR1": pl.scan_parquet, b"ARRO": pl.scan_ipc}
+SEPARATORS = ",\t;"
+HEAD = 1 << 20
+"""Bytes of a table in which its header ends."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is seen of a file before it is read."""
+
+    path: Path
+    kind: Shape
+    """How the file is built: a JSON array, object, or lines; a table; a zip; a directory."""
+    keys: frozenset[str] = frozenset()
+    """The keys of the first record, or the columns."""
+    first: dict[str, Any] = field(default_factory=dict)
+    """The first record of JSON."""
+    names: tuple[str, ...] = ()
+    """The files in a zip or a directory."""
+    schema: pl.Schema = field(default_factory=pl.Schema)
+    """The types of a table's columns, where the file says them."""
+
+    @classmethod
+    def at(cls, path: str | Path) -> Look:
+        """A look at a file or a directory.
+
+        Raises
+        ------
+        AnnotationError
+            It is neither JSON nor a table nor a zip.
+        """
+        place = Path(path).absolute()
+        if place.is_dir():
+            names = tuple(file.relative_to(place).as_posix() for file in files_in(place))
+            return cls(place, "directory", names=names)
+        with open(place, "rb") as file:
+            start = file.read(4)
+        if start in READERS:
+            schema = READERS[start](place, glob=False).collect_schema()
+            return cls(place, "table", frozenset(schema), schema=schema)
+        if start == b"PK\x03\x04":
+            with zipfile.ZipFile(place) as packed:
+                return cls(place, "zip", names=tuple(packed.namelist()))
+        return _of_text(place)
+
+    def has(self, *keys: str) -> bool:
+        """Whether the first record has all these keys."""
+        return set(keys) <= self.keys
+
+    def table(self) -> pl.LazyFrame:
+        """A table, all its cells as text; of a file that says types, with its own."""
+        if self.schema:
+            return READERS[_start(self.path)](self.path, glob=False)
+        text = pl.scan_csv(
+            self.path, separator=_separator(_head(self.path)), infer_schema=False, glob=False
+        )
+        return text.with_columns(pl.all().replace("", None))
+
+    def seen(self) -> str:
+        """What is seen, for an error."""
+        if self.names:
+            return f"{self.kind} of {shown(list(self.names))}"
+        what = {"table": "a table with the columns", "lines": "JSON lines with the keys"}
+        return f"{what.get(self.kind, f'a JSON {self.kind} with the keys')} {shown(sorted(self.keys), 20)}"
+
+
+@dataclass(frozen=True)
+class Format:
+    """An export that can be read."""
+
+    name: str
+    """As `format=` has it."""
+    title: str
+    """As the tool calls itself."""
+    is_like: Callable[[Look], bool]
+    """Whether a file looks like it."""
+    read: Callable[..., Any]
+
+    def look(self, path: str | Path) -> Look:
+        """A look at a file that must be of this format."""
+        look = Look.at(path)
+        if not self.is_like(look):
+            raise AnnotationError(
+                f"{path} does not look like an export of {self.title}: it is {look.seen()}.",
+                "Read it with pc.formats.read, which looks for the tool.",
+            )
+        return look
+
+
+def files_in(directory: Path) -> Iterable[Path]:
+    """All files below a directory that are not hidden, in the order of their names."""
+    every = (p for p in sorted(directory.rglob("*")) if p.is_file())
+    return [
+        p
+        for p in every
+        if not any(part.startswith((".", "__")) for part in p.relative_to(directory).parts)
+    ]
+
+
+def object_in(path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds.
+
+    Raises
+    ------
+    AnnotationError
+        It holds none.
+    """
+    with open_text(path) as file:
+        try:
+            found = json.load(file)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise AnnotationError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise AnnotationError(f"{path} holds no JSON object, but {type(found).__name__}.")
+    return found
+
+
+def _of_text(path: Path) -> Look:
+    with open_text(path) as file:
+        head = file.read(HEAD)
+    text = head.lstrip(BLANK)
+    if text.startswith("["):
+        return Look(path, "array", *_keys_of(next(map(json.loads, elements(path)), {})))
+    if text.startswith("{"):
+        line = text.partition("\n")[0]
+        try:
+            first: Any = json.loads(line)
+            kind: Shape = "lines"
+        except json.JSONDecodeError:
+            first, kind = object_in(path), "object"
+        if kind == "lines" and not text.partition("\n")[2].strip():
+            kind = "object"
+        return Look(path, kind, *_keys_of(first))
+    header = next(csv.reader(head.splitlines(), delimiter=_separator(head)), [])
+    return Look(path, "table", frozenset(header))
+
+
+def _keys_of(first: Any) -> tuple[frozenset[str], dict[str, Any]]:
+    return (frozenset(first), first) if isinstance(first, dict) else (frozenset(), {})
+
+
+def _head(path: Path) -> str:
+    with open_text(path) as file:
+        return file.read(HEAD)
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(4)
+
+
+def _separator(head: str) -> str:
+    """What stands most often between the names of the header."""
+    return max(SEPARATORS, key=head.partition("\n")[0].count)

@@ -1,0 +1,222 @@
+"""JSON files as lazy frames: lines as they are, the elements of an array as lines of their own.
+
+What is in a record differs from one to the next, also in its type. A reader says which keys it wants, and
+asks for text where it cannot know: there stands the value's JSON, `{"choices": ["a"]}`, or the text itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError
+
+CHUNK = 1 << 24
+"""Characters of an array that are read at a time."""
+IN_MEMORY = 1 << 26
+"""Bytes of an array whose lines stay in memory; those of a longer one go into a file of their own."""
+AT_ONCE = 10_000
+"""Lines among which a broken one is looked for at a time."""
+BLANK = " \t\r\n"
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a file of JSON lines, or of a JSON array."""
+
+    path: Path
+    schema: Mapping[str, Any]
+    """The keys to read, each with a type; those that a record does not have are null."""
+    made: bytes | None = None
+    """The lines, where they were put together from several files of a directory."""
+
+    def scan(self) -> pl.LazyFrame:
+        """A row a record."""
+        return pl.scan_ndjson(self._lines, schema=dict(self.schema))
+
+    def read(self) -> pl.DataFrame:
+        """All records, in memory.
+
+        Raises
+        ------
+        AnnotationError
+            One of them cannot be read.
+        """
+        try:
+            return self.scan().collect()
+        except pl.exceptions.PolarsError as error:
+            raise self.broken() or error from error
+
+    @cached_property
+    def _lines(self) -> Any:
+        if self.made is not None:
+            return self.made
+        if not starts_with(self.path, "["):
+            return _without_blank_start(self.path)
+        return _lines_of_array(self.path)
+
+    def broken(self) -> AnnotationError | None:
+        """The error for the first record that cannot be read; None if all can."""
+        number = 0
+        for lines in _batches(self._lines):
+            if _why(lines, self.schema):
+                while len(lines) > 1:
+                    half = len(lines) // 2
+                    first_is_good = _why(lines[:half], self.schema) is None
+                    lines, number = (
+                        (lines[half:], number + half) if first_is_good else (lines[:half], number)
+                    )
+                why = _why(lines, self.schema)
+                return AnnotationError(
+                    f"{self.path}: record {number + 1} cannot be read: {why}. It begins with "
+                    f"{lines[0][:80].decode('utf-8', 'replace')!r}.",
+                    "Mend or remove it, or export the file anew.",
+                )
+            number += len(lines)
+        return None
+
+
+def _why(lines: list[bytes], schema: Mapping[str, Any]) -> str | None:
+    """Why some lines cannot be read; None if they can."""
+    try:
+        pl.read_ndjson(BytesIO(b"".join(lines)), schema=dict(schema))
+    except pl.exceptions.PolarsError as error:
+        return str(error).partition("\n")[0]
+    return None
+
+
+def _batches(lines: Any) -> Iterator[list[bytes]]:
+    with BytesIO(lines) if isinstance(lines, bytes) else open(lines, "rb") as file:
+        while batch := list(islice(file, AT_ONCE)):
+            yield batch
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+def starts_with(path: Path, character: str) -> bool:
+    """Whether a text file starts with a character, blanks left aside."""
+    with open_text(path) as file:
+        while head := file.read(4096):
+            if text := head.lstrip(BLANK):
+                return text[0] == character
+    return False
+
+
+def open_text(path: Path) -> TextIO:
+    """A file of UTF-8, with or without its mark."""
+    return open(path, encoding="utf-8-sig", newline="")
+
+
+def _without_blank_start(path: Path) -> Any:
+    """The path, as Polars reads it; the bytes behind a mark of UTF-8."""
+    with open(path, "rb") as file:
+        marked = file.read(3) == b"\xef\xbb\xbf"
+        return file.read() if marked else str(path)
+
+
+def _lines_of_array(path: Path) -> Any:
+    """The elements of an array, a line each: bytes, or the path of a file that goes when nobody needs it."""
+    lines = (element.replace("\n", " ").replace("\r", " ") + "\n" for element in elements(path))
+    if path.stat().st_size <= IN_MEMORY:
+        return "".join(lines).encode()
+    return _Kept(lines)
+
+
+class _Kept(str):
+    """The path of a file of lines, removed with the last reference to it."""
+
+    def __new__(cls, lines: Iterator[str]) -> _Kept:
+        handle, name = tempfile.mkstemp(prefix="polars-crowd-", suffix=".ndjson")
+        kept = super().__new__(cls, name)
+        weakref.finalize(kept, Path(name).unlink, missing_ok=True)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+        return kept
+
+
+def elements(path: Path) -> Iterator[str]:
+    """The elements of a JSON array as they are written, one after another.
+
+    Raises
+    ------
+    AnnotationError
+        What is written is no JSON: the position is said.
+    """
+    with open_text(path) as file:
+        yield from _Array(path, file.read).elements()
+
+
+class _Array:
+    """An array that is read in chunks."""
+
+    def __init__(self, path: Path, read: Callable[[int], str]) -> None:
+        self.path, self.read = path, read
+        self.text, self.at, self.gone, self.ended = "", 0, 0, False
+
+    def elements(self) -> Iterator[str]:
+        self._expect("[")
+        if self._next() == "]":
+            return
+        while True:
+            yield self._element()
+            if self._next() == "]":
+                return
+            self._expect(",")
+
+    def _element(self) -> str:
+        decoder, wanted = json.JSONDecoder(), CHUNK
+        self._next()
+        while True:
+            try:
+                _, end = decoder.raw_decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                if self._more(wanted):
+                    wanted *= 2
+                    continue
+                raise self._broken(error.msg, error.pos) from error
+            if end == len(self.text) and self._more(wanted):  # a number may go on
+                continue
+            element, self.at = self.text[self.at : end], end
+            return element
+
+    def _next(self) -> str:
+        """The next character that is not blank."""
+        while True:
+            while self.at < len(self.text):
+                if self.text[self.at] not in BLANK:
+                    return self.text[self.at]
+                self.at += 1
+            if not self._more(CHUNK):
+                raise self._broken("the array does not end", self.at)
+
+    def _expect(self, character: str) -> None:
+        if self._next() != character:
+            raise self._broken(f"{character!r} was expected", self.at)
+        self.at += 1
+
+    def _more(self, wanted: int) -> bool:
+        """Read on, if there is more."""
+        more = "" if self.ended else self.read(wanted)
+        self.ended = not more
+        self.gone += self.at
+        self.text, self.at = self.text[self.at :] + more, 0
+        return bool(more)
+
+    def _broken(self, why: str, at: int) -> AnnotationError:
+        near = self.text[max(at - 20, 0) : at + 20]
+        return AnnotationError(
+            f"{self.path} is no JSON at character {self.gone + at + 1:,}, near {near!r}: {why}.",
+            "Export the file anew: it may have been cut short.",
+        )

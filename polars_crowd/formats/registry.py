@@ -1,0 +1,82 @@
+"""All formats, and the reader that finds out which one a file is of."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.formats import label_studio, prodigy
+from polars_crowd.formats.export import Export
+from polars_crowd.formats.look import Format, Look
+
+FORMATS: dict[str, Format] = {
+    module.FORMAT.name: module.FORMAT for module in (label_studio, prodigy)
+}
+
+
+def read(path: str | Path, format: str | None = None, **options: Any) -> Export:
+    """Read an export of any tool that is known.
+
+    Parameters
+    ----------
+    path
+        The file, or the directory where the tool writes one.
+    format
+        The tool, such as `"label_studio"`; by default it is found out by what the file holds.
+    options
+        Those of the tool's own reader: `question`, `status`, `predictions`, `gold`, `annotator`, and its own.
+
+    Raises
+    ------
+    AnnotationError
+        The file looks like none of the formats, or like several.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> pc.formats.read(pc.datasets.label_studio_sample(), question="stars").questions
+    shape: (3, 3)
+    ┌───────────┬────────┬─────────────┐
+    │ question  ┆ kind   ┆ num_answers │
+    │ ---       ┆ ---    ┆ ---         │
+    │ str       ┆ str    ┆ i64         │
+    ╞═══════════╪════════╪═════════════╡
+    │ sentiment ┆ class  ┆ 13          │
+    │ stars     ┆ number ┆ 12          │
+    │ topics    ┆ set    ┆ 13          │
+    └───────────┴────────┴─────────────┘
+    """
+    known = _known(format) if format is not None else _recognised(path)
+    parameters = inspect.signature(known.read).parameters
+    for name, value in options.items():
+        if name not in parameters:
+            raise OptionError(
+                name,
+                value,
+                f"the reader for {known.title} takes {shown(list(parameters)[1:], 20)}.",
+            )
+    found: Export = known.read(path, **options)
+    return found
+
+
+def _known(format: str) -> Format:
+    if format not in FORMATS:
+        raise OptionError("format", format, f"it must be one of {shown(sorted(FORMATS), 50)}.")
+    return FORMATS[format]
+
+
+def _recognised(path: str | Path) -> Format:
+    look = Look.at(path)
+    like = [known for known in FORMATS.values() if known.is_like(look)]
+    if len(like) == 1:
+        return like[0]
+    name = Advice("Say which it is", python="format=...", command="--format-of NAME")
+    if like:
+        raise AnnotationError(
+            f"{path} may be an export of {' or '.join(known.title for known in like)}.", name
+        )
+    raise AnnotationError(
+        f"{path} looks like no export that can be read: it is {look.seen()}.", name
+    )
