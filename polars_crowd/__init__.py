@@ -34,6 +34,7 @@ _NAMES = {
     "errors": (
         "AnnotationError",
         "AnnotationWarning",
+        "MemoryLimitError",
         "PartitionError",
         "StoreError",
     ),

@@ -11,7 +11,13 @@ from polars_crowd.consensus.one_vs_rest.crowdlab import multilabel_crowdlab
 from polars_crowd.consensus.one_vs_rest.result import MultiLabelCrowdlab
 from polars_crowd.consensus.refine import Refined, refine
 from polars_crowd.consensus.result import Crowdlab
-from polars_crowd.errors import AnnotationError, AnnotationWarning, PartitionError, StoreError
+from polars_crowd.errors import (
+    AnnotationError,
+    AnnotationWarning,
+    MemoryLimitError,
+    PartitionError,
+    StoreError,
+)
 from polars_crowd.inputs.comparisons import scan_comparisons
 from polars_crowd.inputs.counts import from_counts
 from polars_crowd.inputs.findings import check_annotations
@@ -75,6 +81,7 @@ __all__ = [
     "AnnotationWarning",
     "Blend",
     "Crowdlab",
+    "MemoryLimitError",
     "MethodComparison",
     "MultiLabelCrowdlab",
     "NumericTruth",

@@ -167,6 +167,11 @@ class PartitionError(Advised, RuntimeError):
     """The work on one partition failed: its worker died or raised. The cause is in the message."""
 
 
+class MemoryLimitError(Advised, MemoryError):
+    """What is asked for takes more memory than it may (`memory_limit=`, or half of what is free). The message
+    says how much; nothing was computed."""
+
+
 class TakenError(Advised, FileExistsError):
     """There is something already where a store or results should go."""
 

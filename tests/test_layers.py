@@ -10,7 +10,7 @@ import polars_crowd
 PACKAGE = Path(polars_crowd.__file__).parent
 FLOORS = (
     ("errors", "arrays", "compatible"),
-    ("option_checks",),
+    ("option_checks", "limits"),
     ("reports", "signatures"),
     ("numerics",),
     ("inputs",),

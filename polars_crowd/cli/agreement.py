@@ -77,6 +77,7 @@ def agreement(
     executor: common.Executor = None,
     classes: Classes = None,
     duplicates: common.Duplicates = "error",
+    memory_limit: common.MemoryLimit = None,
 ) -> Answer:
     """Measure how far annotators agree beyond chance, with confidence intervals.
 
@@ -106,6 +107,7 @@ def agreement(
         "by": groups or None,
         "interval": interval,
         "confidence": confidence,
+        "memory_limit": memory_limit,
     }
     if of_sets:
         refuse(call, ["weights", "level"], "not of sets of classes, which agree by MASI.")

@@ -25,6 +25,7 @@ from polars_crowd.cli.stdin import STANDARD, with_stdin
 from polars_crowd.errors import (
     Advised,
     AnnotationWarning,
+    MemoryLimitError,
     PackageError,
     PartitionError,
     StoreError,
@@ -119,6 +120,14 @@ def executor_option(works: str) -> Any:
     return typer.Option(metavar="KIND", help=f"Where {works}: {where}", show_default=False)
 
 
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="How much memory tables may take, such as 4GB; by default half of what is free.",
+        show_default=False,
+    ),
+]
 Executor = Annotated[str | None, executor_option("partitions are worked on")]
 ExecutorOfFits = Annotated[str | None, executor_option("methods run, a fit at a time")]
 
@@ -195,6 +204,7 @@ BAD_INPUT = (
     IsADirectoryError,
     NotADirectoryError,
     PermissionError,
+    MemoryLimitError,
     PackageError,
     pl.exceptions.PolarsError,
     StoreError,

@@ -32,7 +32,9 @@ NAMES = {
     if method.labels in ("classes", "numbers")
 }
 """The methods of truth inference."""
-OPTIONS = frozenset({"pred_probs", "classes", "gold", "max_iter", "tol", "executor"})
+OPTIONS = frozenset(
+    {"pred_probs", "classes", "gold", "max_iter", "tol", "executor", "memory_limit"}
+)
 """Options of the command that some methods have."""
 DEFAULTS = {False: "majority-vote", True: "crowdlab"}
 """The methods by whether there is a model."""
@@ -160,6 +162,7 @@ def consensus(
     max_iter: MaxIter = None,
     tol: Tol = None,
     executor: common.Executor = None,
+    memory_limit: common.MemoryLimit = None,
 ) -> Answer:
     """Find the consensus label of every example, and the quality of labels and annotators.
 
@@ -197,7 +200,7 @@ def consensus(
         calibrate=calibrate,
     )
     of_method: dict[str, Any] = {"gold": gold, "max_iter": max_iter, "tol": tol}
-    of_method["truth_label"] = truth_label
+    of_method |= {"truth_label": truth_label, "memory_limit": memory_limit}
     of_method = {name: value for name, value in of_method.items() if value is not None}
     given = Input.of(call)
     store = given.store

@@ -22,21 +22,28 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.compatible import HORIZONTAL
-from polars_crowd.errors import AnnotationError
+from polars_crowd.errors import counted
 from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.pairwise import DENSE
 from polars_crowd.reliability.patterns import Units, pairs_in_blocks
 from polars_crowd.reliability.registry import ALPHA
-from polars_crowd.reliability.request import ByOption, ClassesOption, Reading, Request
+from polars_crowd.reliability.request import (
+    ByOption,
+    ClassesOption,
+    MemoryOption,
+    Reading,
+    Request,
+)
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 
 COLUMNS = ("label_1", "label_2", "observed", "expected", "ratio")
-MAX_CELLS = 1 << 24
-"""Rows that a coincidence matrix may have."""
+PER_CELL = 75
+"""Bytes that a cell of a coincidence matrix takes, while the table is made."""
 
 
-class OfCells(ByOption, ClassesOption, Reading, total=False):
+class OfCells(ByOption, ClassesOption, Reading, MemoryOption, total=False):
     """The options of the coincidence matrix."""
 
 
@@ -89,17 +96,19 @@ def disagreements(log: Any, **options: Unpack[OfCells]) -> pl.DataFrame:
     request = Request((ALPHA,), **options)
     rounds, grouping = request.open(log, COLUMNS)
     evidence = gather(rounds, grouping, request)
-    _check_size(rounds.n_classes, evidence.n_groups)
+    check_size(rounds, evidence.n_groups)
     cells = _long(coincidence_matrix(evidence.units), evidence.groups, rounds.book.classes)
     return grouping.named(cells)
 
 
-def _check_size(K: int, n_groups: int) -> None:
-    if n_groups * K**2 > MAX_CELLS:
-        raise AnnotationError(
-            f"the coincidence matrix of {K:,} classes has {K**2:,} cells, for each of {n_groups:,} groups; "
-            f"at most {MAX_CELLS:,} are written out. Merge or round the labels, or filter the log."
-        )
+def check_size(rounds: Rounds, n_groups: int) -> None:
+    """That the matrix of each group fits into memory."""
+    K = rounds.n_classes
+    of = counted(n_groups, "group")
+    what = f"the coincidence matrix of {K:,} classes has {K**2:,} cells, which for {of} take"
+    rounds.check_memory(
+        n_groups * K**2 * PER_CELL, what, "Merge or round labels, or filter the log."
+    )
 
 
 # --- observed --------------------------------------------------------------------------------------

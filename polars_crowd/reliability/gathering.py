@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats
-from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.errors import AnnotationError, counted, shown
 from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.reliability import who_voted
-from polars_crowd.reliability.evidence import Evidence
+from polars_crowd.reliability.evidence import BLOCK, Evidence
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.kinds import Conger, Light, OfTwo
 from polars_crowd.reliability.patterns import count_patterns, merged_units
@@ -34,6 +34,7 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         profiles=Profiles.of(labels, grouping, len(classes)),
         scales=Scales.of_classes(classes, request.weights, request.level),
     )
+    check_size(rounds, evidence, request)
     check_annotators(rounds.book.annotators)
     if is_anonymous(rounds.book.annotators.dtype):
         return replace(evidence, is_anonymous=True)
@@ -43,6 +44,19 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
     if wanted.any():
         evidence = replace(evidence, signed=_signed(rounds, evidence, wanted))
     return evidence
+
+
+BASE, PER_GROUP, PER_VALUE, PER_CELL = 1 << 26, 700, 600, 30
+"""Bytes that are held in any case, for each group, each value of a group, and each class of a group."""
+
+
+def check_size(rounds: Rounds, evidence: Evidence, request: Request) -> None:
+    """That the table of all groups fits into memory."""
+    G, values = evidence.n_groups, len(request.coefficients)
+    cells = min(G * rounds.n_classes, BLOCK)
+    size = BASE + G * (PER_GROUP + PER_VALUE * values) + cells * PER_CELL
+    what = f"{counted(G, 'group')} with {counted(values, 'coefficient')} take"
+    rounds.check_memory(size, what, "Group by fewer columns, or ask for fewer coefficients.")
 
 
 def check_annotators(annotators: pl.Series) -> None:

@@ -35,7 +35,7 @@ from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.patterns import Units, pairs_in_blocks, run_lengths
 from polars_crowd.reliability.registry import OF_SETS, chosen
 from polars_crowd.reliability.report import COLUMNS, report
-from polars_crowd.reliability.request import ByOption, Intervals, Reading, Request
+from polars_crowd.reliability.request import ByOption, Intervals, MemoryOption, Reading, Request
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.weights import Weights
 from polars_crowd.rounds.partitions import Partitioned
@@ -49,7 +49,7 @@ CELLS = 1 << 22
 """(set, set) cells that are worked on at once."""
 
 
-class OfSets(ByOption, Intervals, Reading, total=False):
+class OfSets(ByOption, Intervals, Reading, MemoryOption, total=False):
     """The options of agreement on sets of classes."""
 
 

@@ -33,6 +33,7 @@ from polars_crowd.reliability.patterns import pairs_in_blocks, run_lengths, runs
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
     ClassesOption,
+    MemoryOption,
     Reading,
     Request,
     WeightsOption,
@@ -51,7 +52,7 @@ MAX_PAIRS = 50_000_000
 """Pairs of annotations that are looked at, unless the caller says otherwise."""
 DENSE = 1 << 22
 """Up to this many (annotator, annotator, label, label) they are counted in a table."""
-CELLS = 1 << 22
+CELLS = 1 << 20
 """(pair, class) cells whose kappa is computed at once."""
 KEY_LIMIT = 1 << 31
 """(annotator, label) codes of which two fit into one integer."""
@@ -59,7 +60,7 @@ ODD = 0x9E3779B97F4A7C15
 """The golden ratio in 64 bits, by which a seed is spread."""
 
 
-class OfPairs(WeightsOption, ClassesOption, Reading, total=False):
+class OfPairs(WeightsOption, ClassesOption, Reading, MemoryOption, total=False):
     """The options of pairs of annotators."""
 
 
@@ -84,8 +85,8 @@ def pairwise_agreement(
         Leave out pairs with fewer shared examples than this, at least 1.
     max_pairs
         How many pairs of annotations, sum n (n - 1) / 2 over the examples, are looked at. If there are
-        more, a random sample of the annotations is, and a warning says so. None: all, whatever it takes
-        (about 130 bytes each where most pairs of annotators meet once or twice).
+        more, a random sample of the annotations is, and a warning says so. None: all that the memory
+        limit allows (about 160 bytes each where most pairs of annotators meet once or twice).
     seed
         Of that sample. It depends on the ids of examples and annotators and on nothing else.
 
@@ -103,6 +104,8 @@ def pairwise_agreement(
         The log cannot be used, has one annotator only, or has more annotators x classes than 2^31.
     OptionError
         `min_shared` or `max_pairs` is below 1, or weights go by an order that the classes have not.
+    MemoryLimitError
+        There may be more pairs than fit into memory.
 
     Warns
     -----
@@ -140,6 +143,7 @@ def pairwise_agreement(
     codes = check_codes(rounds)
     n_pairs = int(rounds.run(count_pairs, grouping)[()]["pairs"].item())
     sample = Sample.of(n_pairs, max_pairs, seed)
+    check_size(rounds, codes, n_pairs * sample.share_of_pairs)
     merged = rounds.run(count_labels_of_pairs, grouping, codes, sample)
     scales = Scales.of_classes(rounds.book.classes, request.weights, request.level)
     table = pair_table(merged[("key",)], codes, scales.weights, min_shared)
@@ -210,6 +214,21 @@ def by_id(annotators: pl.Series) -> pl.Series:
     return (
         annotators.cast(pl.String) if isinstance(annotators.dtype, pl.Categorical) else annotators
     )
+
+
+BASE, PER_KEY, PER_PAIR = 1 << 25, 60, 100
+"""Bytes that are held in any case, for each key that is counted, and for each pair of annotators."""
+FEWER_PAIRS = Advice("Look at fewer pairs of annotations", python="max_pairs=10_000_000")
+
+
+def check_size(rounds: Rounds, codes: PairCodes, n_pairs: float) -> None:
+    """That the counts and the table of so many pairs of annotations fit into memory, if none meet twice."""
+    M = len(codes.rank)
+    of_annotators = min(n_pairs, M * (M - 1) / 2)
+    keys = min(n_pairs, of_annotators * codes.n_classes**2)
+    what = f"up to {of_annotators:,.0f} pairs of annotators share examples, which take"
+    size = BASE + keys * PER_KEY + of_annotators * PER_PAIR
+    rounds.check_memory(size, what, FEWER_PAIRS)
 
 
 # --- which annotations are looked at ---------------------------------------------------------------

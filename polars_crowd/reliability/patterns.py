@@ -332,7 +332,7 @@ def group_codes(summary: pl.DataFrame, grouping: Grouping) -> tuple[Ints, int]:
     return codes.to_numpy().astype(np.int64), int(codes[-1]) + 1
 
 
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 """Pairs of annotations that are worked on at once."""
 
 

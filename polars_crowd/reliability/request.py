@@ -13,6 +13,7 @@ from polars_crowd.errors import Advice, OptionError, check_choice
 from polars_crowd.inputs.checks import Duplicates, without_duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
+from polars_crowd.limits import Limit
 from polars_crowd.reliability.grouping import Grouping, parse_grouping
 from polars_crowd.reliability.kinds import Coefficient, Icc
 from polars_crowd.reliability.weights import Level
@@ -57,7 +58,11 @@ class Reading(TypedDict, total=False):
     progress: bool
 
 
-class Options(ClassesOption, ByOption, Intervals, Reading, total=False):
+class MemoryOption(TypedDict, total=False):
+    memory_limit: Limit
+
+
+class Options(ClassesOption, ByOption, Intervals, Reading, MemoryOption, total=False):
     """The options that all coefficients have."""
 
 
@@ -113,6 +118,9 @@ class Request:
         For a store: an executor that works on its partitions.
     progress
         Whether to show progress.
+    memory_limit
+        How much memory tables may take, such as `"4GB"`, or bytes. By default half of what is free. What
+        takes more is refused before it is made.
 
     Returns
     -------
@@ -134,6 +142,8 @@ class Request:
     OptionError
         An option has an unknown value or no effect on this call, or weights or a level go by an order that
         the classes have not.
+    MemoryLimitError
+        The tables would not fit into memory. It says how large they are, and what makes them smaller.
     """
 
     coefficients: tuple[Coefficient, ...]
@@ -148,6 +158,7 @@ class Request:
     duplicates: Duplicates = "error"
     executor: Any = None
     progress: bool = False
+    memory_limit: Limit = None
 
     def __post_init__(self) -> None:
         check_choice("level", self.level, Level)
@@ -186,7 +197,8 @@ class Request:
             return replace(self, duplicates="all").open(log, taken, **more)
         more = {"anonymous": self.takes_anonymous, **more}
         options = {name: getattr(self, name) for name in ("classes", "duplicates")}
-        options |= {"executor": self.executor, "progress": self.progress, **more}
+        options |= {"executor": self.executor, "progress": self.progress}
+        options |= {"memory_limit": self.memory_limit, **more}
         if isinstance(log, Partitioned):
             if log.classes is None:
                 return _open_numbers(log, self.by, taken, options)

@@ -25,6 +25,7 @@ from polars_crowd.inputs.log import of_sets, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
 from polars_crowd.inputs.pred_probs import PredProbs, Unlabelled, open_models, read_unlabelled
 from polars_crowd.inputs.suspicions import CODES, warn_of_labels
+from polars_crowd.limits import Limit, bytes_of
 from polars_crowd.rounds.directory import ResultDirectory, WorkDirectory
 from polars_crowd.rounds.partitions import InMemory, Partitioned
 from polars_crowd.rounds.rounds import Rounds
@@ -144,6 +145,7 @@ def open_rounds(
     multilabel: bool = False,
     anonymous: bool = False,
     are_numbers: bool = False,
+    memory_limit: Limit = None,
 ) -> Rounds:
     """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
 
@@ -166,6 +168,7 @@ def open_rounds(
         Of a log in memory: labels may be what was not meant, and no classes are declared; examples have no
         label.
     """
+    bytes_of(memory_limit)
     directory = opened(into)
     if isinstance(log, Partitioned):
         refuse_what_a_store_has(pred_probs, classes, duplicates)
@@ -185,6 +188,7 @@ def open_rounds(
             into=directory,
             idle=log.idle_handles(work.work),
             work=work,
+            memory_limit=memory_limit,
         )
     refuse_executor(executor)
     rows = scan_annotations(log, keep_missing=True)
@@ -194,12 +198,16 @@ def open_rounds(
         values = sort_values(labels_as_numbers(rows), duplicates=duplicates)
         book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
         rounds = Rounds([InMemory(sorted_values=values)], book, progress=progress, into=directory)
-        return replace(rounds, abstentions=values.abstentions, notes=look_at_values(values))
+        notes = look_at_values(values)
+        return replace(
+            rounds, abstentions=values.abstentions, notes=notes, memory_limit=memory_limit
+        )
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
     runs = sort_runs(rows, models_, classes=classes, duplicates=duplicates)
     declared = bool(models_) or classes is not None or multilabel
     notes = look_at_runs(runs, declared=declared, are_numbers=are_numbers)
-    return replace(_beside_models(runs, models_, pred_probs, progress, directory), notes=notes)
+    rounds = _beside_models(runs, models_, pred_probs, progress, directory)
+    return replace(rounds, notes=notes, memory_limit=memory_limit)
 
 
 def look_at_runs(runs: Runs, *, declared: bool, are_numbers: bool = False) -> tuple[str, ...]:

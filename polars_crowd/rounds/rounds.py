@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from polars_crowd.errors import Advice
+from polars_crowd.limits import Limit, check_memory
 from polars_crowd.reports import FEW
 from polars_crowd.rounds import executors
 from polars_crowd.rounds.cache import Cache, plan_digest
@@ -53,6 +55,8 @@ class Rounds:
     """What the rows without a label say, if the log has any."""
     notes: tuple[str, ...] = ()
     """What was seen that is odd about the labels."""
+    memory_limit: Limit = None
+    """What tables may take."""
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy works in its own process: executors cannot be sent to another."""
@@ -66,6 +70,10 @@ class Rounds:
     def note(self) -> str:
         """Where to look, for reports."""
         return f"{', '.join(self.notes)}: see check_annotations" if self.notes else ""
+
+    def check_memory(self, needed: float, what: str, *advice: Advice | str) -> None:
+        """That work which holds so many bytes may be done."""
+        check_memory(needed, what, self.memory_limit, *advice)
 
     def with_abstentions(self, annotators: pl.DataFrame) -> pl.DataFrame:
         """A table of the annotators; with `num_abstained`, if the log has rows without a label."""

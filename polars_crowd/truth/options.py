@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, ClassVar, Literal, TypedDict
 
 from polars_crowd.errors import (
     SHOWN,
@@ -17,6 +17,7 @@ from polars_crowd.errors import (
 )
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.suspicions import LABEL_COLUMN, MOST_CLASSES
+from polars_crowd.limits import Limit
 from polars_crowd.option_checks import check_count, check_number
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partitioned
@@ -38,6 +39,7 @@ class StartOptions(LogOptions, total=False):
     gold: Any
     init: Any
     classes: Sequence[Any] | None
+    memory_limit: Limit
 
 
 class WeightingOptions(LogOptions, total=False):
@@ -112,6 +114,9 @@ class Options:
         Where a store's partitions run: anything like `concurrent.futures.Executor`.
     progress
         Whether to show how far it is.
+    memory_limit
+        How much memory tables and matrices may take, such as `"4GB"`, or bytes. By default half of what is
+        free. What takes more is refused before it is made.
 
     Notes
     -----
@@ -123,6 +128,8 @@ class Options:
         The log, or what is given beside it, cannot be used as it is.
     ValueError
         An option has a value that it cannot have.
+    MemoryLimitError
+        A table or the matrices would not fit into memory.
 
     Warns
     -----
@@ -141,6 +148,7 @@ class Options:
     into: str | Path | None = None
     executor: Any = None
     progress: bool = False
+    memory_limit: Limit = None
 
     def __post_init__(self) -> None:
         check_count("max_iter", self.max_iter, 1)
@@ -160,7 +168,7 @@ class Options:
 
         The models of a store are used only where `pred_probs=True` asks for them.
         """
-        given = self.of_log
+        given = {**self.of_log, "memory_limit": self.memory_limit}
         if self.classes is not None:
             given["classes"] = self.classes
         elif not isinstance(log, Partitioned):
@@ -199,6 +207,13 @@ class Likelihood(Options):
         check_choice("confidence", self.confidence, Confidence)
 
 
+WITHOUT_MATRICES = Advice(
+    "Take a method without confusion matrices",
+    python="pc.one_coin_dawid_skene(log)",
+    command="--method one-coin-dawid-skene",
+)
+
+
 @dataclass(frozen=True)
 class Matrices(Likelihood):
     """... of methods whose annotators have a confusion matrix each, of classes x classes.
@@ -211,6 +226,8 @@ class Matrices(Likelihood):
     """
 
     max_classes: int = MOST_CLASSES
+    per_cell: ClassVar[int] = 80
+    """Bytes that are held for each cell of the matrices."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -232,6 +249,8 @@ class Matrices(Likelihood):
                 source="the log",
                 column="label",
             )
+        what = f"the matrices of {counted(M, 'annotator')} with {counted(K, 'class')} take"
+        rounds.check_memory(M * K**2 * self.per_cell, what, WITHOUT_MATRICES)
         return rounds
 
 

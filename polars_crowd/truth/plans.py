@@ -14,8 +14,10 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import Advice, counted
 from polars_crowd.numerics.mixture import TIE, first_true
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.truth.block import UNKNOWN, Block, blocks
 from polars_crowd.truth.class_prior import ClassWeights
@@ -177,6 +179,26 @@ def annotation_table(part: Partition, source: Source) -> pl.LazyFrame:
     """`example, annotator, label, label_quality_score` = T[i,y], and the log's other columns."""
     scores = [answer.block.of_labels(answer.confidence) for answer in source.of(part)]
     return part.runs.annotations(pl.Series(np.concatenate(scores)))
+
+
+PER_ROW = 30
+"""Bytes that a row of the posterior takes, while the table is made."""
+
+
+def check_posterior(rounds: Rounds, n_examples: int) -> None:
+    """That the posterior of so many examples fits into memory, partition by partition."""
+    rows = n_examples * rounds.n_classes
+    what = (
+        f"the posterior of {counted(n_examples, 'example')} has {counted(rows, 'row')}, which take"
+    )
+    rounds.check_memory(rows * PER_ROW / len(rounds.handles), what, IN_PARTITIONS)
+
+
+IN_PARTITIONS = Advice(
+    "Make a store with more partitions",
+    python="pc.AnnotationStore.create(path, log, partitions=...)",
+    command="polars-crowd store create STORE LOG --partitions N",
+)
 
 
 def posterior_table(part: Partition, source: Source) -> pl.DataFrame:

@@ -29,6 +29,7 @@ from polars_crowd.truth.plans import (
     Estimate,
     Source,
     annotation_table,
+    check_posterior,
     count_census,
     count_right,
     difficulty_table,
@@ -163,11 +164,17 @@ class Answers(Iterated, OfTables):
 
     @cached_property
     def _tables(self) -> Tables:
+        if self._fitted.rounds.into is not None:
+            self._check_posterior()
         return self._fitted.rounds.tables(self._plans, self._source, summary=count_right)
 
     @property
     def posterior(self) -> pl.LazyFrame:
+        self._check_posterior()
         return self._tables["posterior"]
+
+    def _check_posterior(self) -> None:
+        check_posterior(self._fitted.rounds, int(self._fitted.census["n_examples"][0]))
 
     @cached_property
     def annotators(self) -> pl.DataFrame:

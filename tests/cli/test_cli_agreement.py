@@ -239,6 +239,15 @@ def test_bad_logs(log: Path, tmp_path: Path) -> None:
     assert "or by a file of groups, --by FILE" in message
 
 
+def test_tables_that_do_not_fit_are_refused(log: Path) -> None:
+    message = refused("agreement", log, "--by", "half", "--memory-limit", "1MB")
+    assert (
+        "2 groups with 6 coefficients take about 67.1 MB of memory; the limit is 1.0 MB" in message
+    )
+    assert message.endswith("Allow more: --memory-limit 16GB.\n")
+    assert "must be a number of bytes" in refused("agreement", log, "--memory-limit", "much")
+
+
 def test_help() -> None:
     text = Text.from_ansi(succeeded("agreement", "--help", COLUMNS="80")).plain
     assert "  polars-crowd agreement log.csv --level ordinal --fail-under alpha=0.67" in text

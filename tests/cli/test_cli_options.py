@@ -27,7 +27,7 @@ TEXT = (
 OF_FILES = f"{COLUMNS} | {TEXT} | --classes 0,1,2 | --duplicates all | --duplicates error"
 SETS = "--multilabel | --set-separator x"
 OF_MODEL = "--pred-probs PROBS | --probs-example x"
-OF_METHOD = "--gold GOLD | --truth-label x | --max-iter 3 | --tol 0.1"
+OF_METHOD = "--gold GOLD | --truth-label x | --max-iter 3 | --tol 0.1 | --memory-limit 4GB"
 OF_CROWDLAB = (
     "--consensus-method best-quality | --quality-method agreement | --adjust-pred-probs | --calibrate | "
     "--label-quality-method self-confidence"
@@ -46,7 +46,9 @@ WITHOUT_EFFECT = {
     "consensus LOG -m wawa --out OUT": (
         f"{OF_CROWDLAB} | --max-iter 3 | --tol 0.1 | {WORKERS} | {OF_MODEL} | {TEXT}"
     ),
-    "consensus NUMBERS -m median --out OUT": f"--classes 1,2 | --max-iter 3 | --tol 0.1 | {OF_CROWDLAB}",
+    "consensus NUMBERS -m median --out OUT": (
+        f"--memory-limit 4GB | --classes 1,2 | --max-iter 3 | --tol 0.1 | {OF_CROWDLAB}"
+    ),
     "consensus STORE --out OUT": f"{OF_MODEL} | {OF_FILES} | {OF_METHOD} | --force | --out-format parquet",
     "consensus STORE -m majority-vote --out OUT": f"{OF_FILES} | {OF_CROWDLAB} | {OF_METHOD} | --force",
     "consensus STORE -m dawid-skene --out OUT": f"{OF_MODEL} | {OF_FILES} | {OF_CROWDLAB}",
@@ -94,7 +96,7 @@ ALWAYS = {
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "executor"},
     "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight", "intervals"},
-    "agreement": {"by", "coefficients", "interval", "confidence", "fail_under"},
+    "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "memory_limit"},
 }
 
 PRINTING = {"format", "quiet", "out"}

@@ -122,7 +122,8 @@ def test_one_annotator_is_an_error() -> None:
         disagreements(log_of_rows([(1, "a", "x"), (2, "a", "y")]))
 
 
-def test_too_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CELLS", 3)
-    with pytest.raises(pc.AnnotationError, match="of 2 classes has 4 cells, for each of 1 groups"):
-        disagreements(log_of_rows([(1, "a", "x"), (1, "b", "y")]))
+def test_too_many_classes() -> None:
+    rows = [(e, a, "x") for e in range(2) for a in (0, 1)]
+    classes = ["x", *(f"class {k}" for k in range(1999))]
+    with pytest.raises(pc.MemoryLimitError, match="of 2,000 classes has 4,000,000 cells"):
+        disagreements(log_of_rows(rows), classes=classes, memory_limit="200 MB")
