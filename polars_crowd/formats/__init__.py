@@ -6,7 +6,22 @@ export.log, export.gold, export.questions, export.left_out, export.notes
 
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.label_studio import read_label_studio
+from polars_crowd.formats.langfuse import read_langfuse
+from polars_crowd.formats.langsmith import read_langsmith
+from polars_crowd.formats.mlflow import read_mlflow
+from polars_crowd.formats.opik import read_opik
+from polars_crowd.formats.phoenix import read_phoenix
 from polars_crowd.formats.prodigy import read_prodigy
 from polars_crowd.formats.registry import read
 
-__all__ = ["Export", "read", "read_label_studio", "read_prodigy"]
+__all__ = [
+    "Export",
+    "read",
+    "read_label_studio",
+    "read_langfuse",
+    "read_langsmith",
+    "read_mlflow",
+    "read_opik",
+    "read_phoenix",
+    "read_prodigy",
+]

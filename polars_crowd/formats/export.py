@@ -223,7 +223,7 @@ def _questions(counts: pl.DataFrame) -> pl.DataFrame:
         .agg(
             kind=pl.when((kind == "set").any() | ((kind == "choice").any() & several))
             .then(pl.lit("set"))
-            .when((kind == "choice").any())
+            .when((kind == "choice").any() | (kind.n_unique() > 1))
             .then(pl.lit("class"))
             .otherwise(kind.first()),
             num_answers=pl.col("n").filter(submitted).sum(),

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats import label_studio, prodigy
+from polars_crowd.formats import label_studio, langfuse, langsmith, mlflow, opik, phoenix, prodigy
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.look import Format, Look
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (label_studio, prodigy)
+    module.FORMAT.name: module.FORMAT
+    for module in (label_studio, prodigy, mlflow, langsmith, langfuse, phoenix, opik)
 }
 
 

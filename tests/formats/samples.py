@@ -11,7 +11,10 @@ import polars as pl
 import polars_crowd as pc
 
 SAMPLES = Path(__file__).parents[1] / "data" / "formats"
-COMPARED = ("example", "annotator", "label", "timestamp", "seconds", "gold", "status")
+COMPARED = (
+    *("example", "annotator", "label", "timestamp"),
+    *("seconds", "gold", "status", "annotator_kind"),
+)
 NONE = pl.Series([], dtype=pl.String)
 
 

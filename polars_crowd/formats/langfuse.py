@@ -1,0 +1,85 @@
+"""Langfuse: scores of traces, observations and sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.feedback import TEXT, called, one, sent
+from polars_crowd.formats.look import Format
+from polars_crowd.formats.records import Records
+from polars_crowd.signatures import shares
+
+OF = ("observationId", "traceId", "sessionId", "datasetRunId")
+"""What a score is about, the smallest first."""
+SCORE = {
+    **dict.fromkeys(OF, TEXT),
+    "subject": pl.Struct({"id": TEXT}),
+    "name": TEXT,
+    "source": TEXT,
+    "dataType": TEXT,
+    "value": TEXT,
+    "stringValue": TEXT,
+    "timestamp": TEXT,
+    "authorUserId": TEXT,
+    "metadata": TEXT,
+}
+KINDS = {"ANNOTATION": "human", "EVAL": "model", "API": "code"}
+ASKS = {"NUMERIC": "number", "BOOLEAN": "class", "CATEGORICAL": "class", "TEXT": "text"}
+CORRECTION = "CORRECTION"
+
+
+@shares(ExportOptions, Asked)
+def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+    """Read the scores of Langfuse, as JSON.
+
+    Returns
+    -------
+    Export
+        An example is an observation, else a trace (or session); a question is the name of a score. The
+        annotator is the author, else `metadata.evaluator`, else the source. Corrections are gold.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "scores.jsonl")
+    >>> _ = path.write_text(json.dumps({
+    ...     "traceId": "t1", "name": "tone", "source": "ANNOTATION", "dataType": "CATEGORICAL",
+    ...     "value": 0, "stringValue": "warm", "authorUserId": "ann",
+    ... }))
+    >>> read_langfuse(path).log.select("example", "annotator", "label").collect().rows()
+    [('t1', 'ann', 'warm')]
+    """
+    records = Records(FORMAT.look(path).path, SCORE)
+    is_number = pl.col("dataType") == "NUMERIC"
+    value = pl.when(is_number).then("value").otherwise(pl.coalesce("stringValue", "value"))
+    evaluator = pl.col("metadata").str.json_path_match("$.evaluator")
+    rows = records.scan().select(
+        example=pl.coalesce(*OF, pl.col("subject").struct.field("id")),
+        annotator=pl.coalesce("authorUserId", evaluator, "source"),
+        annotator_kind=called(pl.col("source"), KINDS),
+        question="name",
+        timestamp=utc(pl.col("timestamp")),
+        kind=pl.col("dataType").replace_strict(ASKS, default="class"),
+        values=one(value),
+        status=pl.when(pl.col("dataType") == CORRECTION)
+        .then(pl.lit("correction"))
+        .otherwise(sent(value)),
+    )
+    corrected = pl.col("status") == "correction"
+    answers = Answers(rows=rows.filter(~corrected), gold=rows.filter(corrected), records=(records,))
+    return export(FORMAT.title, answers, Asked(**options))
+
+
+FORMAT = Format(
+    "langfuse",
+    "Langfuse",
+    lambda look: (
+        look.has("name", "dataType", "source") and not look.keys.isdisjoint({*OF, "subject"})
+    ),
+    read_langfuse,
+)

@@ -1,0 +1,107 @@
+"""LangSmith: feedback on runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
+from polars_crowd.formats.look import Format
+from polars_crowd.formats.records import Records
+from polars_crowd.signatures import shares
+
+FEEDBACK = {
+    "run_id": TEXT,
+    "key": TEXT,
+    "score": TEXT,
+    "value": TEXT,
+    "correction": TEXT,
+    "created_at": TEXT,
+    "feedback_source": pl.Struct(
+        {
+            "type": TEXT,
+            "user_id": TEXT,
+            "user_name": TEXT,
+            "metadata": pl.Struct({"evaluator": TEXT}),
+        }
+    ),
+}
+KINDS = {"app": "human", "model": "model"}
+"""Feedback by `api` may be anybody's."""
+
+
+@shares(ExportOptions, Asked)
+def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+    """Read the feedback of LangSmith, as JSON.
+
+    Returns
+    -------
+    Export
+        An example is a run, a question is a feedback key. The label is the `value`, or the `score` where it
+        has none; the annotator is the user, else the evaluator, else the type of the source. Corrections are
+        gold.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "feedback.jsonl")
+    >>> by = {"type": "app", "user_name": "ann"}
+    >>> said = {"run_id": "r", "key": "tone", "value": "warm", "feedback_source": by}
+    >>> _ = path.write_text(json.dumps(said))
+    >>> read_langsmith(path).log.select("example", "annotator", "label").collect().rows()
+    [('r', 'ann', 'warm')]
+    """
+    records = Records(FORMAT.look(path).path, FEEDBACK)
+    source = pl.col("feedback_source").struct
+    user = (source.field("user_name"), source.field("user_id"))
+    evaluator = source.field("metadata").struct.field("evaluator")
+    value = pl.coalesce("value", "score")
+    kind = called(source.field("type"), KINDS)
+    rows = records.scan().select(
+        "correction",
+        example="run_id",
+        question="key",
+        annotator=pl.coalesce(*user, evaluator, source.field("type")),
+        annotator_kind=pl.when(pl.coalesce(*user).is_not_null())
+        .then(pl.lit("human"))
+        .otherwise(kind),
+        timestamp=utc(pl.col("created_at")),
+        kind=kind_of(value),
+        values=one(value),
+        status=sent(value),
+    )
+    corrected = pl.struct("question", "correction").map_batches(_corrected, return_dtype=TEXT)
+    answers = Answers(
+        rows=rows.drop("correction"),
+        gold=rows.filter(pl.col("correction").is_not_null())
+        .with_columns(corrected=corrected)
+        .select("example", "question", values=one(pl.col("corrected"))),
+        records=(records,),
+    )
+    return export(FORMAT.title, answers, Asked(**options))
+
+
+def _corrected(corrections: pl.Series) -> pl.Series:
+    """What corrections say: a text, or the entry of an object that is called like the question."""
+    said = [_said(**row) for row in corrections.to_list()]
+    return pl.Series(said, dtype=TEXT)
+
+
+def _said(question: str, correction: str) -> str | None:
+    if not correction.startswith("{"):
+        return correction
+    said = json.loads(correction).get(question)
+    return said if said is None or isinstance(said, str) else json.dumps(said)
+
+
+FORMAT = Format(
+    "langsmith",
+    "LangSmith",
+    lambda look: look.has("run_id", "key", "feedback_source"),
+    read_langsmith,
+)

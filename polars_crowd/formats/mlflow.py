@@ -1,0 +1,95 @@
+"""MLflow: the assessments of traces, as `mlflow.search_traces` gives them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
+from polars_crowd.formats.look import Format
+from polars_crowd.formats.records import Records
+from polars_crowd.signatures import shares
+
+ASSESSMENT = {
+    "assessment_name": TEXT,
+    "trace_id": TEXT,
+    "span_id": TEXT,
+    "source": pl.Struct({"source_type": TEXT, "source_id": TEXT}),
+    "create_time": TEXT,
+    "feedback": pl.Struct({"value": TEXT, "error": TEXT}),
+    "expectation": pl.Struct({"value": TEXT, "serialized_value": pl.Struct({"value": TEXT})}),
+    "valid": pl.Boolean(),
+}
+KINDS = {"HUMAN": "human", "LLM_JUDGE": "model", "AI_JUDGE": "model", "CODE": "code"}
+
+
+@shares(ExportOptions, Asked)
+def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+    """Read the assessments of MLflow: JSON of traces with `assessments`, or of assessments.
+
+    Returns
+    -------
+    Export
+        An example is a trace, or `trace|span`; a question is an assessment's name. Expectations are gold.
+        Assessments that another overrides are `superseded`; those that failed are `error`.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "traces.json")
+    >>> said = {"assessment_name": "correct", "source": {"source_type": "HUMAN", "source_id": "ann"}}
+    >>> _ = path.write_text(json.dumps([
+    ...     {"trace_id": "t1", "assessments": [{**said, "trace_id": "t1", "feedback": {"value": True}}]}
+    ... ]))
+    >>> read_mlflow(path).log.select("example", "annotator", "label", "annotator_kind").collect().rows()
+    [('t1', 'ann', 'true', 'human')]
+    """
+    look = FORMAT.look(path)
+    if look.has("assessment_name"):
+        records = Records(look.path, ASSESSMENT)
+        rows = records.scan()
+    else:
+        records = Records(look.path, {"assessments": pl.List(pl.Struct(ASSESSMENT))})
+        rows = records.scan().explode("assessments", empty_as_null=False).drop_nulls("assessments")
+        rows = rows.unnest("assessments")
+    rows = rows.with_columns(
+        example=pl.concat_str("trace_id", "span_id", separator="|", ignore_nulls=True),
+        annotator=pl.col("source").struct.field("source_id"),
+        annotator_kind=called(pl.col("source").struct.field("source_type"), KINDS),
+        question=pl.col("assessment_name"),
+        timestamp=utc(pl.col("create_time")),
+    )
+    value, error = (pl.col("feedback").struct.field(name) for name in ("value", "error"))
+    status = (
+        pl.when(error.is_not_null())
+        .then(pl.lit("error"))
+        .when(~pl.col("valid"))
+        .then(pl.lit("superseded"))
+        .otherwise(sent(value))
+    )
+    expected = pl.coalesce(
+        pl.col("expectation").struct.field("value"),
+        pl.col("expectation").struct.field("serialized_value").struct.field("value"),
+    )
+    columns = ("example", "annotator", "question", "timestamp", "annotator_kind")
+    given = rows.filter(pl.col("feedback").is_not_null())
+    answers = Answers(
+        rows=given.select(*columns, kind=kind_of(value), values=one(value), status=status),
+        gold=rows.filter(expected.is_not_null()).select(
+            "example", "question", values=one(expected)
+        ),
+        records=(records,),
+    )
+    return export(FORMAT.title, answers, Asked(**options))
+
+
+FORMAT = Format(
+    "mlflow",
+    "MLflow",
+    lambda look: look.has("assessments") or look.has("assessment_name"),
+    read_mlflow,
+)

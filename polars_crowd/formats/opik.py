@@ -1,0 +1,105 @@
+"""Opik: feedback scores of traces and spans, which are means over authors; who gave what is inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
+from polars_crowd.formats.look import Format
+from polars_crowd.formats.records import Records
+from polars_crowd.signatures import shares
+
+GIVEN = {"value": TEXT, "category_name": TEXT, "source": TEXT, "last_updated_at": TEXT}
+BY_AUTHOR = pl.List(pl.Struct({"author": TEXT, **GIVEN}))
+SCORE = {"name": TEXT, "created_by": TEXT, "value_by_author": TEXT, **GIVEN}
+KINDS = {"ui": "human", "online_scoring": "model", "sdk": "code"}
+
+
+@shares(ExportOptions, Asked)
+def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+    """Read the feedback scores of Opik: JSON of traces or spans with `feedback_scores`.
+
+    Returns
+    -------
+    Export
+        An example is a trace or a span, a question is the name of a score; its label is the category, or the
+        value where there is none. What each author gave is read, not the mean of these.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "traces.jsonl")
+    >>> by = {"ann": {"value": 1.0, "category_name": "yes", "source": "ui"},
+    ...       "bob": {"value": 0.0, "category_name": "no", "source": "ui"}}
+    >>> _ = path.write_text(json.dumps(
+    ...     {"id": "t", "feedback_scores": [{"name": "correct", "value": 0.5, "value_by_author": by}]}
+    ... ))
+    >>> read_opik(path).log.select("example", "annotator", "label").collect().rows()
+    [('t', 'ann', 'yes'), ('t', 'bob', 'no')]
+    """
+    records = Records(
+        FORMAT.look(path).path, {"id": TEXT, "feedback_scores": pl.List(pl.Struct(SCORE))}
+    )
+    scores = (
+        records.scan()
+        .explode("feedback_scores", empty_as_null=False)
+        .drop_nulls("feedback_scores")
+        .unnest("feedback_scores")
+        .with_columns(
+            given=pl.col("value_by_author").map_batches(_by_author, return_dtype=BY_AUTHOR)
+        )
+    )
+    alone = scores.filter(pl.col("given").is_null()).with_columns(
+        author=pl.when(pl.col("source") == "ui").then("created_by").otherwise("source")
+    )
+    by_author = (
+        scores.filter(pl.col("given").is_not_null())
+        .select("id", "name", "given")
+        .explode("given", empty_as_null=False)
+        .unnest("given")
+    )
+    value = pl.coalesce("category_name", "value")
+    columns = ["id", "name", "author", *GIVEN]
+    rows = pl.concat([by_author.select(columns), alone.select(columns)]).select(
+        example="id",
+        annotator="author",
+        annotator_kind=called(pl.col("source"), KINDS),
+        question="name",
+        timestamp=utc(pl.col("last_updated_at")),
+        kind=kind_of(value),
+        values=one(value),
+        status=sent(value),
+    )
+    return export(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+
+
+def _by_author(scores: pl.Series) -> pl.Series:
+    """Objects whose keys are authors, as lists."""
+    return pl.Series(
+        [None if s is None else _listed(json.loads(s)) for s in scores], dtype=BY_AUTHOR
+    )
+
+
+def _listed(by: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"author": author, **{name: _text(given.get(name)) for name in GIVEN}}
+        for author, given in by.items()
+    ]
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+FORMAT = Format(
+    "opik",
+    "Opik",
+    lambda look: look.has("feedback_scores") or look.has("value_by_author"),
+    read_opik,
+)

@@ -1,0 +1,78 @@
+"""Arize Phoenix: annotations of spans, traces and sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
+from polars_crowd.formats.look import Format
+from polars_crowd.formats.records import Records
+from polars_crowd.signatures import shares
+
+OF = ("span_id", "trace_id", "session_id")
+ANNOTATION = {
+    **dict.fromkeys(OF, TEXT),
+    "name": TEXT,
+    "annotator_kind": TEXT,
+    "identifier": TEXT,
+    "user_id": TEXT,
+    "created_at": TEXT,
+    "result": pl.Struct({"label": TEXT, "score": TEXT}),
+    "result.label": TEXT,
+    "result.score": TEXT,
+}
+KINDS = {"HUMAN": "human", "LLM": "model", "CODE": "code"}
+NOTE = "note"
+
+
+@shares(ExportOptions, Asked)
+def read_phoenix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+    """Read the annotations of Arize Phoenix, as JSON.
+
+    Returns
+    -------
+    Export
+        An example is a span (or trace, or session), a question is the name of an annotation. The label is the
+        result's, or its score where it has none. The annotator is the user, else the identifier, else the
+        kind. Notes are left out.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "annotations.jsonl")
+    >>> _ = path.write_text(json.dumps({"span_id": "s", "name": "correct", "annotator_kind": "LLM",
+    ...                                 "identifier": "judge", "result": {"label": "no", "score": 0.0}}))
+    >>> read_phoenix(path).log.select("example", "annotator", "label", "annotator_kind").collect().rows()
+    [('s', 'judge', 'no', 'model')]
+    """
+    records = Records(FORMAT.look(path).path, ANNOTATION)
+    result = pl.col("result").struct
+    value = pl.coalesce(
+        result.field("label"), "result.label", result.field("score"), "result.score"
+    )
+    identifier = pl.col("identifier").replace("", None)
+    is_note = pl.col("name") == NOTE
+    rows = records.scan().select(
+        example=pl.coalesce(*OF),
+        annotator=pl.coalesce("user_id", identifier, "annotator_kind"),
+        annotator_kind=called(pl.col("annotator_kind"), KINDS),
+        question="name",
+        timestamp=utc(pl.col("created_at")),
+        kind=pl.when(is_note).then(pl.lit("text")).otherwise(kind_of(value)),
+        values=one(value),
+        status=pl.when(is_note).then(pl.lit(NOTE)).otherwise(sent(value)),
+    )
+    return export(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+
+
+FORMAT = Format(
+    "phoenix",
+    "Arize Phoenix",
+    lambda look: look.has("annotator_kind", "name") and not look.keys.isdisjoint(OF),
+    read_phoenix,
+)
