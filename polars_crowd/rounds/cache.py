@@ -1,7 +1,7 @@
 """Frames kept by name in a directory, between rounds and between runs. A name says all that made them.
 
-A file of frames is there as a whole or not at all, and holds the checksums of what is in it: one that cannot
-be read is made anew.
+A file of frames is there as a whole or not at all, and begins with the digest of what is in it: one that is
+damaged is made anew.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ import hashlib
 import json
 import os
 import pickle
-import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
 
 import polars_crowd
+from polars_crowd.rounds.digests import is_sealed, write_sealed
 from polars_crowd.rounds.files import write_whole
 
 Frames = dict[tuple[str, ...], pl.DataFrame]
@@ -37,10 +36,6 @@ FITS = "fits"
 """... of the parameters that tables were made with."""
 SUFFIX = ".frames"
 KEYS = "keys.json"
-UNREADABLE = (
-    *(OSError, EOFError, ValueError, KeyError, RuntimeError, struct.error),
-    *(zlib.error, zipfile.BadZipFile, pl.exceptions.PolarsError),
-)
 
 
 @dataclass(frozen=True)
@@ -65,23 +60,24 @@ class Cache:
 
     def read(self, name: str) -> Frames | None:
         """The frames that were written under a name, if they were and can be read."""
-        with suppress(*UNREADABLE), zipfile.ZipFile(self._file(name)) as kept:
+        if not is_sealed(self._file(name)):
+            return None
+        with zipfile.ZipFile(self._file(name)) as kept:
             keys = json.loads(kept.read(KEYS))
             self._use(name)
             return {tuple(key): pl.read_ipc(kept.read(str(i))) for i, key in enumerate(keys)}
-        return None
 
     def write(self, name: str, frames: Mapping[tuple[str, ...], pl.DataFrame]) -> None:
         """Keep frames under a name."""
 
-        def write(path: Path) -> None:
-            with zipfile.ZipFile(path, "w") as kept:
+        def write(unfinished: BinaryIO) -> None:
+            with zipfile.ZipFile(unfinished, "w") as kept:
                 kept.writestr(KEYS, json.dumps([list(keys) for keys in frames]))
                 for i, frame in enumerate(frames.values()):
                     with kept.open(str(i), "w", force_zip64=True) as file:
                         frame.write_ipc(file)
 
-        write_whole(self._file(name), write, sync=False)
+        write_whole(self._file(name), lambda path: write_sealed(path, write), sync=False)
 
     def names(self, prefix: str) -> list[str]:
         """The names that begin so."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import glob
-import hashlib
 import io
 import json
 import re
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO
 import polars as pl
 
 from polars_crowd.errors import Advice, StoreError, shown
+from polars_crowd.rounds.digests import SEAL, checksum, seal
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.runs.codes import named_classes
 from polars_crowd.store.rule import RULE, RULE_VERSION
@@ -43,11 +43,6 @@ class File:
     def of(cls, path: Path, rows: int) -> File:
         """A file that was just written."""
         return cls(path.name, rows, path.stat().st_size, checksum(path))
-
-
-def checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -190,7 +185,7 @@ def _checked_json(path: Path) -> dict[str, Any]:
             f"{path}: the store is of format {written}, this version knows up to {FORMAT}. "
             "Update polars_crowd."
         )
-    if _seal(found["store"]) != found.get("checksum"):
+    if seal(found["store"]) != found.get(SEAL):
         raise _damaged(path, "its checksum does not fit")
     store: dict[str, Any] = found["store"]
     return store
@@ -203,15 +198,10 @@ def _damaged(path: Path, why: str) -> StoreError:
     )
 
 
-def _seal(store: dict[str, Any]) -> str:
-    text = json.dumps(store, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def write_manifest(store: Path, manifest: Manifest) -> None:
     """Replace the manifest: from then on the store is this one."""
     described = json.loads(json.dumps(manifest.described()))
-    text = json.dumps({"store": described, "checksum": _seal(described)}, indent=1)
+    text = json.dumps({"store": described, SEAL: seal(described)}, indent=1)
     write_whole(store / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
 
 

@@ -33,6 +33,7 @@ from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, membership, open_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
+from polars_crowd.rounds.digests import checksum
 from polars_crowd.rounds.partitions import Handle, Partitioned
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.store import fitting
@@ -45,7 +46,6 @@ from polars_crowd.store.manifest import (
     Manifest,
     Part,
     check_files,
-    checksum,
     read_manifest,
     remove_abandoned,
     remove_strays,

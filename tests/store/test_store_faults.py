@@ -21,8 +21,9 @@ import pytest
 
 import polars_crowd as pc
 from polars_crowd.errors import StoreError
+from polars_crowd.rounds.digests import seal
 from polars_crowd.store import store as store_module
-from polars_crowd.store.manifest import _seal, write_manifest
+from polars_crowd.store.manifest import write_manifest
 from tests.cases import assert_same
 from tests.store.store_cases import contents
 
@@ -373,7 +374,7 @@ def test_a_file_of_another_partition(store: pc.AnnotationStore) -> None:
     manifest = json.loads((store.path / "manifest.json").read_text())
     part = manifest["store"]["parts"][1]["examples"]
     part.update(size=parts[0].examples.size, checksum=parts[0].examples.checksum)
-    manifest["checksum"] = _seal(manifest["store"])
+    manifest["checksum"] = seal(manifest["store"])
     (store.path / "manifest.json").write_text(json.dumps(manifest))
     count = parts[0].examples.rows
     assert problems(store.path) == {part["name"]: f"has {count} examples of other partitions"}
@@ -428,7 +429,7 @@ def test_stores_of_newer_versions_are_refused(store: pc.AnnotationStore) -> None
     with pytest.raises(StoreError, match="format 2"):
         store.append(BATCHES[1])
     sound["store"]["rule_version"] = 2
-    path.write_text(json.dumps({**sound, "checksum": _seal(sound["store"])}))
+    path.write_text(json.dumps({**sound, "checksum": seal(sound["store"])}))
     with pytest.raises(
         StoreError, match=r"partitioned by the rule 'fnv1a-words', version 2, which"
     ):
