@@ -18,6 +18,8 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from polars_crowd.escapes import escaped_lines
+
 SHOWN = 5
 """How many offending rows an error shows."""
 LONGEST = 40
@@ -72,11 +74,14 @@ class Advised(Exception):  # noqa: N818 (warnings are advised, too)
         super().__init__(self.said("python"))
 
     def said(self, words: Words, names: Mapping[str, str] | None = None) -> str:
-        """The message in the words of Python or of the command line.
+        """The message in the words of Python or of the command line, safe to print.
 
         `names` are other names of sources and columns, where who is told gave them others.
         """
-        what = self._where(names or {}) + self.wrong
+        return escaped_lines(self._said(words, names or {}))
+
+    def _said(self, words: Words, names: Mapping[str, str]) -> str:
+        what = self._where(names) + self.wrong
         how = " ".join(a if isinstance(a, str) else a.said(words) for a in self.advice)
         ends = what.endswith(".") and "\n" not in what
         return what + (" " if ends else "\n") + how if how else what
@@ -123,9 +128,9 @@ class OptionError(Advised, ValueError):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.option, self.value, self.wrong, *self.advice)
 
-    def said(self, words: Words, names: Mapping[str, str] | None = None) -> str:
+    def _said(self, words: Words, names: Mapping[str, str]) -> str:
         """The message, beginning with the option as it is given there."""
-        message = super().said(words, names)
+        message = super()._said(words, names)
         if words == "python":
             named = f"{self.option}="
             return f"{named} {message}" if self.value is ... else f"{named}{self._given}; {message}"

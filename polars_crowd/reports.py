@@ -19,9 +19,12 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import counted
+from polars_crowd.escapes import escaped, escaped_lines, escaped_texts
 
 Heads = Mapping[str, tuple[str, int]]
 """The tables that a report begins to show, by name: their titles, and how many rows."""
+OF_TEXT = {"String", "Categorical", "Enum"}
+"""Types of texts, as the types of nested columns name them."""
 FEW = 5
 """Rows of a head."""
 MANY = 100
@@ -29,8 +32,6 @@ USUAL = 100
 """Characters of a line where there is no terminal; Polars' own."""
 UNLIMITED = 10_000
 ALL_OF_IT: dict[str, Any] = {"tbl_hide_dataframe_shape": True, "tbl_cols": -1, "tbl_rows": -1}
-STEERING = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-"""Characters that steer a terminal: control characters, ends of lines, marks of direction."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Report:
 
     def __str__(self) -> str:
         tables = (f"{title}\n{table_text(head)}" for title, head in self.heads.items())
-        return "\n\n".join((self.header, *tables))
+        return "\n\n".join((escaped_lines(self.header), *tables))
 
     def _repr_html_(self) -> str:
         """The same for notebooks."""
@@ -50,7 +51,7 @@ class Report:
             f"<figure><figcaption>{html.escape(title)}</figcaption>{table_html(head)}</figure>"
             for title, head in self.heads.items()
         )
-        return f"<section><p>{html.escape(printable(self.header))}</p>{''.join(figures)}</section>"
+        return f"<section><p>{html.escape(escaped(self.header))}</p>{''.join(figures)}</section>"
 
 
 class Reported(ABC):
@@ -129,22 +130,25 @@ def presentable(frame: pl.DataFrame) -> pl.DataFrame:
     """The columns that have a value, and nothing in them that steers a terminal."""
     if frame.height:
         frame = frame[[column.name for column in frame if column.null_count() < frame.height]]
-    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
     texts = pl.col(pl.String, pl.Categorical, pl.Enum).cast(pl.String)
+    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
+    nested = [
+        name
+        for name, dtype in frame.schema.items()
+        if dtype.is_nested() and OF_TEXT & set(re.findall(r"\w+", str(dtype)))
+    ]
     safe = frame.with_columns(
-        texts.str.replace_all(STEERING, "�"),
-        pl.col(lists).list.eval(pl.element().str.replace_all(STEERING, "�")),
+        escaped_texts(texts),
+        pl.col(lists).list.eval(escaped_texts(pl.element())),
+        *(_as_text(frame[name]) for name in nested if name not in lists),
     )
-    return safe.rename({name: printable(name) for name in safe.columns})
+    return safe.rename({name: escaped(name) for name in safe.columns})
 
 
-def printable(text: str) -> str:
-    r"""The text without what steers a terminal.
-
-    >>> printable("a\x1b[31mb")
-    'a�[31mb'
-    """
-    return re.sub(STEERING, "�", text)
+def _as_text(column: pl.Series) -> pl.Series:
+    """Values that may hold texts somewhere inside, as Python writes them."""
+    texts = [None if value is None else repr(value) for value in column.to_list()]
+    return pl.Series(column.name, texts, pl.String)
 
 
 def blocks(frame: pl.DataFrame, width: int) -> Iterator[pl.DataFrame]:

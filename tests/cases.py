@@ -15,6 +15,19 @@ from numpy.typing import NDArray
 import polars_crowd as pc
 from tests import DATA
 
+EVIL = [
+    "\x1b[31mred\x1b[0m",
+    "\x1b]0;title\x07",
+    "\x1b]8;;http://x\x1b\\link",
+    "\x9b31m",
+    "a\x00b",
+    "\u202egnp",
+    "x\u2066y",
+    "a\rb\u2028c\u200f",
+    "a\u200bb\ufeff\U000e0041",
+]
+"""Texts that would steer a terminal, or hold what cannot be seen."""
+
 NEAR = 1e-9
 
 

@@ -9,6 +9,7 @@ import polars_crowd
 
 PACKAGE = Path(polars_crowd.__file__).parent
 FLOORS = (
+    ("escapes",),
     ("errors", "arrays", "compatible"),
     ("option_checks", "limits"),
     ("reports", "signatures"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_crowd as pc
+from polars_crowd.escapes import STEERING
 from polars_crowd.reports import Report, header, table_text
 
 DATA = pc.datasets.tutorial()
@@ -75,6 +77,7 @@ def test_nothing_steers_the_terminal(text: str) -> None:
     steering = {"Cc", "Zl", "Zp"}
     left = {c for c in printed if category(c) in steering or bidirectional(c) in MARKS}
     assert left == {"\n"}
+    assert re.findall(STEERING, printed.replace("\n", "")) == []
 
 
 def test_html_is_well_formed_and_escaped() -> None:

@@ -18,7 +18,7 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from polars_crowd.cli.output import Answer, printable_lines, put
+from polars_crowd.cli.output import Answer, put
 from polars_crowd.cli.reading import completing, in_files, output, stdin, with_options
 from polars_crowd.cli.stdin import SOURCES as SOURCES_OF_FILES
 from polars_crowd.cli.stdin import STANDARD, with_stdin
@@ -32,6 +32,7 @@ from polars_crowd.errors import (
     UnfinishedError,
     shown,
 )
+from polars_crowd.escapes import escaped_lines
 from polars_crowd.inputs import checks
 from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.progress import line
@@ -301,7 +302,7 @@ def _tell_warning(show_other: Callable[..., None], names: Mapping[str, str]) -> 
 def tell(message: str) -> None:
     for path, name in STANDARD.items():
         message = message.replace(path, name)
-    print(f"polars-crowd: {printable_lines(message)}", file=sys.stderr)
+    print(f"polars-crowd: {escaped_lines(message)}", file=sys.stderr)
 
 
 # --- progress -------------------------------------------------------------------------------------

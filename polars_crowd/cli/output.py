@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from typing import Any, Literal
 import polars as pl
 
 from polars_crowd.errors import counted
-from polars_crowd.reports import ALL_OF_IT, UNLIMITED, blocks, line_width, presentable, printable
+from polars_crowd.escapes import STEERING, escaped_lines
+from polars_crowd.reports import ALL_OF_IT, UNLIMITED, blocks, line_width, presentable
 from polars_crowd.rounds.writing import flat
 
 Format = Literal["table", "json", "csv"]
@@ -97,7 +99,7 @@ def put(answer: Answer, form: Format, *, quiet: bool, piped: bool) -> None:
     if form == "table" and not piped:
         _put_report([b for b in answer.report() if not (quiet and b.aside)], quiet, sys.stdout)
         return
-    pieces = json_of(answer) if form == "json" else csv_of(answer.rows)
+    pieces = map(_seen, json_of(answer)) if form == "json" else csv_of(answer.rows)
     sys.stdout.flush()
     for piece in pieces:
         sys.stdout.buffer.write(piece.encode())
@@ -117,7 +119,7 @@ def _put_report(pieces: Iterable[Block], quiet: bool, stream: Any) -> None:
 
 def _lines(block: Block, quiet: bool) -> Iterator[str]:
     if block.table is None or not quiet:
-        text = printable_lines(block.text if block.table is None else f"\n{block.text}")
+        text = escaped_lines(block.text if block.table is None else f"\n{block.text}")
         yield text if block.exact else _wrapped(text)
     if block.table is not None:
         yield table_text(block.table.head(MOST))
@@ -131,11 +133,6 @@ def _wrapped(text: str) -> str:
     """Prose in lines that end between words."""
     wrap = partial(fill, width=line_width(), break_long_words=False, break_on_hyphens=False)
     return "\n".join(map(wrap, text.split("\n")))
-
-
-def printable_lines(text: str) -> str:
-    """A text of several lines that does not steer the terminal."""
-    return "\n".join(map(printable, text.split("\n")))
 
 
 def table_text(frame: pl.DataFrame) -> str:
@@ -195,6 +192,13 @@ def json_of(answer: Answer) -> Iterator[str]:
             between = ",\n "
         yield "}"
     yield "\n"
+
+
+def _seen(piece: str) -> str:
+    """JSON with what would steer a terminal as JSON escapes it: such characters are in its texts only."""
+    return re.sub(
+        STEERING, lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], piece
+    )
 
 
 def _value(value: Any) -> Iterator[str]:

@@ -17,6 +17,7 @@ from polars_crowd.errors import (
     shown,
     warn,
 )
+from polars_crowd.escapes import escaped_lines
 from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers
 
 ROW = "polars_crowd_row"
@@ -132,14 +133,16 @@ class Export:
         )
         annotations, examples, annotators = sizes.collect().row(0)
         left_out = ", ".join(f"{n} {reason}" for reason, n in self.left_out.items()) or "nothing"
-        return "\n".join(
-            [
-                f"{self.format} export, question {self.question!r}: "
-                f"{counted(annotations, 'annotation')} of {counted(examples, 'example')} "
-                f"by {counted(annotators, 'annotator')}",
-                f"left out: {left_out}",
-                *(f"note: {note}" for note in self.notes),
-            ]
+        return escaped_lines(
+            "\n".join(
+                [
+                    f"{self.format} export, question {self.question!r}: "
+                    f"{counted(annotations, 'annotation')} of {counted(examples, 'example')} "
+                    f"by {counted(annotators, 'annotator')}",
+                    f"left out: {left_out}",
+                    *(f"note: {note}" for note in self.notes),
+                ]
+            )
         )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from polars_crowd.escapes import escaped
+
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
@@ -43,12 +45,9 @@ def line(wanted: bool, *, transient: bool = False) -> Iterator[Tell]:
     """One line that is told anew, and the time it takes; with `transient` it goes at the end."""
     if not wanted:
         yield lambda text: None
-    elif _has_rich():
-        with _rich_line(transient) as tell:
-            yield tell
-    else:
-        with _plain_line() as tell:
-            yield tell
+        return
+    with _rich_line(transient) if _has_rich() else _plain_line() as tell:
+        yield lambda text: tell(escaped(text))
 
 
 def _has_rich() -> bool:

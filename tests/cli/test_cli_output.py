@@ -19,7 +19,8 @@ from polars.testing import assert_frame_equal
 import polars_crowd as pc
 from polars_crowd.cli.output import Answer, Block, json_of
 from polars_crowd.errors import warn
-from polars_crowd.reports import STEERING
+from polars_crowd.escapes import STEERING
+from tests.cases import EVIL
 from tests.cli.commands import PLAIN, files_in, refused, run, succeeded
 
 DATA = pc.datasets.tutorial()
@@ -321,16 +322,6 @@ def test_a_pipe_that_is_closed_early_is_no_error(tmp_path: Path) -> None:
 
 # --- what steers a terminal ------------------------------------------------------------------------
 
-EVIL = [
-    "\x1b[31mred\x1b[0m",
-    "\x1b]0;title\x07",
-    "\x1b]8;;http://x\x1b\\link",
-    "\x9b31m",
-    "a\x00b",
-    "\u202egnp",
-    "x\u2066y",
-]
-
 
 @pytest.mark.parametrize(
     "call",
@@ -353,7 +344,7 @@ EVIL = [
 def test_nothing_in_a_log_steers_the_terminal(call: str, tmp_path: Path) -> None:
     evil = pl.Series("id", EVIL)
     log = pl.DataFrame({"example": evil}).join(pl.DataFrame({"annotator": evil}), how="cross")
-    labels = pl.Series("label", (EVIL * 7)[:20] + EVIL * 4 + ["\x1b[1mx"])
+    labels = pl.Series("label", [*(EVIL * 20)[: len(EVIL) ** 2 - 1], "\x1b[1mx"])
     log = log.with_columns(labels, group=pl.col("example"))
     log = pl.concat([log, log.head(3).with_columns(annotator=pl.lit("\x1b[2Jlone"))])
     classes = [*EVIL, "\x1b[1mx"]
