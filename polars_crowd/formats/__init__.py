@@ -4,7 +4,16 @@ export = pc.formats.read("export.json", question="sentiment")
 export.log, export.gold, export.questions, export.left_out, export.notes
 """
 
+from polars_crowd.formats.argilla import read_argilla
+from polars_crowd.formats.crowd_kit import read_crowd_kit
 from polars_crowd.formats.export import Export
+from polars_crowd.formats.hugging_face import read_hugging_face
+from polars_crowd.formats.label_matrices import (
+    read_cleanlab,
+    read_label_matrix,
+    read_lewidi,
+    read_peerannot,
+)
 from polars_crowd.formats.label_studio import read_label_studio
 from polars_crowd.formats.langfuse import read_langfuse
 from polars_crowd.formats.langsmith import read_langsmith
@@ -17,11 +26,18 @@ from polars_crowd.formats.registry import read
 __all__ = [
     "Export",
     "read",
+    "read_argilla",
+    "read_cleanlab",
+    "read_crowd_kit",
+    "read_hugging_face",
+    "read_label_matrix",
     "read_label_studio",
     "read_langfuse",
     "read_langsmith",
+    "read_lewidi",
     "read_mlflow",
     "read_opik",
+    "read_peerannot",
     "read_phoenix",
     "read_prodigy",
 ]

@@ -74,6 +74,10 @@ class Look:
         )
         return text.with_columns(pl.all().replace("", None))
 
+    @property
+    def is_parquet(self) -> bool:
+        return self.kind == "table" and _start(self.path) == b"PAR1"
+
     def seen(self) -> str:
         """What is seen, for an error."""
         if self.names:
@@ -93,6 +97,8 @@ class Format:
     is_like: Callable[[Look], bool]
     """Whether a file looks like it."""
     read: Callable[..., Any]
+    is_plain: bool = False
+    """Whether it is no tool's own, and only looked for where none is found."""
 
     def look(self, path: str | Path) -> Look:
         """A look at a file that must be of this format."""

@@ -78,11 +78,8 @@ class Records:
                         (lines[half:], number + half) if first_is_good else (lines[:half], number)
                     )
                 why = _why(lines, self.schema)
-                return AnnotationError(
-                    f"{self.path}: record {number + 1} cannot be read: {why}. It begins with "
-                    f"{lines[0][:80].decode('utf-8', 'replace')!r}.",
-                    "Mend or remove it, or export the file anew.",
-                )
+                text = lines[0].decode("utf-8", "replace")
+                return _unread(self.path, number + 1, str(why), text)
             number += len(lines)
         return None
 
@@ -220,3 +217,34 @@ class _Array:
             f"{self.path} is no JSON at character {self.gone + at + 1:,}, near {near!r}: {why}.",
             "Export the file anew: it may have been cut short.",
         )
+
+
+def objects(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON array or of JSON lines, one after another; `NaN` may stand in them.
+
+    Raises
+    ------
+    AnnotationError
+        One of them is no JSON object: its place is said.
+    """
+    array = starts_with(path, "[")
+    for number, text in enumerate(elements(path) if array else _text_lines(path), start=1):
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise _unread(path, number, str(error), text) from error
+        if not isinstance(found, dict):
+            raise _unread(path, number, "it is no object", text)
+        yield found
+
+
+def _text_lines(path: Path) -> Iterator[str]:
+    with open_text(path) as file:
+        yield from (line for line in file if line.strip(BLANK))
+
+
+def _unread(path: Path, number: int, why: str, text: str) -> AnnotationError:
+    return AnnotationError(
+        f"{path}: record {number} cannot be read: {why}. It begins with {text[:80]!r}.",
+        "Mend or remove it, or export the file anew.",
+    )

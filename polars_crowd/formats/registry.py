@@ -7,13 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats import label_studio, langfuse, langsmith, mlflow, opik, phoenix, prodigy
+from polars_crowd.formats import (
+    argilla,
+    crowd_kit,
+    hugging_face,
+    label_matrices,
+    label_studio,
+    langfuse,
+    langsmith,
+    mlflow,
+    opik,
+    phoenix,
+    prodigy,
+)
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.look import Format, Look
 
+ONE_EACH = (
+    *(label_studio, prodigy, argilla, hugging_face, crowd_kit),
+    *(mlflow, langsmith, langfuse, phoenix, opik),
+)
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT
-    for module in (label_studio, prodigy, mlflow, langsmith, langfuse, phoenix, opik)
+    known.name: known
+    for known in (*(module.FORMAT for module in ONE_EACH), *label_matrices.FORMATS)
 }
 
 
@@ -70,7 +86,8 @@ def _known(format: str) -> Format:
 
 def _recognised(path: str | Path) -> Format:
     look = Look.at(path)
-    like = [known for known in FORMATS.values() if known.is_like(look)]
+    of_tools = [f for f in FORMATS.values() if not f.is_plain and f.is_like(look)]
+    like = of_tools or [f for f in FORMATS.values() if f.is_plain and f.is_like(look)]
     if len(like) == 1:
         return like[0]
     name = Advice("Say which it is", python="format=...", command="--format-of NAME")

@@ -1,0 +1,75 @@
+"""crowd-kit: tables of `task, worker, label`, and those of NetEaseCrowd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError
+from polars_crowd.formats.answers import Answers
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.feedback import one, sent
+from polars_crowd.formats.look import Format, Look
+from polars_crowd.signatures import shares
+
+NAMES = {"task": "example", "worker": "annotator", "performer": "annotator", "label": "label"}
+NETEASE = {"taskId": "example", "workerId": "annotator", "answer": "label", "truth": "truth"}
+
+
+@shares(ExportOptions, Asked)
+def read_crowd_kit(
+    path: str | Path, *, truth: str | Path | None = None, **options: Unpack[ExportOptions]
+) -> Export:
+    """Read a table as crowd-kit takes it: `task, worker, label`, or `taskId, workerId, answer`.
+
+    Parameters
+    ----------
+    truth
+        A table `task, label` of true labels, such as `gt.csv`: they are gold.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "labels.csv")
+    >>> _ = path.write_text("task,worker,label\\n007,w1,cat\\n")
+    >>> read_crowd_kit(path).log.select("example", "annotator", "label").collect().rows()
+    [('007', 'w1', 'cat')]
+    """
+    look = FORMAT.look(path)
+    names = NAMES if look.has("task") else NETEASE
+    there = {theirs: ours for theirs, ours in names.items() if theirs in look.keys}
+    table = look.table().select(pl.col(list(there)).cast(pl.String)).rename(there)
+    label = pl.col("label")
+    rows = table.select("example", "annotator", *_question(), values=one(label), status=sent(label))
+    gold = None if truth is None else _truth(truth)
+    if "truth" in table.collect_schema():
+        gold = table.drop_nulls("truth").select(
+            "example", *_question(), values=pl.concat_list("truth")
+        )
+    return export(FORMAT.title, Answers(rows=rows, gold=gold), Asked(**options))
+
+
+def _truth(path: str | Path) -> pl.LazyFrame:
+    look = Look.at(path)
+    label = next((name for name in ("label", "true_label") if look.has(name)), None)
+    if label is None or not look.has("task"):
+        raise AnnotationError(f"{path} has no columns 'task' and 'label': it is {look.seen()}.")
+    table = look.table().select(pl.col("task", label).cast(pl.String))
+    return table.select(*_question(), example="task", values=pl.concat_list(label))
+
+
+def _question() -> list[pl.Expr]:
+    return [pl.lit("label").alias("question"), pl.lit("class").alias("kind")]
+
+
+FORMAT = Format(
+    "crowd_kit",
+    "crowd-kit",
+    lambda look: (
+        (look.has("task", "label") and not look.keys.isdisjoint({"worker", "performer"}))
+        or look.has("taskId", "workerId", "answer")
+    ),
+    read_crowd_kit,
+)
