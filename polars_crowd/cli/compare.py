@@ -101,7 +101,7 @@ def compare(
 
     def report() -> Iterator[Block]:
         yield aside(found._header())
-        yield Block("Methods, the best at predicting held-out annotations first", _shown(found))
+        yield Block("Methods", _shown(found))
         if found.disagreements.height:
             title = "Where they disagree most, an example a column"
             yield aside(title, _as_columns(found))

@@ -24,12 +24,10 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.errors import (
-    SHOWN,
     Advice,
     OptionError,
     counted,
     shown,
-    shown_value,
     warn,
 )
 from polars_crowd.inputs.tables import log_and_labels
@@ -42,6 +40,7 @@ from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Likelihood, Options
 from polars_crowd.truth.plans import FIRST_SUMS, ROUND_SUMS, count_beginning, count_expected
 from polars_crowd.truth.result import Fitted, Iterations, Parameters, TruthInference
+from polars_crowd.truth.soundness import warn_of_doubts
 from polars_crowd.truth.sums import as_sums
 
 P = TypeVar("P")
@@ -50,8 +49,6 @@ Chosen = TypeVar("Chosen", bound=Options)
 
 FEW = 5
 """Who has fewer annotations than this can hardly be judged by them."""
-COLLAPSED = 0.05
-"""A class that is expected on less than this share of the examples the votes give it has collapsed."""
 
 
 # --- the loop --------------------------------------------------------------------------------------
@@ -103,7 +100,14 @@ def gained_little(trace: Sequence[float], tol: float) -> bool:
 def fit(log: Any, model: Callable[[Rounds], Model], options: Options) -> TruthInference:
     """Fit a model to a log; its constants may depend on the rounds."""
     rounds, options = opened(log, options)
-    return fit_rounds(rounds, model(rounds), options)
+    return on_its_own(log, fit_rounds(rounds, model(rounds), options))
+
+
+def on_its_own(log: Any, fit: TruthInference) -> TruthInference:
+    """A fit, with a warning of what speaks against its labels if it is no part of another."""
+    if not isinstance(log, Rounds):
+        warn_of_doubts(fit._fitted, fit._source)
+    return fit
 
 
 def opened(log: Any, options: Chosen) -> tuple[Rounds, Chosen]:
@@ -127,11 +131,10 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     log = log.counted(first["n_annotations"])
     start = first_parameters(first, rounds, model, log, options.init)
     steps = steps_of(rounds.quiet(), model, known, log)
-    params, sums, iterations = iterate(steps, start, **options.looping(model.name))
+    params, _, iterations = iterate(steps, start, **options.looping(model.name))
     if isinstance(options.init, str) and known.gold is None and not rounds.n_models:
         params = with_classes_in_place(model, params)
     warn_of_iterations(iterations, options)
-    warn_of_lost_classes(model, sums, first, log)
     warn_of_few_annotations(first, log)
     if known.gold is None and not rounds.n_models:
         warn_of_single_annotations(first)
@@ -227,29 +230,6 @@ def go_on(tol: float) -> Advice:
         python=f"a larger max_iter=, init= this fit, or a tol= above {tol:g}",
         command=f"a larger --max-iter, or a --tol above {tol:g}",
     )
-
-
-def warn_of_lost_classes(model: Model, sums: Sums, first: Sums, log: LogSize) -> None:
-    """Of classes that the votes had and that are left with next to no example."""
-    of_class = model.class_of_state(log.n_classes)
-    expected = np.bincount(of_class, sums["state_mass"], log.n_classes)
-    voted = first["vote_shares"]
-    lost = np.flatnonzero((voted >= 1) & (expected < COLLAPSED * voted))
-    if len(lost):
-        found = [
-            f"{shown_value(log.classes[k])} (expected on {expected[k]:.1f}, by the votes on {voted[k]:.1f})"
-            for k in lost[:SHOWN].tolist()
-        ]
-        warn(
-            f"{counted(len(lost), 'class')} that annotators chose became the truth of next to no example: "
-            f"{', '.join(found)}. Either these labels are mistakes, or the method has merged the class "
-            "into another.",
-            Advice(
-                "Compare with the majority vote",
-                python="pc.majority_vote(log)",
-                command="--method majority-vote",
-            ),
-        )
 
 
 def warn_of_few_annotations(first: Sums, log: LogSize) -> None:

@@ -134,8 +134,10 @@ class Options:
     Warns
     -----
     AnnotationWarning
-        Not converged; a class that annotators chose became the truth of next to no example; annotators with
-        fewer than 5 annotations; no example with more than one annotation.
+        Not converged; annotators with fewer than 5 annotations; no example with more than one annotation,
+        or none on which annotators differ. What speaks against the labels (`truth.soundness`): classes that
+        may be exchanged; labels that differ from the majority vote on more than a tenth of the examples; a
+        class that annotators chose and that became the truth of next to no example.
     """
 
     pred_probs: Any = None

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats, Ints
+from polars_crowd.arrays import Codes, Floats, Ints
 from polars_crowd.errors import Advice, counted
 from polars_crowd.numerics.mixture import TIE, first_true
 from polars_crowd.rounds.partitions import Partition
@@ -158,11 +158,16 @@ def over_classes(T: Floats, class_of_state: Ints) -> Floats:
     return np.stack([T[class_of_state == k].sum(axis=0) for k in range(n_classes)])
 
 
+def label_of(answer: Answer) -> Codes:
+    """The first of the most probable classes of each example."""
+    return first_true(answer.T.max(axis=0) - TIE <= answer.T)
+
+
 def example_table(part: Partition, source: Source) -> pl.DataFrame:
     """`example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`."""
     labels, quality = [], []
     for answer in source.of(part):
-        labels.append(first_true(answer.T.max(axis=0) - TIE <= answer.T))
+        labels.append(label_of(answer))
         quality.append(answer.confidence[labels[-1], np.arange(answer.T.shape[1])])
     consensus = pl.Series(np.concatenate(labels), dtype=pl.UInt32)
     run = part.runs

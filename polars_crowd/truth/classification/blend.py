@@ -55,6 +55,7 @@ from polars_crowd.truth.past import places
 from polars_crowd.truth.plans import Answer, Estimate, Source, log_of
 from polars_crowd.truth.posterior import known_posterior, softmax
 from polars_crowd.truth.result import Answers, Fitted, Iterations, TruthInference
+from polars_crowd.truth.soundness import warn_of_doubts
 
 MOST_EVIDENCE = 60.0
 """The largest difference of LL within an example."""
@@ -278,7 +279,9 @@ def blend(
     rounds = asked.open(log).claim(Blend.method)
     inner = without_directory(rounds)
     members = with_model(inner, gold) if rounds.n_models else pool(inner, gold)
-    return Blend(rounds, members)
+    found = Blend(rounds, members)
+    warn_of_doubts(found._fitted, found._source)
+    return found
 
 
 def pool(rounds: Rounds, gold: Any) -> Members:

@@ -48,7 +48,7 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block, blocks
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts, theta
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
-from polars_crowd.truth.em import fit_rounds, opened
+from polars_crowd.truth.em import fit_rounds, on_its_own, opened
 from polars_crowd.truth.model import CELL, LogSize
 from polars_crowd.truth.options import Matrices, MatrixOptions, Options
 from polars_crowd.truth.result import TruthInference
@@ -232,4 +232,5 @@ def ebcc(
     n_starts = 1 if isinstance(chosen.init, TruthInference) else restarts
     seeds = range(seed * restarts, seed * restarts + n_starts)
     rounds, chosen = opened(log, chosen)
-    return best_of(rounds, models_of(rounds, n_subtypes, subtype_count, prior, seeds), chosen)
+    models = models_of(rounds, n_subtypes, subtype_count, prior, seeds)
+    return on_its_own(log, best_of(rounds, models, chosen))

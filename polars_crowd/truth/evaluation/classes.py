@@ -70,10 +70,19 @@ class ClassTrial(Trial):
         assert ran.posterior is not None
         return ran.posterior
 
+    def goodness(self, ran: Ran) -> Floats:
+        """How right each known example is."""
+        judged = self.known >= 0
+        return scoring.right(self.answer(ran)[judged], self.known[judged])
+
+    @staticmethod
+    def paired(better: Floats) -> scoring.Paired:
+        """The difference of accuracies."""
+        return scoring.paired_shares(better)
+
     def known_scores(self, ran: Ran) -> Scores:
         judged = self.known >= 0
-        T, known = self.answer(ran)[judged], self.known[judged]
-        hit = scoring.right(T, known)
+        T, known, hit = self.answer(ran)[judged], self.known[judged], self.goodness(ran)
         accuracy, n = float(hit.mean()), len(hit)
         return (
             accuracy,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from polars_crowd.arrays import Floats
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.runs.numbers import sort_values
-from polars_crowd.truth.evaluation.scoring import SHRINKAGE
+from polars_crowd.truth.evaluation import scoring
 from polars_crowd.truth.evaluation.trial import Ran, Rows, Scores, Trial
 from polars_crowd.truth.known import KnownValues, check_matched
 
@@ -56,9 +56,18 @@ class NumberTrial(Trial):
         """z."""
         return ran.examples["consensus_label"].to_numpy()
 
+    def goodness(self, ran: Ran) -> Floats:
+        """Less the absolute error of each known example."""
+        error: Floats = np.abs(self.answer(ran) - self.known)[~np.isnan(self.known)]
+        return -error
+
+    @staticmethod
+    def paired(better: Floats) -> scoring.Paired:
+        """The difference of mean absolute errors."""
+        return scoring.paired_errors(-better)
+
     def known_scores(self, ran: Ran) -> Scores:
-        judged = ~np.isnan(self.known)
-        error = np.abs(self.answer(ran) - self.known)[judged]
+        judged, error = ~np.isnan(self.known), -self.goodness(ran)
         reach = REACH * ran.examples["standard_error"].fill_null(float("nan")).to_numpy()[judged]
         inside = (error <= reach)[~np.isnan(reach)]
         coverage = float(inside.mean()) if len(inside) else None
@@ -98,9 +107,9 @@ def known_numbers(truth: Any, examples: pl.Series) -> Floats | None:
 def predicted(z: Floats, seen: Rows, asked: Rows, n_annotators: int) -> tuple[Floats, Floats]:
     """The mean and the variance of labels that were held out."""
     left = seen.label - z[seen.example]
-    weight = np.bincount(seen.annotator, minlength=n_annotators) + SHRINKAGE
+    weight = np.bincount(seen.annotator, minlength=n_annotators) + scoring.SHRINKAGE
     bias = np.bincount(seen.annotator, left, n_annotators) / weight
     pooled = max(float((left**2).mean()), np.finfo(np.float64).tiny)
     square = np.bincount(seen.annotator, (left - bias[seen.annotator]) ** 2, n_annotators)
-    variance = (square + SHRINKAGE * pooled) / weight
+    variance = (square + scoring.SHRINKAGE * pooled) / weight
     return z[asked.example] + bias[asked.annotator], variance[asked.annotator]

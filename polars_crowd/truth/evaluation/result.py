@@ -19,9 +19,10 @@ class MethodComparison(Fit):
     Attributes
     ----------
     methods : DataFrame
-        One row per method, the best at predicting annotations first (with no folds: in the order asked for):
-        `method`; scores against known labels and on annotations that were left out, null without any; how
-        near other methods are; `seconds`, `n_iter`, `converged`, and `warnings` (a list).
+        One row per method: with known labels the one that is best on them first, else the best at predicting
+        annotations that were left out (with no folds: in the order asked for). `method`; scores against
+        known labels and on annotations that were left out, null without any; how near other methods are;
+        `seconds`, `n_iter`, `converged`, and `warnings` (a list).
 
         For classes: `accuracy` (ties count as shares), `num_compared`, the examples whose truth is known,
         `ci_low, ci_high`, the accuracy's interval of 95 % (Wilson's), `log_loss`, `brier_score`,
@@ -30,6 +31,10 @@ class MethodComparison(Fit):
         `num_compared`, `root_mean_square_error`, `coverage` (the share of truths within 1.96 standard
         errors); `held_out_log_loss`, `held_out_error` (root mean square); `difference_from_others`, the
         mean absolute one.
+
+        `difference_from_best`: the accuracy less that of the best method on the same examples (for numbers
+        the mean absolute errors), with `difference_low, difference_high`, its interval of 95 %, and
+        `p_value` (`truth.evaluation.scoring` has the formulas); null for the best method.
     labels : DataFrame
         `example`, and a column of consensus labels per method.
     disagreements : DataFrame
@@ -65,9 +70,19 @@ class MethodComparison(Fit):
     def _header(self) -> str:
         n, m = self.labels.height, self.methods.height
         return (
-            f"{counted(m, 'method')} on {counted(n, 'example')}; "
+            f"{counted(m, 'method')} on {counted(n, 'example')}{self._ranked_by}; "
             f"{counted(self.disagreements.height, 'example')} on which they disagree"
         )
+
+    @property
+    def _ranked_by(self) -> str:
+        """What decides the order of the methods."""
+        known, held_out = self.methods["num_compared"][0], self.methods["held_out_log_loss"]
+        if known is not None:
+            return f", the best on {counted(known, 'known label')} first"
+        if held_out.null_count() == len(held_out):
+            return ""
+        return ", the best at predicting annotations left out first (no measure of the truth)"
 
     def _report(self) -> Report:
         report = super()._report()

@@ -9,6 +9,17 @@ T[i,k] is the probability that the truth of example i is class k, shape (n, K).
     calibration error  sum over ten bins of the largest T:  |share right - mean of the largest T|, weighted
 
 with g the known class of i. A label outside the classes is never right.
+
+**Two methods on the same n examples**: d[i] is how right one is less how right the other is, in [-1, 1];
+
+    difference         mean of d
+    its interval       p - q  -+  z sqrt( (p + q - (p - q)^2) / (n + 2) )
+                       p = (sum of max(d, 0) + 1) / (n + 2),   q = (sum of max(-d, 0) + 1) / (n + 2)
+                       (Bonett and Price 2012, JEBS 37, 479-488)
+    p-value            that of McNemar (1947), exact: twice the chance that a fair coin, thrown once for each
+                       example with d[i] != 0, falls on the rarer sign as seldom as that, or more seldom
+
+For numbers d[i] is the difference of absolute errors; interval and p-value are those of the paired t-test.
 """
 
 from __future__ import annotations
@@ -19,6 +30,7 @@ from statistics import NormalDist
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.numerics.special import beta_cdf, t_quantile, t_tails
 from polars_crowd.truth.evaluation.trial import Rows
 
 TIE = 1e-9
@@ -48,6 +60,40 @@ def wilson(share: float, n: int, confidence: float = 0.95) -> tuple[float, float
     reach = z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = ((centre + side * reach) / (1 + z**2 / n) for side in (-1, 1))
     return max(low, 0.0), min(high, 1.0)
+
+
+Paired = tuple[float, float | None, float | None, float | None]
+"""A difference, the bounds of its interval, and its p-value."""
+
+
+def paired_shares(d: Floats, confidence: float = 0.95) -> Paired:
+    """Of how right two methods are on the same examples.
+
+    >>> [round(value, 3) for value in paired_shares(np.array([1.0, 1, 1, -1] + [0] * 16))]
+    [0.1, -0.124, 0.306, 0.625]
+    """
+    n = len(d)
+    p, q = ((float(np.maximum(side * d, 0).sum()) + 1) / (n + 2) for side in (1, -1))
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * sqrt((p + q - (p - q) ** 2) / (n + 2))
+    low, high = max(p - q - reach, -1.0), min(p - q + reach, 1.0)
+    return float(d.mean()), low, high, sign_test(d)
+
+
+def sign_test(d: Floats) -> float:
+    """The exact p-value of as many differences of either sign."""
+    more, less = int((d > 0).sum()), int((d < 0).sum())
+    rarer, n = min(more, less), more + less
+    return min(1.0, 2 * beta_cdf(0.5, 0.5, n - rarer, rarer + 1)) if more != less else 1.0
+
+
+def paired_errors(d: Floats, confidence: float = 0.95) -> Paired:
+    """Of the errors of two methods on the same examples: those of the paired t-test, if there is one."""
+    n, mean = len(d), float(d.mean())
+    error = float(d.std(ddof=1)) / sqrt(n) if n > 1 else 0.0
+    if not error > 0:
+        return mean, None, None, None
+    reach = t_quantile((1 + confidence) / 2, n - 1) * error
+    return mean, mean - reach, mean + reach, t_tails(mean / error, n - 1)
 
 
 def log_loss(probability: Floats) -> float:

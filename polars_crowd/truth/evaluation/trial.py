@@ -21,6 +21,8 @@ from polars_crowd.arrays import Flags, Floats, Ints
 from polars_crowd.errors import heard
 
 Scores = tuple[float | None, ...]
+PAIRED = ("difference_from_best", "difference_low", "difference_high", "p_value")
+"""The names of what compares a method with the best one on known labels."""
 
 
 def named(names: Sequence[str], scores: Scores | None) -> dict[str, float | None]:
@@ -149,6 +151,15 @@ class Trial(ABC):
     @abstractmethod
     def answer(self, ran: Ran) -> Floats:
         """What a fit says of its examples, the first axis of it."""
+
+    @abstractmethod
+    def goodness(self, ran: Ran) -> Floats:
+        """How well each example with a known truth comes off: the more the better."""
+
+    @staticmethod
+    @abstractmethod
+    def paired(better: Floats) -> Scores:
+        """PAIRED, from how much better each known example comes off than by the best method."""
 
     @abstractmethod
     def known_scores(self, ran: Ran) -> Scores:

@@ -56,6 +56,9 @@ class Catd(NumericMethod):
         weight[~judged] = weight[judged].mean()
         return Weighting(weight, weighting.bias)
 
+    def most_weight(self, sums: Sums) -> float:
+        return MOST
+
     def objective(self, sums: Sums, weighting: Weighting) -> float:
         w = weighting.weight
         left = (sums.square + self.past.loss) / self.unit
@@ -88,6 +91,12 @@ def catd(
     NumericTruth
         `.annotators` has the column `weight`, 1 for an annotator with the pooled variance and no doubt.
 
+    Warns
+    -----
+    AnnotationWarning
+        Annotators have the largest weight that there can be: the truth follows them alone, as it may on logs
+        with few labels of an annotator or an example.
+
     Agrees with
     -----------
     The update equations of the paper, iterated in plain numpy with scipy's quantiles, to 1e-9.
@@ -95,11 +104,12 @@ def catd(
     Examples
     --------
     >>> import polars as pl
-    >>> errors = {"a": 0.1, "b": -0.2, "c": 1.5}.items()
-    >>> rows = [(e, who, e + (-1) ** e * error) for e in range(6) for who, error in errors]
+    >>> from math import cos
+    >>> errors = {"a": 0.3, "b": 0.4, "c": 0.5, "d": 1.5}.items()
+    >>> rows = [(e, a, e + s * cos(e * k)) for e in range(9) for k, (a, s) in enumerate(errors, 1)]
     >>> log = pl.DataFrame(rows, ["example", "annotator", "label"], orient="row")
-    >>> catd(log, tol=1e-3).annotators["annotator"].to_list()
-    ['c', 'b', 'a']
+    >>> catd(log, tol=1e-3).annotators.select("annotator", pl.col("weight").round(1)).rows()
+    [('d', 0.1), ('c', 0.7), ('a', 3.6), ('b', 4.2)]
     """
     check_share("alpha", alpha)
 

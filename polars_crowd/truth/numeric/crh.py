@@ -58,6 +58,10 @@ class Crh(NumericMethod):
         weight[~judged] = weight[judged].mean()
         return Weighting(weight, weighting.bias)
 
+    def most_weight(self, sums: Sums) -> float:
+        n_judged = np.count_nonzero(sums.annotations + self.past.annotations)
+        return float(np.log(n_judged) + MOST_EXTRA)
+
     def objective(self, sums: Sums, weighting: Weighting) -> float:
         return -float(weighting.weight @ (sums.loss + self.past.loss))
 

@@ -115,6 +115,9 @@ class Gaussian(NumericMethod):
         away = (weighting.bias - past.bias) ** 2 / (past.bias_variance * self.unit)
         return float(of_variance - self.has_bias * away.sum()) / 2
 
+    def most_weight(self, sums: Sums) -> float:
+        return 1 / LEAST
+
     def of_unknown(self, weighting: Weighting) -> tuple[float, float]:
         return 1.0, 0.0
 

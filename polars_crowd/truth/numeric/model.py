@@ -64,6 +64,8 @@ class Sums:
         return float(self.square.sum()) / self.freedom if self.freedom else float("nan")
 
 
+NEAR = 1e-6
+"""How near weights may be to the largest one, in shares of it."""
 OF_ANNOTATORS = ("labeled", "annotations", "residual", "square", "loss", "variance")
 OF_LOG = tuple(f.name for f in fields(Sums) if f.name not in OF_ANNOTATORS)
 
@@ -148,6 +150,10 @@ class NumericMethod:
     def objective(self, sums: Sums, weighting: Weighting) -> float:
         """What no iteration lowers."""
         raise NotImplementedError
+
+    def most_weight(self, sums: Sums) -> float:
+        """The largest weight that there can be."""
+        return np.inf
 
     def of_unknown(self, weighting: Weighting) -> tuple[float, float]:
         """The weight and bias of an annotator that the method has not seen."""
@@ -243,6 +249,7 @@ def fit_numbers(
     steps = Steps(expect, method.maximise)
     weighting, sums, iterations = iterate(steps, start, **options.looping(method.name))
     _warn_of_annotators(sums, rounds)
+    _warn_of_bound(method, weighting, sums, rounds)
     if not iterations.converged:
         warn_of_stopping(len(iterations.trace))
     return NumericFit(rounds, method, weighting, known, sums, iterations)
@@ -300,6 +307,30 @@ def _warn_of_nothing_to_compare(sums: Sums) -> None:
         warn(
             f"each of the {counted(int(sums.examples), 'example')} has one annotation only, so annotators "
             "cannot be compared; each label is its own consensus. Collect second annotations for some."
+        )
+    else:
+        warn(
+            f"no label of {counted(int(sums.examples), 'example')} differs from the others of its example: "
+            "nothing tells annotators apart, and all weigh the same."
+        )
+
+
+def _warn_of_bound(method: NumericMethod, weighting: Weighting, sums: Sums, rounds: Rounds) -> None:
+    most = method.most_weight(sums)
+    at_most = np.flatnonzero((weighting.weight >= most * (1 - NEAR)) & (sums.annotations > 0))
+    if len(at_most):
+        names = rounds.book.annotators.gather(at_most).to_list()
+        n_labels, median = int(sums.labeled[at_most].sum()), float(np.median(weighting.weight))
+        warn(
+            f"{counted(len(at_most), 'annotator')} at the largest weight that there can be, {most:.3g} (the "
+            f"median is {median:.3g}): {shown(names)}. The consensus follows their "
+            f"{counted(n_labels, 'label')} and hardly any other on these examples, which is what made the "
+            "weight so large.",
+            Advice(
+                "Take a method that draws weights to those of all",
+                python="pc.gaussian_truth(log, smoothing=1.0)",
+                command="--method gaussian",
+            ),
         )
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
+from scipy.stats import binomtest, ttest_rel
 from sklearn.metrics import brier_score_loss, log_loss
 
 import polars_crowd as pc
@@ -25,7 +26,7 @@ from polars_crowd.truth.evaluation import scoring
 from polars_crowd.truth.evaluation.compare import compare
 from polars_crowd.truth.evaluation.numbers import predicted
 from polars_crowd.truth.evaluation.scoring import predicted_labels
-from polars_crowd.truth.evaluation.trial import Rows
+from polars_crowd.truth.evaluation.trial import PAIRED, Rows
 from polars_crowd.truth.registry import methods_for
 from tests.cases import Case, cases
 
@@ -54,6 +55,58 @@ def test_losses_are_sklearns(seed: int, k: int, n: int) -> None:
     assert scoring.log_loss(T[np.arange(n), known]) == pytest.approx(expected)
     of_classes = (brier_score_loss(known == c, T[:, c], pos_label=True) for c in range(k))
     assert scoring.brier(T, known) == pytest.approx(sum(of_classes))
+
+
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.0, 0.5, 1.0]), min_size=1, max_size=60))
+def test_a_difference_of_accuracies(values: list[float]) -> None:
+    d = np.array(values)
+    difference, low, high, p = scoring.paired_shares(d)
+    more, less = int((d > 0).sum()), int((d < 0).sum())
+    assert difference == pytest.approx(d.mean())
+    assert p == pytest.approx(binomtest(more, more + less).pvalue if more + less else 1.0)
+    assert low is not None
+    assert high is not None
+    assert -1 <= low <= difference <= high <= 1
+    n = len(d) + 2
+    gains, losses = (d[d > 0].sum() + 1) / n, (-d[d < 0].sum() + 1) / n
+    reach = 1.959963985 * np.sqrt((gains + losses - (gains - losses) ** 2) / n)
+    assert low == pytest.approx(max(gains - losses - reach, -1))
+    assert high == pytest.approx(min(gains - losses + reach, 1))
+
+
+def test_intervals_of_differences_cover() -> None:
+    rng = np.random.default_rng(0)
+    for better, worse, n in ((0.1, 0.05, 100), (0.02, 0.0, 150), (0.3, 0.3, 30)):
+        draws = rng.choice([1.0, -1, 0], (1000, n), p=[better, worse, 1 - better - worse])
+        bounds = np.array([scoring.paired_shares(d)[1:3] for d in draws], dtype=float)
+        inside = (bounds[:, 0] <= better - worse) & (better - worse <= bounds[:, 1])
+        assert 0.93 < inside.mean() <= 1
+
+
+def test_a_difference_of_errors_is_that_of_the_paired_t_test() -> None:
+    a, b = np.random.default_rng(0).normal(size=(2, 40)) + np.array([[0.3], [0.0]])
+    found = scoring.paired_errors(a - b)
+    expected = ttest_rel(a, b)
+    interval = expected.confidence_interval()
+    assert found == pytest.approx(
+        ((a - b).mean(), interval.low, interval.high, expected.pvalue), rel=1e-9
+    )
+    assert scoring.paired_errors(np.zeros(5)) == (0, None, None, None)
+
+
+def test_known_labels_rank_methods_and_compare_each_with_the_best() -> None:
+    data = crowd(150)
+    found = compare(data.log, FAST, data.truth, folds=2).methods
+    assert found["accuracy"].is_sorted(descending=True)
+    best, *others = found.rows(named=True)
+    assert [best[name] for name in PAIRED] == [None] * 4
+    for row in others:
+        assert row["difference_from_best"] == pytest.approx(row["accuracy"] - best["accuracy"])
+        assert row["difference_low"] < row["difference_from_best"] < row["difference_high"]
+    without = compare(data.log, FAST, folds=2)
+    assert without.methods["held_out_log_loss"].is_sorted()
+    assert without.methods["p_value"].null_count() == without.methods.height
+    assert "at predicting annotations left out first (no measure of the truth)" in repr(without)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -254,6 +307,11 @@ def test_numbers() -> None:
     assert plain["root_mean_square_error"] == pytest.approx(np.sqrt((error**2).mean()))
     inside = np.abs(error) <= 1.96 * examples["standard_error"].to_numpy()
     assert plain["coverage"] == pytest.approx(inside.mean())
+    assert plain["difference_from_best"] == pytest.approx(
+        plain["mean_absolute_error"] - best["mean_absolute_error"]
+    )
+    assert plain["difference_low"] > 0
+    assert plain["p_value"] < 0.05
     names = [c for c in found.labels.columns if c != "example"]
     width = found.labels.select(pl.max_horizontal(names) - pl.min_horizontal(names)).to_series()
     assert found.disagreements["range"][0] == pytest.approx(width.max())
