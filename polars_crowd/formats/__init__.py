@@ -6,8 +6,10 @@ export.log, export.gold, export.questions, export.left_out, export.notes
 
 from polars_crowd.formats.argilla import read_argilla
 from polars_crowd.formats.crowd_kit import read_crowd_kit
+from polars_crowd.formats.deepeval import read_deepeval
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.hugging_face import read_hugging_face
+from polars_crowd.formats.inspect_ai import read_inspect
 from polars_crowd.formats.label_matrices import (
     read_cleanlab,
     read_label_matrix,
@@ -17,10 +19,12 @@ from polars_crowd.formats.label_matrices import (
 from polars_crowd.formats.label_studio import read_label_studio
 from polars_crowd.formats.langfuse import read_langfuse
 from polars_crowd.formats.langsmith import read_langsmith
+from polars_crowd.formats.lm_eval import read_lm_eval
 from polars_crowd.formats.mlflow import read_mlflow
 from polars_crowd.formats.opik import read_opik
 from polars_crowd.formats.phoenix import read_phoenix
 from polars_crowd.formats.prodigy import read_prodigy
+from polars_crowd.formats.promptfoo import read_promptfoo
 from polars_crowd.formats.registry import read
 
 __all__ = [
@@ -29,15 +33,19 @@ __all__ = [
     "read_argilla",
     "read_cleanlab",
     "read_crowd_kit",
+    "read_deepeval",
     "read_hugging_face",
+    "read_inspect",
     "read_label_matrix",
     "read_label_studio",
     "read_langfuse",
     "read_langsmith",
     "read_lewidi",
+    "read_lm_eval",
     "read_mlflow",
     "read_opik",
     "read_peerannot",
     "read_phoenix",
     "read_prodigy",
+    "read_promptfoo",
 ]

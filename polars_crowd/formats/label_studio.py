@@ -18,7 +18,7 @@ from polars_crowd.errors import shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.look import Format, Look, files_in, object_in
-from polars_crowd.formats.records import Records, elements, starts_with
+from polars_crowd.formats.records import Records, elements
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -272,9 +272,10 @@ def _beside(tasks: pl.LazyFrame) -> dict[str, int]:
 
 def _is_stored(look: Look) -> bool:
     """Whether the files of a directory are those of a target storage."""
-    first = next(iter(files_in(look.path)), None)
-    found = object_in(first) if first and starts_with(first, "{") else {}
-    return isinstance(found.get("task"), dict) or {"data", "annotations"} <= found.keys()
+    inner = look.inner
+    if inner is None or inner.kind != "object":
+        return False
+    return isinstance(inner.first.get("task"), dict) or inner.has("data", "annotations")
 
 
 def _stored(directory: Path) -> Records:
@@ -424,7 +425,7 @@ FORMAT = Format(
             and (look.has("annotations") or look.has("completions"))
         )
         or set(OF_ANNOTATION) <= look.keys
-        or (look.kind == "directory" and _is_stored(look))
+        or _is_stored(look)
     ),
     read_label_studio,
 )

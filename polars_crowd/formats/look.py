@@ -75,6 +75,18 @@ class Look:
         return text.with_columns(pl.all().replace("", None))
 
     @property
+    def inner(self) -> Look | None:
+        """A look at the first file of a directory."""
+        try:
+            return (
+                Look.at(self.path / self.names[0])
+                if self.kind == "directory" and self.names
+                else None
+            )
+        except AnnotationError:
+            return None
+
+    @property
     def is_parquet(self) -> bool:
         return self.kind == "table" and _start(self.path) == b"PAR1"
 

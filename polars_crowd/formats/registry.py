@@ -10,22 +10,38 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats import (
     argilla,
     crowd_kit,
+    deepeval,
     hugging_face,
+    inspect_ai,
     label_matrices,
     label_studio,
     langfuse,
     langsmith,
+    lm_eval,
     mlflow,
     opik,
     phoenix,
     prodigy,
+    promptfoo,
 )
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.look import Format, Look
 
 ONE_EACH = (
-    *(label_studio, prodigy, argilla, hugging_face, crowd_kit),
-    *(mlflow, langsmith, langfuse, phoenix, opik),
+    argilla,
+    crowd_kit,
+    deepeval,
+    hugging_face,
+    inspect_ai,
+    label_studio,
+    langfuse,
+    langsmith,
+    lm_eval,
+    mlflow,
+    opik,
+    phoenix,
+    prodigy,
+    promptfoo,
 )
 FORMATS: dict[str, Format] = {
     known.name: known

@@ -1,0 +1,61 @@
+"""DeepEval: test runs, whose metrics are graded by models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format, object_in
+from polars_crowd.signatures import shares
+
+Row = dict[str, Any]
+
+
+@shares(ExportOptions, Asked)
+def read_deepeval(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+    """Read a test run of DeepEval, JSON.
+
+    Returns
+    -------
+    Export
+        An example is a test case, a question is a metric, an annotator is the evaluation model. Labels are
+        `true` and `false`, whether the test was passed; column `score` has the scores.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "run.json")
+    >>> metric = {"name": "Correctness", "success": True, "score": 0.9, "evaluationModel": "judge"}
+    >>> _ = path.write_text(json.dumps({"testCases": [{"name": "case_0", "metricsData": [metric]}]}))
+    >>> read_deepeval(path).log.select("example", "annotator", "label", "score").collect().rows()
+    [('case_0', 'judge', 'true', 0.9)]
+    """
+    run = object_in(FORMAT.look(path).path)
+    cases = [*run.get("testCases", []), *run.get("conversationalTestCases", [])]
+    rows = answers_of((row for case in cases for row in _rows(case)), {"score": pl.Float64()})
+    return export(FORMAT.title, Answers(rows=rows), Asked(**options))
+
+
+def _rows(case: Row) -> Iterator[Row]:
+    """What each metric says of a test case."""
+    for metric in case.get("metricsData") or []:
+        scored = metric.get("score") is not None
+        yield {
+            "example": str(case.get("name", case.get("order"))),
+            "annotator": metric.get("evaluationModel") or metric["name"],
+            "question": metric["name"],
+            "kind": "class",
+            "values": [json.dumps(bool(metric["success"]))] if scored else None,
+            "status": SUBMITTED if scored else "error" if metric.get("error") else "empty",
+            "score": metric.get("score"),
+            "annotator_kind": "model" if metric.get("evaluationModel") else "code",
+        }
+
+
+FORMAT = Format("deepeval", "DeepEval", lambda look: look.has("testCases"), read_deepeval)
