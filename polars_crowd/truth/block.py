@@ -7,16 +7,17 @@ is a sum over a run. Nothing of the size of the log is made beside the sorted ru
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats, Ints, Probabilities
+from polars_crowd.numerics.threads import mapped
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.runs.classes import Runs
 
@@ -27,6 +28,8 @@ KEPT_ROWS = 1 << 20
 BLOCK_CELLS = 1 << 24
 """But no more than this many, times the number of classes."""
 UNKNOWN = -1
+
+W = TypeVar("W")
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,14 @@ class Examples:
         """The sum over each annotator's annotations, or their number, shape (M,)."""
         return np.bincount(self.annotator, rows, self.n_annotators).astype(np.float64, copy=False)
 
+    @cached_property
+    def example(self) -> Ints:
+        """The example of each annotation, 0 .. n-1, shape (R,)."""
+        return np.repeat(np.arange(self.n_examples), self.count)
+
     def at_rows(self, examples: Floats) -> Floats:
         """A value per example, for each of its annotations, shape (R,)."""
-        return np.repeat(examples, self.count)
+        return examples.take(self.example)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,8 @@ class Block(Examples):
     """The examples' ids."""
     models: tuple[Probabilities, ...]
     """A model's probabilities each, shape (n, K)."""
+    first: int = 0
+    """The place of its first example in the partition."""
     known: Ints | None = None
     """The class of the examples whose truth is given, UNKNOWN for the others; None if there are none."""
 
@@ -101,8 +111,8 @@ class Block(Examples):
         sums = np.bincount(self.place, rows, self.n_classes * self.n_examples)
         return sums.astype(np.float64, copy=False).reshape(self.n_classes, self.n_examples)
 
-    def per_cell(self, rows: Floats) -> Floats:
-        """The sum over the annotations of each (annotator, label), shape (M * K,)."""
+    def per_cell(self, rows: Floats | None) -> Floats:
+        """The sum over the annotations of each (annotator, label), or their number, shape (M * K,)."""
         sums = np.bincount(self.cell, rows, self.n_annotators * self.n_classes)
         return sums.astype(np.float64, copy=False)
 
@@ -121,15 +131,24 @@ class Block(Examples):
         return self.spread(self.votes.astype(np.float64)) / self.count
 
 
-def blocks(part: Partition, known: Ints | None = None, sums: int = 0) -> Iterable[Block]:
-    """The blocks of a partition; `sums` is how many sums each of them is added to."""
+def of_blocks(
+    part: Partition, work: Callable[[Block], W], known: Ints | None = None, sums: int = 0
+) -> Iterator[W]:
+    """`work(block)` of each block of a partition, in their order; `sums` is how many sums it is added to.
+
+    Blocks are worked on by several threads, and made by them where they are not kept.
+    """
     runs = part.runs
     size = max(BLOCK_ROWS, min(sums, BLOCK_CELLS // runs.n_classes))
     columns = part.once("truth_columns", lambda: Columns.of(runs))
-    found = (columns.block(runs, examples, known) for examples in cut(columns.first_row, size))
+    cuts = list(cut(columns.first_row, size))
     if runs.rows.height > KEPT_ROWS:
-        return found
-    return part.once(f"truth_blocks_{size}", lambda: list(found), known)
+        return mapped(lambda examples: work(columns.block(runs, examples, known)), cuts)
+
+    def make() -> list[Block]:
+        return [columns.block(runs, examples, known) for examples in cuts]
+
+    return mapped(work, part.once(f"truth_blocks_{size}", make, known))
 
 
 def cut(first_row: Ints, size: int) -> Iterator[slice]:
@@ -182,6 +201,7 @@ class Columns:
             n_annotators=len(runs.book.annotators),
             ids=runs.examples["example"][examples],
             models=tuple(p[examples] for p in runs.models),
+            first=examples.start,
             known=None if known is None else known[examples],
         )
 

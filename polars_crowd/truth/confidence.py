@@ -42,7 +42,7 @@ from polars_crowd.truth.block import UNKNOWN
 from polars_crowd.truth.model import CELL, Key, LogSize
 from polars_crowd.truth.options import Confidence
 from polars_crowd.truth.plans import Answer, Source, log_of
-from polars_crowd.truth.sums import add, as_summary, as_sums, on_grid
+from polars_crowd.truth.sums import added, as_summary, as_sums, on_grid
 
 EXPONENTS = np.array(
     [1, 0.84, 0.7, 0.6, 0.5, 0.42, 0.35, 0.3, 0.25, 0.21, 0.17, 0.14, 0.1, 0.07, 0.05]
@@ -114,21 +114,22 @@ class Asked:
         place = who.take(block.annotator)
         asked = place != UNKNOWN
         if chosen is not None:
-            asked &= np.repeat(chosen, block.count)
-        example = np.repeat(np.arange(block.n_examples), block.count)[asked]
+            asked &= chosen.take(block.example)
+        example = block.example[asked]
         label = block.label[asked]
         return cls(on_grid(answer.T)[:, example], place[asked] * block.n_classes + label, label)
 
 
 def count_confusion(part: Partition, who: Ints, source: Source) -> Summary:
     """C, shape (K, asked * K)."""
-    totals: dict[str, Floats] = {}
-    for answer in source.of(part):
+
+    def count(answer: Answer) -> dict[str, Floats]:
         asked = Asked.of(answer, who)
         size = (who.max() + 1) * answer.block.n_classes
         rows = [np.bincount(asked.cell, of_class, size) for of_class in asked.T]
-        add(totals, {"confusion": np.stack(rows)})
-    return as_summary(totals, COUNTED, part)
+        return {"confusion": np.stack(rows)}
+
+    return as_summary(added(source.each(part, count)), COUNTED, part)
 
 
 @dataclass(frozen=True)
@@ -156,13 +157,14 @@ class Expected:
 
 def count_predicted(part: Partition, who: Ints, counts: Floats, source: Source) -> Summary:
     """How well each exponent predicts the annotations left out, and how many there are."""
-    totals: dict[str, Floats] = {}
     expected = Expected.of(counts)
-    for answer in source.of(part):
+
+    def count(answer: Answer) -> dict[str, Floats]:
         asked = Asked.of(answer, who, chosen=answer.block.count > 1)
         predicted = log_predicted(asked, expected)
-        add(totals, {"log_predicted": predicted, "n_predicted": np.array([len(asked.label)])})
-    return as_summary(totals, PREDICTED, part)
+        return {"log_predicted": predicted, "n_predicted": np.array([len(asked.label)])}
+
+    return as_summary(added(source.each(part, count)), PREDICTED, part)
 
 
 def log_predicted(asked: Asked, expected: Expected) -> Floats:

@@ -6,9 +6,9 @@ example but its part of the sums, or its rows of a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -19,12 +19,14 @@ from polars_crowd.numerics.mixture import TIE, first_true
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
-from polars_crowd.truth.block import UNKNOWN, Block, blocks
+from polars_crowd.truth.block import UNKNOWN, Block, of_blocks
 from polars_crowd.truth.class_prior import ClassWeights
 from polars_crowd.truth.known import Known
 from polars_crowd.truth.model import ANNOTATOR, CELL, Key, Model
 from polars_crowd.truth.posterior import Posterior, known_posterior, softmax
-from polars_crowd.truth.sums import add, as_summary, on_grid
+from polars_crowd.truth.sums import added, as_summary, on_grid
+
+W = TypeVar("W")
 
 LEAST = np.finfo(np.float64).tiny
 """Smaller probabilities count as this in logs."""
@@ -41,19 +43,18 @@ FIRST_SUMS: Mapping[str, Key] = {**CENSUS, "class_mass": ()}
 
 def count_beginning(part: Partition, model: Model, known: Known) -> Summary:
     """Round 0: the sums under the shares of votes, and the size of the log."""
-    totals: dict[str, Floats] = {}
     first = None if known.init is None else known.init.of_part(part)
-    seen = 0
-    for block in blocks(part, known.of_part(part), size_of_sums(part, model)):
+
+    def count(block: Block) -> dict[str, Floats]:
         shares = block.vote_shares()
-        given = None if first is None else first[seen : seen + block.n_examples]
-        seen += block.n_examples
+        given = None if first is None else first[block.first : block.first + block.n_examples]
         T = known_posterior(block, known_posterior(replace(block, known=given), shares))
         T = on_grid(model.in_states(block, T))
-        add(totals, model.count(block, T, None))
-        add(totals, {"class_mass": T.sum(axis=1)})
-        add(totals, census(block, shares))
-    return as_summary(totals, {**model.sums, **FIRST_SUMS}, part)
+        found = {"class_mass": T.sum(axis=1), **census(block, shares)}
+        return {**model.count(block, T, None), **found}
+
+    sums = of_blocks(part, count, known.of_part(part), size_of_sums(part, model))
+    return as_summary(added(sums), {**model.sums, **FIRST_SUMS}, part)
 
 
 def census(block: Block, shares: Floats) -> dict[str, Floats]:
@@ -69,25 +70,24 @@ def census(block: Block, shares: Floats) -> dict[str, Floats]:
 
 def count_census(part: Partition, known: Known) -> Summary:
     """The size of a log."""
-    totals: dict[str, Floats] = {}
-    for block in blocks(part, known.of_part(part)):
-        add(totals, census(block, block.vote_shares()))
-    return as_summary(totals, CENSUS, part)
+    sums = of_blocks(part, lambda block: census(block, block.vote_shares()), known.of_part(part))
+    return as_summary(added(sums), CENSUS, part)
 
 
 def count_expected(
     part: Partition, model: Model, weights: Any, classes: ClassWeights, known: Known
 ) -> Summary:
     """A round: the E-step of a partition, as the sums that the M-step needs, and the evidence."""
-    totals: dict[str, Floats] = {}
-    for block in blocks(part, known.of_part(part), size_of_sums(part, model)):
+
+    def count(block: Block) -> dict[str, Floats]:
         found = model.e_step(block, weights, classes.log_of(block))
         T = on_grid(found.T)
-        add(totals, model.count_found(block, found, T, weights))
-        add(totals, classes.count(block, T))
-        mass = T.sum(axis=1)
-        add(totals, {"evidence": found.log_evidence.sum(keepdims=True), "state_mass": mass})
-    return as_summary(totals, {**model.sums, **ROUND_SUMS}, part)
+        evidence = found.log_evidence.sum(keepdims=True)
+        mass = {"evidence": evidence, "state_mass": T.sum(axis=1), **classes.count(block, T)}
+        return {**model.count_found(block, found, T, weights), **mass}
+
+    sums = of_blocks(part, count, known.of_part(part), size_of_sums(part, model))
+    return as_summary(added(sums), {**model.sums, **ROUND_SUMS}, part)
 
 
 def size_of_sums(part: Partition, model: Model) -> int:
@@ -112,8 +112,8 @@ class Answer:
 class Source(Protocol):
     """What answers come from: a fit, or several of them. Small enough to travel."""
 
-    def of(self, part: Partition) -> Iterator[Answer]:
-        """The answers for a partition, block by block."""
+    def each(self, part: Partition, work: Callable[[Answer], W]) -> Iterator[W]:
+        """`work(answer)` of each block of a partition, in their order."""
 
 
 @dataclass(frozen=True)
@@ -126,15 +126,20 @@ class Estimate:
     known: Known
     exponent: float = 1.0
 
-    def of(self, part: Partition) -> Iterator[Answer]:
-        for block, found in self.posteriors(part):
-            T = over_classes(found.T, self.model.class_of_state(block.n_classes))
-            yield Answer(block, T, tempered(block, T, self.exponent))
+    def each(self, part: Partition, work: Callable[[Answer], W]) -> Iterator[W]:
+        return of_blocks(part, lambda block: work(self.answer(block)), self.gold(part))
 
-    def posteriors(self, part: Partition) -> Iterator[tuple[Block, Posterior]]:
+    def gold(self, part: Partition) -> Ints | None:
+        """The classes that are given."""
+        return self.known.of_part(part)
+
+    def answer(self, block: Block) -> Answer:
+        T = over_classes(self.found(block).T, self.model.class_of_state(block.n_classes))
+        return Answer(block, T, tempered(block, T, self.exponent))
+
+    def found(self, block: Block) -> Posterior:
         """Over the states of the truth."""
-        for block in blocks(part, self.known.of_part(part)):
-            yield block, self.model.e_step(block, self.weights, self.classes.log_of(block))
+        return self.model.e_step(block, self.weights, self.classes.log_of(block))
 
 
 def tempered(block: Block, T: Floats, exponent: float) -> Floats:
@@ -165,10 +170,7 @@ def label_of(answer: Answer) -> Codes:
 
 def example_table(part: Partition, source: Source) -> pl.DataFrame:
     """`example, consensus_label, consensus_quality_score, annotator_agreement, num_annotations`."""
-    labels, quality = [], []
-    for answer in source.of(part):
-        labels.append(label_of(answer))
-        quality.append(answer.confidence[labels[-1], np.arange(answer.T.shape[1])])
+    labels, quality = zip(*source.each(part, label_and_quality), strict=True)
     consensus = pl.Series(np.concatenate(labels), dtype=pl.UInt32)
     run = part.runs
     return run.examples.select(
@@ -180,10 +182,21 @@ def example_table(part: Partition, source: Source) -> pl.DataFrame:
     )
 
 
+def label_and_quality(answer: Answer) -> tuple[Codes, Floats]:
+    """The label of each example, and its probability."""
+    label = label_of(answer)
+    return label, answer.confidence[label, np.arange(len(label))]
+
+
 def annotation_table(part: Partition, source: Source) -> pl.LazyFrame:
     """`example, annotator, label, label_quality_score` = T[i,y], and the log's other columns."""
-    scores = [answer.block.of_labels(answer.confidence) for answer in source.of(part)]
+    scores = [*source.each(part, label_quality)]
     return part.runs.annotations(pl.Series(np.concatenate(scores)))
+
+
+def label_quality(answer: Answer) -> Floats:
+    """T[i,y] of each annotation."""
+    return answer.block.of_labels(answer.confidence)
 
 
 PER_ROW = 30
@@ -209,29 +222,32 @@ IN_PARTITIONS = Advice(
 def posterior_table(part: Partition, source: Source) -> pl.DataFrame:
     """`example, label, probability`, a row per example and class."""
     classes = part.runs.book.classes
-    frames = []
-    for answer in source.of(part):
+
+    def table(answer: Answer) -> pl.DataFrame:
         block = answer.block
         row = np.repeat(np.arange(block.n_examples, dtype=np.uint32), len(classes))
         label = np.tile(np.arange(len(classes), dtype=np.uint32), block.n_examples)
         columns = {"example": block.ids.gather(row), "label": classes.gather(label)}
         probability = np.ascontiguousarray(answer.confidence.T).ravel()
-        frames.append(pl.DataFrame({**columns, "probability": probability}))
-    return pl.concat(frames)
+        return pl.DataFrame({**columns, "probability": probability})
+
+    return pl.concat(source.each(part, table))
 
 
 def difficulty_table(part: Partition, fit: Estimate) -> pl.DataFrame:
     """`example` and the method's columns of `difficulty`."""
-    frames = [
-        pl.DataFrame({"example": block.ids, **fit.model.example_columns(block, fit.weights, found)})
-        for block, found in fit.posteriors(part)
-    ]
-    return pl.concat(frames)
+
+    def table(block: Block) -> pl.DataFrame:
+        columns = fit.model.example_columns(block, fit.weights, fit.found(block))
+        return pl.DataFrame({"example": block.ids, **columns})
+
+    return pl.concat(of_blocks(part, table, fit.gold(part)))
 
 
 def count_right(part: Partition, source: Source) -> Summary:
     """By annotator: the expected number of annotations that are the truth."""
-    right = np.zeros(len(part.runs.book.annotators))
-    for answer in source.of(part):
-        right += answer.block.per_annotator(answer.block.of_labels(answer.confidence))
-    return as_summary({"right": right}, RIGHT, part)
+
+    def count(answer: Answer) -> dict[str, Floats]:
+        return {"right": answer.block.per_annotator(label_quality(answer))}
+
+    return as_summary(added(source.each(part, count)), RIGHT, part)

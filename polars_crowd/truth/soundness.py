@@ -34,7 +34,7 @@ from polars_crowd.truth.block import UNKNOWN, Block
 from polars_crowd.truth.model import ANNOTATOR, Key
 from polars_crowd.truth.plans import Answer, Source, label_of
 from polars_crowd.truth.result import Fitted
-from polars_crowd.truth.sums import add, as_summary, as_sums
+from polars_crowd.truth.sums import added, as_summary, as_sums
 
 MOST_DIFFER = 0.1
 """The share of examples whose labels may differ from the vote without a word."""
@@ -59,14 +59,18 @@ HOLD = Advice("Give known labels, or more of them", python="gold=", command="--g
 
 def count_against(part: Partition, source: Source) -> Summary:
     """What labels and votes say of each other."""
-    totals: dict[str, Floats] = {}
-    labels = []
-    for answer in source.of(part):
-        labels.append(label_of(answer))
-        add(totals, of_block(answer, labels[-1]))
+
+    def count(answer: Answer) -> tuple[Codes, dict[str, Floats]]:
+        label = label_of(answer)
+        return label, of_block(answer, label)
+
+    labels, sums = zip(*source.each(part, count), strict=True)
     read_as = pl.lit(pl.Series(np.concatenate(labels), dtype=pl.UInt32)).gather("example")
     votes = part.runs.votes.lazy().select("label", "votes", read_as=read_as)
-    return {**as_summary(totals, COUNTED, part), PAIR: votes.group_by(PAIR).agg(pl.all().sum())}
+    return {
+        **as_summary(added(sums), COUNTED, part),
+        PAIR: votes.group_by(PAIR).agg(pl.all().sum()),
+    }
 
 
 def of_block(answer: Answer, z: Codes) -> dict[str, Floats]:

@@ -6,7 +6,7 @@ rows of zeros.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,13 +28,16 @@ def on_grid(T: Floats) -> Floats:
     return T
 
 
-def add(totals: dict[str, Floats], sums: Mapping[str, Floats]) -> None:
-    """Add a block's sums to those of the blocks before."""
-    for name, values in sums.items():
-        if name in totals:
-            totals[name] += values
-        else:
-            totals[name] = np.array(values, dtype=np.float64)
+def added(sums: Iterable[Mapping[str, Floats]]) -> dict[str, Floats]:
+    """The sums of all blocks, one after another."""
+    totals: dict[str, Floats] = {}
+    for of_block in sums:
+        for name, values in of_block.items():
+            if name in totals:
+                totals[name] += values
+            else:
+                totals[name] = np.array(values, dtype=np.float64)
+    return totals
 
 
 def as_summary(totals: Mapping[str, Floats], keys: Mapping[str, Key], part: Partition) -> Summary:

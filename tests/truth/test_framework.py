@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polars_crowd as pc
+from polars_crowd.numerics.threads import mapped
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
 from polars_crowd.truth.classification.ibcc import ibcc
 from polars_crowd.truth.classification.one_coin import one_coin_dawid_skene
@@ -168,6 +169,31 @@ def test_blocks_do_not_matter(
     assert_same(one.posterior.collect(), many.posterior.collect())
     assert_same(one.annotators, many.annotators)
     assert one.n_iter == many.n_iter
+
+
+@pytest.mark.parametrize("kept_rows", [0, 1 << 20])
+@pytest.mark.parametrize("method", [pc.dawid_skene, pc.glad, pc.bwa, pc.blend])
+def test_threads_do_not_change_a_bit(
+    method: Method, kept_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many blocks are under way at once, they are added in their order."""
+    log = simulated(n_examples=600).log
+    monkeypatch.setattr("polars_crowd.truth.block.BLOCK_ROWS", 100)
+    monkeypatch.setattr("polars_crowd.truth.block.KEPT_ROWS", kept_rows)
+    fits = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr("polars_crowd.numerics.threads.pl.thread_pool_size", lambda: n_threads)  # noqa: B023
+        fits.append(quiet(method, log))
+    one, several = fits
+    assert one.annotators.equals(several.annotators)
+    assert one.posterior.collect().equals(several.posterior.collect())
+
+
+def test_an_error_on_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polars_crowd.numerics.threads.pl.thread_pool_size", lambda: 2)
+    assert list(mapped(lambda x: 1 / x, [1.0, 2.0, 4.0] * 3)) == [1.0, 0.5, 0.25] * 3
+    with pytest.raises(ZeroDivisionError):
+        list(mapped(lambda x: 1 / x, [1.0, 2.0, 0.0] * 3))
 
 
 # --- logs at the edge ------------------------------------------------------------------------------

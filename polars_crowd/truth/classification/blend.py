@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self, Unpack
+from typing import Any, ClassVar, Self, TypeVar, Unpack
 
 import numpy as np
 import polars as pl
@@ -44,7 +44,7 @@ from polars_crowd.reports import FEW, Heads
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
-from polars_crowd.truth.block import Block
+from polars_crowd.truth.block import Block, of_blocks
 from polars_crowd.truth.classification.bwa import bwa
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
 from polars_crowd.truth.classification.ibcc import ibcc
@@ -56,6 +56,8 @@ from polars_crowd.truth.plans import Answer, Estimate, Source, log_of
 from polars_crowd.truth.posterior import known_posterior, softmax
 from polars_crowd.truth.result import Answers, Fitted, Iterations, TruthInference
 from polars_crowd.truth.soundness import warn_of_doubts
+
+W = TypeVar("W")
 
 MOST_EVIDENCE = 60.0
 """The largest difference of LL within an example."""
@@ -69,11 +71,14 @@ LITTLE = 0.1
 class Pool:
     """The mean of several answers."""
 
-    members: tuple[Source, ...]
+    members: tuple[Estimate, ...]
 
-    def of(self, part: Partition) -> Iterator[Answer]:
-        for answers in zip(*(member.of(part) for member in self.members), strict=True):
-            yield certain(answers[0].block, np.mean([a.confidence for a in answers], axis=0))
+    def each(self, part: Partition, work: Callable[[Answer], W]) -> Iterator[W]:
+        return of_blocks(part, lambda block: work(self.answer(block)), self.members[0].gold(part))
+
+    def answer(self, block: Block) -> Answer:
+        answers = [member.answer(block).confidence for member in self.members]
+        return certain(block, np.mean(answers, axis=0))
 
 
 @dataclass(frozen=True)
@@ -83,15 +88,16 @@ class WithModel:
     ibcc: Estimate
     crowdlab: CrowdlabPosterior
 
-    def of(self, part: Partition) -> Iterator[Answer]:
-        q, seen = self.crowdlab.of(part).dense(), 0
-        for answer in self.ibcc.of(part):
-            block = answer.block
-            log_prior = self.ibcc.classes.log_of(block)
-            evidence = tempered_evidence(answer.T, log_prior, self.ibcc.exponent)
-            of_crowdlab = q[seen : seen + block.n_examples].T
-            seen += block.n_examples
-            yield certain(block, (of_crowdlab + answer.confidence + evidence) / 3)
+    def each(self, part: Partition, work: Callable[[Answer], W]) -> Iterator[W]:
+        q = self.crowdlab.of(part).dense()
+        return self.ibcc.each(part, lambda answer: work(self.blended(answer, q)))
+
+    def blended(self, answer: Answer, q: Floats) -> Answer:
+        block = answer.block
+        log_prior = self.ibcc.classes.log_of(block)
+        evidence = tempered_evidence(answer.T, log_prior, self.ibcc.exponent)
+        of_crowdlab = q[block.first : block.first + block.n_examples].T
+        return certain(block, (of_crowdlab + answer.confidence + evidence) / 3)
 
 
 def tempered_evidence(T: Floats, log_prior: Floats, exponent: float) -> Floats:

@@ -45,14 +45,14 @@ from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.signatures import shares
-from polars_crowd.truth.block import Block, blocks
+from polars_crowd.truth.block import Block, of_blocks
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts, theta
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, on_its_own, opened
 from polars_crowd.truth.model import CELL, LogSize
 from polars_crowd.truth.options import Matrices, MatrixOptions, Options
 from polars_crowd.truth.result import TruthInference
-from polars_crowd.truth.sums import add, as_summary, as_sums
+from polars_crowd.truth.sums import added, as_summary, as_sums
 
 OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 """Pseudo-counts of the right label, of each other one, and of each class."""
@@ -152,10 +152,11 @@ def drawn_parts(keys: Packed, n_parts: int) -> Floats:
 
 def count_labels(part: Partition) -> Summary:
     """How often each annotator says what."""
-    totals: dict[str, Floats] = {}
-    for block in blocks(part):
-        add(totals, {"labels": block.per_cell(np.ones(len(block.annotator)))})
-    return as_summary(totals, LABELS, part)
+
+    def count(block: Block) -> dict[str, Floats]:
+        return {"labels": block.per_cell(None)}
+
+    return as_summary(added(of_blocks(part, count)), LABELS, part)
 
 
 def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthInference:
