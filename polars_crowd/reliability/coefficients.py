@@ -213,7 +213,9 @@ def light_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     """Light's kappa: the mean of Cohen's kappa over all pairs of annotators who share examples.
 
     Pairs for which Cohen's kappa is undefined are left out (Light 1971). Meant for a few annotators
-    with many examples in common; crowds are better served by `conger_kappa`.
+    with many examples in common; crowds are better served by `conger_kappa`. Cohen's kappa of few examples is
+    too low, so that there is no interval, and `reason` says so, where pairs share fewer than 10 on average
+    or that bias is over half of the standard error.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ from polars_crowd.reliability.intervals import (
 from polars_crowd.reliability.kinds import Coefficient
 from polars_crowd.reliability.request import Request
 from polars_crowd.reliability.scales import PLAIN
-from polars_crowd.reliability.soundness import carried, sound
+from polars_crowd.reliability.soundness import carried, sound, without
 
 TOO_MANY = "analytic interval: too many examples differ to draw them anew"
 MOST_DRAWN = 2_000
@@ -105,14 +105,18 @@ def _sound(
     confidence: float,
 ) -> Found:
     """With intervals as they can be given."""
+    amiss = coefficient.no_cover(point, evidence)
+    interval = without(interval, np.array([why is not None for why in amiss]), error=True)
     if not coefficient.takes_classes:
-        return Found(point, interval, warning, [None] * len(warning))
+        return Found(point, interval, warning, amiss)
     plain = coefficient.measure(evidence.scales)[0] in PLAIN
     is_share = coefficient.name == "percent_agreement" and plain
     interval, reason = sound(point, interval, confidence, is_share=is_share)
-    return Found(
-        point, interval, [a or b for a, b in zip(warning, carried(point), strict=True)], reason
-    )
+    first = [
+        [a or b for a, b in zip(*both, strict=True)]
+        for both in ((warning, carried(point)), (amiss, reason))
+    ]
+    return Found(point, interval, *first)
 
 
 # --- bootstrap -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ The coefficients themselves, one of a kind each, are in `registry.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,7 @@ from polars_crowd.errors import Advice
 from polars_crowd.reliability import evidence as limits
 from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.chance import (
+    EXACT,
     Estimate,
     Expected,
     alpha,
@@ -45,6 +47,9 @@ Drawn = Literal["votes", "who voted"]
 ONE_CLASS = "one class only is used: agreement by chance is certain"
 ANONYMOUS = "asks who gave which label, and the annotators are anonymous"
 NO_PAIR = "no overlap: no two annotators share an example"
+FEWEST_SHARED, MOST_BIAS = 10, 0.5
+"""Light's kappa has an interval where a pair of annotators shares this many examples or more, and its bias is at
+most this part of its standard error: simulated, these intervals of 95 % cover in 91 to 95 %."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,10 @@ class Coefficient(ABC):
     def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
         """The value where each pattern of one group comes so many times."""
         raise NotImplementedError
+
+    def no_cover(self, found: Estimate, evidence: Evidence) -> Sequence[str | None]:
+        """(G,) why no interval about its value would cover what it estimates, where that is so."""
+        return [None] * evidence.n_groups
 
     def measure(self, scales: Scales) -> tuple[str | None, str | None]:
         """The names of the weights and of the level that its value goes by."""
@@ -255,6 +264,22 @@ class Light(OfWho):
 
     def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
         return who_voted.light_value(signed, times, weights)
+
+    def no_cover(self, found: Estimate, evidence: Evidence) -> Sequence[str | None]:
+        """Where pairs of annotators share so few examples that it is biased."""
+        if evidence.signed is None:
+            return super().no_cover(found, evidence)
+        shared = who_voted.mean_shared(evidence.signed)
+        bias = np.abs(found.value * (1 - found.value)) / shared
+        few = (shared < FEWEST_SHARED) | (bias > MOST_BIAS * found.standard_error)
+        biased = few & (found.standard_error > EXACT)
+        return [
+            f"no interval: a pair of annotators shares {n:.3g} examples on average, too few for the mean "
+            "of their kappas: see conger_kappa"
+            if so
+            else None
+            for n, so in zip(shared.tolist(), biased.tolist(), strict=True)
+        ]
 
     def undefined(self, evidence: Evidence, group: int) -> str:
         if not evidence.is_small[group]:

@@ -38,11 +38,11 @@ def beside(value: Floats, found: Uncertainty) -> Flags:
     return out
 
 
-def without(found: Uncertainty, where: Flags) -> Uncertainty:
-    """The same without intervals, nor p-values, in some groups."""
-    columns = ("ci_low", "ci_high", "p_value")
-    kept = {c: np.where(where, np.nan, getattr(found, c)) for c in columns}
-    return Uncertainty(found.standard_error, **kept)
+def without(found: Uncertainty, where: Flags, *, error: bool = False) -> Uncertainty:
+    """The same without intervals, nor p-values, in some groups; with `error` without standard errors either."""
+    kept = {c: np.where(where, np.nan, getattr(found, c)) for c in ("ci_low", "ci_high", "p_value")}
+    standard_error = np.where(where & error, np.nan, found.standard_error)
+    return Uncertainty(standard_error, **kept)
 
 
 def wilson(value: Floats, n: Floats, confidence: float, found: Uncertainty) -> Uncertainty:

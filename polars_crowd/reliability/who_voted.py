@@ -18,7 +18,9 @@ got k from the first and l from the second, a_k and b_l are its margins:
     var kappa = (sum p_kl d_kl^2 - (sum p_kl d_kl)^2) / (n (1 - p_e)^2)
 
 (Fleiss, Cohen and Everitt 1969). Light's kappa (1971) is the mean of Cohen's over all pairs of annotators who
-share examples, where it is defined; the influence of an example on it is the mean of those on the pairs.
+share examples, where it is defined; the influence of an example on it is the mean of those on the pairs. Of n
+shared examples Cohen's p_e is too high by (p_o - p_e) / n on average, which makes kappa too low by
+kappa (1 - kappa) / n: where pairs share few, Light's kappa lies beside what any interval about it holds.
 """
 
 from __future__ import annotations
@@ -355,6 +357,16 @@ def light(signed: Signed, weights: Weights) -> Estimate:
     influence = sums_at(pairs.unit, parts, len(units.n))
     influence = np.where(np.isfinite(units.of_group(value)), influence, np.nan)
     return estimate(units, value, N, influence)
+
+
+def mean_shared(signed: Signed) -> Floats:
+    """(G,) examples that a pair of annotators shares, on average."""
+    pairs, n_groups = signed.pairs, signed.units.n_groups
+    owner = pairs.owner[pairs.group]
+    return ratio(
+        sums_at(owner, pairs.times.astype(np.float64), n_groups),
+        sums_at(pairs.owner, np.ones(len(pairs.owner)), n_groups),
+    )
 
 
 def _mean_of_pairs(pairs: Pairs, values: Floats, n_groups: int) -> tuple[Floats, Floats]:

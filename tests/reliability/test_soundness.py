@@ -63,6 +63,24 @@ def test_intervals_of_lights_kappa_hold_its_value() -> None:
     assert row["ci_low"] is None or row["ci_high"] - row["ci_low"] > 0.01
 
 
+@pytest.mark.parametrize("interval", ["analytic", "bootstrap"])
+@pytest.mark.parametrize(("of", "examples", "has_interval"), [(30, 60, False), (5, 60, True)])
+def test_light_of_pairs_who_share_few_examples_has_no_interval(
+    interval: str, of: int, examples: int, has_interval: bool
+) -> None:
+    """3 annotations each: pairs of 30 annotators share 0.4 examples, of 5 annotators 18."""
+    rng = np.random.default_rng(0)
+    log = [
+        (i, a, i % 3 if rng.random() < 0.6 else int(rng.integers(3)))
+        for i in range(examples)
+        for a in rng.choice(of, 3, replace=False).tolist()
+    ]
+    row = rows(log_of_rows(log), coefficients=["light", "conger"], interval=interval)["light_kappa"]
+    there = [row[c] is not None for c in ("ci_low", "ci_high", "p_value", "standard_error")]
+    assert set(there) == {has_interval}
+    assert has_interval or "too few for the mean of their kappas" in row["reason"]
+
+
 def test_icc_of_absolute_agreement_without_residual() -> None:
     """Annotators who differ by a constant: the limit of the interval as the residual goes to 0."""
     values = [[2, 4], [4, 6], [6, 8]]
