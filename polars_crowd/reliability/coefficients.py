@@ -317,8 +317,9 @@ def krippendorff_alpha(log: Any, **options: Unpack[Levelled]) -> pl.DataFrame:
         The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The
         interval and ordinal levels take any number of different numbers.
     level
-        `"nominal"`, `"ordinal"`, `"interval"` or `"ratio"`. Labels that are no numbers have the values
-        1, 2, ... in the order of `classes`. The standard error takes the ordinal distance as given.
+        `"nominal"`, `"ordinal"`, `"interval"` or `"ratio"`. Dates count in days; other labels that are no
+        numbers have the values 1, 2, ... in the order of `classes`. Ratios take labels of 0 or more. The
+        standard error takes the ordinal distance as given.
 
     Agrees with
     -----------
@@ -348,13 +349,16 @@ def icc(
     The six forms of Shrout and Fleiss (1979), in the notation of McGraw and Wong (1996): one-way
     `icc(1)`, two-way with annotators as a random sample `icc(A,1)` (absolute agreement), or up to their
     means `icc(C,1)` (consistency); and `icc(k)`, `icc(A,k)`, `icc(C,k)` for the mean of an example's
-    annotations. The formulas stand in `polars_crowd.reliability.icc`.
+    annotations. With gaps the variances of the two-way forms are those of Henderson's method 1 (1953),
+    which has no bias; restricted maximum likelihood differs by what chance makes of either. The formulas
+    stand in `polars_crowd.reliability.icc`.
 
     Parameters
     ----------
     log
         The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The labels
-        are numbers. Two-way forms need every annotator on every example; the one-way forms do not.
+        are numbers, or dates. Not every annotator needs to label every example. The two-way forms take no
+        annotator twice on an example.
     form
         One form or several.
     interval

@@ -11,7 +11,7 @@ import polars as pl
 
 from polars_crowd.arrays import Flags, Floats
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.icc import MeanSquares, mean_squares
+from polars_crowd.reliability.icc import MeanSquares, one_way, two_way
 from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.who_voted import CongerChance, Profiles, Signed, conger_chance
@@ -37,6 +37,8 @@ class Evidence:
     spread: Floats | None = None
     """(3, U) of Conger's kappa."""
     signed: Signed | None = None
+    repeats: Floats | None = None
+    """(G,) annotations by which annotators labelled an example again."""
     is_anonymous: bool = False
     """Whether nobody knows who voted."""
 
@@ -67,10 +69,17 @@ class Evidence:
         return (self.counts["num_annotations"] <= MAX_ROWS) & (pairs <= MAX_PAIRS)
 
     @cached_property
-    def mean_squares(self) -> MeanSquares[Floats]:
-        """NaN where the labels are no numbers."""
-        values = self.scales.values if self.scales.are_numbers else self.scales.values * np.nan
-        return mean_squares(self.units, self.profiles.units, values)
+    def numbers(self) -> Floats:
+        """(K,) the labels, NaN where they are no numbers."""
+        return self.scales.values if self.scales.are_numbers else self.scales.values * np.nan
+
+    @cached_property
+    def one_way(self) -> MeanSquares[Floats]:
+        return one_way(self.units, self.numbers)
+
+    @cached_property
+    def two_way(self) -> MeanSquares[Floats]:
+        return two_way(self.units, self.profiles.units, self.numbers)
 
     def blocks(self) -> Iterator[tuple[int, Evidence]]:
         """The groups in blocks, with the first group of each."""
@@ -88,5 +97,6 @@ class Evidence:
             units=self.units.of_groups(first, last),
             profiles=self.profiles.of_groups(first, last),
             spread=self.spread[:, low:high] if self.spread is not None else None,
+            repeats=self.repeats[first:last] if self.repeats is not None else None,
             signed=self.signed.of_groups(first, last) if self.signed is not None else None,
         )

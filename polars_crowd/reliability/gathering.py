@@ -13,8 +13,8 @@ from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.evidence import BLOCK, Evidence
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.kinds import Conger, Light, OfTwo
-from polars_crowd.reliability.patterns import count_patterns, merged_units
+from polars_crowd.reliability.kinds import Conger, Icc, Light, OfTwo
+from polars_crowd.reliability.patterns import count_patterns, count_repeats, merged_units
 from polars_crowd.reliability.request import Request
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.who_voted import Profiles, Signed
@@ -40,6 +40,9 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         return replace(evidence, is_anonymous=True)
     if any(isinstance(c, Conger) for c in request.coefficients):
         evidence = replace(evidence, spread=_conger_spread(rounds, evidence))
+    if any(isinstance(c, Icc) and c.asks_for_repeats for c in request.coefficients):
+        repeats = rounds.run(count_repeats, grouping)[grouping.keys]["repeats"]
+        evidence = replace(evidence, repeats=repeats.cast(pl.Float64).to_numpy())
     wanted = _groups_to_sign(evidence, request)
     if wanted.any():
         evidence = replace(evidence, signed=_signed(rounds, evidence, wanted))

@@ -36,7 +36,7 @@ from polars_crowd.reliability.chance import (
     sums,
 )
 from polars_crowd.reliability.evidence import Evidence
-from polars_crowd.reliability.icc import ONE_WAY, icc_interval, icc_value, mean_squares
+from polars_crowd.reliability.icc import ONE_WAY, MeanSquares, icc_interval, icc_value, one_way
 from polars_crowd.reliability.intervals import Uncertainty, analytic
 from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.scales import Scales
@@ -46,10 +46,11 @@ from polars_crowd.reliability.who_voted import PairExpected, Signed
 Drawn = Literal["votes", "who voted"]
 ONE_CLASS = "one class only is used: agreement by chance is certain"
 ANONYMOUS = "asks who gave which label, and the annotators are anonymous"
+REPEATED = "an annotator labelled an example more than once: see icc(1)"
 NO_PAIR = "no overlap: no two annotators share an example"
 FEWEST_SHARED, MOST_BIAS = 10, 0.5
-"""Light's kappa has an interval where a pair of annotators shares this many examples or more, and its bias is at
-most this part of its standard error: simulated, these intervals of 95 % cover in 91 to 95 %."""
+"""Light's kappa has an interval where a pair of annotators shares this many examples or more, and its bias is
+at most this part of its standard error: simulated, these intervals of 95 % cover in 91 to 95 %."""
 
 
 @dataclass(frozen=True)
@@ -325,17 +326,27 @@ class Icc(Coefficient):
     def takes_classes(self) -> bool:
         return False
 
+    @property
+    def asks_for_repeats(self) -> bool:
+        """Whether an annotator may label an example once only."""
+        return self.form not in ONE_WAY
+
+    def at(self, evidence: Evidence) -> MeanSquares[Floats]:
+        """The mean squares that it goes by."""
+        return evidence.two_way if self.asks_for_repeats else evidence.one_way
+
     def estimate(self, evidence: Evidence) -> Estimate:
         zero = np.zeros(evidence.n_groups)
-        value = icc_value(self.form, evidence.mean_squares)
+        value = icc_value(self.form, self.at(evidence))
+        if self.asks_for_repeats and evidence.repeats is not None:
+            value = np.where(evidence.repeats > 0, np.nan, value)
         return Estimate(value, evidence.counts["num_examples"], zero, zero)
 
     def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
-        return icc_interval(self.form, evidence.mean_squares, confidence)
+        return icc_interval(self.form, self.at(evidence), found.value, confidence)
 
     def of_sample(self, sample: Units, evidence: Evidence) -> Floats:
-        at = mean_squares(sample, evidence.profiles.units, evidence.scales.values)
-        return icc_value(self.form, at)
+        return icc_value(self.form, one_way(sample, evidence.scales.values))
 
     def measure(self, scales: Scales) -> tuple[str | None, str | None]:
         return None, "interval"
@@ -343,9 +354,13 @@ class Icc(Coefficient):
     def undefined(self, evidence: Evidence, group: int) -> str:
         if not evidence.scales.are_numbers:
             return "the labels are no numbers"
-        if self.form not in ONE_WAY and np.isnan(evidence.mean_squares.MSE[group]):
-            return "not every annotator labelled every example: see icc(1)"
-        at = evidence.mean_squares
-        if at.MSR[group] + at.MSW[group] > 0:
+        if not np.isfinite(evidence.scales.values).all():
+            return "a label is infinite"
+        if self.asks_for_repeats and evidence.repeats is not None and evidence.repeats[group]:
+            return REPEATED
+        at = self.at(evidence)
+        if np.isnan(at.error[group]):
+            return "examples, annotators and the rest cannot be told apart: see icc(1)"
+        if evidence.one_way.MSR[group] + evidence.one_way.error[group] > 0:
             return "the variance it is a share of is none: examples differ less than by chance"
         return "the labels do not vary"

@@ -293,6 +293,16 @@ def count_patterns(part: Partition, grouping: Grouping) -> Summary:
     }
 
 
+def count_repeats(part: Partition, grouping: Grouping) -> Summary:
+    """The annotations by which annotators labelled an example again, by group."""
+    local = local_units(part, grouping)
+    key = local.row_unit * local.n_annotators + local.row_annotator
+    once = np.unique(key) // local.n_annotators
+    times = np.bincount(local.row_unit) - np.bincount(once)
+    frame = pl.DataFrame({"group": local.units.group, "repeats": times})
+    return {grouping.keys: summed(frame, [], local, grouping)}
+
+
 def _by_annotator_and_label(local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
     cells = pl.LazyFrame({"cell": local.cell}).group_by("cell").agg(annotations=pl.len())
     return named_groups(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats
-from polars_crowd.errors import Advice, OptionError
+from polars_crowd.arrays import Flags, Floats
+from polars_crowd.errors import Advice, OptionError, shown
 from polars_crowd.inputs.numbers import number
 from polars_crowd.reliability.chance import mid_ranks
 from polars_crowd.reliability.patterns import Units
@@ -27,17 +27,50 @@ from polars_crowd.reliability.weights import (
 
 PLAIN = ("identity", "nominal")
 """The names of weights and of a level by which labels are equal or not."""
+BY_RANK = (*PLAIN, "ordinal", "matrix")
+"""... and those that do not go by the numbers that labels are."""
+BY_DISTANCE = {
+    "weights": Advice("Take distances", "weights='quadratic'", "--weights quadratic"),
+    "level": Advice("Take distances", "level='interval'", "--level interval"),
+}
+
+
+def are_numbers(classes: pl.Series) -> bool:
+    """Whether classes are numbers, or points on a line of time."""
+    return classes.dtype.is_numeric() or classes.dtype.is_temporal()
 
 
 def class_values(classes: pl.Series) -> Floats:
-    """The numbers that classes are, or that they write, or else their ranks 1 .. K."""
-    if classes.dtype.is_numeric():
-        return classes.cast(pl.Float64).to_numpy()
+    """The numbers that classes are, or that they write (dates as days), or else their ranks 1 .. K."""
+    if are_numbers(classes):
+        return classes.to_physical().cast(pl.Float64).to_numpy()
     if classes.dtype == pl.String:
         written = classes.to_frame("class").select(number(pl.col("class"))).to_series()
         if not written.null_count():
             return written.to_numpy()
     return np.arange(1.0, len(classes) + 1)
+
+
+def check_values(option: str, measure: str, classes: pl.Series, values: Floats) -> None:
+    """Distances of numbers take finite ones, and ratios numbers from a zero upwards."""
+    if measure in BY_RANK:
+        return
+    infinite = ~np.isfinite(values)
+    if infinite.any():
+        wrong = f"it goes by distances of numbers, and labels are infinite: {_shown(classes, infinite)}."
+        raise OptionError(option, measure, wrong, "Correct them, or leave their rows out.")
+    if measure != "ratio":
+        return
+    if isinstance(classes.dtype, (pl.Date, pl.Datetime)):
+        wrong = f"labels of type {classes.dtype} have no zero that ratios could be taken from."
+        raise OptionError(option, measure, wrong, BY_DISTANCE[option])
+    if (values < 0).any():
+        wrong = f"ratios take labels of 0 or more, and there are {_shown(classes, values < 0)}."
+        raise OptionError(option, measure, wrong, BY_DISTANCE[option])
+
+
+def _shown(classes: pl.Series, where: Flags) -> str:
+    return shown(classes.filter(pl.Series(where)).to_list())
 
 
 @dataclass(frozen=True)
@@ -57,8 +90,10 @@ class Scales:
         """The scale of these labels."""
         values = class_values(classes)
         name = weights if isinstance(weights, str) else "matrix"
+        for option, measure in (("weights", name), ("level", level)):
+            check_values(option, measure, classes, values)
         made = make_weights(weights, values)
-        return cls(made, level, values, classes.dtype.is_numeric(), name)
+        return cls(made, level, values, are_numbers(classes), name)
 
     @classmethod
     def plain(cls, n_classes: int) -> Scales:

@@ -39,7 +39,7 @@ def beside(value: Floats, found: Uncertainty) -> Flags:
 
 
 def without(found: Uncertainty, where: Flags, *, error: bool = False) -> Uncertainty:
-    """The same without intervals, nor p-values, in some groups; with `error` without standard errors either."""
+    """The same without intervals, nor p-values, in some groups; with `error` nor standard errors."""
     kept = {c: np.where(where, np.nan, getattr(found, c)) for c in ("ci_low", "ci_high", "p_value")}
     standard_error = np.where(where & error, np.nan, found.standard_error)
     return Uncertainty(standard_error, **kept)

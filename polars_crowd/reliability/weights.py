@@ -1,6 +1,6 @@
 """Weights: how much two labels agree, from w_kk = 1 (the same) down to 0 or less.
 
-With c_k the value of class k (its number, else its rank 1 .. K) and D = max c - min c:
+With c_k the value of class k (its number, a date's day, else its rank 1 .. K) and D = max c - min c:
 
     identity    w_kl = 1[k = l]
     linear      1 - |c_k - c_l| / D

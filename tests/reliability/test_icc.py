@@ -11,9 +11,11 @@ import polars as pl
 import pytest
 from hypothesis import assume, given
 from scipy import stats
+from statsmodels.regression.mixed_linear_model import MixedLM
 
 import polars_crowd as pc
 from polars_crowd.reliability.registry import ICC_FORMS
+from tests import cases
 from tests.reliability.agreement_cases import Matrix, log_of, matrices, matrix_of, published
 
 OF_PINGOUIN = ("icc(1)", "icc(A,1)", "icc(C,1)", "icc(k)", "icc(A,k)", "icc(C,k)")
@@ -105,15 +107,90 @@ def test_bootstrap_of_one_way() -> None:
 
 
 def test_what_has_no_icc_says_why() -> None:
-    gaps = pc.icc(noisy()[1:], form=["icc(1)", "icc(A,1)"])
-    assert gaps["value"].is_null().to_list() == [False, True]
-    assert gaps["reason"][1] == "not every annotator labelled every example: see icc(1)"
+    few = pl.DataFrame(
+        {"example": [1, 1, 2, 2, 3, 3], "annotator": range(6), "label": [1, 2, 4, 5, 7, 9]}
+    )
+    apart = pc.icc(few, form=["icc(1)", "icc(A,1)"])
+    assert apart["value"].is_null().to_list() == [False, True]
+    assert apart["reason"][1].startswith("examples, annotators and the rest cannot be told apart")
+    infinite = noisy().with_columns(pl.col("label").replace(noisy()["label"][0], np.inf))
+    assert pc.icc(infinite)["reason"].to_list() == ["a label is infinite"]
     text = published("gwet_g1g2")
     assert pc.icc(text)["reason"].to_list() == ["the labels are no numbers"]
     flat = noisy().with_columns(label=pl.lit(2.0))
     assert pc.icc(flat)["reason"].to_list() == ["the labels do not vary"]
     with pytest.raises(ValueError, match=r"form='icc\(2\)'; it must be among 'icc\(1\)'"):
         pc.icc(noisy(), form="icc(2)")
+
+
+def test_two_way_with_repeats_is_null() -> None:
+    """Every example has two annotations, as there are annotators, but not one of each."""
+    rows = [(1, "a", 1), (1, "b", 2), (2, "a", 3), (2, "a", 3), (3, "a", 5), (3, "a", 6)]
+    log = cases.log_of_rows([*rows, (4, "b", 7), (4, "b", 7)])
+    found = pc.icc(log, form=ICC_FORMS, duplicates="all")
+    assert found["value"].is_null().to_list() == [
+        "(1)" not in f and "(k)" not in f for f in ICC_FORMS
+    ]
+    why = "an annotator labelled an example more than once: see icc(1)"
+    assert set(found["reason"]) == {None, why}
+    groups = pl.concat([log.with_columns(of=pl.lit(of)) for of in "xy"]).filter(
+        (pl.col("of") == "x") | (pl.col("example") == 1)
+    )
+    assert pc.icc(groups, form="icc(A,1)", by="of", duplicates="all")["reason"][0] == why
+
+
+# --- gaps ------------------------------------------------------------------------------------------
+
+
+def gappy(share: float, n: int, m: int, seed: int = 3) -> pl.DataFrame:
+    """Some of the annotations of a complete log."""
+    log = noisy(n, m, seed)
+    return log.filter(pl.Series(np.random.default_rng(seed).random(log.height) < share))
+
+
+def henderson(log: pl.DataFrame) -> tuple[float, float, float]:
+    """Variances of examples, annotators and the rest, by traces of projections (method 1)."""
+    x = log["label"].to_numpy()
+    n = len(x)
+    of = [np.ones((n, 1))]
+    of += [log.select(c).to_dummies().to_numpy().astype(float) for c in ("example", "annotator")]
+    P_1, P_a, P_b = (Z @ np.linalg.solve(Z.T @ Z, Z.T) for Z in of)
+    forms = [P_a - P_1, P_b - P_1, np.eye(n) - P_a - P_b + P_1]
+    effects = [of[1] @ of[1].T, of[2] @ of[2].T, np.eye(n)]
+    expected = [[np.trace(form @ effect) for effect in effects] for form in forms]
+    A, B, E = np.linalg.solve(np.array(expected), [x @ form @ x for form in forms])
+    return float(A), float(B), float(E)
+
+
+@pytest.mark.parametrize(("share", "n", "m"), [(1.0, 12, 4), (0.8, 15, 4), (0.3, 60, 9)])
+def test_gaps_by_the_expectations_of_sums_of_squares(share: float, n: int, m: int) -> None:
+    log = gappy(share, n, m)
+    A, B, E = henderson(log)
+    found = forms_of(log)
+    assert found["icc(A,1)"]["value"] == pytest.approx(A / (A + B + E), abs=1e-9)
+    assert found["icc(C,1)"]["value"] == pytest.approx(A / (A + E), abs=1e-9)
+
+
+def test_gaps_about_as_restricted_maximum_likelihood() -> None:
+    log = gappy(0.4, 80, 12)
+    frame = pd.DataFrame(log.to_dict(as_series=False)).assign(one=1)
+    crossed = {"example": "0 + C(example)", "annotator": "0 + C(annotator)"}
+    model = MixedLM.from_formula("label ~ 1", groups="one", vc_formula=crossed, data=frame)
+    fit = model.fit(reml=True)
+    variances = dict(zip(model.exog_vc.names, fit.vcomp, strict=True))
+    A, B, E = variances["example"], variances["annotator"], fit.scale
+    found = forms_of(log)
+    assert found["icc(A,1)"]["value"] == pytest.approx(A / (A + B + E), abs=0.03)
+    assert found["icc(C,1)"]["value"] == pytest.approx(A / (A + E), abs=0.03)
+
+
+def test_gaps_have_no_bias() -> None:
+    """Variances 1, 0.25 and 0.5, on half of the annotations."""
+    found = forms_of(gappy(0.5, 3000, 60))
+    for form, value in {"icc(A,1)": 1 / 1.75, "icc(C,1)": 1 / 1.5}.items():
+        row = found[form]
+        assert row["value"] == pytest.approx(value, abs=0.03)
+        assert row["ci_low"] < row["value"] < row["ci_high"]
 
 
 def test_a_share_of_no_variance_is_null() -> None:

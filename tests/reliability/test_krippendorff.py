@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_crowd as pc
+from polars_crowd.errors import OptionError
 from polars_crowd.reliability.weights import Level
 from tests.cases import assert_same
 from tests.reliability import agreement_cases as by_definition
@@ -110,7 +114,7 @@ def test_reals_of_a_known_correlation() -> None:
 
 def test_the_ratio_of_too_many_values_is_refused() -> None:
     with pytest.raises(ValueError, match=r"level='ratio'; this needs a matrix of 6,000 x 6,000"):
-        pc.krippendorff_alpha(reals(3000), level="ratio")
+        pc.krippendorff_alpha(reals(3000).with_columns(pl.col("label").exp()), level="ratio")
     with pytest.raises(ValueError, match=r"weights='linear'; this needs a matrix of 6,000 x 6,000"):
         pc.fleiss_kappa(reals(3000), weights="linear")
     assert alpha_of(reals(3000), "ordinal") == pytest.approx(0.48, abs=0.05)
@@ -118,7 +122,9 @@ def test_the_ratio_of_too_many_values_is_refused() -> None:
 
 @pytest.mark.parametrize("by_annotator", [False, True])
 def test_stores_of_numbers(tmp_path: Path, by_annotator: bool) -> None:
-    log = reals(200).with_columns(pl.col("annotator") + pl.col("example") % 3)
+    log = reals(200).with_columns(
+        pl.col("annotator") + pl.col("example") % 3, label=pl.col("label").exp()
+    )
     pools = pl.DataFrame({"annotator": [0, 1, 2, 3], "pool": ["x", "x", "y", "x"]})
     store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=5)
     by = pools if by_annotator else None
@@ -129,3 +135,44 @@ def test_stores_of_numbers(tmp_path: Path, by_annotator: bool) -> None:
         assert_same(pc.agreement(log, **options), pc.agreement(store, **options))
     with pytest.raises(pc.AnnotationError, match="the log has no column 'site'"):
         pc.agreement(store, by="site")
+
+
+# --- dates, and numbers that are none ----------------------------------------------------------------
+
+DAYS = [date(2020, 1, 1), date(2020, 1, 3), date(2020, 6, 1), date(2020, 6, 5), date(2021, 1, 1)]
+
+
+@pytest.mark.parametrize("dtype", [pl.Date, pl.Datetime("us"), pl.Datetime("ms", "UTC")])
+def test_dates_are_as_far_apart_as_their_days(dtype: Any) -> None:
+    days = pl.Series("label", [*DAYS, DAYS[-1]], dtype=pl.Date)
+    log = pl.DataFrame({"example": [1, 1, 2, 2, 3, 3], "annotator": ["a", "b"] * 3, "label": days})
+    numbers = log.with_columns(pl.col("label").to_physical())
+    log = log.with_columns(pl.col("label").cast(dtype))
+    measured: list[Callable[[pl.DataFrame], pl.DataFrame]] = [
+        pc.icc,
+        partial(pc.krippendorff_alpha, level="interval"),
+        partial(pc.fleiss_kappa, weights="linear"),
+    ]
+    for of in measured:
+        assert of(log)["value"].item() == pytest.approx(of(numbers)["value"].item(), abs=1e-9)
+    with pytest.raises(OptionError, match=r"level='ratio'; labels of type .* have no zero"):
+        pc.krippendorff_alpha(log, level="ratio")
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "wrong"),
+    [
+        ([1, 2, np.inf, 2], {"level": "interval"}, "level='interval'; .* labels are infinite: inf"),
+        ([1, 2, -5.5, 2], {"level": "ratio"}, "level='ratio'; ratios take .* there are -5.5. Take"),
+        ([1, 2, -5.5, 2], {"weights": "ratio"}, "weights='ratio'; .* Take distances: weights="),
+    ],
+)
+def test_labels_that_have_no_distance_are_refused(
+    labels: list[float], options: dict[str, Any], wrong: str
+) -> None:
+    log = pl.DataFrame(
+        {"example": [1, 1, 2, 2], "annotator": ["a", "b"] * 2, "label": [float(x) for x in labels]}
+    )
+    coefficients = ["fleiss" if "weights" in options else "alpha"]
+    with pytest.raises(OptionError, match=wrong):
+        pc.agreement(log, coefficients=coefficients, **options)
