@@ -42,6 +42,8 @@ STDOUT = Path("-")
 """What --out says for standard output."""
 QUIET: ContextVar[bool] = ContextVar("QUIET", default=False)
 """Whether --quiet was given."""
+RAW: ContextVar[bool] = ContextVar("RAW", default=False)
+"""Whether --raw was given."""
 
 # --- options --------------------------------------------------------------------------------------
 
@@ -109,7 +111,8 @@ OutFile = Annotated[
 OutFormat = Annotated[
     Format,
     typer.Option(
-        help="Of the files in DIR. In csv an apostrophe stands before text that a spreadsheet would run."
+        help="Of the files in DIR. In csv an apostrophe stands before text that a spreadsheet would run: "
+        "see --raw."
     ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")]
@@ -231,10 +234,18 @@ def told(command: Callable[..., Answer]) -> Callable[..., None]:
     def run(**options: Any) -> None:
         names = SOURCES | {name: options[name] for name in COLUMNS if name in options}
         with _warnings_told(names, options["quiet"]):
+            _check_raw(options)
+            RAW.set(options["raw"])
             try:
                 answer = _answer(command, {name: options[name] for name in own}, options)
                 piped = options.get("out") == STDOUT
-                put(answer, options["format"], quiet=options["quiet"], piped=piped)
+                put(
+                    answer,
+                    options["format"],
+                    quiet=options["quiet"],
+                    piped=piped,
+                    raw=options["raw"],
+                )
             except BrokenPipeError:  # nobody reads on; typer ends quietly
                 raise
             except (*BAD_INPUT, *UNFINISHED) as error:
@@ -253,6 +264,15 @@ def told(command: Callable[..., Answer]) -> Callable[..., None]:
         if reads_files
         else with_options(run, command, output)
     )
+
+
+def _check_raw(options: Mapping[str, Any]) -> None:
+    """--raw is about CSV: printed, in a file, or in the files of a directory."""
+    out = options.get("out")
+    piped = out == STDOUT and options["format"] != "json"
+    in_files = out is not None and "csv" in (out.suffix[1:], options.get("out_format"))
+    if options["raw"] and not (options["format"] == "csv" or piped or in_files):
+        raise typer.BadParameter("--raw: only with CSV: --format csv, --out FILE.csv or --out -.")
 
 
 def _answer(

@@ -96,7 +96,7 @@ def compare(
             )
         if place:
             names = given.theirs(found.labels)
-            found.write(place, out_format, names=names, overwrite=force)
+            found.write(place, out_format, names=names, overwrite=force, formulas=common.RAW.get())
     files = tables_in(place) if place else []
 
     def report() -> Iterator[Block]:

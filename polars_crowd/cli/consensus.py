@@ -234,7 +234,7 @@ def consensus(
         if place is not None and not taken_up:
             step(f"writing into {place}")
             names = given.theirs(*(getattr(fit, table) for table in KEYED if table in fit.TABLES))
-            fit.write(place, out_format, names=names, overwrite=force)
+            fit.write(place, out_format, names=names, overwrite=force, formulas=common.RAW.get())
             examples = fit.examples if out_format == "xlsx" else pc.open_results(place).examples
         else:
             examples = fit.examples

@@ -9,21 +9,18 @@ from pathlib import Path
 import polars as pl
 import typer
 
-from polars_crowd.cli.common import STDOUT
+from polars_crowd.cli.common import RAW, STDOUT
 from polars_crowd.cli.inputs import refuse
 from polars_crowd.cli.output import Block, Rows, written
 from polars_crowd.errors import TakenError
 from polars_crowd.rounds.contents import blank, files_in, read_contents
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.rounds.workbook import write_workbook
-from polars_crowd.rounds.writing import earlier_tables, file_name, flat
+from polars_crowd.rounds.writing import earlier_tables, file_name, flat, sink_cells, warn_of_kept
 
-Write = Callable[[pl.LazyFrame, Path], object]
-WRITERS: dict[str, Write] = {
+WRITERS: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
     ".parquet": lambda frame, path: frame.sink_parquet(path),
-    ".csv": lambda frame, path: flat("the table", frame, "csv").sink_csv(
-        path, check_extension=False
-    ),
+    ".csv": lambda frame, path: sink_cells("the table", frame, path, RAW.get()),
     ".jsonl": lambda frame, path: frame.sink_ndjson(path, check_extension=False),
     ".xlsx": lambda frame, path: write_workbook({"results": flat("results", frame, "xlsx")}, path),
 }
@@ -51,7 +48,9 @@ def file_for(call: typer.Context, out: Path | None, force: bool) -> Path | None:
 
 def write_file(rows: Rows, file: Path) -> Block:
     """Write a table; the answer names the file."""
-    write_whole(file, lambda path: WRITERS[file.suffix](rows.lazy(), path))
+    kept: list[object] = []
+    write_whole(file, lambda path: kept.append(WRITERS[file.suffix](rows.lazy(), path)))
+    warn_of_kept(kept[0] if isinstance(kept[0], int) else 0, str(file))
     return written([file])
 
 

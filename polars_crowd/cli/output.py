@@ -21,7 +21,7 @@ import polars as pl
 from polars_crowd.errors import counted
 from polars_crowd.escapes import STEERING, escaped_lines
 from polars_crowd.reports import ALL_OF_IT, UNLIMITED, blocks, line_width, presentable
-from polars_crowd.rounds.writing import flat
+from polars_crowd.rounds.writing import count_kept, flat, warn_of_kept, without_formulas
 
 Format = Literal["table", "json", "csv"]
 Rows = pl.LazyFrame | pl.DataFrame
@@ -94,12 +94,12 @@ def cut(lines: Sequence[str], noun: str) -> list[str]:
     return [*lines[:MOST], *([f"... and {counted(more, noun)} more"] if more > 0 else [])]
 
 
-def put(answer: Answer, form: Format, *, quiet: bool, piped: bool) -> None:
+def put(answer: Answer, form: Format, *, quiet: bool, piped: bool, raw: bool) -> None:
     """Print an answer; where it is piped on, the main table goes to stdout and the report to stderr."""
     if form == "table" and not piped:
         _put_report([b for b in answer.report() if not (quiet and b.aside)], quiet, sys.stdout)
         return
-    pieces = map(_seen, json_of(answer)) if form == "json" else csv_of(answer.rows)
+    pieces = map(_seen, json_of(answer)) if form == "json" else csv_of(answer.rows, raw)
     sys.stdout.flush()
     for piece in pieces:
         sys.stdout.buffer.write(piece.encode())
@@ -170,14 +170,17 @@ def _cut(frame: pl.DataFrame, width: int) -> pl.DataFrame:
 # --- for programs ----------------------------------------------------------------------------------
 
 
-def csv_of(rows: Rows) -> Iterator[str]:
-    """A table as CSV, in pieces; lists are joined."""
-    frame = flat("the result", rows.lazy(), "csv")
+def csv_of(rows: Rows, raw: bool) -> Iterator[str]:
+    """A table as CSV, in pieces; lists are joined, and text is no formula if it is not `raw`."""
+    cells = flat("the result", rows.lazy(), "csv")
+    frame, kept = cells if raw else without_formulas(cells), 0
     batches = iter(frame.collect_batches(maintain_order=True))
     first = next(batches, frame.clear().collect())  # before the header: now it is known to be right
     yield frame.clear().collect().write_csv()
     for batch in chain([first], batches):
+        kept += 0 if raw else count_kept(batch.lazy())
         yield batch.write_csv(include_header=False)
+    warn_of_kept(kept, "standard output")
 
 
 def json_of(answer: Answer) -> Iterator[str]:

@@ -140,7 +140,7 @@ def rank(
         )
         fit: pc.Preferences = fits[method](comparisons, level=level, intervals=intervals)
         if place:
-            fit.write(place, out_format, names=names, overwrite=force)
+            fit.write(place, out_format, names=names, overwrite=force, formulas=common.RAW.get())
     annotators = fit.annotators.rename(names, strict=False)
     files = tables_in(place) if place else []
 

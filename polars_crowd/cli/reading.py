@@ -133,6 +133,12 @@ def output(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the result and errors, nothing else.")
     ] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw", help="In CSV, leave text as it is that a spreadsheet would run as a formula."
+        ),
+    ] = False,
 ) -> None:
     """What every command prints."""
 

@@ -76,8 +76,9 @@ class Fit(Reported):
         formulas
             A cell of a CSV file that begins with `=`, `+`, `-` or `@` and is no number would be run as a
             formula by a spreadsheet: it gets an apostrophe before it (so does one that begins with
-            apostrophes and then one of these; `pc.open_results` takes it away). True leaves such cells as
-            they are.
+            apostrophes and then one of these; `pc.open_results` takes it away), and a warning and the header
+            of the results say of how many cells. True leaves such cells as they are. In a workbook text is
+            never run.
 
         Raises
         ------
@@ -92,6 +93,11 @@ class Fit(Reported):
             than 1,048,575 rows in a workbook.
         StoreError
             The disk is full, or the directory cannot be written to.
+
+        Warns
+        -----
+        AnnotationWarning
+            Cells of CSV got an apostrophe.
 
         Examples
         --------

@@ -10,7 +10,15 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, OptionError, TakenError, shown
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    OptionError,
+    TakenError,
+    counted,
+    shown,
+    warn,
+)
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.rounds.contents import (
     MARK,
@@ -30,6 +38,7 @@ Format = Literal["parquet", "csv", "xlsx"]
 Table = pl.LazyFrame | pl.DataFrame | pl.Series | None
 Frames = dict[str, pl.LazyFrame]
 WORKBOOK = "results.xlsx"
+KEPT_FROM_RUNNING = "with an apostrophe, not to be run as a formula"
 FORMULA = r"^'*[=+\-@\t\r]"
 KEPT_FROM_IT = r"^'('*[=+\-@\t\r])"
 SEPARATORS = (";", "\n")
@@ -81,10 +90,13 @@ def write_results(
     }
     with _made(directory), whole_files([directory / f for f in (*files, MARK)]) as (*paths, mark):
         targets = [directory / file for file in files]
-        _write(frames, paths, targets, format, formulas)
+        kept = _write(frames, paths, targets, format, formulas)
+        if kept:
+            contents["header"] += f"; {counted(kept, 'cell')} {KEPT_FROM_RUNNING}"
         mark.write_text(as_json(contents), encoding="utf-8")
         write_contents(directory, {**contents, "complete": False, "earlier": earlier})
     remove_tables(directory, {k: t for k, t in earlier.items() if t["files"][0] not in files})
+    warn_of_kept(kept, str(directory))
 
 
 def file_name(table: str, format: Format) -> str:
@@ -196,20 +208,20 @@ def _write(
     targets: Sequence[Path],
     format: Format,
     formulas: bool,
-) -> None:
-    """Write to paths what the targets will be, by which errors name it."""
+) -> int:
+    """Write to paths what the targets will be, by which errors name it; how many cells were changed."""
     if format == "xlsx":
         with refusing(targets[0]):
             write_workbook({name: flat(name, f, format) for name, f in frames.items()}, paths[0])
-        return
+        return 0
+    kept = 0
     for (name, frame), path, target in zip(frames.items(), paths, targets, strict=True):
         with refusing(target):
             if format == "parquet":
                 frame.sink_parquet(path)
             else:
-                cells = flat(name, frame, format)
-                safe = cells if formulas else without_formulas(cells)
-                safe.sink_csv(path, check_extension=False)
+                kept += sink_cells(name, frame, path, formulas)
+    return kept
 
 
 # --- cells -----------------------------------------------------------------------------------------
@@ -254,6 +266,41 @@ def _separator(table: str, frame: pl.LazyFrame, name: str) -> str:
         f"{table}: lists in column {name!r} cannot be joined, as their members hold `;` and line ends.",
         NESTED,
     )
+
+
+def sink_cells(table: str, frame: pl.LazyFrame, path: Path, formulas: bool) -> int:
+    """Write a table as CSV; how many of its cells are kept from being formulas."""
+    cells = flat(table, frame, "csv")
+    if formulas:
+        cells.sink_csv(path, check_extension=False)
+        return 0
+    safe = without_formulas(cells)
+    safe.sink_csv(path, check_extension=False)
+    schema = safe.collect_schema()
+    written = pl.scan_csv(path, schema=dict.fromkeys(schema, pl.String()), glob=False)
+    return count_kept(written.select(n for n, dtype in schema.items() if is_text(dtype)))
+
+
+def count_kept(safe: pl.LazyFrame) -> int:
+    """How many cells and names of columns have an apostrophe before what would be run."""
+    names = safe.collect_schema()
+    counts = safe.select(pl.col(pl.String).str.contains(KEPT_FROM_IT).sum())
+    cells = (
+        counts.collect(engine="streaming").sum_horizontal().sum()
+        if pl.String in names.dtypes()
+        else 0
+    )
+    return int(cells) + sum(bool(re.match(KEPT_FROM_IT, name)) for name in names)
+
+
+def warn_of_kept(kept: int, where: str) -> None:
+    """Warns that cells of CSV are not as they were."""
+    if kept:
+        warn(
+            f"{where}: {counted(kept, 'cell')} that a spreadsheet would run as formulas: an apostrophe "
+            "stands before each.",
+            Advice("To leave them as they are", "formulas=True", "--raw"),
+        )
 
 
 def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:

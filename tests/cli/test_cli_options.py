@@ -99,7 +99,7 @@ ALWAYS = {
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "memory_limit"},
 }
 
-PRINTING = {"format", "quiet", "out"}
+PRINTING = {"format", "quiet", "out", "raw"}
 """Options of every command; see the tests of what is printed."""
 
 

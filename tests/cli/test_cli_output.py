@@ -390,3 +390,59 @@ def test_completion(words: str, names: list[str]) -> None:
 def test_completion_is_shown_and_the_version_is() -> None:
     assert "--install-completion" in succeeded("--help")
     assert succeeded("-V") == succeeded("--version") == f"polars-crowd {pc.__version__}\n"
+
+
+# --- formulas --------------------------------------------------------------------------------------
+
+FORMULAS = pl.DataFrame(
+    [(e, a, "x") for e in ("=1+1", "+1", "-x", "@y", "plain") for a in ("=a", "b")],
+    schema=["example", "annotator", "label"],
+    orient="row",
+)
+
+
+@pytest.mark.parametrize("how", ["--format csv", "--out -", "--out DIR/t.csv"])
+def test_csv_runs_no_formulas_unless_it_is_raw(how: str, tmp_path: Path) -> None:
+    FORMULAS.write_parquet(tmp_path / "log.parquet")
+    words = ["next", str(tmp_path / "log.parquet"), *how.replace("DIR", str(tmp_path)).split()]
+
+    def table(*more: str) -> tuple[list[str], str]:
+        found = run(*words, *more)
+        assert found.exit_code == 0, found.output
+        text = (tmp_path / "t.csv").read_text() if "t.csv" in how else found.stdout
+        return sorted(csv(text)["example"]), found.stderr
+
+    safe, said = table()
+    assert safe == ["'-x", "'=1+1", "'@y", "+1", "plain"]
+    assert "warning: " in said
+    assert "3 cells that a spreadsheet would run as formulas" in said.replace("\n", " ")
+    assert "To leave them as they are: --raw." in said
+    assert table("--quiet", "--force")[1] == "" if "t.csv" in how else table("--quiet")[1] == ""
+    raw, said = table("--raw", "--force") if "t.csv" in how else table("--raw")
+    assert raw == ["+1", "-x", "=1+1", "@y", "plain"]
+    assert "warning" not in said
+
+
+def test_files_of_a_directory_run_no_formulas_unless_they_are_raw(tmp_path: Path) -> None:
+    FORMULAS.write_parquet(tmp_path / "log.parquet")
+    call = ("consensus", tmp_path / "log.parquet", "-o", tmp_path / "o", "--out-format", "csv")
+    assert "3 cells that a spreadsheet" in run(*call).stderr
+    assert succeeded(*call, "--force", "--raw")
+    assert pl.read_csv(tmp_path / "o" / "examples.csv")["example"].str.starts_with("'").sum() == 0
+    for more in (["--out-format", "parquet"], ["--format", "json"]):
+        assert "--raw: only with CSV" in refused(
+            *call[:-1], "parquet", "--raw", "--force", *more[2:]
+        )
+    assert "--raw: only with CSV" in refused("agreement", tmp_path / "log.parquet", "--raw")
+
+
+def test_json_is_exact_and_steers_no_terminal(tmp_path: Path) -> None:
+    log = pl.DataFrame(
+        {"example": EVIL * 2, "annotator": ["a"] * 9 + ["b"] * 9, "label": "=x\u2028"}
+    )
+    log.write_parquet(tmp_path / "log.parquet")
+    text = succeeded("consensus", tmp_path / "log.parquet", "--format", "json")
+    found = json.loads(text)["examples"]
+    assert sorted(row["example"] for row in found) == sorted(EVIL)
+    assert {row["consensus_label"] for row in found} == {"=x\u2028"}
+    assert pl.Series([text.replace("\n", "")]).str.extract_all(STEERING)[0].to_list() == []

@@ -403,6 +403,17 @@ def test_csv_runs_no_formulas(tmp_path: Path) -> None:
     assert_frame_equal(found.rename({"=item": "example"}), fit.examples.collect())
 
 
+@pytest.mark.filterwarnings("ignore:annotators agree on all")
+def test_cells_that_are_changed_are_counted(tmp_path: Path) -> None:
+    fit = pc.wawa(labelled(["x", "x", "=1+2", "=1+2", "=1+2", "-1.5", "-1.5", "-1.5"]))
+    with pytest.warns(pc.AnnotationWarning, match="27 cells that a spreadsheet .* formulas=True"):
+        fit.write(tmp_path, "csv")
+    said = repr(pc.open_results(tmp_path)).splitlines()[0]
+    assert said == f"{fit._header()}; 27 cells with an apostrophe, not to be run as a formula"
+    fit.write(tmp_path, "csv", overwrite=True, formulas=True)
+    assert repr(pc.open_results(tmp_path)) == repr(fit)
+
+
 @pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
 def test_csv_with_formulas(tmp_path: Path) -> None:
     fit = pc.wawa(labelled(CELLS))
