@@ -40,6 +40,7 @@ from inspect import Parameter, Signature
 from types import FunctionType
 from typing import Any, TypeVar, get_type_hints
 
+from polars_crowd.calls import one_call
 from polars_crowd.errors import Advice, did_you_mean, shown
 from polars_crowd.option_checks import check_options
 
@@ -76,13 +77,14 @@ def shares(
         refuse = refusal(function.__name__, known, advice(function.__name__))
         names = frozenset(known)
         annotations = {name: p.annotation for name, p in signature.parameters.items()}
-        check = partial(check_options, hints=annotations)
+        check, scope = partial(check_options, hints=annotations), one_call
 
         def call(*args: Any, **given: Any) -> Any:
             if not given.keys() <= names:
                 raise refuse(given)
             check(given)
-            return function(*args, **{**of_its_own, **given})
+            with scope():
+                return function(*args, **{**of_its_own, **given})
 
         shown_as: Any = in_module_of(function, call)
         shown_as.__signature__ = signature

@@ -11,7 +11,7 @@ PACKAGE = Path(polars_crowd.__file__).parent
 FLOORS = (
     ("escapes",),
     ("errors", "arrays", "compatible"),
-    ("option_checks", "limits"),
+    ("option_checks", "limits", "calls"),
     ("reports", "signatures"),
     ("numerics",),
     ("inputs",),

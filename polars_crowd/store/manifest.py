@@ -9,16 +9,17 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 
 from polars_crowd.errors import Advice, StoreError, shown
 from polars_crowd.rounds.digests import SEAL, checksum, seal
 from polars_crowd.rounds.files import write_whole
+from polars_crowd.rounds.locks import writing
 from polars_crowd.runs.codes import named_classes
 from polars_crowd.store.rule import RULE, RULE_VERSION
 
@@ -26,6 +27,8 @@ MANIFEST = "manifest.json"
 LOCK = ".lock"
 FORMAT = 1
 SPOOL = ".spool-"
+DEAD = ".dead"
+"""What the directory of a store is called that nobody will end."""
 FILES = "files"
 """The directory of the data files."""
 
@@ -238,36 +241,13 @@ def remove_strays(store: Path, manifest: Manifest) -> None:
 def remove_abandoned(store: Path) -> None:
     """Remove what writers that died while they made this store have left beside it."""
     for path in store.parent.glob(f".{glob.escape(store.name)}.*"):
-        if re.fullmatch("[0-9a-f]{8}", path.suffix[1:]) and (path / LOCK).exists():
+        left = path.name.removeprefix(f".{store.name}.")
+        if path.is_symlink() or not re.fullmatch(r"[0-9a-f]{8}(\.dead)?", left):
+            continue
+        if left.endswith(DEAD):  # and who removed it died, too
+            shutil.rmtree(path, ignore_errors=True)
+        elif (path / LOCK).exists():
             with suppress(StoreError, OSError):
-                with writing(path):
+                with writing(path / LOCK, path, keep=True):
                     pass
-                shutil.rmtree(path.rename(path.with_name(f"{path.name}.dead")))
-
-
-@contextmanager
-def writing(store: Path) -> Iterator[None]:
-    """The right to write to a store, for one process at a time; given back should it die."""
-    try:
-        lock = (store / LOCK).open("ab")
-    except OSError as error:
-        raise StoreError(f"cannot write {store}: {error}") from error
-    with lock as file:
-        try:
-            _lock(file)
-        except OSError as error:
-            raise StoreError(
-                f"{store} is being written to by another process. Wait until it has ended and try again."
-            ) from error
-        yield
-
-
-def _lock(file: BinaryIO) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path.rename(path.with_name(f"{path.name}{DEAD}")))

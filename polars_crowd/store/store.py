@@ -34,6 +34,7 @@ from polars_crowd.inputs.label_sets import as_lists, check_known, membership, op
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
 from polars_crowd.rounds.digests import checksum
+from polars_crowd.rounds.locks import writing
 from polars_crowd.rounds.partitions import Handle, Partitioned
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.store import fitting
@@ -41,6 +42,7 @@ from polars_crowd.store.blame import streaming
 from polars_crowd.store.build import Builder
 from polars_crowd.store.manifest import (
     FILES,
+    LOCK,
     MANIFEST,
     File,
     Manifest,
@@ -50,7 +52,6 @@ from polars_crowd.store.manifest import (
     remove_abandoned,
     remove_strays,
     write_manifest,
-    writing,
 )
 from polars_crowd.store.partition import StoredPartition, read_annotators, reading
 from polars_crowd.store.rule import RULE, RULE_VERSION, partition_of
@@ -167,7 +168,7 @@ class AnnotationStore(Partitioned):
             unfinished = target.with_name(f".{target.name}.{token_hex(4)}")
             try:
                 unfinished.mkdir()
-                with writing(unfinished):
+                with writing(unfinished / LOCK, unfinished, keep=True):
                     builder = Builder(unfinished, manifest, none, duplicates, {}, progress)
                     write_manifest(unfinished, builder.build(rows, models))
                 _refuse_what_is_there(target)
@@ -238,7 +239,7 @@ class AnnotationStore(Partitioned):
             wrong = "the store holds no single labels of which it could be the mean."
             raise OptionError("duplicates", "mean", wrong, checks.TAKE_ONE)
         _check_missing(missing, self._manifest.sets is not None or log is None)
-        with writing(self.path), streaming(self.path, log, pred_probs):
+        with writing(self.path / LOCK, self.path, keep=True), streaming(self.path, log, pred_probs):
             self._read_again()
             rows = None if log is None else self._fitting(self._coming(log, missing))
             models = self._fitting_models(pred_probs)

@@ -171,6 +171,19 @@ def test_a_writer_killed_at_a_random_moment(tmp_path: Path, kind: str, seed: int
         pc.AnnotationStore.open(path).append(small)
 
 
+def test_what_is_left_of_stores_that_were_never_ended_goes(tmp_path: Path) -> None:
+    """... also if who removed it died; what only looks like it stays."""
+    left = [".store.0123abcd", ".store.4567abcd.dead", ".store.0123abcd.mine", ".store.old"]
+    for name in left:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock").touch()
+    (tmp_path / ".store.89abcdef.dead").symlink_to(tmp_path / left[-1], target_is_directory=True)
+    pc.AnnotationStore.create(tmp_path / "store", BATCHES[0])
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"store", ".store.89abcdef.dead", *left[2:]}
+    assert (tmp_path / left[-1] / ".lock").exists()
+
+
 # --- two writers -----------------------------------------------------------------------------------
 
 HOLDER = """
