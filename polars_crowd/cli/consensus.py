@@ -20,10 +20,13 @@ from polars_crowd.cli.reading import columns, completing, reads, text
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import ConsensusMethod, QualityMethod
 from polars_crowd.consensus.options import check_model
-from polars_crowd.errors import shown
+from polars_crowd.errors import counted, shown
+from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header
 from polars_crowd.rounds.contents import plain
 from polars_crowd.rounds.results import Fit
+from polars_crowd.truth.evaluation.judged import judged_labels, judged_numbers
+from polars_crowd.truth.options import Confidence
 from polars_crowd.truth.registry import METHODS, Method
 
 NAMES = {
@@ -33,7 +36,7 @@ NAMES = {
 }
 """The methods of truth inference."""
 OPTIONS = frozenset(
-    {"pred_probs", "classes", "gold", "max_iter", "tol", "executor", "memory_limit"}
+    {"pred_probs", "classes", "gold", "max_iter", "tol", "executor", "memory_limit", "confidence"}
 )
 """Options of the command that some methods have."""
 DEFAULTS = {False: "majority-vote", True: "crowdlab"}
@@ -129,6 +132,26 @@ MaxIter = Annotated[
         help="How many iterations at most.", rich_help_panel=WITH_METHOD, show_default=False
     ),
 ]
+ConfidenceOption = Annotated[
+    str | None,
+    one_of(
+        get_args(Confidence),
+        "How sure posteriors are: cautious (the default), loo (as predicts labels left out best) or model "
+        "(as the method has them).",
+        metavar="HOW",
+        rich_help_panel=WITH_METHOD,
+        show_default=False,
+    ),
+]
+Truth = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|COL",
+        help="Known labels to score the consensus by, which no method sees: a file whose columns are called "
+        "as in the log (or example, label), or a column of the log.",
+        show_default=False,
+    ),
+]
 Tol = Annotated[
     float | None,
     typer.Option(
@@ -158,9 +181,11 @@ def consensus(
     adjust_pred_probs: Adjust = False,
     calibrate: Calibrate = False,
     gold: Gold = None,
+    truth: Truth = None,
     truth_label: common.TruthLabel = None,
     max_iter: MaxIter = None,
     tol: Tol = None,
+    confidence: ConfidenceOption = None,
     executor: common.Executor = None,
     memory_limit: common.MemoryLimit = None,
 ) -> Answer:
@@ -188,6 +213,8 @@ def consensus(
 
       polars-crowd consensus log.parquet -m dawid-skene --gold gold.csv -o results
 
+      polars-crowd consensus log.parquet -m blend --truth truth.csv
+
       gunzip -c log.csv.gz | polars-crowd consensus - --out - > examples.csv
 
       polars-crowd consensus votes --executor processes:4 --out results
@@ -200,7 +227,8 @@ def consensus(
         calibrate=calibrate,
     )
     of_method: dict[str, Any] = {"gold": gold, "max_iter": max_iter, "tol": tol}
-    of_method |= {"truth_label": truth_label, "memory_limit": memory_limit}
+    of_method |= {"memory_limit": memory_limit, "confidence": confidence}
+    of_method |= {"truth_label": truth_label} if truth is None or gold is not None else {}
     of_method = {name: value for name, value in of_method.items() if value is not None}
     given = Input.of(call)
     store = given.store
@@ -217,13 +245,14 @@ def consensus(
         refuse(call, without_effect | more, f"not with --method {name}.")
         known = given.labels(gold, "gold", of_method.pop("truth_label", None))
         of_method |= {} if known is None else {"gold": known}
+    judged = given.labels(truth, "truth", truth_label if truth is not None else None)
     taken_up = store is not None and name in OWN
     if taken_up:
         refuse(call, ["force", "out_format"], "not with a store, whose results are taken up.")
         place = None if out == common.STDOUT else out
     else:
         place = directory_for(call, out, TABLES.get(name) or method_of(name).tables, force=force)
-    with progress() as step, given.reading(gold), common.executor_of(executor) as workers:
+    with progress() as step, given.reading(gold, truth), common.executor_of(executor) as workers:
         step("reading the annotations")
         log_, models = given.annotations(), given.models()
         options = given.options | asked_for(executor=workers)
@@ -238,8 +267,9 @@ def consensus(
             examples = fit.examples if out_format == "xlsx" else pc.open_results(place).examples
         else:
             examples = fit.examples
+        scores = {} if judged is None else scores_of(fit, examples, log_, judged)
         renamed = examples.rename(given.theirs(examples))
-        return answer_of(fit, renamed, given, tables_in(place) if place else [])
+        return answer_of(fit, renamed, given, scores, tables_in(place) if place else [])
 
 
 def method_of(name: str) -> Method:
@@ -259,6 +289,17 @@ def fit_of(name: str, log: Any, models: Any, options: Mapping[str, Any]) -> Any:
     return method_of(name).function(log, **options, **asked_for(pred_probs=models))
 
 
+def scores_of(fit: Any, examples: pl.LazyFrame, log: Any, truth: Any) -> dict[str, float]:
+    """What known labels say of the consensus."""
+    found = examples.select("example", "consensus_label").collect()
+    _, known = log_and_labels(log, truth, "truth")
+    if isinstance(fit, pc.NumericTruth):
+        return judged_numbers(found, known)
+    rounds = getattr(fit, "_rounds", None)
+    classes = fit.classes if rounds is None else rounds.book.classes
+    return judged_labels(found, known, pl.Series(classes))
+
+
 class Vote(Fit):
     """The majority vote, as a result that can be written like others."""
 
@@ -270,11 +311,20 @@ class Vote(Fit):
         self.examples = examples
         self._log = log
 
+    @property
+    def _rows(self) -> pl.LazyFrame:
+        return self._log if isinstance(self._log, pl.LazyFrame) else self._log.scan_annotations()
+
     @cached_property
     def annotators(self) -> pl.DataFrame:
         """Those who voted."""
-        rows = self._log if isinstance(self._log, pl.LazyFrame) else self._log.scan_annotations()
-        return rows.select(pl.col("annotator").unique()).collect()
+        return self._rows.select(pl.col("annotator").unique()).collect()
+
+    @property
+    def classes(self) -> pl.Series:
+        """The labels that there are."""
+        labels = self._rows.select(pl.col("label").unique().sort()).collect()
+        return labels["label"].drop_nulls()
 
     @cached_property
     def _size(self) -> tuple[int, int]:
@@ -290,7 +340,13 @@ class Vote(Fit):
 # --- the answer ------------------------------------------------------------------------------------
 
 
-def answer_of(fit: Any, examples: pl.LazyFrame, given: Input, files: Sequence[Path] = ()) -> Answer:
+def answer_of(
+    fit: Any,
+    examples: pl.LazyFrame,
+    given: Input,
+    scores: Mapping[str, float],
+    files: Sequence[Path] = (),
+) -> Answer:
     """A fit with its examples, and the files it was written into, if any."""
     annotators = fit.annotators.rename(given.theirs(fit.annotators))
     own = {"annotators": annotators} if "annotators" in fit.TABLES else {}
@@ -299,7 +355,8 @@ def answer_of(fit: Any, examples: pl.LazyFrame, given: Input, files: Sequence[Pa
     def document() -> dict[str, Any]:
         values = {name: plain(getattr(fit, name)) for name in fit.VALUES}
         sizes = {"num_annotators": annotators.height, **numbers_of(examples)}
-        return {"method": fit.method, **sizes, **values, **found, **own}
+        of_truth = {"truth": dict(scores)} if scores else {}
+        return {"method": fit.method, **sizes, **values, **of_truth, **found, **own}
 
     def report() -> Iterator[Block]:
         numbers = numbers_of(examples)
@@ -307,6 +364,8 @@ def answer_of(fit: Any, examples: pl.LazyFrame, given: Input, files: Sequence[Pa
         yield aside(fit._header())
         for name, value in {**means, **weights_of(fit)}.items():
             yield aside(f"  {name.replace('_', ' '):<31}{_number(value)}")
+        for name, score in in_words(scores).items():
+            yield aside(f"  {name:<31}{score}")
         if not files:
             n = numbers["num_examples"]
             yield Block("Examples", examples.head(MOST).collect(), total=n)
@@ -316,6 +375,22 @@ def answer_of(fit: Any, examples: pl.LazyFrame, given: Input, files: Sequence[Pa
             yield written(files)
 
     return Answer(examples, report, document)
+
+
+def in_words(scores: Mapping[str, float]) -> dict[str, str]:
+    """What known labels say, a line each.
+
+    >>> in_words({"accuracy": 0.9, "ci_low": 0.8, "ci_high": 0.95, "num_compared": 120})
+    {'accuracy': '0.9000 (0.8000 to 0.9500, on 120 known labels)'}
+    """
+    if not scores:
+        return {}
+    known = f"on {counted(int(scores['num_compared']), 'known label')}"
+    if "accuracy" in scores:
+        low, high = scores["ci_low"], scores["ci_high"]
+        return {"accuracy": f"{scores['accuracy']:.4f} ({low:.4f} to {high:.4f}, {known})"}
+    errors = {name: value for name, value in scores.items() if name.endswith("error")}
+    return {name.replace("_", " "): f"{value:.4f} ({known})" for name, value in errors.items()}
 
 
 def numbers_of(examples: pl.LazyFrame) -> dict[str, Any]:

@@ -27,7 +27,7 @@ TEXT = (
 OF_FILES = f"{COLUMNS} | {TEXT} | --classes 0,1,2 | --duplicates all | --duplicates error"
 SETS = "--multilabel | --set-separator x"
 OF_MODEL = "--pred-probs PROBS | --probs-example x"
-OF_METHOD = "--gold GOLD | --truth-label x | --max-iter 3 | --tol 0.1 | --memory-limit 4GB"
+OF_METHOD = "--gold GOLD | --truth-label x | --max-iter 3 | --tol 0.1 | --memory-limit 4GB | --confidence loo"
 OF_CROWDLAB = (
     "--consensus-method best-quality | --quality-method agreement | --adjust-pred-probs | --calibrate | "
     "--label-quality-method self-confidence"
@@ -44,8 +44,9 @@ WITHOUT_EFFECT = {
     "consensus LOG": "--force | --out-format csv",
     "consensus LOG --out -": "--force | --out-format csv",
     "consensus LOG -m wawa --out OUT": (
-        f"{OF_CROWDLAB} | --max-iter 3 | --tol 0.1 | {WORKERS} | {OF_MODEL} | {TEXT}"
+        f"{OF_CROWDLAB} | --max-iter 3 | --tol 0.1 | --confidence loo | {WORKERS} | {OF_MODEL} | {TEXT}"
     ),
+    "consensus LOG -m blend": "--confidence loo | --max-iter 3",
     "consensus NUMBERS -m median --out OUT": (
         f"--memory-limit 4GB | --classes 1,2 | --max-iter 3 | --tol 0.1 | {OF_CROWDLAB}"
     ),
@@ -78,7 +79,7 @@ CASES = [(call, option) for call, many in WITHOUT_EFFECT.items() for option in m
 ALWAYS = {
     # options that have an effect whatever is read; tests of their commands say which
     "check": {"classes"},
-    "consensus": {"method"},
+    "consensus": {"method", "truth"},
     "next": {"size", "exclude"},
     "create": {"partitions", "pred_probs", "classes", "duplicates"}
     | {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from pathlib import Path
@@ -15,6 +16,7 @@ from polars.testing import assert_frame_equal
 import polars_crowd as pc
 from polars_crowd.truth.registry import method_named, methods_for
 from tests.cli.commands import files_in, refused, run, succeeded
+from tests.truth.truth_cases import quiet
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +72,13 @@ def test_every_method_for_classes(name: str, log: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", methods_for("numbers"))
 def test_every_method_for_numbers(name: str, numbers: Path, tmp_path: Path) -> None:
-    text = succeeded("consensus", numbers, "-m", name, "--out", tmp_path / "out")
-    expected = method_named(name).function(pl.read_parquet(numbers))
+    result = run("consensus", numbers, "-m", name, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert ("at the largest weight that there can be" in " ".join(result.stderr.split())) == (
+        name == "catd"
+    )
+    text = result.stdout
+    expected = quiet(method_named(name).function, pl.read_parquet(numbers))
     found = tables(tmp_path / "out")
     assert_frame_equal(found["examples"], expected.examples.collect())
     assert_frame_equal(found["annotations"], expected.annotations.collect())
@@ -86,6 +93,68 @@ def test_options_reach_the_method(log: Path, binary: Any, tmp_path: Path) -> Non
     succeeded("consensus", log, "-m", "dawid-skene", *arguments)
     expected = pc.dawid_skene(binary.log, gold=binary.truth.head(20), max_iter=500, tol=0.001)
     assert_frame_equal(tables(tmp_path / "out")["posterior"], expected.posterior.collect())
+
+
+@pytest.mark.parametrize("confidence", ["cautious", "model"])
+def test_how_sure_posteriors_are(confidence: Any, log: Path, tmp_path: Path) -> None:
+    said = succeeded(
+        "consensus", log, "-m", "ibcc", "--confidence", confidence, "--out", tmp_path / "out"
+    )
+    expected = pc.ibcc(pl.read_parquet(log), confidence=confidence)
+    assert_frame_equal(tables(tmp_path / "out")["posterior"], expected.posterior.collect())
+    exponent = expected.confidence_exponent
+    assert (exponent == 1) == (confidence == "model")
+    assert (f"posteriors to the power of {exponent:.3g}" in said) == (confidence == "cautious")
+    document = json.loads(
+        succeeded("consensus", log, "-m", "ibcc", "--confidence", confidence, "--format", "json")
+    )
+    assert document["confidence_exponent"] == pytest.approx(exponent)
+    error = refused("consensus", log, "-m", "ibcc", "--confidence", "sure")
+    assert "'sure' is not one of 'cautious', 'loo', 'model'" in error
+
+
+def test_known_labels_score_the_consensus(log: Path, binary: Any, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.csv"
+    for name in ("majority-vote", "dawid-skene", "wawa"):
+        found = compare_accuracy(binary, name)
+        said = succeeded("consensus", log, "-m", name, "--truth", truth)
+        assert re.search(rf"accuracy +{found:.4f} \(0\.\d+ to .*, on 60 known labels\)", said), said
+    document = json.loads(
+        succeeded("consensus", log, "-m", "wawa", "--truth", truth, "--format", "json")
+    )
+    assert document["truth"]["num_compared"] == 60
+    more = pl.concat(
+        [binary.truth, binary.truth.head(3).with_columns(example="none " + pl.col("example"))]
+    )
+    more.rename({"label": "right"}).write_csv(tmp_path / "more.csv")
+    result = run(
+        *(
+            "consensus",
+            log,
+            "-m",
+            "wawa",
+            "--truth",
+            tmp_path / "more.csv",
+            "--truth-label",
+            "right",
+        )
+    )
+    assert "3 of its 63 examples are not in the log" in " ".join(result.stderr.split())
+    assert f"{compare_accuracy(binary, 'wawa'):.4f}" in result.stdout
+
+
+def compare_accuracy(data: Any, name: str) -> float:
+    labels = pc.compare(data.log, [name], folds=0).labels.join(data.truth, on="example")
+    return float((labels[name.replace("-", "_")] == labels["label"]).mean())  # type: ignore[arg-type]
+
+
+def test_known_numbers_score_the_consensus(numbers: Path, tmp_path: Path) -> None:
+    truth = pl.DataFrame({"example": range(30), "label": [0.5] * 30})
+    truth.write_csv(tmp_path / "truth.csv")
+    said = succeeded("consensus", numbers, "-m", "mean", "--truth", tmp_path / "truth.csv")
+    found = pc.mean_truth(pl.read_parquet(numbers)).examples.collect()["consensus_label"]
+    error = float((found - 0.5).abs().mean())  # type: ignore[arg-type]
+    assert re.search(rf"mean absolute error +{error:.4f} \(on 30 known labels\)", said)
 
 
 def test_csv_and_models(log: Path, binary: Any, tmp_path: Path) -> None:

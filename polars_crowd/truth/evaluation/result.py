@@ -70,8 +70,8 @@ class MethodComparison(Fit):
     def _header(self) -> str:
         n, m = self.labels.height, self.methods.height
         return (
-            f"{counted(m, 'method')} on {counted(n, 'example')}{self._ranked_by}; "
-            f"{counted(self.disagreements.height, 'example')} on which they disagree"
+            f"{counted(m, 'method')} on {counted(n, 'example')}; "
+            f"{counted(self.disagreements.height, 'example')} on which they disagree{self._ranked_by}"
         )
 
     @property
@@ -79,10 +79,10 @@ class MethodComparison(Fit):
         """What decides the order of the methods."""
         known, held_out = self.methods["num_compared"][0], self.methods["held_out_log_loss"]
         if known is not None:
-            return f", the best on {counted(known, 'known label')} first"
+            return f"; the best on {counted(known, 'known label')} first"
         if held_out.null_count() == len(held_out):
             return ""
-        return ", the best at predicting annotations left out first (no measure of the truth)"
+        return "; the best at predicting annotations left out first (no measure of the truth)"
 
     def _report(self) -> Report:
         report = super()._report()
