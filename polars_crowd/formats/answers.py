@@ -7,7 +7,7 @@ What the question is, is its `kind`. From such rows `export.py` makes the log of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -74,6 +74,13 @@ def answers_of(
     schema = {**SCHEMA, **(more or {})}
     kept = {name: dtype for name, dtype in schema.items() if name in there or name in NEEDED}
     return pl.DataFrame(listed, schema=kept, orient="row").lazy()
+
+
+def timed(rows: pl.LazyFrame, read: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:
+    """The answers with `timestamp`, read from `time`, if any of them has one."""
+    if "time" not in rows.collect_schema():
+        return rows
+    return rows.with_columns(timestamp=read(pl.col("time"))).drop("time")
 
 
 # --- cells ----------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ from polars_crowd.errors import (
     shown,
     warn,
 )
-from polars_crowd.escapes import escaped_lines
 from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers
 
 ROW = "polars_crowd_row"
@@ -26,6 +25,9 @@ WHO = ["example", "annotator", "question"]
 CLASSES = ("class", "set")
 """The kinds of questions that ask for classes."""
 OTHER_QUESTION = "other_question"
+NO_QUESTIONS = pl.DataFrame(
+    schema={"question": pl.String, "kind": pl.String, "num_answers": pl.Int64}
+)
 AGAIN = {"last": "superseded", "first": "repeated"}
 WHICH = Advice("Say which", python="question=...", command="--question NAME")
 NAME_THEM = Advice(
@@ -97,7 +99,8 @@ class Export:
     log: pl.LazyFrame
     """`example, annotator, label`, then those of `timestamp, seconds, gold, status, question, text,
     annotator_kind` that the file has. A label is a text, a number (`Float64`), or a list of texts where
-    several classes may be chosen."""
+    several classes may be chosen. Of comparisons `left, right, annotator, winner, tie`, and what else there
+    is."""
     gold: pl.DataFrame | None
     """`example, label`: the truth that the file says, fit for `gold=` and `truth=`; None if it says none."""
     questions: pl.DataFrame
@@ -111,11 +114,21 @@ class Export:
     def scan_annotations(self) -> pl.LazyFrame:
         """The log as methods read it: without answers of which nobody knows whose they are.
 
+        Raises
+        ------
+        AnnotationError
+            The export holds comparisons.
+
         Warns
         -----
         AnnotationWarning
             There are some. It is an error if all are.
         """
+        if "left" in self.log.collect_schema():
+            raise AnnotationError(
+                f"The {self.format} export holds comparisons, and no labels.",
+                Advice("Rank what is compared", python="pc.bradley_terry(export)"),
+            )
         unknown, rows = (
             self.log.select(pl.col("annotator").null_count(), pl.len().alias("n")).collect().row(0)
         )
@@ -127,23 +140,32 @@ class Export:
         warn(f"{said} and are left out.", NAME_THEM)
         return self.log.filter(pl.col("annotator").is_not_null())
 
+    def scan_comparisons(self) -> pl.LazyFrame:
+        """The log of comparisons as methods read it.
+
+        Raises
+        ------
+        AnnotationError
+            The export holds labels.
+        """
+        if "left" not in self.log.collect_schema():
+            raise AnnotationError(f"The {self.format} export holds labels, and no comparisons.")
+        return self.log
+
     def __repr__(self) -> str:
-        sizes = self.log.select(
-            pl.len(), pl.col("example").n_unique(), pl.col("annotator").drop_nulls().n_unique()
-        )
-        annotations, examples, annotators = sizes.collect().row(0)
         left_out = ", ".join(f"{n} {reason}" for reason, n in self.left_out.items()) or "nothing"
-        return escaped_lines(
-            "\n".join(
-                [
-                    f"{self.format} export, question {self.question!r}: "
-                    f"{counted(annotations, 'annotation')} of {counted(examples, 'example')} "
-                    f"by {counted(annotators, 'annotator')}",
-                    f"left out: {left_out}",
-                    *(f"note: {note}" for note in self.notes),
-                ]
-            )
-        )
+        notes = (f"note: {note}" for note in self.notes)
+        return "\n".join([f"{self.format} export{self._sizes()}", f"left out: {left_out}", *notes])
+
+    def _sizes(self) -> str:
+        """What the log holds, in words."""
+        if "left" in self.log.collect_schema():
+            return f": {counted(self.log.select(pl.len()).collect().item(), 'comparison')}"
+        distinct = pl.col("example", "annotator").drop_nulls().n_unique()
+        annotations, *of = self.log.select(pl.len(), distinct).collect().row(0)
+        examples, annotators = map(counted, of, ("example", "annotator"))
+        of_question = f", question {self.question!r}: {counted(annotations, 'annotation')}"
+        return f"{of_question} of {examples} by {annotators}"
 
 
 def export(format: str, answers: Answers, asked: Asked) -> Export:
@@ -154,7 +176,9 @@ def export(format: str, answers: Answers, asked: Asked) -> Export:
     question = _question(asked.question, questions)
     kinds = dict(questions.select("question", "kind").iter_rows())
     kind = kinds.get(question, "class")
-    own = rows.filter(pl.col("question") == question) if question is not None else rows.limit(0)
+    asked_of = pl.col("question") == question
+    of_all = pl.col("question").is_null()
+    own = rows.filter(asked_of | of_all) if question is not None else rows.limit(0)
     own = _settled(own, answers.counts)
     _check_single(own, kind)
     gold = _gold(answers, question, kind)
@@ -222,7 +246,8 @@ def _questions(counts: pl.DataFrame) -> pl.DataFrame:
     several = (pl.col("most").filter(submitted) > 1).any()
     kind = pl.col("kind")
     return (
-        counts.group_by("question", maintain_order=True)
+        counts.drop_nulls("question")
+        .group_by("question", maintain_order=True)
         .agg(
             kind=pl.when((kind == "set").any() | ((kind == "choice").any() & several))
             .then(pl.lit("set"))
@@ -343,7 +368,7 @@ def _left_out(
     for reason, n in answers.left_out.items():
         if n:
             out[reason] = out.get(reason, 0) + n
-    others = counts.filter(pl.col("question").ne_missing(question))["n"].sum()
+    others = counts.filter(pl.col("question") != question)["n"].sum()
     if others:
         out[OTHER_QUESTION] = int(others)
     if asked.gold == "apart":

@@ -12,7 +12,7 @@ from typing import Any, Literal, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, utc
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.look import Format, Look, files_in, object_in
 from polars_crowd.formats.zips import Zip
@@ -59,7 +59,7 @@ def read_inspect(
     files = files_in(look.path) if look.kind == "directory" else [look.path]
     rows = [row for file in files for row in _rows_of(file, per)]
     more = {"judge_model": pl.String(), "time": pl.String()}
-    answers = answers_of(rows, more).with_columns(timestamp=utc(pl.col("time"))).drop("time")
+    answers = timed(answers_of(rows, more), utc)
     return export(FORMAT.title, Answers(rows=answers), Asked(**options))
 
 

@@ -18,7 +18,7 @@ from polars_crowd.errors import shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.look import Format, Look, files_in, object_in
-from polars_crowd.formats.records import Records, elements
+from polars_crowd.formats.records import Records, elements, json_as
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -196,7 +196,7 @@ def _user() -> pl.Expr:
 
 def _results(annotations: pl.LazyFrame) -> pl.LazyFrame:
     """A row an answer; `is_whole` if it is about the example as a whole, and the only one of its control."""
-    value = pl.col("value").str.json_decode(VALUE).struct
+    value = json_as(pl.col("value"), VALUE).struct
     several = pl.len().over("annotation", "question") > 1
     of_region = pl.any_horizontal(
         pl.col("parentID").is_not_null(), *(value.field(f).is_not_null() for f in ("start", "x"))
@@ -400,7 +400,7 @@ def _of_cell() -> pl.Expr:
         .then(cell.str.slice(1, cell.str.len_chars() - 2))
         .otherwise(cell)
     )
-    value = pl.when(cell.str.contains(MARKED)).then(whole).str.json_decode(VALUE).struct
+    value = json_as(pl.when(cell.str.contains(MARKED)).then(whole), VALUE).struct
     bare = pl.when(cell.is_not_null()).then(pl.concat_list(cell))
     return pl.when(cell.str.contains(MARKED)).then(_values(value)).otherwise(bare)
 

@@ -116,11 +116,22 @@ class Format:
         """A look at a file that must be of this format."""
         look = Look.at(path)
         if not self.is_like(look):
-            raise AnnotationError(
-                f"{path} does not look like an export of {self.title}: it is {look.seen()}.",
-                "Read it with pc.formats.read, which looks for the tool.",
-            )
+            raise self.unlike(look)
         return look
+
+    def unlike(self, look: Look) -> AnnotationError:
+        """The error for a file that is of another format."""
+        return AnnotationError(
+            f"{look.path} does not look like an export of {self.title}: it is {look.seen()}.",
+            "Read it with pc.formats.read, which looks for the tool.",
+        )
+
+
+def tables(look: Look) -> pl.LazyFrame:
+    """The table of a file, or those of all files of a directory, one after another."""
+    if look.kind != "directory":
+        return look.table()
+    return pl.concat([Look.at(look.path / name).table() for name in look.names], how="diagonal")
 
 
 def files_in(directory: Path) -> Iterable[Path]:

@@ -84,6 +84,22 @@ class Records:
         return None
 
 
+def json_as(cells: pl.Expr, dtype: Any) -> pl.Expr:
+    """Cells of JSON as values of a type. Where that says text there may stand anything, as its JSON."""
+    return cells.map_batches(lambda column: _decoded(column, dtype), return_dtype=dtype)
+
+
+def _decoded(cells: pl.Series, dtype: Any) -> pl.Series:
+    frame = cells.str.replace_all(r"[\r\n]", " ").alias("cell").to_frame()
+    lines = frame.select(cell=(pl.lit('{"cell": ') + pl.col("cell") + pl.lit("}")).fill_null("{}"))[
+        "cell"
+    ]
+    if not len(lines):
+        return pl.Series(cells.name, [], dtype=dtype)
+    data = "\n".join(lines.to_list()).encode()
+    return pl.read_ndjson(BytesIO(data), schema={"cell": dtype})["cell"].alias(cells.name)
+
+
 def _why(lines: list[bytes], schema: Mapping[str, Any]) -> str | None:
     """Why some lines cannot be read; None if they can."""
     try:

@@ -8,44 +8,64 @@ from typing import Any
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats import (
+    appen,
     argilla,
     crowd_kit,
     deepeval,
+    doccano,
     hugging_face,
     inspect_ai,
     label_matrices,
     label_studio,
+    labelbox,
     langfuse,
     langsmith,
     lm_eval,
     mlflow,
+    mturk,
     opik,
     phoenix,
+    potato,
+    preferences,
     prodigy,
     promptfoo,
+    toloka,
+    zooniverse,
 )
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.look import Format, Look
 
 ONE_EACH = (
+    appen,
     argilla,
     crowd_kit,
     deepeval,
+    doccano,
     hugging_face,
     inspect_ai,
     label_studio,
+    labelbox,
     langfuse,
     langsmith,
     lm_eval,
     mlflow,
+    mturk,
     opik,
     phoenix,
+    potato,
+    preferences,
     prodigy,
     promptfoo,
+    toloka,
+    zooniverse,
 )
 FORMATS: dict[str, Format] = {
     known.name: known
-    for known in (*(module.FORMAT for module in ONE_EACH), *label_matrices.FORMATS)
+    for known in (
+        *(module.FORMAT for module in ONE_EACH),
+        *label_matrices.FORMATS,
+        preferences.COMPARISONS,
+    )
 }
 
 

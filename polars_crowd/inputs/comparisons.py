@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, Protocol, Unpack, runtime_checkable
 
 import polars as pl
 
@@ -34,6 +34,14 @@ WEIGHT = "comparison_weight"
 SHARE = "left_share"
 EVERYBODY = "everybody"
 """The annotator of a log that does not say who compared."""
+
+
+@runtime_checkable
+class HoldsComparisons(Protocol):
+    """What holds a log of comparisons and can be asked for it: an `Export` of battles."""
+
+    def scan_comparisons(self) -> pl.LazyFrame:
+        """The log, as a lazy scan."""
 
 
 def scan_comparisons(
@@ -111,6 +119,8 @@ def scan_comparisons(
     [('x', 'y', 'everybody', 'x', False, 3.0), ('y', 'z', 'everybody', 'z', False, 1.0)]
     """
     names = Names(left, right, annotator, winner if outcome is None else outcome)
+    if isinstance(source, HoldsComparisons):
+        source = source.scan_comparisons()
     parts = open_parts(source, LOG, Reading(**reading))
     of_ids = sides is None and strength is None and outcome is None
     ids = (left, right, winner) if of_ids else (left, right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ def expected(file: str, question: str | None = None) -> pl.DataFrame:
     return rows
 
 
-def written(log: pl.LazyFrame) -> pl.DataFrame:
+def written(log: pl.LazyFrame, columns: Sequence[str] = COMPARED) -> pl.DataFrame:
     """A log as the expected files write it."""
     frame = log.collect()
-    return frame.select(_written(frame[name]) for name in frame.columns if name in COMPARED)
+    return frame.select(_written(frame[name]) for name in frame.columns if name in columns)
 
 
 def _written(column: pl.Series) -> pl.Series:

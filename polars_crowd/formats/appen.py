@@ -1,0 +1,134 @@
+"""Appen (CrowdFlower, Figure Eight): the full report of a job, a row a judgment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from polars_crowd.errors import AnnotationError
+from polars_crowd.formats.answers import SUBMITTED, Answers
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format
+from polars_crowd.signatures import shares
+
+TEXT = pl.String()
+GOLD, REASON = "_gold", "_gold_reason"
+TIMES = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
+PAGES = (
+    "Seconds are those of a page, divided by its rows. Times have no zone and were taken as UTC."
+)
+
+
+@shares(ExportOptions, Asked)
+def read_appen(path: str | Path, *, text: str = "text", **options: Unpack[ExportOptions]) -> Export:
+    """Read the full report of a job of Appen, CSV.
+
+    Parameters
+    ----------
+    text
+        The column of the source that contributors saw.
+
+    Returns
+    -------
+    Export
+        Questions are the columns with a `_gold` beside them, and those that differ within a unit. Answers of
+        several lines are sets. Tainted judgments are left out; test questions are `gold`, and their truth is
+        gold where one answer is accepted. The time of a page is divided by its rows.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "full.csv")
+    >>> _ = path.write_text("_unit_id,_worker_id,_golden,spam,spam_gold\\n9001,501,true,yes,yes\\n")
+    >>> read_appen(path).log.select("example", "annotator", "label", "gold").collect().rows()
+    [('9001', '501', 'yes', True)]
+    """
+    table = FORMAT.look(path).table().collect()
+    if "_worker_id" not in table.columns:
+        raise AnnotationError(
+            f"{path} is an aggregated report, which does not say who judged what.",
+            "Download the full report.",
+        )
+    questions = _questions(table)
+    answers = Answers(
+        rows=pl.concat([_answered(table, name, text) for name in questions]).lazy(),
+        gold=pl.concat([_truth(table, name) for name in questions]).lazy(),
+        notes=(PAGES,) if "_started_at" in table.columns else (),
+    )
+    return export(FORMAT.title, answers, Asked(**options))
+
+
+def _questions(table: pl.DataFrame) -> list[str]:
+    """The columns that were asked for."""
+    own = [name for name in table.columns if not name.startswith("_")]
+    sources = [name for name in own if not name.endswith((GOLD, REASON))]
+    differ = (
+        table.group_by("_unit_id").agg(pl.col(sources).n_unique() > 1).select(pl.col(sources).any())
+    )
+    return [name for name in sources if f"{name}{GOLD}" in own or differ[name].item()]
+
+
+def _answered(table: pl.DataFrame, name: str, text: str) -> pl.DataFrame:
+    """The answers to a question."""
+    lines = pl.col(name).str.replace_all("\r", "").str.split("\n")
+    is_gold, is_tainted = (_flag(column, table.columns) for column in ("_golden", "_tainted"))
+    started, created = (_time(column, table.columns) for column in ("_started_at", "_created_at"))
+    page = [c for c in ("_worker_id", "_started_at") if c in table.columns]
+    seconds = (created - started).dt.total_microseconds() / 1e6 / pl.len().over(page)
+    seen = [pl.col(text).alias("text")] if text in table.columns else []
+    return table.select(
+        *seen,
+        example="_unit_id",
+        annotator="_worker_id",
+        question=pl.lit(name),
+        kind=pl.lit("choice"),
+        values=lines,
+        timestamp=created,
+        seconds=seconds,
+        gold=is_gold,
+        status=pl.when(pl.col(name).is_null())
+        .then(pl.lit("empty"))
+        .when(is_tainted)
+        .then(pl.lit("tainted"))
+        .otherwise(pl.lit(SUBMITTED)),
+    )
+
+
+def _truth(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The truth of test questions; one of which several answers are accepted has none."""
+    column = f"{name}{GOLD}"
+    if column not in table.columns:
+        return table.head(0).select(
+            example="_unit_id", question=pl.lit(name), values=pl.lit([], pl.List(TEXT))
+        )
+    lines = pl.col(column).str.split("\n")
+    return table.filter(lines.list.len() == 1).select(
+        example="_unit_id", question=pl.lit(name), values=lines
+    )
+
+
+def _flag(column: str, columns: Sequence[str]) -> pl.Expr:
+    if column not in columns:
+        return pl.lit(None, pl.Boolean)
+    return pl.col(column).str.to_lowercase() == "true"
+
+
+def _time(column: str, columns: Sequence[str]) -> pl.Expr:
+    """Times like `7/12/2014 01:55:49`, whose seconds some programs drop."""
+    if column not in columns:
+        return pl.lit(None, pl.Datetime("us", "UTC"))
+    read = [pl.col(column).str.to_datetime(form, time_unit="us", strict=False) for form in TIMES]
+    return pl.coalesce(read).dt.replace_time_zone("UTC")
+
+
+FORMAT = Format(
+    "appen",
+    "Appen",
+    lambda look: (
+        look.has("_unit_id") and not look.keys.isdisjoint({"_worker_id", "_trusted_judgments"})
+    ),
+    read_appen,
+)

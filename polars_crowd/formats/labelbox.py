@@ -1,0 +1,195 @@
+"""Labelbox: the export of a project, a data row a line; and the array of the exports before 2024."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Unpack
+
+import polars as pl
+
+from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
+from polars_crowd.formats.export import NAME_THEM, Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format
+from polars_crowd.formats.records import objects
+from polars_crowd.signatures import shares
+
+Row = dict[str, Any]
+OLD = "DataRow ID"
+
+
+@shares(ExportOptions, Asked)
+def read_labelbox(
+    path: str | Path,
+    *,
+    project: str | None = None,
+    benchmark_by: str | None = None,
+    **options: Unpack[ExportOptions],
+) -> Export:
+    """Read an export of Labelbox: NDJSON, or the JSON array of the exports before 2024.
+
+    Parameters
+    ----------
+    project
+        The id or the name of the project, if data rows are in several.
+    benchmark_by
+        Who made the benchmark labels, where the export does not mark them: they are gold.
+
+    Returns
+    -------
+    Export
+        An example is a data row, by its global key, else its external id, else its id. A question is a
+        classification, those inside an answer `outer > inner`; checklists are sets. Objects are no
+        classifications. The export needs its label details: they say who labelled.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "export.ndjson")
+    >>> said = {"classifications": [{"value": "tone", "radio_answer": {"value": "warm"}}]}
+    >>> label = {"label_details": {"created_by": "ann"}, "annotations": said}
+    >>> _ = path.write_text(json.dumps({
+    ...     "data_row": {"id": "r1"}, "projects": {"p": {"name": "Tone", "labels": [label]}},
+    ... }))
+    >>> read_labelbox(path).log.select("example", "annotator", "label").collect().rows()
+    [('r1', 'ann', 'warm')]
+    """
+    look, asked = FORMAT.look(path), Asked(**options)
+    records = list(objects(look.path))
+    found = map(_old, records) if look.has(OLD) else _labels(records, project)
+    rows = [
+        row
+        | ({"gold": True} if benchmark_by is not None and row["annotator"] == benchmark_by else {})
+        for label in found
+        for row in _rows(label)
+    ]
+    if rows and asked.annotator is None and all(row["annotator"] is None for row in rows):
+        raise AnnotationError(
+            f"{path} does not say who labelled: it was exported without label details.",
+            Advice(
+                "Export it with them", python="label_details=True, in the tool's export parameters"
+            ),
+            NAME_THEM,
+        )
+    answers = timed(answers_of(rows, {"time": pl.String()}), utc)
+    has_gold = any(row.get("gold") for row in rows)
+    return export(
+        FORMAT.title,
+        Answers(
+            rows=answers,
+            gold=answers.filter(pl.col("gold"), pl.col("status") == SUBMITTED)
+            if has_gold
+            else None,
+        ),
+        asked,
+    )
+
+
+def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
+    """The labels of a project, each with its data row."""
+    there = {key: about["name"] for record in records for key, about in record["projects"].items()}
+    known = [key for key, name in there.items() if project in (None, key, name)]
+    if project is not None and not known:
+        raise OptionError("project", project, f"the export has {shown(list(there.items()))}.")
+    if len(known) > 1:
+        raise AnnotationError(
+            f"Data rows are in the projects {shown(list(there.items()))}.",
+            Advice("Say which", python="project=..."),
+        )
+    for record in records:
+        row = record["data_row"]
+        example = row.get("global_key") or row.get("external_id") or row["id"]
+        for key in known:
+            for label in record["projects"].get(key, {}).get("labels") or []:
+                yield _new(label, str(example))
+
+
+def _new(label: Row, example: str) -> Row:
+    details, done = label.get("label_details") or {}, label.get("performance_details") or {}
+    return {
+        "example": example,
+        "annotator": details.get("created_by"),
+        "time": details.get("created_at"),
+        "seconds": done.get("seconds_to_create"),
+        "skipped": done.get("skipped", False),
+        "said": (label.get("annotations") or {}).get("classifications") or [],
+    }
+
+
+def _old(label: Row) -> Row:
+    said = label.get("Label")
+    inside = said if isinstance(said, dict) else {}
+    example = label.get("Global Key") or label.get("External ID") or label[OLD]
+    return {
+        "example": str(example),
+        "annotator": label.get("Created By"),
+        "time": label.get("Created At"),
+        "seconds": label.get("Seconds to Create", label.get("Seconds to Label")),
+        "skipped": bool(label.get("Skipped")) or said == "Skip",
+        "said": inside.get("classifications") or [],
+        "gold": bool(label.get("Is Benchmark")),
+    }
+
+
+def _rows(label: Row) -> Iterator[Row]:
+    """A row for each question of a label; one that was skipped answers none."""
+    about = {
+        name: label[name] for name in ("example", "annotator", "time") if label[name] is not None
+    }
+    about |= {"seconds": label["seconds"]} if label["seconds"] is not None else {}
+    about |= {"gold": label["gold"]} if "gold" in label else {}
+    about.setdefault("annotator", None)
+    if label["skipped"]:
+        yield {**about, "question": None, "kind": None, "values": None, "status": "skipped"}
+        return
+    for question, kind, values in _answers(label["said"], ""):
+        status = SUBMITTED if kind is not None else "no_classification"
+        yield {**about, "question": question, "kind": kind, "values": values, "status": status}
+
+
+def _answers(said: Iterable[Row], outer: str) -> Iterator[tuple[str, str | None, list[str] | None]]:
+    """The questions of classifications, those that stand inside of answers too."""
+    for one in said:
+        question = outer + str(one.get("value") or one.get("name") or one.get("title"))
+        radio, listed = _radio(one), _checklist(one)
+        if radio is not None:
+            yield question, "class", [_name(radio)]
+            yield from _answers(radio.get("classifications") or [], f"{question} > ")
+        elif listed is not None:
+            yield question, "set", [_name(answer) for answer in listed]
+            for answer in listed:
+                yield from _answers(
+                    answer.get("classifications") or [], f"{question} > {_name(answer)} > "
+                )
+        elif (text := _text(one)) is not None:
+            yield question, "text", [text]
+        else:
+            yield question, None, None
+
+
+def _radio(one: Row) -> Row | None:
+    found = one.get("radio_answer", one.get("answer"))
+    return found if isinstance(found, dict) and "content" not in found else None
+
+
+def _checklist(one: Row) -> list[Row] | None:
+    found: list[Row] | None = one.get("checklist_answers", one.get("answers"))
+    return found
+
+
+def _text(one: Row) -> str | None:
+    found = one.get("text_answer", one.get("answer"))
+    return found.get("content") if isinstance(found, dict) else found
+
+
+def _name(answer: Row) -> str:
+    return str(answer.get("value") or answer.get("name") or answer.get("title"))
+
+
+FORMAT = Format(
+    "labelbox",
+    "Labelbox",
+    lambda look: look.has("data_row", "projects") or look.has(OLD, "Labeled Data"),
+    read_labelbox,
+)

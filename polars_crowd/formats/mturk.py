@@ -1,0 +1,224 @@
+"""Amazon Mechanical Turk: the results of a batch, CSV, in the many shapes in which forms answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any, Unpack
+
+import polars as pl
+
+from polars_crowd.errors import OptionError, shown
+from polars_crowd.formats.answers import SUBMITTED, Answers
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format, Look, tables
+from polars_crowd.signatures import shares
+
+TEXT = pl.String()
+ANSWER, INPUT, JSON_ANSWERS = "Answer.", "Input.", "Answer.taskAnswers"
+TRUTH_VALUE = "(?i)^(true|false)$"
+ZONES = {
+    "UTC": "+0000",
+    "GMT": "+0000",
+    "PST": "-0800",
+    "PDT": "-0700",
+    "MST": "-0700",
+    "MDT": "-0600",
+    "CST": "-0600",
+    "CDT": "-0500",
+    "EST": "-0500",
+    "EDT": "-0400",
+}
+"""The names of zones that stand in times."""
+ITEM = "item"
+"""The question of forms that ask the same of several items."""
+
+
+@shares(ExportOptions, Asked)
+def read_mturk(
+    path: str | Path,
+    *,
+    example: str = "HITId",
+    items: Mapping[str, str] | None = None,
+    truth: str | None = None,
+    **options: Unpack[ExportOptions],
+) -> Export:
+    """Read the results of a batch of Mechanical Turk: a CSV file, or a directory of them.
+
+    Parameters
+    ----------
+    example
+        What an example is: the HIT, or an input, `"Input.id"`.
+    items
+        The items of a HIT with several: the input that is the example, and the answer to it, as
+        `{"Input.id1": "Answer.q1", "Input.id2": "Answer.q2"}`.
+    truth
+        The input that holds the true label, if there is one, `"Input.gold"`.
+
+    Returns
+    -------
+    Export
+        A question is the name of an answer, with or without `Answer.`. Checkboxes, columns of options and the
+        JSON of newer forms are sets where any answer has several. Rejected assignments are left out. With
+        `items` the time of a HIT is divided by their number.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "batch.csv")
+    >>> _ = path.write_text("HITId,WorkerId,AssignmentStatus,Answer.tone\\nH1,A1,Approved,warm\\n")
+    >>> read_mturk(path).log.select("example", "annotator", "label").collect().rows()
+    [('H1', 'A1', 'warm')]
+    """
+    asked = Asked(**options)
+    table = tables(FORMAT.look(path)).collect()
+    for named in (example, truth, *(items or {}), *(items or {}).values()):
+        if named is not None and named not in table.columns:
+            raise OptionError(
+                "items", items, f"there is no column {named!r} in {shown(table.columns, 50)}."
+            )
+    if items:
+        parts = [_answered(table, theirs, ITEM, answer) for theirs, answer in items.items()]
+    else:
+        parts = [
+            _answered(table, example, name, *columns) for name, columns in _questions(table).items()
+        ]
+    rows = pl.concat(parts)
+    if items:
+        rows = rows.with_columns(pl.col("seconds") / len(items))
+    question = asked.question.removeprefix(ANSWER) if asked.question else None
+    gold = None
+    if truth is not None:
+        gold = (
+            table.lazy()
+            .drop_nulls(truth)
+            .select(
+                example=example, question=pl.lit(question or ITEM), values=pl.concat_list(truth)
+            )
+        )
+    return export(
+        FORMAT.title,
+        Answers(rows=rows.lazy(), gold=gold),
+        replace(asked, question=question),
+    )
+
+
+def _questions(table: pl.DataFrame) -> dict[str, list[str]]:
+    """The questions, each with the columns that hold its answers."""
+    found: dict[str, list[str]] = {}
+    for column in table.columns:
+        if not column.startswith(ANSWER):
+            continue
+        name = column.removeprefix(ANSWER)
+        group, _, option = name.rpartition(".")
+        if column == JSON_ANSWERS:
+            for inner in _names_in(table[column]):
+                found[inner] = [column]
+        elif group and option == "label":
+            found[group] = [column]
+        elif group and table[column].drop_nulls().str.contains(TRUTH_VALUE).all():
+            found.setdefault(group, []).append(column)
+        else:
+            found[name] = [column]
+    return found
+
+
+def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -> pl.DataFrame:
+    """The answers to a question."""
+    status = (
+        pl.col("AssignmentStatus") if "AssignmentStatus" in table.columns else pl.lit(None, TEXT)
+    )
+    rejected = [pl.col("RejectionTime").is_not_null()] if "RejectionTime" in table.columns else []
+    is_rejected = pl.any_horizontal((status == "Rejected").fill_null(value=False), *rejected)
+    values = pl.Series("values", _values(table, question, columns), dtype=pl.List(TEXT))
+    said = pl.col("values").list.len() > 0
+    inputs = [name for name in table.columns if name.startswith(INPUT)]
+    shown_text = inputs if len(inputs) == 1 else [name for name in inputs if name == f"{INPUT}text"]
+    seconds = (
+        pl.col("WorkTimeInSeconds") if "WorkTimeInSeconds" in table.columns else pl.lit(None, TEXT)
+    )
+    time = pl.col("SubmitTime") if "SubmitTime" in table.columns else pl.lit(None, TEXT)
+    return table.with_columns(values).select(
+        pl.col(example).alias("example"),
+        pl.col("WorkerId").alias("annotator"),
+        pl.when(said).then("values").alias("values"),
+        *(pl.col(name).alias("text") for name in shown_text),
+        question=pl.lit(question),
+        kind=pl.lit("choice"),
+        timestamp=_time(time),
+        seconds=seconds.cast(pl.Float64),
+        status=pl.when(~said.fill_null(value=False))
+        .then(pl.lit("empty"))
+        .when(is_rejected)
+        .then(pl.lit("rejected"))
+        .otherwise(pl.lit(SUBMITTED)),
+    )
+
+
+def _time(text: pl.Expr) -> pl.Expr:
+    """Times like `Wed Jan 24 09:51:16 PST 2018`."""
+    zone = text.str.extract(r" ([A-Z]{3,4}) \d{4}$").replace_strict(ZONES, default=None)
+    day = text.str.extract(r"^\w{3} (\w{3} \d{1,2} [\d:]{8}) ")
+    year = text.str.extract(r" (\d{4})$")
+    written = pl.concat_str([day, year, zone], separator=" ")
+    return written.str.to_datetime(
+        "%b %d %H:%M:%S %Y %z", time_unit="us", time_zone="UTC", strict=False
+    )
+
+
+# --- the shapes of answers ------------------------------------------------------------------------
+
+
+def _values(table: pl.DataFrame, question: str, columns: Sequence[str]) -> list[list[str]]:
+    """The values that each row chose."""
+    if columns[0] == JSON_ANSWERS:
+        return [_chosen(_object(cell).get(question)) for cell in table[columns[0]]]
+    if len(columns) > 1 or (
+        columns[0].startswith(f"{ANSWER}{question}.") and columns[0][-6:] != ".label"
+    ):
+        options = [column.removeprefix(f"{ANSWER}{question}.") for column in columns]
+        return [
+            [
+                option
+                for option, cell in zip(options, row, strict=True)
+                if cell and cell.lower() == "true"
+            ]
+            for row in table.select(columns).iter_rows()
+        ]
+    return [
+        [] if cell is None else [unescape(part) for part in cell.split("|")]
+        for cell in table[columns[0]]
+    ]
+
+
+def _names_in(cells: pl.Series) -> list[str]:
+    """The questions in the JSON of newer forms."""
+    return list(dict.fromkeys(name for cell in cells for name in _object(cell)))
+
+
+def _object(cell: str | None) -> dict[str, Any]:
+    found = json.loads(cell) if cell else {}
+    merged: dict[str, Any] = {}
+    for part in found if isinstance(found, list) else [found]:
+        merged |= part
+    return merged
+
+
+def _chosen(said: Any) -> list[str]:
+    """What one of these answers says."""
+    if isinstance(said, dict):
+        if "label" in said:
+            return [str(said["label"])]
+        return [option for option, is_chosen in said.items() if is_chosen is True]
+    return [] if said in (None, "") else [str(said)]
+
+
+def _is_like(look: Look) -> bool:
+    seen = look.inner or look
+    return seen.kind == "table" and seen.has("HITId", "WorkerId")
+
+
+FORMAT = Format("mturk", "Mechanical Turk", _is_like, read_mturk)

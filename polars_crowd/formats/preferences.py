@@ -1,0 +1,329 @@
+"""Preferences between models: arena battles, MT-bench judgments, AlpacaEval, pairwise labels of crowd-kit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import SUBMITTED, Answers, utc, utc_of_seconds
+from polars_crowd.formats.export import NO_QUESTIONS, Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.records import Records
+from polars_crowd.signatures import shares
+
+TEXT = pl.String()
+SAYS = {
+    "model_a": "left",
+    "model_1": "left",
+    "model_b": "right",
+    "model_2": "right",
+    "tie": "tie",
+    "tie (bothbad)": "both_bad",
+    "both_bad": "both_bad",
+}
+TIES = ("tie", "both_bad")
+BATTLE = {
+    **dict.fromkeys(("question_id", "id", "model_a", "model_b", "winner", "judge", "turn"), TEXT),
+    "tstamp": pl.Float64(),
+    "timestamp": TEXT,
+    "anony": pl.Boolean(),
+    "language": TEXT,
+    "conv_metadata": pl.Struct(
+        {"sum_assistant_a_tokens": pl.Int64, "sum_assistant_b_tokens": pl.Int64}
+    ),
+}
+PAIR = {
+    **dict.fromkeys(("question_id", "model_1", "model_2", "g1_winner", "g2_winner"), TEXT),
+    "judge": TEXT,
+    "turn": TEXT,
+    "tstamp": pl.Float64(),
+}
+SINGLE = {
+    **dict.fromkeys(("question_id", "model", "judge", "turn"), TEXT),
+    "score": pl.Float64(),
+    "tstamp": pl.Float64(),
+}
+ALPACA = {
+    **dict.fromkeys(("instruction", "generator_1", "generator_2", "annotator"), TEXT),
+    "preference": pl.Float64(),
+}
+COLUMNS = ("example", "annotator", "left", "right", "winner", "tie", "verdict", "timestamp")
+
+
+def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Export:
+    """Read comparisons of models: arena battles, MT-bench judgments of pairs, AlpacaEval, crowd-kit's pairs.
+
+    Parameters
+    ----------
+    path
+        A file: JSON lines, a JSON array, CSV or Parquet.
+    annotator
+        The annotator of comparisons of which the file does not say whose they are.
+
+    Returns
+    -------
+    Export
+        Its `.log` has `left, right, annotator, winner, tie`, then `verdict` (`left`, `right`, `tie`,
+        `both_bad`), and those of `example`, `timestamp` and others that the file has; `winner` is an id, null
+        in a tie. A judge is an annotator; that of a list, `["judge", "pair-v2"]`, is called `judge|pair-v2`.
+        The two games of MT-bench are two comparisons, with sides changed (`position` 1 and 2). AlpacaEval's
+        preference p is the probability p - 1 that the second answer wins (`right_probability`). Battles of a
+        model with itself (`same_item`) and judgments without a verdict (`error`, `empty`) are left out.
+
+    Raises
+    ------
+    AnnotationError
+        The file holds none of these, or a record of it cannot be read.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> import polars_crowd as pc
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "battles.jsonl")
+    >>> battle = {"question_id": "q", "model_a": "x", "model_b": "y", "winner": "model_b", "judge": "u"}
+    >>> _ = path.write_text(json.dumps(battle))
+    >>> pc.formats.read_comparisons(path).log.select("left", "right", "winner", "tie").collect().rows()
+    [('x', 'y', 'y', False)]
+    """
+    look = Look.at(path)
+    shape = next((one for one in SHAPES if one.is_like(look)), None)
+    if shape is None:
+        raise COMPARISONS.unlike(look)
+    rows = shape.rows(look)
+    if "annotator" not in rows.collect_schema():
+        rows = rows.with_columns(annotator=pl.lit(None, TEXT))
+    if annotator is not None:
+        rows = rows.with_columns(pl.col("annotator").fill_null(annotator))
+    says = pl.col("verdict")
+    settled = rows.with_columns(
+        winner=pl.when(says == "left").then("left").when(says == "right").then("right"),
+        tie=says.is_in(TIES),
+        status=pl.when(says.is_null())
+        .then("status")
+        .when(pl.col("left") == pl.col("right"))
+        .then(pl.lit("same_item"))
+        .otherwise(pl.lit(SUBMITTED)),
+    )
+    counts = settled.group_by("status").len().collect().sort("status")
+    there = settled.collect_schema().names()
+    others = [name for name in there if name not in (*COLUMNS, "status")]
+    return Export(
+        format=shape.title,
+        question=None,
+        gold=None,
+        questions=NO_QUESTIONS,
+        notes=(),
+        log=settled.filter(pl.col("status") == SUBMITTED).select(
+            "left",
+            "right",
+            "annotator",
+            "winner",
+            "tie",
+            "verdict",
+            *(name for name in ("example", "timestamp") if name in there),
+            *others,
+        ),
+        left_out={status: n for status, n in counts.iter_rows() if status != SUBMITTED},
+    )
+
+
+@shares(ExportOptions, Asked)
+def read_mt_bench_scores(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+    """Read the judgments of single answers of MT-bench: JSON lines with a `score` each.
+
+    Returns
+    -------
+    Export
+        An example is an answer, `question|turn|model`; the score -1 is `unscored`.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "single.jsonl")
+    >>> _ = path.write_text(json.dumps(
+    ...     {"question_id": 81, "model": "m", "judge": ["j", "v1"], "score": 7, "turn": 1}
+    ... ))
+    >>> read_mt_bench_scores(path).log.select("example", "annotator", "label").collect().rows()
+    [('81|1|m', 'j|v1', 7.0)]
+    """
+    records = Records(FORMAT.look(path).path, SINGLE)
+    score = pl.col("score")
+    is_scored = score >= 0
+    rows = records.scan().select(
+        example=pl.concat_str("question_id", "turn", "model", separator="|", ignore_nulls=True),
+        annotator=_judge(),
+        question=pl.lit("score"),
+        kind=pl.lit("number"),
+        values=pl.when(is_scored).then(pl.concat_list(score.cast(TEXT))),
+        status=pl.when(is_scored).then(pl.lit(SUBMITTED)).otherwise(pl.lit("unscored")),
+        timestamp=utc_of_seconds(pl.col("tstamp")),
+        annotator_kind=pl.lit("model"),
+    )
+    return export(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+
+
+# --- the shapes -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape that comparisons come in."""
+
+    title: str
+    is_like: Callable[[Look], bool]
+    rows: Callable[[Look], pl.LazyFrame]
+    """`left, right, verdict, status` (of rows without a verdict), and what else there is."""
+
+
+def _battles(look: Look) -> pl.LazyFrame:
+    if look.kind == "table":
+        table = look.table().with_columns(pl.col(pl.Categorical, pl.Enum).cast(TEXT))
+        there = table.collect_schema()
+        missing = [
+            pl.lit(None, dtype).alias(name) for name, dtype in BATTLE.items() if name not in there
+        ]
+        rows = table.with_columns(*missing, pl.col(pl.Int64, pl.Int32).cast(TEXT))
+    else:
+        rows = Records(look.path, BATTLE).scan()
+    tokens = pl.col("conv_metadata").struct
+    key = pl.coalesce("question_id", "id")
+    return rows.select(
+        *("language", "anony"),
+        example=pl.concat_str(key, "turn", separator="|", ignore_nulls=True)
+        if look.has("turn") and _has_turns(look)
+        else key,
+        annotator=_judge(),
+        left="model_a",
+        right="model_b",
+        verdict=_says("winner"),
+        status=pl.lit("empty"),
+        timestamp=pl.coalesce(
+            utc_of_seconds(pl.col("tstamp")), utc(pl.col("timestamp").cast(TEXT))
+        ),
+        tokens_left=tokens.field("sum_assistant_a_tokens"),
+        tokens_right=tokens.field("sum_assistant_b_tokens"),
+    ).pipe(_without_empty, look)
+
+
+def _has_turns(look: Look) -> bool:
+    """Whether an example is a question and a turn: in MT-bench, not in the arena, where turns are counted."""
+    return not look.has("tstamp")
+
+
+def _without_empty(rows: pl.LazyFrame, look: Look) -> pl.LazyFrame:
+    """Only the columns that the file has."""
+    source = {
+        "timestamp": ("tstamp", "timestamp"),
+        "language": ("language",),
+        "anony": ("anony",),
+        "tokens_left": ("conv_metadata",),
+        "tokens_right": ("conv_metadata",),
+    }
+    return rows.drop(name for name, keys in source.items() if look.keys.isdisjoint(keys))
+
+
+def _winners(look: Look) -> pl.LazyFrame:
+    won = {
+        side: pl.col(f"winner_{side}").cast(TEXT) == "1" for side in ("model_a", "model_b", "tie")
+    }
+    verdict = pl.coalesce(pl.when(is_so).then(pl.lit(SAYS[side])) for side, is_so in won.items())
+    return look.table().select(
+        example=pl.col("id").cast(TEXT),
+        left="model_a",
+        right="model_b",
+        verdict=verdict,
+        status=pl.lit("empty"),
+    )
+
+
+def _pairs(look: Look) -> pl.LazyFrame:
+    """Two comparisons each: the second with sides changed, its winner mapped back to the models already."""
+    rows = Records(look.path, PAIR).scan()
+    other = {"left": "right", "right": "left", "tie": "tie"}
+    games = []
+    for game, (left, right) in enumerate((("model_1", "model_2"), ("model_2", "model_1")), start=1):
+        says = _says(f"g{game}_winner")
+        games.append(
+            rows.select(
+                example=pl.concat_str("question_id", "turn", separator="|", ignore_nulls=True),
+                annotator=_judge(),
+                left=left,
+                right=right,
+                verdict=says if game == 1 else says.replace_strict(other, default=None),
+                status=pl.lit("error"),
+                timestamp=utc_of_seconds(pl.col("tstamp")),
+                position=pl.lit(game, pl.Int8),
+            )
+        )
+    return pl.concat(games)
+
+
+def _alpaca(look: Look) -> pl.LazyFrame:
+    preference = pl.col("preference").fill_nan(None)
+    right = pl.when(preference == 0).then(0.5).otherwise(preference - 1)
+    return (
+        Records(look.path, ALPACA)
+        .scan()
+        .select(
+            "annotator",
+            example="instruction",
+            left="generator_1",
+            right="generator_2",
+            verdict=pl.when(right < 0.5)
+            .then(pl.lit("left"))
+            .when(right > 0.5)
+            .then(pl.lit("right"))
+            .when(right == 0.5)
+            .then(pl.lit("tie")),
+            status=pl.lit("error"),
+            right_probability=right,
+        )
+    )
+
+
+def _crowd_kit(look: Look) -> pl.LazyFrame:
+    label = pl.col("label")
+    verdict = pl.when(label == pl.col("left")).then(pl.lit("left")).when(label == pl.col("right"))
+    return look.table().select(
+        "left",
+        "right",
+        annotator="worker",
+        verdict=verdict.then(pl.lit("right")),
+        status=pl.lit("empty"),
+    )
+
+
+def _says(column: str) -> pl.Expr:
+    return pl.col(column).replace_strict(SAYS, default=None, return_dtype=TEXT)
+
+
+def _judge() -> pl.Expr:
+    """The judge, whose name may be a list."""
+    judge = pl.col("judge")
+    listed = pl.when(judge.str.starts_with("[")).then(judge).str.json_decode(pl.List(TEXT))
+    return pl.when(judge.str.starts_with("[")).then(listed.list.join("|")).otherwise(judge)
+
+
+SHAPES = (
+    Shape("Arena", lambda look: look.has("model_a", "model_b", "winner"), _battles),
+    Shape("Arena", lambda look: look.has("model_a", "winner_model_a", "winner_tie"), _winners),
+    Shape("MT-bench", lambda look: look.has("model_1", "g1_winner", "g2_winner"), _pairs),
+    Shape("AlpacaEval", lambda look: look.has("generator_1", "generator_2", "preference"), _alpaca),
+    Shape("crowd-kit", lambda look: look.has("worker", "left", "right", "label"), _crowd_kit),
+)
+COMPARISONS = Format(
+    "comparisons",
+    "comparisons of models",
+    lambda look: any(shape.is_like(look) for shape in SHAPES),
+    read_comparisons,
+)
+FORMAT = Format(
+    "mt_bench",
+    "MT-bench",
+    lambda look: look.has("question_id", "model", "judge", "score"),
+    read_mt_bench_scores,
+)

@@ -1,0 +1,149 @@
+"""Toloka: the assignments of a pool, a table with tabs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Unpack
+
+import polars as pl
+
+from polars_crowd.formats.answers import SUBMITTED, Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format
+from polars_crowd.signatures import shares
+
+TEXT = pl.String()
+INPUT, OUTPUT, GOLDEN, ASSIGNMENT = "INPUT:", "OUTPUT:", "GOLDEN:", "ASSIGNMENT:"
+STATUS = {"SKIPPED": "skipped", "REJECTED": "rejected", "EXPIRED": "expired", "ACTIVE": "draft"}
+PAGES = "Seconds are those of a page, divided by its tasks."
+JSON = r"^[\[{]"
+
+
+@shares(ExportOptions, Asked)
+def read_toloka(
+    path: str | Path, *, example: str | None = None, **options: Unpack[ExportOptions]
+) -> Export:
+    """Read the assignments of a pool of Toloka, TSV.
+
+    Parameters
+    ----------
+    example
+        What an example is. By default `ASSIGNMENT:task_id`, where there is none the inputs.
+
+    Returns
+    -------
+    Export
+        A question is an output's name. Rows with `GOLDEN:` are control tasks: `gold` says so, and their
+        truth is gold. The time of a page is divided by its tasks.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "assignments.tsv")
+    >>> _ = path.write_text("INPUT:image\\tOUTPUT:result\\tASSIGNMENT:worker_id\\tASSIGNMENT:status\\n"
+    ...                     "1.jpg\\tOK\\tw1\\tAPPROVED\\n")
+    >>> read_toloka(path).log.select("example", "annotator", "label").collect().rows()
+    [('1.jpg', 'w1', 'OK')]
+    """
+    look = FORMAT.look(path)
+    table = look.table().filter(pl.col(f"{ASSIGNMENT}worker_id").is_not_null())
+    columns = table.collect_schema().names()
+    inputs = [name for name in columns if name.startswith(INPUT)]
+    task = f"{ASSIGNMENT}task_id"
+    key = [example] if example else [task] if task in columns else inputs
+    dated = table.with_columns(
+        pl.concat_str(key, separator="|", ignore_nulls=True).alias("example"), *_times(columns)
+    )
+    outputs = [name.removeprefix(OUTPUT) for name in columns if name.startswith(OUTPUT)]
+    answers = Answers(
+        rows=pl.concat([_answered(dated, name) for name in outputs]),
+        gold=pl.concat([_truth(dated, name) for name in outputs]),
+        notes=(PAGES,) if f"{ASSIGNMENT}submitted" in columns else (),
+    )
+    return export(FORMAT.title, answers, Asked(**options))
+
+
+def _times(columns: list[str]) -> list[pl.Expr]:
+    """When an assignment was sent, and how long it took for each of its tasks."""
+    started, submitted = (_time(name, columns) for name in ("started", "submitted"))
+    tasks = (
+        pl.len().over(f"{ASSIGNMENT}assignment_id")
+        if f"{ASSIGNMENT}assignment_id" in columns
+        else 1
+    )
+    seconds = (submitted - started).dt.total_microseconds() / 1e6 / tasks
+    return [pl.coalesce(submitted, started).alias("timestamp"), seconds.alias("seconds")]
+
+
+def _time(name: str, columns: list[str]) -> pl.Expr:
+    there = f"{ASSIGNMENT}{name}" in columns
+    return utc(pl.col(f"{ASSIGNMENT}{name}")) if there else pl.lit(None, pl.Datetime("us", "UTC"))
+
+
+def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    """The answers to a question."""
+    cell = pl.col(f"{OUTPUT}{name}")
+    golden = f"{GOLDEN}{name}"
+    there = golden in table.collect_schema()
+    status = pl.col(f"{ASSIGNMENT}status").replace_strict(STATUS, default=None)
+    is_json = cell.str.contains(JSON)
+    sent = pl.when(cell.is_null()).then(pl.lit("empty")).otherwise(pl.lit(SUBMITTED))
+    return table.select(
+        "example",
+        "timestamp",
+        "seconds",
+        annotator=f"{ASSIGNMENT}worker_id",
+        question=pl.lit(name),
+        kind=pl.when(is_json.any()).then(pl.lit("set")).otherwise(pl.lit("class")),
+        values=_values(cell),
+        status=pl.coalesce(status, sent),
+        gold=pl.col(golden).is_not_null() if there else pl.lit(None, pl.Boolean),
+    )
+
+
+def _truth(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
+    """The truth of control tasks."""
+    golden = f"{GOLDEN}{name}"
+    if golden not in table.collect_schema():
+        return table.head(0).select(
+            "example", question=pl.lit(name), values=pl.lit([], pl.List(TEXT))
+        )
+    return table.drop_nulls(golden).select(
+        "example", question=pl.lit(name), values=_values(pl.col(golden))
+    )
+
+
+def _values(cell: pl.Expr) -> pl.Expr:
+    """What stands in a cell: text, or JSON of several choices."""
+    listed = cell.map_batches(_listed, return_dtype=pl.List(TEXT))
+    return (
+        pl.when(cell.str.contains(JSON))
+        .then(listed)
+        .when(cell.is_not_null())
+        .then(pl.concat_list(cell))
+    )
+
+
+def _listed(cells: pl.Series) -> pl.Series:
+    """The choices in cells of JSON: the members of an array, or the keys of an object that are true."""
+    return pl.Series([_choices(cell) for cell in cells], dtype=pl.List(TEXT))
+
+
+def _choices(cell: str | None) -> list[str] | None:
+    if cell is None or cell[:1] not in "[{":
+        return None
+    said: Any = json.loads(cell)
+    if isinstance(said, dict):
+        return [name for name, is_chosen in said.items() if is_chosen is True]
+    return [one if isinstance(one, str) else json.dumps(one) for one in said]
+
+
+FORMAT = Format(
+    "toloka",
+    "Toloka",
+    lambda look: (
+        look.has(f"{ASSIGNMENT}worker_id") and any(name.startswith(OUTPUT) for name in look.keys)
+    ),
+    read_toloka,
+)

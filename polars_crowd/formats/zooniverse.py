@@ -1,0 +1,140 @@
+"""Zooniverse: the classification export of a project, CSV with JSON in its cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Unpack
+
+import polars as pl
+
+from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.formats.answers import SUBMITTED, Answers, utc
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.look import Format
+from polars_crowd.formats.records import json_as
+from polars_crowd.signatures import shares
+
+TEXT = pl.String()
+ANNOTATION = pl.List(pl.Struct({"task": TEXT, "value": TEXT}))
+ANONYMOUS = "not-logged-in-"
+KEYS = ("classification_id", "user_name", "annotations", "subject_ids")
+
+
+@shares(ExportOptions, Asked)
+def read_zooniverse(
+    path: str | Path,
+    *,
+    workflow: str | None = None,
+    version: int | None = None,
+    anonymous: Literal["keep", "drop", "session"] = "keep",
+    **options: Unpack[ExportOptions],
+) -> Export:
+    """Read the classification export of a project of the Zooniverse, CSV.
+
+    Parameters
+    ----------
+    workflow
+        The id of the workflow, if the file has several.
+    version
+        The major version of the workflow. Answers may mean something else in another: a note says if there
+        are several.
+    anonymous
+        What becomes of visitors who were not logged in. They are called by their address, which may be
+        several people's: `"keep"` takes them as they are, `"session"` calls them by their session,
+        `"drop"` leaves them out and counts them.
+
+    Returns
+    -------
+    Export
+        An example is a subject, a question is a task. Of two classifications of a subject by one person the
+        first counts. What was made before the project's launch is left out.
+
+    Examples
+    --------
+    >>> import json, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "classifications.csv")
+    >>> said = json.dumps([{"task": "T0", "value": "Yes"}])
+    >>> pl.DataFrame({"classification_id": 1, "user_name": "ada", "workflow_id": 3, "workflow_version": 12.1,
+    ...               "created_at": "2026-01-21 16:08:31 UTC", "metadata": "{}", "annotations": said,
+    ...               "subject_ids": 501}).write_csv(path)
+    >>> read_zooniverse(path).log.select("example", "annotator", "label").collect().rows()
+    [('501', 'ada', 'Yes')]
+    """
+    table = FORMAT.look(path).table()
+    major = pl.col("workflow_version").str.extract(r"^(\d+)").cast(pl.Int64)
+    there = table.select(
+        pl.col("workflow_id").unique().implode(), major.unique().implode()
+    ).collect()
+    workflows, versions = (there[name].item().to_list() for name in there.columns)
+    table = table.filter(pl.col("workflow_id") == _workflow(workflow, workflows))
+    if version is not None:
+        if version not in versions:
+            raise OptionError("version", version, f"the file has {shown(sorted(versions))}.")
+        table = table.filter(major == version)
+    several = version is None and len(versions) > 1
+    note = (
+        f"There are answers of the workflow's major versions {shown(sorted(versions))}, whose tasks may mean "
+        "something else: version= takes one."
+    )
+    answers = Answers(
+        rows=_answers(table, anonymous), notes=(note,) if several else (), counts="first"
+    )
+    return export(FORMAT.title, answers, Asked(**options))
+
+
+def _workflow(asked: str | None, there: list[str]) -> str:
+    if asked is None and len(there) > 1:
+        raise AnnotationError(
+            f"The file has the workflows {shown(sorted(there))}.",
+            Advice("Say which", python="workflow=..."),
+        )
+    if asked is not None and asked not in there:
+        raise OptionError("workflow", asked, f"the file has {shown(sorted(there))}.")
+    return there[0] if asked is None else asked
+
+
+def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
+    """A row an answer to a task."""
+    said = pl.col("metadata").str
+    started, finished = (
+        utc(said.json_path_match(f"$.{name}_at")) for name in ("started", "finished")
+    )
+    is_anonymous = pl.col("user_name").str.starts_with(ANONYMOUS)
+    session = pl.when(is_anonymous).then(said.json_path_match("$.session")).otherwise("user_name")
+    value = pl.col("value")
+    is_list, is_object = value.str.contains(r"(?s)^\[.*\]$"), value.str.contains(r"^(\[\s*)?\{")
+    listed = json_as(pl.when(is_list & ~is_object).then(value), pl.List(TEXT))
+    values = pl.coalesce(listed, pl.when(value.is_not_null()).then(pl.concat_list(value)))
+    early = (pl.col("live") == "false").fill_null(value=False)
+    return (
+        table.select(
+            "workflow_version",
+            "user_name",
+            live=said.json_path_match("$.live_project"),
+            example="subject_ids",
+            annotator=session if anonymous == "session" else "user_name",
+            timestamp=utc(pl.col("created_at").str.replace(" UTC", "Z", literal=True)),
+            seconds=(finished - started).dt.total_microseconds() / 1e6,
+            said=json_as(pl.col("annotations"), ANNOTATION),
+        )
+        .explode("said", empty_as_null=False)
+        .unnest("said")
+        .with_columns(
+            question="task",
+            kind=pl.when(is_list).then(pl.lit("set")).otherwise(pl.lit("class")),
+            values=pl.when(~is_object.fill_null(value=False)).then(values),
+            status=pl.when(early)
+            .then(pl.lit("before_launch"))
+            .when(is_object)
+            .then(pl.lit("no_classification"))
+            .when(is_anonymous & (anonymous == "drop"))
+            .then(pl.lit("anonymous"))
+            .when(value.is_null())
+            .then(pl.lit("empty"))
+            .otherwise(pl.lit(SUBMITTED)),
+        )
+        .drop("live", "task", "value", "user_name")
+    )
+
+
+FORMAT = Format("zooniverse", "Zooniverse", lambda look: look.has(*KEYS), read_zooniverse)
