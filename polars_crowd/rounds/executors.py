@@ -10,21 +10,23 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from secrets import token_hex
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from polars.exceptions import PanicException
 
-from polars_crowd.errors import Advice, AnnotationError, PartitionError, StoreError, counted, shown
+from polars_crowd.errors import Advice, Advised, PartitionError, counted, shown, shown_value
 
 T = TypeVar("T")
 
 THREADS = "POLARS_MAX_THREADS"
-AS_THEY_ARE = (AnnotationError, StoreError, PartitionError)
-"""Errors that say for themselves what is wrong and where."""
+OF_A_FUTURE = ("result", "cancel", "cancelled", "done", "exception")
+"""What is asked of the futures that `submit` returns."""
+ANEW = "If the executor was shut down, closed or is broken, make a new one."
 AHEAD = 2
 """Partitions under way for each worker: one that is worked on, one that waits."""
 MANY_WORKERS = 32
@@ -50,7 +52,8 @@ def in_order(
     Raises
     ------
     PartitionError
-        A task failed or its worker died; it names the partition and the cause. Those that have not
+        A task failed or its worker died; the executor takes no more work, cancelled what it had, or gave back
+        something else than what was asked for. It names the partition and the cause. Those that have not
         begun are cancelled.
     ValueError
         The executor is a pool of forked processes, in which Polars would hang.
@@ -61,23 +64,39 @@ def in_order(
         yield task(parts[0], *args)
     else:
         for part in parts:
-            yield run_named(task, part, len(parts), "", *args)
+            yield run_named(task, part, len(parts), *args)
 
 
-def run_named(task: Callable[..., T], part: Named, n_parts: int, call: str, *args: Any) -> T:
-    """What a worker does: the task; its errors name the partition, and can travel back.
-
-    `call` is another one each time: Dask takes equal calls for one, and would not do them again.
-    """
+def run_named(task: Callable[..., T], part: Named, n_parts: int, *args: Any) -> T:
+    """The task; its errors name the partition, and can travel."""
     try:
         return task(part, *args)
-    except AS_THEY_ARE:
+    except Advised:  # says for itself what is wrong and where
         raise
     except (Exception, PanicException) as error:
-        cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise PartitionError(
-            f"{part.name} of {counted(n_parts, 'partition')} failed: {cause}", RESUMES
-        ) from error
+        raise _failed(part, n_parts, "failed", error) from error
+
+
+class Done(NamedTuple, Generic[T]):
+    """What comes back from a worker: the result, and the call that it is of."""
+
+    call: str
+    result: T
+
+
+def run_call(call: str, task: Callable[..., T], part: Named, n_parts: int, *args: Any) -> Done[T]:
+    """What a worker does. `call` is another one each time: Dask takes equal calls for one, and would not do
+    them again."""
+    return Done(call, run_named(task, part, n_parts, *args))
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """A partition that an executor was given."""
+
+    part: Named
+    call: str
+    future: Future[Any]
 
 
 def _submitted(
@@ -86,33 +105,85 @@ def _submitted(
     check_executor(executor)
     left = iter(parts)
     ahead = AHEAD * (workers_of(executor) or MANY_WORKERS)
-    under_way: deque[tuple[Named, Future[T]]] = deque()
+    under_way: deque[UnderWay] = deque()
     try:
         while True:
             for part in islice(left, ahead - len(under_way)):
-                with threads_per_worker(executor):
-                    future = executor.submit(run_named, task, part, len(parts), token_hex(8), *args)
-                under_way.append((part, future))
+                with _as_partition_errors(executor, part, under_way, len(parts)):
+                    under_way.append(_begun(executor, task, part, len(parts), args))
             if not under_way:
                 return
-            yield under_way[0][1].result()
+            first = under_way[0]
+            with _as_partition_errors(executor, first.part, under_way, len(parts)):
+                result: T = _result(executor, first)
             under_way.popleft()
-    except BrokenExecutor as error:
-        raise _worker_died(executor, [*under_way], len(parts), error) from error
+            yield result
     finally:
-        for _, future in under_way:
-            future.cancel()
+        for one in under_way:
+            one.future.cancel()
+
+
+def _begun(
+    executor: Any, task: Callable[..., T], part: Named, n_parts: int, args: Sequence[Any]
+) -> UnderWay:
+    call = token_hex(8)
+    with threads_per_worker(executor):
+        future = executor.submit(run_call, call, task, part, n_parts, *args)
+    if not all(callable(getattr(future, name, None)) for name in OF_A_FUTURE):
+        raise _nonsense(executor, part, f"submit returned {shown_value(future)}, no future")
+    return UnderWay(part, call, future)
+
+
+def _result(executor: Any, of: UnderWay) -> Any:
+    found = of.future.result()
+    if not isinstance(found, Done) or found.call != of.call:
+        raise _nonsense(executor, of.part, f"the result is {shown_value(found)}, no work of ours")
+    return found.result
+
+
+@contextmanager
+def _as_partition_errors(
+    executor: Any, part: Named, under_way: Sequence[UnderWay], n_parts: int
+) -> Iterator[None]:
+    """Errors of executors, and of what travels to them and back, as ones that name the partition."""
+    try:
+        yield
+    except Advised:
+        raise
+    except BrokenExecutor as error:
+        raise _worker_died(executor, [*under_way], n_parts, error) from error
+    except CancelledError as error:
+        raise _failed(part, n_parts, "was cancelled", error, ANEW) from error
+    except Exception as error:
+        how = "was not done by the executor"
+        raise _failed(part, n_parts, how, error, ANEW) from error
+
+
+def _failed(
+    part: Named, n_parts: int, how: str, error: BaseException, *advice: str
+) -> PartitionError:
+    """The error for a partition, with the cause."""
+    cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    of = counted(n_parts, "partition")
+    return PartitionError(f"{part.name} of {of} {how}: {cause}", *advice, RESUMES)
+
+
+def _nonsense(executor: Any, part: Named, what: str) -> PartitionError:
+    return PartitionError(
+        f"{part.name}: {type(executor).__name__} does not work as an executor does: {what}.",
+        "Give a concurrent.futures.Executor, or one that does as they do.",
+    )
 
 
 def _worker_died(
-    executor: Any, under_way: Sequence[tuple[Named, Future[Any]]], n_parts: int, error: Exception
+    executor: Any, under_way: Sequence[UnderWay], n_parts: int, error: Exception
 ) -> PartitionError:
     """Partitions are begun in order: of those that have not ended, the first ones were worked on."""
-    begun = [part.name for part, future in under_way if _is_lost(future)]
+    begun = [one.part.name for one in under_way if _is_lost(one.future)]
     begun = begun[: workers_of(executor)]
     advice = "Memory may have run out: use fewer workers, or a store with more partitions."
     if not begun:
-        return PartitionError(f"the executor is broken: {error}", "Make a new one.", RESUMES)
+        return PartitionError(f"the executor is broken: {error}", ANEW, RESUMES)
     where = f"{begun[0]} was" if len(begun) == 1 else f"one of {shown(begun)} was"
     return PartitionError(
         f"a worker died while {where} worked on, of {counted(n_parts, 'partition')}: "

@@ -216,8 +216,111 @@ def test_a_pool_that_is_broken_already(store: pc.AnnotationStore) -> None:
     with pool("spawn", 1) as executor:
         with pytest.raises(BrokenExecutor):
             executor.submit(os._exit, 1).result()
-        with pytest.raises(PartitionError, match=r"the executor is broken: (?s:.*)Make a new one"):
+        with pytest.raises(PartitionError, match=r"the executor is broken: (?s:.*)make a new one"):
             open_rounds(store, executor=executor).run(count_threads)
+
+
+def test_an_executor_that_is_shut_down(store: pc.AnnotationStore) -> None:
+    for executor in (ThreadPoolExecutor(2), pool("spawn")):
+        executor.shutdown()
+        with pytest.raises(
+            PartitionError, match=r"part-0000 of 5 .*(?s:shutdown.*make a new one)"
+        ) as e:
+            pc.crowdlab(store, executor=executor)
+        assert isinstance(e.value.__cause__, RuntimeError)
+
+
+def test_an_executor_that_is_shut_down_meanwhile(store: pc.AnnotationStore) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        parts = [*open_rounds(store).handles] * 3
+        results = in_order(executor, lambda part: part.name, parts, ())
+        assert next(results) == "part-0000"
+        executor.shutdown(wait=False, cancel_futures=True)
+        with pytest.raises(PartitionError, match=r"part-000\d of 15 .*(cancelled|shutdown)"):
+            list(results)
+
+
+def test_a_client_that_is_closed(store: pc.AnnotationStore) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster:
+        with distributed.Client(cluster) as client:
+            executor = client.get_executor()
+        with pytest.raises(PartitionError, match=r"part-0000 of 5 partitions was not done .*losed"):
+            pc.crowdlab(store, executor=executor)
+
+
+class Odd(Executor):
+    """`submit` answers what it was made with."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def submit(self, call: Any, /, *args: Any, **options: Any) -> Any:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+def ended(result: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
+
+
+def cancelled() -> Future[Any]:
+    future: Future[Any] = Future()
+    future.cancel()
+    future.set_running_or_notify_cancel()
+    return future
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "part-0000: Odd does not work as an executor does: submit returned None, no future"),
+        (7, "submit returned 7, no future"),
+        (ended(None), "the result is None, no work of ours"),
+        (ended({}), "the result is {}, no work of ours"),
+        (ended(("other", 1)), r"the result is \('other', 1\), no work of ours"),
+        (cancelled(), "part-0000 of 5 partitions was cancelled: CancelledError"),
+        (
+            TypeError("cannot pickle it"),
+            "part-0000 .* was not done by the executor: TypeError: cannot",
+        ),
+    ],
+)
+def test_an_executor_that_does_as_it_likes(
+    store: pc.AnnotationStore, answer: Any, message: str
+) -> None:
+    with pytest.raises(PartitionError, match=message):
+        pc.crowdlab(store, executor=Odd(answer))
+
+
+class UnpicklableError(Exception):
+    def __reduce__(self) -> Any:
+        raise TypeError("cannot pickle it")
+
+
+def unpicklable(handle: Any, what: str) -> Any:
+    if what == "error":
+        raise UnpicklableError("of no use")
+    return lambda: None
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "message"),
+    [
+        ("spawned", "error", "failed: UnpicklableError: of no use"),
+        ("dask", "error", "failed: UnpicklableError: of no use"),
+        ("spawned", "result", "was not done by the executor: "),
+    ],
+)
+def test_what_cannot_travel_back(
+    store: pc.AnnotationStore, kind: str, what: str, message: str, request: pytest.FixtureRequest
+) -> None:
+    handles = open_rounds(store).handles
+    with pytest.raises(PartitionError, match=f"part-0000 of 5 partitions {message}"):
+        list(in_order(request.getfixturevalue(kind), unpicklable, handles, (what,)))
 
 
 # --- what travels, and how much is held ------------------------------------------------------------
