@@ -69,6 +69,14 @@ class Precisions:
 
 
 @dataclass(frozen=True)
+class Truths(Posterior):
+    """T, and what it is made of."""
+
+    z: Floats
+    """Shape (K, n)."""
+
+
+@dataclass(frozen=True)
 class Bwa(Model):
     """Annotators by the precision of their labels."""
 
@@ -86,26 +94,28 @@ class Bwa(Model):
         """v and mu."""
         return skills.v, skills.mu
 
-    def e_step(self, block: Block, weights: Any, log_classes: Floats) -> Posterior:
+    def e_step(self, block: Block, weights: Any, log_classes: Floats) -> Truths:
         """z over their sum; the examples' part of the objective."""
         v, mu = weights
         V, X = precisions(block, v)
         z = self.truth(block, V, X, mu)
         squares = X - 2 * z * X + z**2 * V + self.prior_precision * (z - mu[:, None]) ** 2
-        return Posterior(z / z.sum(axis=0), -squares.sum(axis=0) / 2)
+        return Truths(z / z.sum(axis=0), -squares.sum(axis=0) / 2, z)
 
     def truth(self, block: Block, V: Floats, X: Floats, mu: Floats) -> Floats:
         """z, shape (K, n)."""
         z = (self.prior_precision * mu[:, None] + X) / (self.prior_precision + V)
         return known_posterior(block, z)
 
-    def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+    def count_found(
+        self, block: Block, found: Posterior, T: Floats, weights: Any
+    ) -> dict[str, Floats]:
+        assert isinstance(found, Truths)
+        return self.count(block, on_grid(found.z), weights)
+
+    def count(self, block: Block, z: Floats, weights: Any) -> dict[str, Floats]:
         """Squares of z over the labels of j of other classes, of 1 - z over those of each class: small where
         annotators are right, as nothing large cancels."""
-        z = T
-        if weights is not None:
-            v, mu = weights
-            z = on_grid(self.truth(block, *precisions(block, v), mu))
         return {
             "others": np.stack(
                 [block.per_annotator(square) for square in squares_of_others(block, z)]

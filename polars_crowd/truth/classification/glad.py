@@ -49,6 +49,7 @@ times the number of answers.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -69,14 +70,18 @@ EASIEST = 20.0  # the largest b
 STEEPEST = 0.279  # x s(-x) is below this
 GRID = np.linspace(-4.0, 8.0, 25)  # where l is looked at before, if it may have several maxima
 UNSKILLED = 0.2  # a smaller skill is nearly none
-NEAR = 1e-10  # b is found when it moves by less
+NEAR = 1e-10  # b is found when it moves by less,
+ENOUGH = 1e-6  # or by less than this in a step of Newton's, which leaves the square of it
 MOST_STEPS = 100
 LOWEST = -700.0  # exp(-x) is finite from here on
 
 
 def logistic(x: Floats) -> Floats:
     """s(x)."""
-    return 1 / (1 + np.exp(-np.maximum(x, LOWEST)))
+    s = np.maximum(x, LOWEST)
+    np.exp(np.negative(s, out=s), out=s)
+    s += 1
+    return np.divide(1, s, out=s)
 
 
 def softplus(x: Floats) -> Floats:
@@ -112,9 +117,19 @@ class Labels:
         ruled = with_known(constant, block, np.arange(block.n_classes))
         return cls(of_rows, block.count, block.per_class(of_rows), ruled)
 
-    @property
+    @cached_property
     def start(self) -> Ints:
         return np.cumsum(self.count) - self.count
+
+    @cached_property
+    def example(self) -> Ints:
+        return np.repeat(np.arange(len(self.count)), self.count)
+
+    def strength(self, u: Floats) -> Floats:
+        """alpha[j] u of each label."""
+        strength = u.take(self.example)
+        strength *= self.alpha
+        return strength
 
     def posterior(self, u: Floats) -> Posterior:
         """T, and log sum_k (1/K) P(labels | k) without the softplus terms."""
@@ -126,7 +141,7 @@ class Labels:
 
     def value_at(self, b: Floats, found: Posterior) -> Floats:
         """l(b), from the posterior there."""
-        same = softplus(self.alpha * np.repeat(np.exp(b), self.count))
+        same = softplus(self.strength(np.exp(b)))
         return found.log_evidence - np.add.reduceat(same, self.start) - (b - MEAN) ** 2 / 2
 
     def may_have_several_maxima(self) -> Flags:
@@ -141,14 +156,25 @@ class Labels:
     def slope(self, b: Floats) -> tuple[Floats, Floats]:
         """l'(b) and l''(b)."""
         u = np.exp(b)
-        T = self.posterior(u).T
-        s = logistic(self.alpha * np.repeat(u, self.count))
-        as_ = self.alpha * s
-        mean = (T * self.A).sum(axis=0)
-        variance = (T * (self.A - mean) ** 2).sum(axis=0)
+        mean, variance = self.moments(u)
+        as_ = logistic(self.strength(u))
+        as_ *= self.alpha
         pull = mean - np.add.reduceat(as_, self.start)
-        bend = variance - np.add.reduceat(as_ * (self.alpha - as_), self.start)
+        as_ *= self.alpha - as_
+        bend = variance - np.add.reduceat(as_, self.start)
         return u * pull - (b - MEAN), u * pull + u**2 * bend - 1
+
+    def moments(self, u: Floats) -> tuple[Floats, Floats]:
+        """The mean and the variance of A under T."""
+        T = u * self.A
+        T += self.constant
+        T -= T.max(axis=0)
+        np.exp(T, out=T)
+        total = T.sum(axis=0)
+        T *= self.A
+        mean = T.sum(axis=0) / total
+        T *= self.A
+        return mean, T.sum(axis=0) / total - mean**2
 
     def some(self, chosen: Flags) -> Labels:
         """Those of some of the examples."""
@@ -181,12 +207,14 @@ class Brackets:
         return found
 
     def scanned(self, labels: Labels) -> tuple[Floats, Floats, Floats]:
-        """The same about the best point of GRID."""
-        best = np.argmax([labels.value(np.full_like(self.at, b)) for b in GRID], axis=0)
-        left, right = GRID[np.maximum(best - 1, 0)], GRID[np.minimum(best + 1, len(GRID) - 1)]
+        """The same about the best point of GRID, as far as bounds reach."""
+        first, end = np.searchsorted(GRID, (self.low.min(), self.high.max()))
+        grid = GRID[max(first - 1, 0) : end + 1]
+        best = np.argmax([labels.value(np.full_like(self.at, b)) for b in grid], axis=0)
+        left, right = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
         low = np.where(best > 0, np.maximum(left, self.low), self.low)
-        high = np.where(best < len(GRID) - 1, np.minimum(right, self.high), self.high)
-        return low, np.clip(GRID[best], low, high), high
+        high = np.where(best < len(grid) - 1, np.minimum(right, self.high), self.high)
+        return low, np.clip(grid[best], low, high), high
 
     def some(self, chosen: Flags) -> Brackets:
         return Brackets(self.low[chosen], self.at[chosen], self.high[chosen])
@@ -201,11 +229,12 @@ def easiness(labels: Labels) -> Floats:
         slope, bend = labels.slope(b)
         low, high = np.where(slope > 0, b, low), np.where(slope > 0, high, b)
         new = b - slope / np.where(bend < 0, bend, -np.inf)
-        inside = (bend < 0) & (new > low) & (new < high) & (np.abs(new - b) < step / 2)
+        inside = (bend < 0) & (new >= low) & (new <= high)
+        inside &= np.abs(new - b) < np.maximum(step / 2, ENOUGH)
         new = np.where(inside, new, (low + high) / 2)
         step = np.abs(new - b)
         found[place], b = new, new
-        moving = step > NEAR
+        moving = step > np.where(inside, ENOUGH, NEAR)
         if not moving.any():
             break
         if np.count_nonzero(moving) < len(moving) / 2:
