@@ -177,6 +177,8 @@ def assert_same(left: pl.DataFrame, right: pl.DataFrame, tolerance: float = NEAR
             assert a.is_null().equals(b.is_null()), name
             difference = (a - b).abs().max()
             assert difference is None or difference <= tolerance, (name, difference)  # type: ignore[operator]
+        elif a.dtype.is_nested():
+            assert a.equals(b), name
         else:
             assert a.cast(pl.String).equals(b.cast(pl.String)), name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,14 +14,14 @@ import cleanlab.multiannotator as theirs
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
 from polars_crowd.active.batches import next_batch
 from polars_crowd.active.scores import activelab
-from tests.cases import NEAR, Case, assert_same, cases, frame_of, jitter, text_case
+from tests.cases import NEAR, Case, cases, frame_of, jitter
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::polars_crowd.AnnotationWarning",
@@ -128,25 +127,6 @@ def test_a_tied_vote_of_the_models_goes_by_rarity_then_class_order() -> None:
 # --- properties ------------------------------------------------------------------------------------
 
 
-@given(cases(max_models=2), st.integers(1, 5), st.randoms(use_true_random=False))
-def test_order_and_names_do_not_matter(case: Case, n: int, random: Any) -> None:
-    expected = activelab(case.log, everything(case, n)).collect()
-    seed = random.randrange(1 << 30)
-    shuffled = activelab(
-        case.log.sample(fraction=1, shuffle=True, seed=seed),
-        [p.sample(fraction=1, shuffle=True, seed=seed) for p in everything(case, n)],
-    ).collect()
-    assert_same(shuffled, expected)
-    log, _, classes = text_case(case)
-    pairs = zip(case.models, beside(case, n), strict=True)
-    named = Case(case.labels, [np.concatenate(pair) for pair in pairs])
-    text = activelab(log, text_case(named)[1], classes=classes).collect()
-    np.testing.assert_allclose(
-        text["active_learning_score"], expected["active_learning_score"], rtol=0, atol=NEAR
-    )
-    assert text["num_annotations"].equals(expected["num_annotations"])
-
-
 @given(cases(max_models=2), st.integers(1, 5))
 def test_scores_are_in_the_unit_interval_and_counts_are_those_of_the_log(
     case: Case, n: int
@@ -160,22 +140,6 @@ def test_scores_are_in_the_unit_interval_and_counts_are_those_of_the_log(
     assert found["active_learning_score"].is_between(0, 1).all()
     counts = (case.labels >= 0).sum(axis=1).tolist() + [0] * n
     assert found["num_annotations"].to_list() == counts
-
-
-@settings(max_examples=12)
-@given(cases(max_models=3, ties=True), st.integers(1, 9))
-def test_a_store_gives_the_answer_of_memory(case: Case, n: int) -> None:
-    probs = everything(case, n)
-    expected = activelab(case.log, probs).collect()
-    with tempfile.TemporaryDirectory() as folder:
-        store = pc.AnnotationStore.create(Path(folder) / "store", case.log, probs, partitions=7)
-        lazily = activelab(store).collect().sort("example")
-        written = activelab(store, into=Path(folder) / "out").collect().sort("example")
-    assert lazily.equals(written)
-    assert lazily.drop("active_learning_score").equals(expected.drop("active_learning_score"))
-    np.testing.assert_allclose(
-        lazily["active_learning_score"], expected["active_learning_score"], rtol=0, atol=NEAR
-    )
 
 
 def test_a_store_with_workers_in_other_processes(tmp_path: Path) -> None:

@@ -384,41 +384,6 @@ def test_bounds(labels: Matrix) -> None:
     assert 0 <= percent <= 1
 
 
-@given(matrices(), st.randoms(use_true_random=False))
-def test_row_order_and_names_do_not_matter(labels: Matrix, random: Any) -> None:
-    log = log_of(labels)
-    rows = list(range(log.height))
-    random.shuffle(rows)
-    examples, annotators = np.arange(len(labels)), np.arange(labels.shape[1])
-    random.shuffle(examples)
-    random.shuffle(annotators)
-    renamed = log[rows].with_columns(
-        example=pl.format("e{}", pl.lit(pl.Series(examples)).gather("example")),
-        annotator=pl.lit(pl.Series(annotators)).gather(
-            pl.col("annotator").str.slice(1).cast(pl.Int64)
-        ),
-    )
-    for interval in ("analytic", "bootstrap"):
-        # draws of who voted go by the annotators' order
-        coefficients = [
-            c for c in EVERYTHING if interval == "analytic" or not KNOWN[c].asks_who_voted
-        ]
-        options: dict[str, Any] = {"coefficients": coefficients, "interval": interval}
-        options |= {"n_boot": 20} if interval == "bootstrap" else {}
-        assert_same(pc.agreement(log, **options), pc.agreement(renamed, **options))
-
-
-@given(matrices(max_classes=4), st.permutations(range(4)))
-def test_renaming_classes_does_not_matter(labels: Matrix, names: list[int]) -> None:
-    log = log_of(labels)
-    renamed = log.with_columns(pl.lit(pl.Series(names)).gather("label").alias("label"))
-    options: dict[str, Any] = {
-        "coefficients": [c for c in ALL if c != "icc"],
-        "classes": [0, 1, 2, 3],
-    }
-    assert_same(pc.agreement(log, **options), pc.agreement(renamed, **options))
-
-
 @given(matrices(), st.integers(2, 4))
 def test_more_of_the_same_examples_shrink_the_error_only(labels: Matrix, times: int) -> None:
     log, many = log_of(labels), log_of(np.tile(labels, (times, 1)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -90,12 +88,6 @@ def test_groups() -> None:
         alone = disagreements(rows.drop("month"), classes=classes)
         assert_same(found.filter(month=value).drop("month"), alone)
     assert found.columns[0] == "month"
-
-
-def test_partitions(tmp_path: Path) -> None:
-    log = pl.read_parquet(DATA / "labelme" / "annotations.parquet")
-    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=7)
-    assert_same(disagreements(store), disagreements(log))
 
 
 def test_large_tables_are_summed_by_key(monkeypatch: pytest.MonkeyPatch) -> None:

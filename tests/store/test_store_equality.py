@@ -1,4 +1,4 @@
-"""Any partitioning gives what the log gives in memory: labels exactly, numbers to 1e-9."""
+"""However a store has grown, it gives what the log gives in memory: labels exactly, numbers to 1e-9."""
 
 from __future__ import annotations
 
@@ -12,21 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import polars_crowd as pc
-from tests.cases import Case, assert_same, assert_same_fit, cases, text_case
+from tests.cases import Case, assert_same, assert_same_fit, cases
 
 BY_ROW = ["example", "annotator"]
-PARTITIONS = (1, 2, 7, 64)
-
-OPTIONS: list[dict[str, Any]] = [
-    {},
-    {"calibrate": True},
-    {"consensus_method": "majority_vote"},
-    {"consensus_method": ["majority_vote", "best_quality"], "calibrate": True},
-    {"quality_method": "agreement"},
-    {"label_quality_method": "normalized_margin", "adjust_pred_probs": True},
-    {"label_quality_method": "confidence_weighted_entropy"},
-]
-
 few = settings(max_examples=10, suppress_health_check=list(HealthCheck))
 
 
@@ -43,51 +31,6 @@ def assert_same_outcome(found: pc.Crowdlab | str, expected: pc.Crowdlab | str) -
         assert_same_fit(found, expected)
     else:
         assert found == expected
-
-
-def assert_equal_in_partitions(
-    log: pl.DataFrame, models: list[pl.DataFrame], options: dict[str, Any], partitions: int
-) -> None:
-    given_models = models if len(models) > 1 else models[0]
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", pc.AnnotationWarning)
-        store = pc.AnnotationStore.create(
-            Path(folder) / "store", log, given_models, partitions=partitions
-        )
-        assert_same_outcome(
-            fit_or_error(store, **options), fit_or_error(log, given_models, **options)
-        )
-        votes = pc.majority_vote(store).collect().sort("example")
-        assert_same(votes, pc.majority_vote(log, given_models).collect().sort("example"))
-
-
-@few
-@given(
-    cases(max_models=2, ties=True, max_examples=9),
-    st.sampled_from(OPTIONS),
-    st.sampled_from(PARTITIONS),
-)
-def test_logs_with_ties(case: Case, options: dict[str, Any], partitions: int) -> None:
-    assert_equal_in_partitions(case.log, case.pred_probs, options, partitions)
-
-
-@few
-@given(cases(max_models=2, max_examples=9), st.sampled_from(OPTIONS), st.sampled_from(PARTITIONS))
-def test_logs_of_text(case: Case, options: dict[str, Any], partitions: int) -> None:
-    log, models, _ = text_case(case)
-    assert_equal_in_partitions(log, models, options, partitions)
-
-
-@few
-@given(cases(ties=True), st.sampled_from(PARTITIONS), st.integers(0, 3))
-def test_majority_votes_without_a_model(case: Case, partitions: int, seed: int) -> None:
-    log = case.log.sample(fraction=1, shuffle=True, seed=seed)
-    with tempfile.TemporaryDirectory() as folder:
-        store = pc.AnnotationStore.create(Path(folder) / "store", log, partitions=partitions)
-        assert_same(
-            pc.majority_vote(store).collect().sort("example"),
-            pc.majority_vote(log).collect().sort("example"),
-        )
 
 
 @few

@@ -66,21 +66,6 @@ def test_nor_does_one_with_models(method: Method, case: Case) -> None:
     assert weights.sum() <= 1
 
 
-@given(methods, cases())
-def test_the_order_of_classes_does_not_matter(method: Method, case: Case) -> None:
-    """... but where the best classes tie."""
-    forward = quiet(method, case.log, classes=list(range(case.n_classes)))
-    backward = quiet(method, case.log, classes=list(range(case.n_classes))[::-1])
-    np.testing.assert_allclose(matrix(forward), matrix(backward)[:, ::-1], atol=1e-9)
-
-
-@given(methods, cases())
-def test_an_example_twice_is_judged_twice_the_same(method: Method, case: Case) -> None:
-    again = case.log.with_columns(pl.col("example") + 1000)
-    T = matrix(quiet(method, pl.concat([case.log, again]), classes=range(case.n_classes)))
-    np.testing.assert_allclose(T[: len(T) // 2], T[len(T) // 2 :], atol=1e-12)
-
-
 @settings(max_examples=20)
 @given(cases())
 def test_a_log_twice_with_its_pseudo_counts_twice_is_the_same(case: Case) -> None:
@@ -110,22 +95,6 @@ def test_a_log_twice_with_its_pseudo_counts_twice_is_the_same(case: Case) -> Non
         T = matrix(quiet(method, case.log, init=labels, **options, **once[method]))
         T2 = matrix(quiet(method, twice, init=twice_labels, **options, **double[method]))
         np.testing.assert_allclose(T, T2[: len(T)], atol=1e-7)
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("with_models", [False, True])
-def test_partitions_do_not_matter(method: Method, with_models: bool, tmp_path: Path) -> None:
-    data = simulated()
-    models = [data.pred_probs] if with_models and method in WITH_MODELS else []
-    store = pc.AnnotationStore.create(tmp_path / "store", data.log, *models, partitions=7)
-    use = {"pred_probs": True} if models else {}
-    whole, parts = method(data.log, *models), method(store, **use)
-    assert_same(whole.examples.collect(), parts.examples.collect().sort("example"))
-    assert_same(whole.posterior.collect(), parts.posterior.collect().sort("example", "label"))
-    assert_same(whole.annotators, parts.annotators)
-    assert_same(whole.class_prior, parts.class_prior)
-    np.testing.assert_allclose(whole.trace, parts.trace, rtol=1e-12)
-    assert whole.n_iter == parts.n_iter
 
 
 def test_other_processes_give_the_same(tmp_path: Path) -> None:

@@ -50,7 +50,6 @@ FOR_CLASSES = {CHEAPER.get(m.function, m.function): m for m in methods_for("clas
 FOR_CLASSES[mace_vb] = method_named("mace")
 METHODS: list[Method] = [*FOR_CLASSES]
 BINARY = [function for function, m in FOR_CLASSES.items() if m.most_classes == 2]
-IN_CLASS_ORDER = [function for function, m in FOR_CLASSES.items() if not m.neutral]
 CLIMBING = [function for function, m in FOR_CLASSES.items() if m.climbs]
 
 
@@ -90,36 +89,7 @@ def drawn_gold(case: Case, data: st.DataObject) -> pl.DataFrame:
     return pl.DataFrame({"example": known, "label": data.draw(labels)})
 
 
-# --- invariances -----------------------------------------------------------------------------------
-
-
-@settings(max_examples=40)
-@given(trials([m for m in METHODS if m not in IN_CLASS_ORDER]))
-def test_the_order_of_classes_does_not_matter(trial: tuple[Method, Case]) -> None:
-    method, case = trial
-    forward = quiet(method, case.log, classes=list(range(case.n_classes)))
-    backward = quiet(method, case.log, classes=list(range(case.n_classes))[::-1])
-    np.testing.assert_allclose(matrix(forward), matrix(backward)[:, ::-1], atol=1e-7)
-
-
-@settings(max_examples=40)
-@given(trials())
-def test_an_example_twice_is_judged_twice_the_same(trial: tuple[Method, Case]) -> None:
-    method, case = trial
-    again = case.log.with_columns(pl.col("example") + 1000)
-    T = matrix(quiet(method, pl.concat([case.log, again]), classes=range(case.n_classes)))
-    np.testing.assert_allclose(T[: len(T) // 2], T[len(T) // 2 :], atol=1e-12)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_partitions_do_not_matter(method: Method, tmp_path: Path) -> None:
-    data = simulated(n_classes=2, n_examples=200)
-    store = pc.AnnotationStore.create(tmp_path / "store", data.log, partitions=5)
-    whole, parts = quiet(method, data.log), quiet(method, store)
-    assert_same(whole.examples.collect(), parts.examples.collect().sort("example"))
-    assert_same(whole.annotators, parts.annotators)
-    np.testing.assert_allclose(whole.trace, parts.trace, rtol=1e-9)
-    assert whole.n_iter == parts.n_iter
+# --- what is sent -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -32,6 +32,7 @@ by `seed` from who said what how often, not from names or places, which do not c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
@@ -159,6 +160,12 @@ def count_labels(part: Partition) -> Summary:
     return as_summary(added(of_blocks(part, count)), LABELS, part)
 
 
+def is_better(found: TruthInference, best: TruthInference) -> bool:
+    """Whether its bound is higher by more than rounding, in which partitions differ."""
+    bound, highest = float(found.trace[-1]), float(best.trace[-1])
+    return bound > highest and not math.isclose(bound, highest, rel_tol=1e-9)
+
+
 def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthInference:
     """The fit with the best bound, with the warnings that it gave."""
     rounds.claim(Ebcc.name)
@@ -167,7 +174,7 @@ def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthIn
     for model in models:
         with heard() as caught:
             found = fit_rounds(replace(rounds, into=None), model, options)
-        if best is None or found.trace[-1] > best.trace[-1]:
+        if best is None or is_better(found, best):
             best, said = found, caught
     assert best is not None
     for warning in said:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -236,26 +235,6 @@ def assert_same_tables(found: pc.MultiLabelCrowdlab, expected: pc.MultiLabelCrow
         rel_tol=0,
     )
     assert_frame_equal(found.classes, expected.classes, abs_tol=NEAR, rel_tol=0)
-
-
-@settings(max_examples=8)
-@given(set_cases(max_models=2, ties=True))
-def test_a_store_gives_the_answer_of_memory(case: SetCase) -> None:
-    expected, scores = (
-        fitted(case),
-        multilabel_activelab(case.log, case.pred_probs).collect(),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        store = pc.AnnotationStore.create(
-            path / "store", case.log, case.pred_probs, partitions=7, multilabel=True
-        )
-        for into in (None, path / "out"):
-            found = pc.multilabel_crowdlab(store, into=into)
-            assert_same_tables(found, expected)
-            into = into and path / "scores"
-            ranked = multilabel_activelab(store, into=into).sort("example").collect()
-            assert_frame_equal(ranked, scores, abs_tol=NEAR, rel_tol=0)
 
 
 def test_a_store_of_label_sets_with_workers_in_other_processes(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
@@ -28,7 +28,6 @@ from polars_crowd.truth.evaluation.numbers import predicted
 from polars_crowd.truth.evaluation.scoring import predicted_labels
 from polars_crowd.truth.evaluation.trial import PAIRED, Rows
 from polars_crowd.truth.registry import methods_for
-from tests.cases import Case, cases
 
 Floats = NDArray[np.float64]
 FAST = ["majority_vote", "dawid_skene", "zencrowd"]
@@ -209,17 +208,6 @@ def test_methods_of_ones_own() -> None:
     assert sorted(found.methods["method"]) == ["DS", "smooth", "votes"]
     assert found.labels.columns == ["example", "smooth", "DS", "votes"]
     assert found.methods["held_out_log_loss"].n_unique() == 3
-
-
-@settings(max_examples=20)
-@given(cases(), st.integers(0, 99))
-def test_row_order_does_not_matter(case: Case, seed: int) -> None:
-    log = case.log
-    other = log.sample(fraction=1, shuffle=True, seed=seed)
-    classes = list(range(case.n_classes))
-    a, b = (compare(rows, FAST[:2], classes=classes, folds=2) for rows in (log, other))
-    assert_frame_equal(a.methods.drop("seconds"), b.methods.drop("seconds"))
-    assert_frame_equal(a.labels, b.labels)
 
 
 def test_a_store_and_duplicates(tmp_path: Path) -> None:

@@ -283,23 +283,6 @@ def test_an_earlier_gaussian_fit_keeps_its_deviations() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-@given(matrix=matrices(), seed=st.integers(0, 100))
-def test_row_order_and_names_do_not_matter(name: str, matrix: Floats, seed: int) -> None:
-    log = log_of(matrix)
-    with unwarned():
-        fit = few_steps(name, log)
-        shuffled = few_steps(name, log.sample(fraction=1, shuffle=True, seed=seed))
-        renamed = few_steps(
-            name,
-            log.with_columns(
-                pl.format("e{}", pl.col("example") + 100), pl.format("a{}", "annotator")
-            ),
-        )
-    assert_frame_equal(shuffled.examples.collect(), fit.examples.collect())
-    assert_same_truth(renamed, fit)
-
-
-@pytest.mark.parametrize("name", ALL)
 @settings(max_examples=8)
 @given(matrix=matrices())
 def test_partitions_do_not_matter(name: str, matrix: Floats) -> None:

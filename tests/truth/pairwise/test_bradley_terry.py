@@ -244,17 +244,11 @@ def test_no_iteration_lowers_the_objective(name: str, log: pl.DataFrame) -> None
 
 
 @pytest.mark.parametrize("name", METHODS)
-@given(log=logs(), seed=st.integers(0, 99))
-def test_order_sides_and_names_do_not_matter(name: str, log: pl.DataFrame, seed: int) -> None:
-    fit = quiet(METHODS[name], log, max_iter=30)
+@given(log=logs())
+def test_sides_do_not_matter(name: str, log: pl.DataFrame) -> None:
     swapped = log.select("annotator", "winner", left="right", right="left")
-    shuffled = swapped.sample(fraction=1, shuffle=True, seed=seed)
-    assert_frame_equal(
-        by_example(quiet(METHODS[name], shuffled, max_iter=30)), by_example(fit), abs_tol=1e-9
-    )
-    names = {column: pl.format("e{}", column) for column in ("left", "right", "winner")}
-    named = quiet(METHODS[name], log.with_columns(**names), max_iter=30)
-    assert_frame_equal(by_example(named).drop("example"), by_example(fit).drop("example"))
+    found, expected = (quiet(METHODS[name], each, max_iter=30) for each in (swapped, log))
+    assert_frame_equal(by_example(found), by_example(expected), abs_tol=1e-9)
 
 
 @given(logs())
