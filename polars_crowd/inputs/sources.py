@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_column, shown
+from polars_crowd.inputs.blame import READERS, check_files, check_schemas, named
 from polars_crowd.inputs.objects import frame_of_pandas, frame_of_records, is_pandas, is_records
 from polars_crowd.inputs.parts import (
     Part,
@@ -34,14 +35,6 @@ from polars_crowd.inputs.parts import (
 from polars_crowd.inputs.streams import COMPRESSED, fetched
 from polars_crowd.inputs.text import Reading, open_text
 
-READERS: dict[str, Callable[..., pl.LazyFrame]] = {
-    ".parquet": pl.scan_parquet,
-    ".pq": pl.scan_parquet,
-    ".arrow": pl.scan_ipc,
-    ".ipc": pl.scan_ipc,
-    ".feather": pl.scan_ipc,
-}
-"""Files whose columns have types."""
 TEXT = (".csv", ".tsv", ".txt")
 JSON_LINES = (".ndjson", ".jsonl")
 ENDINGS = (*READERS, *TEXT, *JSON_LINES, ".json", ".xlsx")
@@ -186,12 +179,14 @@ def _first_that_differs(dtypes: Sequence[pl.DataType], files: Sequence[str]) -> 
 def _parts_at(path: str, what: str, reading: Reading) -> list[Part]:
     """The parts of a file, a glob, a directory or an address."""
     if "://" in path:
-        return _parts_of_kind(
-            [fetched(path)] if _kind(path, what) in TEXT else [path], what, reading
-        )
-    if Path(path).is_dir():
+        kind = _kind(path, what)
+        with named(path):
+            return _parts_of_kind([fetched(path)] if kind in TEXT else [path], what, reading)
+    with named(path):
+        is_directory, is_there = Path(path).is_dir(), Path(path).exists()
+    if is_directory:
         return _parts_in_directory(Path(path), what, reading)
-    found = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
+    found = [path] if is_there else sorted(glob.glob(path, recursive=True))
     if not found:
         raise FileNotFoundError(f"{what}: no file at {path!r}.")
     files = [file for file in found if not Path(file).is_dir()]
@@ -237,6 +232,7 @@ def _parts_of_kind(files: Sequence[str], what: str, reading: Reading) -> list[Pa
             f"{what}: the files end in {shown(sorted(kinds))}; give those of one kind, or a list."
         )
     kind = kinds.pop()
+    check_files(files)
     if kind in TEXT:
         opened = [open_text(file, reading) for file in files]
         return [part_of_text(list(alike)) for _, alike in groupby(opened, lambda file: file.kind)]
@@ -249,6 +245,7 @@ def _parts_of_kind(files: Sequence[str], what: str, reading: Reading) -> list[Pa
     if READERS[kind] is pl.scan_ipc:
         for file in files:
             check_fields(file)
+    check_schemas(files, kind)
     return [part_of_frame(READERS[kind](list(files), glob="://" in files[0]), files[0])]
 
 
@@ -280,6 +277,8 @@ def _parts_in_directory(path: Path, what: str, reading: Reading) -> list[Part]:
     if not any("=" in part for file in files for part in file.relative_to(path).parts[:-1]):
         return _parts_of_kind([str(file) for file in files], what, reading)
     if known[0] in READERS and "=" not in str(path):
+        check_files([str(file) for file in files])
+        check_schemas([str(file) for file in files], known[0])
         scan = READERS[known[0]](files, hive_partitioning=True, glob=False)
         return [part_of_frame(scan, str(files[0]))]
     parts, said = [], []

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted
-from polars_crowd.inputs import checks
+from polars_crowd.inputs import blame, checks
 from polars_crowd.inputs.anonymous import check_known_annotators
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.label_sets import (
@@ -95,7 +95,8 @@ class Opening:
             return self.open(log, pred_probs, multilabel=True), values
         refuse_executor(self.executor)
         sets, models, book = read_book(log, pred_probs, self.classes)
-        runs = sort_runs(sets.log, models, duplicates=self.duplicates, book=book)
+        with blame.reading(sets.log, *models):
+            runs = sort_runs(sets.log, models, duplicates=self.duplicates, book=book)
         rounds = _beside_models(runs, models, pred_probs, self.progress, opened(self.into))
         return rounds, named_classes(book.names, sets.dtype)
 
@@ -195,7 +196,8 @@ def open_rounds(
     if not anonymous:
         check_known_annotators(rows.collect_schema()["annotator"])
     if numeric:
-        values = sort_values(labels_as_numbers(rows), duplicates=duplicates)
+        with blame.reading(rows):
+            values = sort_values(labels_as_numbers(rows), duplicates=duplicates)
         book = Codebook(pl.Series("label", [], pl.Float64), (), values.annotators)
         rounds = Rounds([InMemory(sorted_values=values)], book, progress=progress, into=directory)
         notes = look_at_values(values)
@@ -203,7 +205,8 @@ def open_rounds(
             rounds, abstentions=values.abstentions, notes=notes, memory_limit=memory_limit
         )
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
-    runs = sort_runs(rows, models_, classes=classes, duplicates=duplicates)
+    with blame.reading(rows, *models_):
+        runs = sort_runs(rows, models_, classes=classes, duplicates=duplicates)
     declared = bool(models_) or classes is not None or multilabel
     notes = look_at_runs(runs, declared=declared, are_numbers=are_numbers)
     rounds = _beside_models(runs, models_, pred_probs, progress, directory)

@@ -460,8 +460,8 @@ def test_no_store_at_all(tmp_path: Path) -> None:
 # --- sources that are damaged ----------------------------------------------------------------------
 
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "cut off": (lambda f: os.truncate(f, f.stat().st_size // 2), "cannot be read .*PAR1"),
-    "not Parquet": (lambda f: f.write_bytes(b"example,label\n" * 99), "cannot be read "),
+    "cut off": (lambda f: os.truncate(f, f.stat().st_size // 2), "cannot be read.*PAR1"),
+    "not Parquet": (lambda f: f.write_bytes(b"example,label\n" * 99), "cannot be read"),
     "of another type": (
         lambda f: pl.read_parquet(f).cast({"label": pl.String}).write_parquet(f),
         r"'label' is String, and Int64 in .*log-0|'label' of the log is Int64 in one part and String",
