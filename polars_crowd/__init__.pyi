@@ -41,11 +41,12 @@ from polars_crowd.reliability.coefficients import (
 )
 from polars_crowd.reliability.coincidences import disagreements
 from polars_crowd.reliability.difference import agreement_difference
+from polars_crowd.reliability.intra_rater import intra_rater_agreement
 from polars_crowd.reliability.label_sets import multilabel_agreement
 from polars_crowd.reliability.leave_one_out import agreement_by_annotator
 from polars_crowd.reliability.one_vs_rest import agreement_by_class
 from polars_crowd.reliability.pairwise import pairwise_agreement
-from polars_crowd.reliability.per_example import example_agreement
+from polars_crowd.reliability.per_example import example_agreement, vote_shares
 from polars_crowd.rounds.results import Results, open_results
 from polars_crowd.store.store import AnnotationStore
 from polars_crowd.truth.classification.blend import Blend, blend
@@ -123,6 +124,7 @@ __all__ = [
     "gwet_ac2",
     "ibcc",
     "icc",
+    "intra_rater_agreement",
     "iwmv",
     "kos",
     "krippendorff_alpha",
@@ -148,6 +150,7 @@ __all__ = [
     "simulate",
     "simulate_labelling",
     "to_wide",
+    "vote_shares",
     "wawa",
     "zencrowd",
     "zero_based_skill",

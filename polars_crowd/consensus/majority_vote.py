@@ -36,7 +36,7 @@ from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary, dense
 from polars_crowd.runs import codes
-from polars_crowd.runs.codes import declared_values, label_code, resolve_classes
+from polars_crowd.runs.codes import class_order, declared_values, resolve_classes
 from polars_crowd.signatures import shares
 
 # --- the narrowing of candidates -------------------------------------------------------------------
@@ -333,7 +333,7 @@ def lazy_plan(
         )
     contest = contest.by_rarity(count_labels(votes)).held(pl.LazyFrame.cache)
     contest = contest.by_agreement(rows, _agreement_if_tied(contest, rows))
-    winners = contest.winners(_class_order(schema["label"], values))
+    winners = contest.winners(class_order(schema["label"], values))
     return (
         pl.concat([winners, findings], how="diagonal")
         .sort("example")
@@ -389,12 +389,3 @@ def _agreement_if_tied(contest: Contest, rows: pl.LazyFrame) -> pl.LazyFrame:
     """The annotators' agreement with clear votes; without a row where no tie is left to break."""
     gate = tied(contest.candidates).head(1).select(any_tied=pl.lit(value=True))
     return count_agreement(rows.join(gate, how="cross").drop("any_tied"), contest.clear)
-
-
-def _class_order(dtype: pl.DataType, values: pl.Series | None) -> pl.Expr:
-    """What a label is sorted by for step 4."""
-    if values is not None:
-        return label_code(dtype, values)
-    if isinstance(dtype, pl.Enum):
-        return pl.col("label").to_physical()
-    return pl.col("label").cast(pl.String) if isinstance(dtype, pl.Categorical) else pl.col("label")

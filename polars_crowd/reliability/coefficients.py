@@ -214,8 +214,8 @@ def light_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
 
     Pairs for which Cohen's kappa is undefined are left out (Light 1971). Meant for a few annotators
     with many examples in common; crowds are better served by `conger_kappa`. Cohen's kappa of few examples is
-    too low, so that there is no interval, and `reason` says so, where pairs share fewer than 10 on average
-    or that bias is over half of the standard error.
+    biased, so that there is no interval, and `reason` says so, where pairs would disagree by chance on fewer
+    than 10 of the examples that they share, or that bias is over a quarter of the standard error.
 
     Parameters
     ----------

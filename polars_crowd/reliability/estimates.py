@@ -30,7 +30,7 @@ from polars_crowd.reliability.intervals import (
 from polars_crowd.reliability.kinds import Coefficient
 from polars_crowd.reliability.request import Request
 from polars_crowd.reliability.scales import PLAIN
-from polars_crowd.reliability.soundness import carried, sound, without
+from polars_crowd.reliability.soundness import sound, without
 
 TOO_MANY = "analytic interval: too many examples differ to draw them anew"
 MOST_DRAWN = 2_000
@@ -87,11 +87,13 @@ def _estimates(evidence: Evidence, request: Request) -> dict[Coefficient, Found]
     points = {c: c.estimate_if_known(evidence) for c in request.coefficients}
     intervals = {c: c.interval(found, evidence, request.confidence) for c, found in points.items()}
     warnings: dict[Coefficient, list[str | None]] = {c: [None] * evidence.n_groups for c in points}
+    amiss = {c: c.no_cover(found, evidence) for c, found in points.items()}
     if request.interval == "bootstrap":
         for group in range(evidence.n_groups):
-            _resample_group(group, evidence, request, points, intervals, warnings)
+            drawn = {c: found for c, found in points.items() if amiss[c][group] is None}
+            _resample_group(group, evidence, request, drawn, intervals, warnings)
     return {
-        c: _sound(c, points[c], intervals[c], warnings[c], evidence, request.confidence)
+        c: _sound(c, points[c], intervals[c], warnings[c], amiss[c], evidence, request.confidence)
         for c in points
     }
 
@@ -101,22 +103,23 @@ def _sound(
     point: Estimate,
     interval: Uncertainty,
     warning: Sequence[str | None],
+    amiss: Sequence[str | None],
     evidence: Evidence,
     confidence: float,
 ) -> Found:
-    """With intervals as they can be given."""
-    amiss = coefficient.no_cover(point, evidence)
+    """With intervals as they can be given; `amiss` is why there would be none that covers."""
     interval = without(interval, np.array([why is not None for why in amiss]), error=True)
+    warning = _first(warning, coefficient.caution(point, evidence))
     if not coefficient.takes_classes:
         return Found(point, interval, warning, amiss)
     plain = coefficient.measure(evidence.scales)[0] in PLAIN
     is_share = coefficient.name == "percent_agreement" and plain
     interval, reason = sound(point, interval, confidence, is_share=is_share)
-    first = [
-        [a or b for a, b in zip(*both, strict=True)]
-        for both in ((warning, carried(point)), (amiss, reason))
-    ]
-    return Found(point, interval, *first)
+    return Found(point, interval, warning, _first(amiss, reason))
+
+
+def _first(texts: Sequence[str | None], others: Sequence[str | None]) -> list[str | None]:
+    return [one or other for one, other in zip(texts, others, strict=True)]
 
 
 # --- bootstrap -------------------------------------------------------------------------------------

@@ -67,8 +67,7 @@ def check_annotators(annotators: pl.Series) -> None:
     if len(annotators) < 2 and not is_anonymous(annotators.dtype):
         raise AnnotationError(
             f"the log has one annotator only ({shown(annotators.to_list())}): agreement compares "
-            "annotators, at least two. For one annotator's consistency over repeated labels, give each "
-            "repetition its own annotator id."
+            "annotators, at least two. Of one annotator over repeated labels see intra_rater_agreement."
         )
 
 

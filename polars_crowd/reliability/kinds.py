@@ -40,17 +40,21 @@ from polars_crowd.reliability.icc import ONE_WAY, MeanSquares, icc_interval, icc
 from polars_crowd.reliability.intervals import Uncertainty, analytic
 from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.soundness import carried
 from polars_crowd.reliability.weights import Identity, Weights
 from polars_crowd.reliability.who_voted import PairExpected, Signed
 
 Drawn = Literal["votes", "who voted"]
 ONE_CLASS = "one class only is used: agreement by chance is certain"
 ANONYMOUS = "asks who gave which label, and the annotators are anonymous"
+GAPS = (
+    "approximate interval: where not every annotator labelled every example, it may be too narrow"
+)
 REPEATED = "an annotator labelled an example more than once: see icc(1)"
 NO_PAIR = "no overlap: no two annotators share an example"
-FEWEST_SHARED, MOST_BIAS = 10, 0.5
-"""Light's kappa has an interval where a pair of annotators shares this many examples or more, and its bias is
-at most this part of its standard error: simulated, these intervals of 95 % cover in 91 to 95 %."""
+FEWEST_BY_CHANCE, MOST_BIAS = 10, 0.25
+"""Light's kappa has an interval where a pair of annotators would disagree so often by chance, or more often,
+on what it shares, and the bias of their kappas is at most this part of its standard error."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,10 @@ class Coefficient(ABC):
     def no_cover(self, found: Estimate, evidence: Evidence) -> Sequence[str | None]:
         """(G,) why no interval about its value would cover what it estimates, where that is so."""
         return [None] * evidence.n_groups
+
+    def caution(self, found: Estimate, evidence: Evidence) -> Sequence[str | None]:
+        """(G,) what is to be said of an interval about its value."""
+        return carried(found)
 
     def measure(self, scales: Scales) -> tuple[str | None, str | None]:
         """The names of the weights and of the level that its value goes by."""
@@ -270,13 +278,13 @@ class Light(OfWho):
         """Where pairs of annotators share so few examples that it is biased."""
         if evidence.signed is None:
             return super().no_cover(found, evidence)
-        shared = who_voted.mean_shared(evidence.signed)
-        bias = np.abs(found.value * (1 - found.value)) / shared
-        few = (shared < FEWEST_SHARED) | (bias > MOST_BIAS * found.standard_error)
+        weights = evidence.scales.weights
+        shared, by_chance, bias = who_voted.of_a_pair(evidence.signed, weights)
+        few = (by_chance < FEWEST_BY_CHANCE) | (np.abs(bias) > MOST_BIAS * found.standard_error)
         biased = few & (found.standard_error > EXACT)
         return [
-            f"no interval: a pair of annotators shares {n:.3g} examples on average, too few for the mean "
-            "of their kappas: see conger_kappa"
+            f"no interval: a pair of annotators shares {n:.3g} examples on average, too few (or too few of "
+            "rarer classes) for the mean of their kappas: see conger_kappa"
             if so
             else None
             for n, so in zip(shared.tolist(), biased.tolist(), strict=True)
@@ -344,6 +352,10 @@ class Icc(Coefficient):
 
     def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
         return icc_interval(self.form, self.at(evidence), found.value, confidence)
+
+    def caution(self, found: Estimate, evidence: Evidence) -> Sequence[str | None]:
+        gaps = self.asks_for_repeats & (evidence.two_way.k < evidence.two_way.M - EXACT)
+        return [GAPS if gap else None for gap in gaps.tolist()]
 
     def of_sample(self, sample: Units, evidence: Evidence) -> Floats:
         return icc_value(self.form, one_way(sample, evidence.scales.values))

@@ -1,4 +1,4 @@
-"""Agreement example by example: which ones annotators do not agree about.
+"""Agreement example by example: which ones annotators do not agree about, and the shares of their votes.
 
 With n annotations of an example, n_k of them of class k:
 
@@ -10,6 +10,7 @@ The agreement is null for one annotation; its mean over the other examples is pe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -24,8 +25,10 @@ from polars_crowd.reliability.patterns import runs_of
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import ClassesOption, Reading, Request
 from polars_crowd.rounds.partitions import Partition, Partitioned
-from polars_crowd.runs.codes import declared_values
+from polars_crowd.runs.codes import class_order, declared_values
 from polars_crowd.signatures import shares
+
+PERCENT = (named("percent_agreement"),)
 
 
 class OfExamples(ClassesOption, Reading, total=False):
@@ -88,10 +91,67 @@ def example_agreement(
     │ e3      ┆ 1               ┆ 1          ┆ null      ┆ 0.0      │
     └─────────┴─────────────────┴────────────┴───────────┴──────────┘
     """
-    request = Request((named("percent_agreement"),), **options)
+    return _by_example(log, into, Request(PERCENT, **options), "examples", of_votes, of_partition)
+
+
+@shares(OfExamples, Request)
+def vote_shares(
+    log: Any, *, into: str | Path | None = None, **options: Unpack[OfExamples]
+) -> pl.LazyFrame:
+    """How many of each example's annotations chose which label, as one lazy plan.
+
+    The votes as they are, n_k of n annotations of an example: soft labels without a model of annotators. A
+    label that nobody chose has no row. Of posteriors see `dawid_skene` and the others.
+
+    Parameters
+    ----------
+    classes
+        The classes that labels may be. By default all labels are. A store has its own.
+    into
+        A directory for the result, written partition by partition; the LazyFrame scans it.
+    progress
+        Whether to show progress: with a store, or `into`.
+
+    Returns
+    -------
+    LazyFrame
+        One row per example and label that it got, sorted by these (within each partition of a store):
+        `example`; `label`; `num_votes`; `vote_share`, num_votes / n, which sum to 1 on each example.
+
+    Raises
+    ------
+    AnnotationError
+        Now, if a column is missing. On collecting, if the log is empty, ids are null, annotations are
+        duplicated or labels are not among the classes.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": ["e1", "e1", "e1", "e2"],
+    ...     "annotator": ["a", "b", "c", "a"],
+    ...     "label": ["cat", "dog", "cat", "dog"],
+    ... })
+    >>> pc.vote_shares(log).collect().rows()
+    [('e1', 'cat', 2, 0.666...), ('e1', 'dog', 1, 0.333...), ('e2', 'dog', 1, 1.0)]
+    """
+    request = Request(PERCENT, **options)
+    return _by_example(log, into, request, "vote_shares", shares_of_votes, shares_of_partition)
+
+
+def _by_example(
+    log: Any,
+    into: str | Path | None,
+    request: Request,
+    table: str,
+    of_votes: Callable[[pl.LazyFrame, pl.LazyFrame, pl.Series | None], pl.LazyFrame],
+    of_partition: Callable[[Partition, Grouping], pl.LazyFrame],
+) -> pl.LazyFrame:
+    """A table of examples: by partitions where it is to be written, else one lazy plan of the votes."""
     if isinstance(log, Partitioned) or into is not None or request.executor is not None:
         rounds, grouping = request.open(log, into=into, anonymous=True)
-        return rounds.tables({"examples": of_partition}, grouping)["examples"]
+        return rounds.tables({table: of_partition}, grouping)[table]
     if request.progress:
         wrong = "it has no effect here: nothing is computed before the result is collected."
         raise OptionError("progress", True, wrong, "Leave it out, or have the result written.")
@@ -104,6 +164,39 @@ def example_agreement(
         values, _ = declared_values(classes, rows.collect_schema()["label"])
     votes = rows.group_by("example", "label").agg(votes=pl.len()).cache()
     findings = checks.audit(given, votes, values, duplicates)
+    return of_votes(votes, findings, values)
+
+
+def shares_of_votes(
+    votes: pl.LazyFrame, findings: pl.LazyFrame, classes: pl.Series | None
+) -> pl.LazyFrame:
+    """From `example, label, votes`; classes are in order."""
+    found = pl.concat([votes, findings], how="diagonal")
+    order = class_order(votes.collect_schema()["label"], classes)
+    return found.sort("example", order).select("example", "label", *shares_within("example"))
+
+
+def shares_of_partition(part: Partition, grouping: Grouping) -> pl.LazyFrame:
+    runs = runs_of(part, grouping)
+    labels, examples = runs.book.classes, runs.examples["example"]
+    return runs.votes.lazy().select(
+        pl.lit(examples).gather("example").alias("example"),
+        pl.lit(labels).gather("label").alias("label"),
+        *shares_within("example"),
+    )
+
+
+def shares_within(example: str) -> list[pl.Expr]:
+    """Of `votes`."""
+    votes = pl.col("votes").cast(pl.Int64)
+    share = votes / votes.sum().over(example)
+    return [votes.cast(pl.UInt32).alias("num_votes"), share.alias("vote_share")]
+
+
+def of_votes(
+    votes: pl.LazyFrame, findings: pl.LazyFrame, classes: pl.Series | None
+) -> pl.LazyFrame:
+    """The measures of examples, from `example, label, votes`."""
     found = votes.group_by("example").agg(*measures())
     return pl.concat([found, findings], how="diagonal").sort("example").pipe(ordered)
 

@@ -19,8 +19,11 @@ got k from the first and l from the second, a_k and b_l are its margins:
 
 (Fleiss, Cohen and Everitt 1969). Light's kappa (1971) is the mean of Cohen's over all pairs of annotators who
 share examples, where it is defined; the influence of an example on it is the mean of those on the pairs. Of n
-shared examples Cohen's p_e is too high by (p_o - p_e) / n on average, which makes kappa too low by
-kappa (1 - kappa) / n: where pairs share few, Light's kappa lies beside what any interval about it holds.
+shared examples kappa is biased, to the order of 1 / n, by
+
+    (cov(w, f) - (1 - kappa) var(f)) / (n (1 - p_e)^2) - kappa (1 - kappa) / n
+
+over these examples: where pairs share few, Light's kappa lies beside what any interval about it holds.
 """
 
 from __future__ import annotations
@@ -314,18 +317,48 @@ def scott(a: Floats, b: Floats, weights: Weights) -> tuple[Floats, Floats, Float
     return (p * Wp).sum(axis=-1), Wp, Wp
 
 
+@dataclass(frozen=True)
+class Compared:
+    """Cohen's or Scott's kappa of each pair of annotators, and what it is made of."""
+
+    first: Units
+    """The labels of the first annotator of each pair: a group is a pair."""
+    n: Floats
+    p_e: Floats
+    value: Floats
+    w: Floats
+    """(Q,) like `f` of each pair of annotations."""
+    f: Floats
+
+    @classmethod
+    def of(cls, pairs: Pairs, weights: Weights, expected: PairExpected) -> Compared:
+        first, second = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
+        n = first.over_units(np.ones(len(pairs.first)))
+        a, b = (side.by_label(np.ones(len(side.n))) / n[:, None] for side in (first, second))
+        w = weights.between(pairs.first, pairs.second)
+        p_e, by_first, by_second = expected(a, b, weights)
+        value = corrected(first.over_units(w) / n, p_e)
+        f = first.at_labels(by_first) + second.at_labels(by_second)
+        return cls(first, n, p_e, value, w, f)
+
+    def mean(self, values: Floats) -> Floats:
+        """Over the examples of each pair."""
+        return self.first.over_units(values) / self.n
+
+    def bias(self) -> Floats:
+        """To the order of 1 / n: p_e is too high by (p_o - p_e) / n, and kappa bends."""
+        mean_f = self.mean(self.f)
+        with_w = self.mean(self.w * self.f) - self.mean(self.w) * mean_f
+        bend = with_w - (1 - self.value) * (self.mean(self.f**2) - mean_f**2)
+        return (bend / room(self.p_e) ** 2 - self.value * (1 - self.value)) / self.n
+
+
 def pair_kappa(pairs: Pairs, weights: Weights, expected: PairExpected) -> Estimate:
     """Cohen's or Scott's kappa of each pair of annotators; `influence` by pair of annotations."""
-    first, second = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
-    n = first.over_units(np.ones(len(pairs.first)))
-    a, b = (side.by_label(np.ones(len(side.n))) / n[:, None] for side in (first, second))
-    w = weights.between(pairs.first, pairs.second)
-    p_e, by_first, by_second = expected(a, b, weights)
-    value = corrected(first.over_units(w) / n, p_e)
-    f = first.at_labels(by_first) + second.at_labels(by_second)
-    d = w - first.of_group(1 - value) * f
-    deviation = (d - first.of_group(first.over_units(d) / n)) / first.of_group(room(p_e))
-    return estimate(first, value, n, deviation)
+    of = Compared.of(pairs, weights, expected)
+    d = of.w - of.first.of_group(1 - of.value) * of.f
+    deviation = (d - of.first.of_group(of.mean(d))) / of.first.of_group(room(of.p_e))
+    return estimate(of.first, of.value, of.n, deviation)
 
 
 def of_two(signed: Signed, is_two: Flags, weights: Weights, expected: PairExpected) -> Estimate:
@@ -359,14 +392,14 @@ def light(signed: Signed, weights: Weights) -> Estimate:
     return estimate(units, value, N, influence)
 
 
-def mean_shared(signed: Signed) -> Floats:
-    """(G,) examples that a pair of annotators shares, on average."""
-    pairs, n_groups = signed.pairs, signed.units.n_groups
-    owner = pairs.owner[pairs.group]
-    return ratio(
-        sums_at(owner, pairs.times.astype(np.float64), n_groups),
-        sums_at(pairs.owner, np.ones(len(pairs.owner)), n_groups),
+def of_a_pair(signed: Signed, weights: Weights) -> tuple[Floats, Floats, Floats]:
+    """(G,) each, on average: examples that a pair shares, disagreements by chance on them, bias of kappa."""
+    found = Compared.of(signed.pairs, weights, cohen)
+    each = (found.n, found.n * (1 - found.p_e), found.bias())
+    shared, by_chance, bias = (
+        _mean_of_pairs(signed.pairs, values, signed.units.n_groups)[1] for values in each
     )
+    return shared, by_chance, bias
 
 
 def _mean_of_pairs(pairs: Pairs, values: Floats, n_groups: int) -> tuple[Floats, Floats]:

@@ -133,6 +133,15 @@ def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:
     return label.replace_strict(classes, codes, default=None, return_dtype=pl.UInt32)
 
 
+def class_order(dtype: pl.DataType, values: pl.Series | None) -> pl.Expr:
+    """What the column `label` is sorted by: the declared classes, or the order that its type has."""
+    if values is not None:
+        return label_code(dtype, values)
+    if isinstance(dtype, pl.Enum):
+        return pl.col("label").to_physical()
+    return pl.col("label").cast(pl.String) if isinstance(dtype, pl.Categorical) else pl.col("label")
+
+
 def id_as_read(column: str, dtype: pl.DataType) -> pl.Expr:
     """A column of ids in the form in which it is read into memory.
 

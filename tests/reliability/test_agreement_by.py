@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from itertools import combinations
 from multiprocessing import get_context
@@ -375,3 +376,38 @@ def test_examples_of_a_bad_log() -> None:
         example_agreement(log, classes=["x", "z"], duplicates="all").collect()
     with pytest.raises(pc.AnnotationError, match="no annotations"):
         example_agreement(log.clear()).collect()
+
+
+# --- shares of votes -------------------------------------------------------------------------------
+
+
+@given(several())
+def test_vote_shares_are_counted(case: Case) -> None:
+    rows = case.log.select("example", "label").rows()
+    votes, annotations = Counter(rows), Counter(example for example, _ in rows)
+    found = pc.vote_shares(case.log).collect()
+    assert found.drop("vote_share").rows() == [(*key, n) for key, n in sorted(votes.items())]
+    shares = [n / annotations[example] for (example, _), n in sorted(votes.items())]
+    assert found["vote_share"].to_list() == pytest.approx(shares, abs=1e-12)
+
+
+def test_vote_shares_of_stores(tmp_path: Path) -> None:
+    log, order = labelme(), sorted(labelme()["label"].unique().to_list(), reverse=True)
+    whole = pc.vote_shares(log, classes=order).collect()
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3, classes=order)
+    for found in (
+        pc.vote_shares(store),
+        pc.vote_shares(store, into=tmp_path / "out"),
+        pc.vote_shares(log, classes=order, into=tmp_path / "out2"),
+    ):
+        assert_same(found.collect().sort("example", maintain_order=True), whole)
+
+
+def test_vote_shares_check_the_log_when_collected() -> None:
+    log = pl.DataFrame({"example": [1, 1], "annotator": ["a", "a"], "label": ["x", "y"]})
+    plan = pc.vote_shares(log)
+    with pytest.raises(pc.AnnotationError, match="more than one annotation"):
+        plan.collect()
+    assert pc.vote_shares(log, duplicates="all").collect()["vote_share"].to_list() == [0.5, 0.5]
+    with pytest.raises(pc.AnnotationError, match="not among the classes"):
+        pc.vote_shares(log, duplicates="first", classes=["y"]).collect()
