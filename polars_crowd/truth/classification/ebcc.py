@@ -26,8 +26,9 @@ Rubinstein and Cohn 2019, "Exploiting worker correlation for label aggregation i
     sum_i log sum_kg exp(the right side of the E-step) - KL of theta, eta and tau from their priors
 
 **Where it begins.** At the shares of votes, the part of each class dealt at random to its sub-types, in
-Dirichlet(1) parts. Of several beginnings the one with the best bound at the end is kept. The parts are drawn
-by `seed` from who said what how often, not from names or places, which do not change them.
+Dirichlet(1) parts. Of several beginnings the one with the best bound at the end is kept; a large log has one,
+as each takes G times as long as Dawid-Skene and more iterations. The parts are drawn by `seed` from who said
+what how often, not from names or places, which do not change them.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ from polars_crowd.truth.sums import added, as_summary, as_sums
 OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 """Pseudo-counts of the right label, of each other one, and of each class."""
 LABELS = {"labels": CELL}
+BEGINNINGS = 3
+"""How many beginnings there are by default,"""
+ONE_BEGINNING = 250_000
+"""and how many annotations a log has for which it is one: an iteration costs G times that of Dawid-Skene."""
 
 
 @dataclass(frozen=True)
@@ -182,15 +187,25 @@ def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthIn
     return TruthInference(replace(best._fitted, rounds=rounds), best._iterations)
 
 
-def models_of(
-    rounds: Rounds, n_subtypes: int, subtype_count: float, prior: Any, seeds: Sequence[int]
-) -> list[Ebcc]:
-    """The model from each of several beginnings."""
+def label_counts(rounds: Rounds) -> Floats:
+    """How often each annotator says what, shape (M, K)."""
     size = LogSize.of(rounds.book)
     labels = as_sums(rounds.run(count_labels), LABELS, size)["labels"]
-    labels = labels.reshape(size.n_annotators, size.n_classes)
-    own = OTHER + (OWN - OTHER) * np.eye(size.n_classes)[:, None, :]
-    b = np.repeat(pseudo_counts(own, prior, rounds), n_subtypes, axis=0)
+    return labels.reshape(size.n_annotators, size.n_classes)
+
+
+def seeds_of(seed: int, restarts: int | None, labels: Floats, begun: bool) -> range:
+    """A seed per beginning."""
+    usual = 1 if labels.sum() >= ONE_BEGINNING else BEGINNINGS
+    n = usual if restarts is None else restarts
+    return range(seed * n, seed * n + (1 if begun else n))
+
+
+def models_of(
+    labels: Floats, b: Floats, n_subtypes: int, subtype_count: float, seeds: Sequence[int]
+) -> list[Ebcc]:
+    """The model from each of several beginnings; b[k,j,l] are the pseudo-counts."""
+    b = np.repeat(b, n_subtypes, axis=0)
     nested = Nested("variational", n_subtypes, subtype_count)
     share = subtype_count / n_subtypes
     return [Ebcc(b, share, keys=annotator_keys(labels, seed), class_rule=nested) for seed in seeds]
@@ -202,7 +217,7 @@ def ebcc(
     *,
     n_subtypes: int = 10,
     subtype_count: float = 0.1,
-    restarts: int = 3,
+    restarts: int | None = None,
     seed: int = 0,
     prior: Any = None,
     **options: Unpack[MatrixOptions],
@@ -216,7 +231,8 @@ def ebcc(
     subtype_count
         a > 0: pseudo-counts of the sub-types of a class, together. Small: few sub-types are used.
     restarts
-        How many beginnings there are, at least 1; an earlier fit is one alone.
+        How many beginnings there are, at least 1; an earlier fit is one alone. By default 3, and 1 where
+        there are 250,000 annotations or more.
     seed
         What the beginnings are drawn from, 0 or more.
 
@@ -234,11 +250,14 @@ def ebcc(
     """
     check_count("n_subtypes", n_subtypes, 1)
     check_positive(subtype_count=subtype_count)
-    check_count("restarts", restarts, 1)
+    if restarts is not None:
+        check_count("restarts", restarts, 1)
     check_count("seed", seed, 0)
     chosen = Matrices(**options)
-    n_starts = 1 if isinstance(chosen.init, TruthInference) else restarts
-    seeds = range(seed * restarts, seed * restarts + n_starts)
     rounds, chosen = opened(log, chosen)
-    models = models_of(rounds, n_subtypes, subtype_count, prior, seeds)
+    labels = label_counts(rounds)
+    seeds = seeds_of(seed, restarts, labels, isinstance(chosen.init, TruthInference))
+    own = OTHER + (OWN - OTHER) * np.eye(rounds.n_classes)[:, None, :]
+    b = pseudo_counts(own, prior, rounds)
+    models = models_of(labels, b, n_subtypes, subtype_count, seeds)
     return on_its_own(log, best_of(rounds, models, chosen))

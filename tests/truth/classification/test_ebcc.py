@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 import polars_crowd as pc
 from polars_crowd.numerics.special import digamma
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL
-from polars_crowd.truth.classification.ebcc import Nested, annotator_keys, drawn_parts, ebcc
+from polars_crowd.truth.classification.ebcc import (
+    Nested,
+    annotator_keys,
+    drawn_parts,
+    ebcc,
+    seeds_of,
+)
 from polars_crowd.truth.classification.ibcc import ibcc
 from tests.cases import Case, assert_same, cases
 from tests.truth.truth_cases import accuracy, matrix, quiet
@@ -132,3 +138,11 @@ def test_wrong_options(option: str, value: int, message: str) -> None:
     log = pl.DataFrame({"example": [1], "annotator": [1], "label": [1]})
     with pytest.raises(ValueError, match=message):
         ebcc(log, **{option: value})  # type: ignore[arg-type]
+
+
+def test_a_large_log_has_one_beginning() -> None:
+    few, many = np.full((2, 2), 10.0), np.full((2, 2), 1e5)
+    assert list(seeds_of(0, None, few, begun=False)) == [0, 1, 2]
+    assert list(seeds_of(2, None, many, begun=False)) == [2]
+    assert list(seeds_of(2, 4, many, begun=False)) == [8, 9, 10, 11]
+    assert list(seeds_of(2, 4, few, begun=True)) == [8]
