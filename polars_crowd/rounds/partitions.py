@@ -7,12 +7,13 @@ partition, an `AnnotationStore` has many. A **local plan**, `plan(part, *params)
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from polars_crowd.inputs.pred_probs import Unlabelled
 from polars_crowd.rounds.cache import KEPT, Cache, digest
@@ -21,6 +22,7 @@ from polars_crowd.runs.codes import Codebook
 from polars_crowd.runs.numbers import Values
 
 T = TypeVar("T")
+H = TypeVar("H")
 
 
 class Memo:
@@ -180,6 +182,37 @@ class Partition:
     def named(self, name: str, *of: object) -> str:
         """The name of what is made of the partition and of parameters, in a directory."""
         return f"{self.handle.fingerprint}-{name}-{digest(*of)}"
+
+
+def scan_of(
+    handles: Sequence[H], read: Callable[[H, list[str]], pl.LazyFrame], schema: pl.Schema
+) -> pl.LazyFrame:
+    """What `read(handle, columns)` says of each partition, one after another, as one scan.
+
+    No more than a partition is in memory at a time, and errors are those of `read`.
+    """
+
+    def source(
+        columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        wanted = list(schema) if columns is None else columns
+        asked = [] if predicate is None else predicate.meta.root_names()
+        for handle in handles:
+            frame = read(handle, list(dict.fromkeys([*wanted, *asked])))
+            if predicate is not None:
+                frame = frame.filter(predicate)
+            frame = frame.select(wanted)
+            part = (frame if n_rows is None else frame.head(n_rows)).collect()
+            yield part
+            if n_rows is not None:
+                n_rows -= part.height
+                if n_rows <= 0:
+                    return
+
+    return register_io_source(source, schema=schema, is_pure=True)
 
 
 class Partitioned(ABC):

@@ -15,7 +15,6 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from polars_crowd.errors import Advice
 from polars_crowd.limits import Limit, check_memory
@@ -23,7 +22,7 @@ from polars_crowd.reports import FEW
 from polars_crowd.rounds import executors
 from polars_crowd.rounds.cache import Cache, plan_digest
 from polars_crowd.rounds.directory import ResultDirectory, Writer
-from polars_crowd.rounds.partitions import Handle, Partition, View, changed
+from polars_crowd.rounds.partitions import Handle, Partition, View, changed, scan_of
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.rounds.summaries import Frame, Merged, Summary, collected, merge
 from polars_crowd.rounds.tolerance import MadeWith
@@ -190,10 +189,14 @@ class Tables:
     def __getitem__(self, name: str) -> pl.LazyFrame:
         if self.rounds.into is not None:
             return self.rounds.into.scan(name)
-        if len(self.rounds.handles) == 1:
-            return self._of(self.rounds.handles[0], name)
-        schema = self._of(self.rounds.handles[0], name).collect_schema()
-        return register_io_source(self._source(name), schema=schema, is_pure=True)
+        handles = self.rounds.handles
+        first = self._of(handles[0], name)
+        if len(handles) > 1:
+            schema = first.collect_schema()
+            return scan_of(handles, lambda handle, _: self._of(handle, name), schema)
+        if handles[0].work is None:
+            return first
+        return scan_of(handles, lambda *_: first, first.collect_schema())  # which has the handle
 
     @cached_property
     def summary(self) -> Merged:
@@ -205,27 +208,3 @@ class Tables:
 
     def _of(self, handle: Handle, name: str) -> pl.LazyFrame:
         return self.plans[name](Partition(handle), *self.params).lazy()
-
-    def _source(self, name: str) -> Callable[..., Iterator[pl.DataFrame]]:
-        """A scan that computes one partition after another."""
-
-        def source(
-            columns: list[str] | None,
-            predicate: pl.Expr | None,
-            n_rows: int | None,
-            batch_size: int | None,
-        ) -> Iterator[pl.DataFrame]:
-            for handle in self.rounds.handles:
-                frame = self._of(handle, name)
-                if predicate is not None:
-                    frame = frame.filter(predicate)
-                if columns is not None:
-                    frame = frame.select(columns)
-                part = (frame if n_rows is None else frame.head(n_rows)).collect()
-                yield part
-                if n_rows is not None:
-                    n_rows -= part.height
-                    if n_rows <= 0:
-                        return
-
-        return source

@@ -33,7 +33,7 @@ from polars_crowd.rounds.progress import tracked
 from polars_crowd.runs.classes import sort_runs
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.runs.numbers import sort_values
-from polars_crowd.store.manifest import FILES, SPOOL, File, Manifest, Part
+from polars_crowd.store.manifest import FILES, SPOOL, File, Manifest, Part, named
 from polars_crowd.store.partition import ID, POSITION, StoredPartition, model_column
 from polars_crowd.store.rule import partition_of
 
@@ -67,8 +67,8 @@ class Spool:
 
     def scan(self, name: str, part: int) -> pl.LazyFrame | None:
         """The rows of a partition, if it has any."""
-        folder = self.path / name / str(part)
-        return pl.scan_parquet(folder / "*.parquet") if folder.is_dir() else None
+        files = sorted((self.path / name / str(part)).glob("*"), key=lambda file: int(file.stem))
+        return pl.scan_parquet(files, glob=False) if files else None
 
     def touched(self, names: Sequence[str]) -> list[int]:
         """The partitions that have rows."""
@@ -164,7 +164,7 @@ class Builder:
         """The rows of the store."""
         if number not in self.handles or not self.handles[number].annotated:
             return None
-        return self.handles[number].scan(list(self.manifest.schema)[len(LOG_COLUMNS) :])
+        return self.handles[number].scan(list(self.manifest.schema))
 
     def _coming(self, number: int, spool: Spool) -> pl.LazyFrame | None:
         """The rows that come in."""
@@ -261,7 +261,7 @@ class Builder:
     # --- writing ---
 
     def _write(self, name: str, frame: pl.DataFrame) -> File:
-        path = self.store / FILES / f"{name}-{self.manifest.generation + 1}-{token_hex(4)}.parquet"
+        path = self.store / FILES / named(name, self.manifest.generation + 1)
         write_whole(path, lambda unfinished: frame.write_parquet(unfinished, compression="lz4"))
         return File.of(path, frame.height)
 

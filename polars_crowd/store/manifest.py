@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import base64
-import glob
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import Advice, StoreError, shown
+from polars_crowd.errors import Advice, StoreError
 from polars_crowd.rounds.digests import SEAL, checksum, seal
 from polars_crowd.rounds.files import write_whole
-from polars_crowd.rounds.locks import writing
 from polars_crowd.runs.codes import named_classes
 from polars_crowd.store.rule import RULE, RULE_VERSION
 
@@ -31,6 +28,15 @@ DEAD = ".dead"
 """What the directory of a store is called that nobody will end."""
 FILES = "files"
 """The directory of the data files."""
+NAME = re.compile(
+    r"(annotators|(?P<part>\d{4,})-(annotations|examples))-(?P<generation>\d+)-[0-9a-f]{8}\.parquet"
+)
+"""How data files are called."""
+
+
+def named(what: str, generation: int) -> str:
+    """A name that no other file has, of another generation or by another writer."""
+    return f"{what}-{generation}-{token_hex(4)}.parquet"
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,15 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Past:
+    """An earlier generation: its annotators, and the names of the files that the next one has not."""
+
+    generation: int
+    annotators: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All that a store is, but for its rows."""
 
@@ -81,6 +96,8 @@ class Manifest:
     """The sets of classes there are, as text, where labels are sets of classes; later ones come last."""
     set_of: pl.DataType | None = None
     """The type of a class in them."""
+    past: tuple[Past, ...] = ()
+    """Generations before this one of which files may be left, for who still reads them."""
 
     @property
     def labels(self) -> pl.Series | None:
@@ -120,6 +137,7 @@ class Manifest:
             generation=found["generation"],
             sets=None if found.get("sets") is None else tuple(found["sets"]),
             set_of=schema_of(found["set_of"])["label"] if found.get("set_of") else None,
+            past=tuple(_past(past) for past in found.get("past", ())),
         )
 
     @property
@@ -135,13 +153,29 @@ class Manifest:
     def with_parts(self, parts: dict[int, Part], annotators: File) -> Manifest:
         """The next generation, with these partitions instead of those there were."""
         merged = tuple(parts.get(i, part) for i, part in enumerate(self.parts))
-        return replace(self, parts=merged, annotators=annotators, generation=self.generation + 1)
+        after = replace(self, parts=merged, annotators=annotators, generation=self.generation + 1)
+        if self.annotators is None:
+            return after
+        taken = {file.name for file in after.files}
+        gone = tuple(file.name for file in self.files if file.name not in taken)
+        return replace(after, past=(*self.past, Past(self.generation, self.annotators.name, gone)))
+
+    @property
+    def names(self) -> Iterator[str]:
+        """Of all data files, also those of generations before."""
+        yield from (file.name for file in self.files)
+        for past in self.past:
+            yield from (past.annotators, *past.files)
 
 
 def _part(found: dict[str, Any] | None) -> Part | None:
     if found is None:
         return None
     return Part(File(**found["annotations"]), File(**found["examples"]), found["annotated"])
+
+
+def _past(found: dict[str, Any]) -> Past:
+    return Past(found["generation"], found["annotators"], tuple(found["files"]))
 
 
 def schema_text(schema: pl.Schema) -> str:
@@ -172,9 +206,16 @@ def read_manifest(store: Path) -> Manifest:
         )
     found = _checked_json(path)
     try:
-        return Manifest.from_json(found)
+        manifest = Manifest.from_json(found)
+        strange = [name for name in manifest.names if not NAME.fullmatch(name)]
     except (KeyError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
+    if strange:
+        raise StoreError(
+            f"{path} names {strange[0]!r}, which is no file of a store. Somebody changed it.",
+            "Restore it from a backup, or make the store anew from the log.",
+        )
+    return manifest
 
 
 def _checked_json(path: Path) -> dict[str, Any]:
@@ -206,48 +247,3 @@ def write_manifest(store: Path, manifest: Manifest) -> None:
     described = json.loads(json.dumps(manifest.described()))
     text = json.dumps({"store": described, SEAL: seal(described)}, indent=1)
     write_whole(store / MANIFEST, lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def check_files(store: Path, manifest: Manifest) -> None:
-    """Every file is there and of its size."""
-    gone = [file.name for file in manifest.files if not (store / FILES / file.name).exists()]
-    if gone:
-        raise StoreError(
-            f"{store / FILES} lacks {len(gone)} of the store's files: {shown(gone)}. Restore them from a "
-            "backup, or make the store anew from the log."
-        )
-    for file in manifest.files:
-        size = (store / FILES / file.name).stat().st_size
-        if size != file.size:
-            raise StoreError(
-                f"{store / FILES / file.name} has {size:,} bytes, not {file.size:,}: it was cut off or "
-                "changed. Restore it from a backup, or make the store anew from the log."
-            )
-
-
-def remove_strays(store: Path, manifest: Manifest) -> None:
-    """Remove what the manifest does not name: files of the generation before, and of writers that died."""
-    named = {file.name for file in manifest.files}
-    for path in (store / FILES).iterdir():
-        if path.name not in named:
-            with suppress(OSError):
-                path.unlink()
-    for path in store.glob(f".{MANIFEST}.*"):
-        path.unlink(missing_ok=True)
-    for path in store.glob(f"{SPOOL}*"):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def remove_abandoned(store: Path) -> None:
-    """Remove what writers that died while they made this store have left beside it."""
-    for path in store.parent.glob(f".{glob.escape(store.name)}.*"):
-        left = path.name.removeprefix(f".{store.name}.")
-        if path.is_symlink() or not re.fullmatch(r"[0-9a-f]{8}(\.dead)?", left):
-            continue
-        if left.endswith(DEAD):  # and who removed it died, too
-            shutil.rmtree(path, ignore_errors=True)
-        elif (path / LOCK).exists():
-            with suppress(StoreError, OSError):
-                with writing(path / LOCK, path, keep=True):
-                    pass
-                shutil.rmtree(path.rename(path.with_name(f"{path.name}{DEAD}")))

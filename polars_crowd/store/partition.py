@@ -8,19 +8,21 @@ sorted by id, those with annotations first: `example`, `num_annotations`, then t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Probabilities
-from polars_crowd.errors import Advice, AnnotationError, StoreError
+from polars_crowd.errors import Advice, AnnotationError
 from polars_crowd.rounds.partitions import Handle
 from polars_crowd.runs.classes import Runs, pack_votes
 from polars_crowd.runs.codes import Codebook, label_code
 from polars_crowd.runs.numbers import Values, check_numeric
+from polars_crowd.store.files import DataFiles
+from polars_crowd.store.manifest import File
 
 POSITION = "polars_crowd_position"
 ID = "polars_crowd_id"
@@ -41,11 +43,11 @@ class StoredPartition(Handle):
 
     name: str
     fingerprint: str
-    folder: str
-    annotations: str
-    examples: str
+    files: DataFiles
+    annotations: File
+    examples: File
     annotated: int
-    annotators: str
+    annotators: File
     label: pl.DataType
     classes: pl.Series | None
     class_names: tuple[str, ...]
@@ -70,7 +72,7 @@ class StoredPartition(Handle):
         examples = self._examples()
         return Runs(
             rows=pl.DataFrame({"vote": vote, "annotator": rows["annotator"]}),
-            extra=self._scan(self.annotations).drop(POSITION, "annotator", "label"),
+            extra=self.files.scan(self.annotations).drop(POSITION, "annotator", "label"),
             votes=votes,
             examples=examples.select("example", "num_annotations"),
             models=self._models(examples),
@@ -80,101 +82,63 @@ class StoredPartition(Handle):
     def values(self) -> Values:
         check_numeric(self.label)
         order = (POSITION, "annotator", pl.col("label").cast(pl.Float64))
-        with self._reading(self.annotations):
-            sorted_rows = self._scan(self.annotations).sort(order, maintain_order=True)
+        with self.files.reading(self.annotations):
+            sorted_rows = self.files.scan(self.annotations).sort(order, maintain_order=True)
             rows = sorted_rows.select(order).collect()
         return Values(
             rows=rows.rename({POSITION: "example", "label": "value"}),
             extra=sorted_rows.drop(POSITION, "annotator", "label"),
             examples=self._examples().select("example", "num_annotations"),
-            annotators=read_annotators(self._path(self.annotators)),
+            annotators=self.files.annotators(self.annotators),
         )
 
     def unlabelled(self) -> tuple[pl.Series, tuple[Probabilities, ...]]:
         """The examples without annotations, and the models' probabilities of them."""
-        with self._reading(self.examples):
-            rest = self._scan(self.examples).slice(self.annotated).collect()
+        with self.files.reading(self.examples):
+            rest = self.files.scan(self.examples).slice(self.annotated).collect()
         return rest["example"], self._models(rest)
 
     def book(self) -> Codebook:
         assert self.classes is not None, "runs are of classes"
-        annotators = read_annotators(self._path(self.annotators))
+        annotators = self.files.annotators(self.annotators)
         return Codebook(self.classes, self.class_names, annotators)
 
-    def scan(self, names: list[str]) -> pl.LazyFrame:
-        """The annotations with these other columns, as they were given."""
-        ids = self._scan(self.examples).select(
-            pl.int_range(pl.len(), dtype=pl.UInt32).alias(POSITION), "example"
-        )
-        annotators = pl.scan_parquet(self._path(self.annotators)).select(
-            pl.int_range(pl.len(), dtype=pl.UInt32).alias("annotator"),
-            pl.col("annotator").alias(ID),
-        )
-        return (
-            self._scan(self.annotations)
-            .join(ids, on=POSITION, how="left", maintain_order="left")
-            .join(annotators, on="annotator", how="left", maintain_order="left")
-            .select("example", pl.col(ID).alias("annotator"), "label", *names)
-        )
+    def scan(self, names: Sequence[str]) -> pl.LazyFrame:
+        """These columns of the annotations, as they were given."""
+        rows, columns = self.files.scan(self.annotations), dict[str, pl.Expr]()
+        if "example" in names:
+            with self.files.reading(self.examples):
+                ids = self.files.scan(self.examples).select("example").collect()["example"]
+            columns["example"] = pl.lit(ids).gather(POSITION)
+        if "annotator" in names:
+            annotators = self.files.annotators(self.annotators)
+            columns["annotator"] = pl.lit(annotators).gather("annotator")
+        return rows.select(columns.get(name, pl.col(name)).alias(name) for name in names)
 
     def scan_probs(self, model: int) -> pl.LazyFrame:
         """`example` and a model's probability of each class, of all examples."""
         columns = {name: model_column(model, k) for k, name in enumerate(self.class_names)}
-        return self._scan(self.examples).select("example", **columns)
+        return self.files.scan(self.examples).select("example", **columns)
 
     def _rows(self, *columns: str | pl.Expr) -> pl.DataFrame:
-        with self._reading(self.annotations):
-            return self._scan(self.annotations).select(*columns).collect()
+        return self.collected(self.files.scan(self.annotations).select(*columns))
+
+    def collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """Rows of the annotations, or an error that names their file."""
+        with self.files.reading(self.annotations):
+            return rows.collect()
 
     def _examples(self) -> pl.DataFrame:
-        with self._reading(self.examples):
-            return self._scan(self.examples).head(self.annotated).collect()
+        with self.files.reading(self.examples):
+            return self.files.scan(self.examples).head(self.annotated).collect()
 
     def _models(self, examples: pl.DataFrame) -> tuple[Probabilities, ...]:
         K = len(self.class_names)
         columns = ([model_column(m, k) for k in range(K)] for m in range(self.n_models))
-        with self._reading(self.examples):
+        with self.files.reading(self.examples):
             return tuple(_floats(examples.select(names)) for names in columns)
-
-    def _scan(self, file: str) -> pl.LazyFrame:
-        return pl.scan_parquet(self._path(file), glob=False)
-
-    def _path(self, file: str) -> str:
-        return str(Path(self.folder) / file)
-
-    def _reading(self, file: str) -> reading:
-        return reading(self._path(file))
 
 
 def _floats(probabilities: pl.DataFrame) -> Probabilities:
     matrix = probabilities.to_numpy()
     return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
-
-
-class reading:  # noqa: N801
-    """Names the file in errors about it."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
-        if isinstance(error, (OSError, pl.exceptions.PolarsError)):
-            raise StoreError(
-                f"{self.path} cannot be read: {str(error).splitlines()[0]}\n"
-                "It is missing, cut off or of another schema.",
-                "Restore it from a backup, or make the store anew from the log.",
-                Advice(
-                    "Look at every file",
-                    python="pc.AnnotationStore.open(path, check=False).verify()",
-                    command="polars-crowd store verify STORE",
-                ),
-            ) from error
-
-
-@lru_cache(maxsize=8)
-def read_annotators(path: str) -> pl.Series:
-    """The annotators' ids by code."""
-    with reading(path):
-        return pl.read_parquet(path, glob=False)["annotator"]

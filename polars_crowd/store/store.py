@@ -4,7 +4,7 @@
     DIR/files/            two Parquet files per partition, and the annotators by code
 
 The manifest is replaced as a whole, last: a writer that dies leaves the store as it was. Data files are
-never changed; those of the generation before stay until the next write, for who still reads them.
+never changed; those of generations before stay for as long as somebody reads them.
 """
 
 from __future__ import annotations
@@ -33,28 +33,29 @@ from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, membership, open_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
-from polars_crowd.rounds.digests import checksum
+from polars_crowd.option_checks import check_place
+from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.locks import writing
-from polars_crowd.rounds.partitions import Handle, Partitioned
+from polars_crowd.rounds.partitions import Handle, Partitioned, scan_of
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.store import fitting
 from polars_crowd.store.blame import streaming
 from polars_crowd.store.build import Builder
-from polars_crowd.store.manifest import (
-    FILES,
-    LOCK,
-    MANIFEST,
-    File,
-    Manifest,
-    Part,
+from polars_crowd.store.files import (
+    DataFiles,
+    Held,
+    beside,
     check_files,
-    read_manifest,
+    left_of,
+    open_generation,
+    problems,
     remove_abandoned,
+    remove_past,
     remove_strays,
-    write_manifest,
 )
-from polars_crowd.store.partition import StoredPartition, read_annotators, reading
-from polars_crowd.store.rule import RULE, RULE_VERSION, partition_of
+from polars_crowd.store.manifest import FILES, LOCK, MANIFEST, Manifest, Part, write_manifest
+from polars_crowd.store.partition import StoredPartition
+from polars_crowd.store.rule import RULE, RULE_VERSION
 
 
 class AnnotationStore(Partitioned):
@@ -90,9 +91,13 @@ class AnnotationStore(Partitioned):
     >>> folder.cleanup()
     """
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    def __init__(
+        self, path: Path, manifest: Manifest, held: Held | None = None, *, verify: bool = True
+    ) -> None:
         self.path = path
         self._manifest = manifest
+        self._held = held
+        self._verify = verify
 
     # --- making and opening ---
 
@@ -145,7 +150,7 @@ class AnnotationStore(Partitioned):
         AnnotationWarning
             Labels may not be what is meant, and no classes are declared: see `check_annotations`.
         """
-        target = Path(path)
+        target = _place(path)
         _refuse_what_is_there(target)
         check_duplicates(duplicates)
         _check_missing(missing, multilabel)
@@ -165,7 +170,7 @@ class AnnotationStore(Partitioned):
             none = pl.Series("annotator", [], manifest.schema["annotator"])
             target.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(target)
-            unfinished = target.with_name(f".{target.name}.{token_hex(4)}")
+            unfinished = target.with_name(f"{beside(target)}.{token_hex(4)}")
             try:
                 unfinished.mkdir()
                 with writing(unfinished / LOCK, unfinished, keep=True):
@@ -178,8 +183,8 @@ class AnnotationStore(Partitioned):
         return cls.open(target)
 
     @classmethod
-    def open(cls, path: str | Path, *, check: bool = True) -> AnnotationStore:
-        """The store in a directory.
+    def open(cls, path: str | Path, *, check: bool = True, verify: bool = True) -> AnnotationStore:
+        """The store in a directory, as it is now: others may add to it, and this one stays what it was.
 
         Parameters
         ----------
@@ -188,6 +193,9 @@ class AnnotationStore(Partitioned):
         check
             Whether all files must be there, and of their size. Without it a damaged store can be opened,
             to `verify` it.
+        verify
+            Whether a file is compared with its checksum when this process first reads it. Without it a
+            bit that flipped on the disk is another number.
 
         Raises
         ------
@@ -195,11 +203,11 @@ class AnnotationStore(Partitioned):
             There is none, its manifest is damaged, a newer version made it, or a file is missing or cut
             off. The message names the file.
         """
-        folder = Path(path)
-        manifest = _known(read_manifest(folder), folder)
+        folder = _place(path)
+        manifest, held = open_generation(folder)
         if check:
-            check_files(folder, manifest)
-        return cls(folder, manifest)
+            check_files(folder, _known(manifest, folder))
+        return cls(folder, _known(manifest, folder), held, verify=verify)
 
     def append(
         self,
@@ -243,17 +251,42 @@ class AnnotationStore(Partitioned):
             self._read_again()
             rows = None if log is None else self._fitting(self._coming(log, missing))
             models = self._fitting_models(pred_probs)
-            remove_strays(self.path, self._manifest)
-            known = (self._manifest, self.annotators, duplicates, self._handles())
-            builder = Builder(self.path, *known, progress)
-            write_manifest(self.path, builder.build(rows, models))
+            write_manifest(self.path, self._builder(duplicates, progress).build(rows, models))
             self._read_again()
+            remove_past(self.path, self._manifest)
 
-    def _read_again(self) -> None:
-        """The store as it is now, whoever wrote it."""
-        self._manifest = _known(read_manifest(self.path), self.path)
+    def _builder(self, duplicates: Duplicates, progress: bool) -> Builder:
+        known = (self._manifest, self.annotators, duplicates, self._handles())
+        return Builder(self.path, *known, progress)
+
+    def vacuum(self) -> int:
+        """Remove files that nobody needs: of generations before that nobody reads, of writers that died.
+
+        What is read is never removed, in whatever process: a store that is open, a fit of it, a scan.
+        `append` does the same; this is for what was read then.
+
+        Returns
+        -------
+        int
+            How many bytes that frees.
+
+        Raises
+        ------
+        StoreError
+            Another process is writing.
+        """
+        with writing(self.path / LOCK, self.path, keep=True):
+            freed = self._read_again()
+            return freed + remove_past(self.path, self._manifest)
+
+    def _read_again(self) -> int:
+        """The store as it is now. What writers that died have left goes: how many bytes."""
+        manifest, self._held = open_generation(self.path)
+        manifest = _known(manifest, self.path)
+        self._manifest = replace(manifest, past=left_of(self.path, manifest))
         check_files(self.path, self._manifest)
         self.__dict__.pop("annotators", None)
+        return remove_strays(self.path, self._manifest)
 
     def _coming(self, log: Any, missing: Sequence[Any]) -> pl.LazyFrame:
         """A log that comes in; the sets it is the first to have come after those there are."""
@@ -299,13 +332,14 @@ class AnnotationStore(Partitioned):
 
     @cached_property
     def annotators(self) -> pl.Series:
-        return read_annotators(self._annotators_path)
+        assert self._manifest.annotators is not None
+        return self._files.annotators(self._manifest.annotators)
 
     def scan_annotations(self) -> pl.LazyFrame:
         """The log as it was given, as a lazy scan: `example`, `annotator`, `label`, the others."""
-        others = list(self._manifest.schema)[len(LOG_COLUMNS) :]
-        rows = pl.concat([handle.scan(others) for handle in self._handles().values()])
         manifest = self._manifest
+        others = list(manifest.schema)[len(LOG_COLUMNS) :]
+        rows = scan_of([*self._handles().values()], StoredPartition.scan, manifest.schema)
         if manifest.sets is None or manifest.labels is None or manifest.class_values is None:
             return rows
         lists = as_lists(membership(manifest.labels, manifest.classes or ()), manifest.class_values)
@@ -315,17 +349,20 @@ class AnnotationStore(Partitioned):
 
     def scan_pred_probs(self) -> pl.LazyFrame | list[pl.LazyFrame]:
         """The pred_probs as a lazy scan, of an ensemble a list of them: `example`, a column per class."""
-        handles = self._handles().values()
-        scans = [
-            pl.concat([handle.scan_probs(m) for handle in handles], how="vertical_relaxed")
-            for m in range(self._manifest.models)
-        ]
+        scans = [self._scan_probs(m) for m in range(self._manifest.models)]
         if not scans:
             raise AnnotationError(
                 "the store has no pred_probs.",
                 "Give them when it is made, or when annotations are added.",
             )
         return scans if self._manifest.is_ensemble else scans[0]
+
+    def _scan_probs(self, model: int) -> pl.LazyFrame:
+        """A model's; all as Float64 if some are."""
+        handles = [*self._handles().values()]
+        schemas = [handle.scan_probs(model).collect_schema() for handle in handles]
+        schema = max(schemas, key=lambda found: found.dtypes().count(pl.Float64()))
+        return scan_of(handles, lambda part, _: part.scan_probs(model).cast(schema), schema)
 
     def describe(self) -> pl.DataFrame:
         """The partitions: `partition, examples, unlabelled, annotations, bytes`, a row each."""
@@ -346,36 +383,7 @@ class AnnotationStore(Partitioned):
         be read, has another schema, or holds an example of another partition. Files that the manifest
         does not name are no problem: they are of an earlier generation, or of a writer that died.
         """
-        found = [(file.name, self._problem(file)) for file in self._manifest.files]
-        bad = {name for name, problem in found if problem}
-        found += [
-            (part.examples.name, self._stray_examples(number, part))
-            for number, part in self._parts.items()
-            if part.examples.name not in bad
-        ]
-        rows = [{"file": name, "problem": problem} for name, problem in found if problem]
-        return pl.DataFrame(rows, schema={"file": pl.String, "problem": pl.String})
-
-    def _problem(self, file: File) -> str:
-        path = self.path / FILES / file.name
-        if not path.exists():
-            return "missing"
-        if path.stat().st_size != file.size:
-            return f"has {path.stat().st_size:,} bytes, not {file.size:,}"
-        if checksum(path) != file.checksum:
-            return "has other bytes than were written"
-        return ""
-
-    def _stray_examples(self, number: int, part: Part) -> str:
-        path = self.path / FILES / part.examples.name
-        dtype = self._manifest.schema["example"]
-        try:
-            with reading(str(path)):
-                own = partition_of("example", dtype, len(self._manifest.parts)) == number
-                stray = pl.scan_parquet(path, glob=False).select((~own).sum()).collect().item()
-        except StoreError as error:
-            return str(error).splitlines()[0]
-        return f"has {counted(stray, 'example')} of other partitions" if stray else ""
+        return problems(self.path, self._manifest)
 
     def __repr__(self) -> str:
         sizes = self.describe().sum().row(0, named=True)
@@ -400,22 +408,21 @@ class AnnotationStore(Partitioned):
         return {i: part for i, part in enumerate(self._manifest.parts) if part is not None}
 
     @property
-    def _annotators_path(self) -> str:
-        assert self._manifest.annotators is not None
-        return str(self.path / FILES / self._manifest.annotators.name)
+    def _files(self) -> DataFiles:
+        return DataFiles(str(self.path / FILES), self._verify, self._held)
 
     def _handles(self, work: Path | None = None) -> dict[int, StoredPartition]:
-        manifest = self._manifest
+        manifest, files = self._manifest, self._files
         assert manifest.annotators is not None
         return {
             number: StoredPartition(
                 name=f"part-{number:04d}",
                 fingerprint=part.fingerprint,
-                folder=str(self.path.absolute() / FILES),
-                annotations=part.annotations.name,
-                examples=part.examples.name,
+                files=files,
+                annotations=part.annotations,
+                examples=part.examples,
                 annotated=part.annotated,
-                annotators=manifest.annotators.name,
+                annotators=manifest.annotators,
                 label=manifest.schema["label"],
                 classes=manifest.labels,
                 class_names=manifest.classes or (),
@@ -444,6 +451,17 @@ class AnnotationStore(Partitioned):
     @property
     def is_ensemble(self) -> bool:
         return self._manifest.is_ensemble
+
+
+def _place(path: str | Path) -> Path:
+    """The directory itself, wherever links lead and the process goes."""
+    check_place("path", path)
+    try:
+        place = Path(path).resolve()
+        place.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
+        raise StoreError(f"{str(path)!r} is no path: {reason(error)}.") from error
+    return place
 
 
 def _refuse_what_is_there(path: Path) -> None:
