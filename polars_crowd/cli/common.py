@@ -325,6 +325,12 @@ def tell(message: str) -> None:
     print(f"polars-crowd: {escaped_lines(message)}", file=sys.stderr)
 
 
+def note(message: str) -> None:
+    """Tell what --quiet leaves out."""
+    if not QUIET.get():
+        tell(message)
+
+
 # --- progress -------------------------------------------------------------------------------------
 
 

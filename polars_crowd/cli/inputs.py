@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +13,11 @@ import polars as pl
 import typer
 
 import polars_crowd as pc
-from polars_crowd.cli.reading import COLUMNS, OF_SINGLE, SETS, TEXT
+from polars_crowd.cli.common import note
+from polars_crowd.cli.reading import COLUMNS, EXPORT, OF_SINGLE, SETS, TEXT
 from polars_crowd.errors import Advice, AnnotationError, missing_column
+from polars_crowd.formats.export import Export
+from polars_crowd.formats.registry import format_of
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, with_labels_of
 from polars_crowd.inputs.matrices import Ids
@@ -87,6 +91,10 @@ class Input:
     duplicates: Duplicates | None = None
     pred_probs: Sequence[str] | None = None
     probs_example: str | None = None
+    question: str | None = None
+    export: str | None = None
+    is_as_said: bool = False
+    """Whether options say what columns hold, so that LOG is no tool's export."""
 
     @classmethod
     def of(cls, call: typer.Context, *also: str) -> Input:
@@ -94,12 +102,15 @@ class Input:
         as on files."""
         names = [field.name for field in fields(cls)]
         said = {name: call.params[name] for name in names if call.params.get(name) is not None}
-        found = cls(**{"log": (), **said})
+        ours = given(call).keys() & {*COLUMNS, *TEXT} - {*EXPORT, "order_by"}
+        found = cls(**{"log": (), **said, "is_as_said": bool(ours)})
         if found.is_store:
             refuse(call, set(ABOUT_FILES).difference(also), "not with a store, which has its own.")
             return found
         if "executor" not in also:
             refuse(call, ["executor"], "only for a store, whose partitions it works on.")
+        if found.question or found.export:
+            refuse(call, {*COLUMNS, *TEXT} - {*EXPORT, "order_by"}, "not with a tool's export.")
         stores = [path for path in found.log if is_store(path)]
         if stores:
             raise typer.BadParameter(f"{stores[0]} is a store, which is read alone.")
@@ -292,8 +303,34 @@ class Input:
         example = None if ids == "example" else ids
         return {"example": example, "frequency": self.frequency, **self.how}
 
+    @cached_property
+    def exported(self) -> Export | None:
+        """What LOG holds, if it is a tool's export; it is said what that is."""
+        if (
+            self.is_store
+            or not self.log
+            or (self.is_as_said and not (self.question or self.export))
+        ):
+            return None
+        if len(self.log) > 1:
+            if self.question or self.export:
+                raise typer.BadParameter("--question and --export: a tool's export is read alone.")
+            return None
+        known = self.export or format_of(self.log[0], plain=self.question is not None)
+        if known is None:
+            if self.question is not None:
+                raise typer.BadParameter(
+                    f"--question: {self.log[0]} is not seen to be a tool's export."
+                )
+            return None
+        found = pc.formats.read(self.log[0], known, question=self.question)
+        note(f"{self.log[0]}: {found}")
+        return found
+
     @property
     def _source(self) -> Any:
+        if self.exported is not None:
+            return self.exported.scan_annotations()
         return self.log[0] if len(self.log) == 1 else list(self.log)
 
 

@@ -73,6 +73,12 @@ def columns(
         str | None,
         in_files("Make spellings of an id or label one: strip, case, unicode.", "WAYS"),
     ] = None,
+    question: Annotated[
+        str | None, in_files("Of a tool's export: the question whose answers are read.")
+    ] = None,
+    export: Annotated[
+        str | None, in_files("The tool whose export LOG is, if that is not seen.", "TOOL")
+    ] = None,
 ) -> None:
     """What a log's columns hold."""
 
@@ -119,6 +125,8 @@ def sets(
 
 OF_SINGLE = ("label_type", "wide", "counts", "frequency", "order_by", "missing", "normalize")
 """Options that are not about sets of classes."""
+EXPORT = ("question", "export")
+"""Options that are about the export of a tool."""
 COLUMNS = tuple(signature(columns).parameters)
 SETS = tuple(signature(sets).parameters)
 TEXT = tuple(signature(text).parameters)

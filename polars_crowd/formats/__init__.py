@@ -33,6 +33,11 @@ from polars_crowd.formats.prodigy import read_prodigy
 from polars_crowd.formats.promptfoo import read_promptfoo
 from polars_crowd.formats.registry import read
 from polars_crowd.formats.toloka import read_toloka
+from polars_crowd.formats.writing import (
+    write_argilla_suggestions,
+    write_hugging_face,
+    write_label_studio_predictions,
+)
 from polars_crowd.formats.zooniverse import read_zooniverse
 
 __all__ = [
@@ -65,4 +70,7 @@ __all__ = [
     "read_promptfoo",
     "read_toloka",
     "read_zooniverse",
+    "write_argilla_suggestions",
+    "write_hugging_face",
+    "write_label_studio_predictions",
 ]

@@ -58,7 +58,7 @@ def read_appen(path: str | Path, *, text: str = "text", **options: Unpack[Export
         gold=pl.concat([_truth(table, name) for name in questions]).lazy(),
         notes=(PAGES,) if "_started_at" in table.columns else (),
     )
-    return export(FORMAT.title, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, Asked(**options))
 
 
 def _questions(table: pl.DataFrame) -> list[str]:

@@ -65,7 +65,7 @@ def read_argilla(
     for row in rows:
         row["annotator"] = (users or {}).get(row["annotator"], row["annotator"])
     answers = Answers(rows=answers_of(rows), notes=(NO_STATUS,) if nested else ())
-    return export(FORMAT.title, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, Asked(**options))
 
 
 def _fields(record: Row) -> Row:

@@ -48,7 +48,7 @@ def read_crowd_kit(
         gold = table.drop_nulls("truth").select(
             "example", *_question(), values=pl.concat_list("truth")
         )
-    return export(FORMAT.title, Answers(rows=rows, gold=gold), Asked(**options))
+    return export(FORMAT.title, path, Answers(rows=rows, gold=gold), Asked(**options))
 
 
 def _truth(path: str | Path) -> pl.LazyFrame:

@@ -39,7 +39,7 @@ def read_deepeval(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     run = object_in(FORMAT.look(path).path)
     cases = [*run.get("testCases", []), *run.get("conversationalTestCases", [])]
     rows = answers_of((row for case in cases for row in _rows(case)), {"score": pl.Float64()})
-    return export(FORMAT.title, Answers(rows=rows), Asked(**options))
+    return export(FORMAT.title, path, Answers(rows=rows), Asked(**options))
 
 
 def _rows(case: Row) -> Iterator[Row]:

@@ -64,7 +64,7 @@ def read_doccano(
             NAME_THEM,
         )
     answers = timed(answers_of(rows, {"time": pl.String()}), utc)
-    return export(FORMAT.title, Answers(rows=answers), asked)
+    return export(FORMAT.title, path, Answers(rows=answers), asked)
 
 
 def _files(look: Look) -> Iterator[tuple[str, bytes]]:

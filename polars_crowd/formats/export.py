@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypedDict
 
 import polars as pl
@@ -31,7 +32,9 @@ NO_QUESTIONS = pl.DataFrame(
 AGAIN = {"last": "superseded", "first": "repeated"}
 WHICH = Advice("Say which", python="question=...", command="--question NAME")
 NAME_THEM = Advice(
-    "If they are one person, give the name", python="annotator=...", command="--annotator-name NAME"
+    "If they are one person, give the name",
+    python="annotator=...",
+    command="polars-crowd read --annotator-name NAME",
 )
 
 
@@ -94,7 +97,9 @@ class Export:
     """
 
     format: str
-    """The tool, and the kind of its file."""
+    """The tool."""
+    path: Path
+    """What was read."""
     question: str | None
     log: pl.LazyFrame
     """`example, annotator, label`, then those of `timestamp, seconds, gold, status, question, text,
@@ -134,10 +139,12 @@ class Export:
         )
         if not unknown:
             return self.log
-        said = f"{counted(unknown, 'answer')} of the {self.format} export have no annotator"
+        said = f"without an annotator in the {self.format} export: {counted(unknown, 'answer')}"
         if unknown == rows:
-            raise AnnotationError(f"{said}: the file does not say who answered.", NAME_THEM)
-        warn(f"{said} and are left out.", NAME_THEM)
+            raise AnnotationError(
+                f"{said}, which are all: the file does not say who gave them.", NAME_THEM
+            )
+        warn(f"{said}, left out.", NAME_THEM)
         return self.log.filter(pl.col("annotator").is_not_null())
 
     def scan_comparisons(self) -> pl.LazyFrame:
@@ -168,7 +175,7 @@ class Export:
         return f"{of_question} of {examples} by {annotators}"
 
 
-def export(format: str, answers: Answers, asked: Asked) -> Export:
+def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Export:
     """The log of the question that is asked for, of all answers that there are."""
     rows = _completed(answers.rows, asked)
     counts = _counts(rows, answers)
@@ -189,6 +196,7 @@ def export(format: str, answers: Answers, asked: Asked) -> Export:
         kept = kept.filter(~pl.col("gold").fill_null(False))
     return Export(
         format=format,
+        path=Path(path).absolute(),
         question=question,
         log=_log(kept, kind),
         gold=gold,

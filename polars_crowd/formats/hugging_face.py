@@ -104,7 +104,9 @@ def read_hugging_face(
         if known.are_members
         else pl.concat([_answers(rows, label, _names(features, label)) for label in known.labels])
     )
-    return export(FORMAT.title, Answers(rows=answers, gold=_gold(table, known)), Asked(**options))
+    return export(
+        FORMAT.title, path, Answers(rows=answers, gold=_gold(table, known)), Asked(**options)
+    )
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def read_inspect(
     rows = [row for file in files for row in _rows_of(file, per)]
     more = {"judge_model": pl.String(), "time": pl.String()}
     answers = timed(answers_of(rows, more), utc)
-    return export(FORMAT.title, Answers(rows=answers), Asked(**options))
+    return export(FORMAT.title, path, Answers(rows=answers), Asked(**options))
 
 
 def _rows_of(file: Path, per: str) -> Iterator[Row]:

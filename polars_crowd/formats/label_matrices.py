@@ -42,7 +42,7 @@ def read_cleanlab(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """
     rows = _long(FORMATS[0].look(path)).filter(pl.col("cell").is_not_null())
     answers = rows.select(*_columns(), values=pl.concat_list("cell"))
-    return export(FORMATS[0].title, Answers(rows=answers), Asked(**options))
+    return export(FORMATS[0].title, path, Answers(rows=answers), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
@@ -84,7 +84,7 @@ def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Exp
         values=pl.when(cell != ABSTAINED).then("values"),
         annotator_kind=pl.lit("code"),
     )
-    return export(FORMATS[1].title, Answers(rows=rows, gold=gold), Asked(**options))
+    return export(FORMATS[1].title, path, Answers(rows=rows, gold=gold), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
@@ -112,7 +112,7 @@ def read_peerannot(
         for outer, labels in found.items()
         for inner, label in labels.items()
     )
-    return export(FORMATS[2].title, Answers(rows=answers_of(rows)), Asked(**options))
+    return export(FORMATS[2].title, path, Answers(rows=answers_of(rows)), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
@@ -133,7 +133,7 @@ def read_lewidi(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         for example, said in found.items()
         for annotator, label in _annotations(example, said)
     )
-    return export(FORMATS[3].title, Answers(rows=answers_of(rows)), Asked(**options))
+    return export(FORMATS[3].title, path, Answers(rows=answers_of(rows)), Asked(**options))
 
 
 # --- rows -----------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def read_label_studio(
         answers = _of_tasks(Records(look.path, TASK), names)
     else:
         answers = _of_rows(*_rows_and_controls(look, asked.question), names)
-    return export(FORMAT.title, answers, asked)
+    return export(FORMAT.title, path, answers, asked)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def read_labelbox(
     has_gold = any(row.get("gold") for row in rows)
     return export(
         FORMAT.title,
+        path,
         Answers(
             rows=answers,
             gold=answers.filter(pl.col("gold"), pl.col("status") == SUBMITTED)

@@ -72,7 +72,7 @@ def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     )
     corrected = pl.col("status") == "correction"
     answers = Answers(rows=rows.filter(~corrected), gold=rows.filter(corrected), records=(records,))
-    return export(FORMAT.title, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, Asked(**options))
 
 
 FORMAT = Format(

@@ -83,7 +83,7 @@ def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export
         .select("example", "question", values=one(pl.col("corrected"))),
         records=(records,),
     )
-    return export(FORMAT.title, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, Asked(**options))
 
 
 def _corrected(corrections: pl.Series) -> pl.Series:

@@ -59,7 +59,7 @@ def read_lm_eval(
     rows = answers_of(
         _row(sample, _answer(sample)) | {"annotator_kind": "model"} for sample in chosen
     )
-    return export(FORMAT.title, Answers(rows=rows, gold=gold), asked)
+    return export(FORMAT.title, path, Answers(rows=rows, gold=gold), asked)
 
 
 def _samples(file: Path) -> Iterator[Row]:

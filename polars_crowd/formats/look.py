@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, shown
+from polars_crowd.errors import Advice, AnnotationError, shown
 from polars_crowd.formats.records import BLANK, elements, open_text
 
 Shape = Literal["array", "object", "lines", "table", "zip", "directory"]
@@ -48,6 +48,8 @@ class Look:
             It is neither JSON nor a table nor a zip.
         """
         place = Path(path).absolute()
+        if not place.exists():
+            raise FileNotFoundError(f"no file at {str(path)!r}.")
         if place.is_dir():
             names = tuple(file.relative_to(place).as_posix() for file in files_in(place))
             return cls(place, "directory", names=names)
@@ -59,7 +61,10 @@ class Look:
         if start == b"PK\x03\x04":
             with zipfile.ZipFile(place) as packed:
                 return cls(place, "zip", names=tuple(packed.namelist()))
-        return _of_text(place)
+        try:
+            return _of_text(place)
+        except UnicodeDecodeError as error:
+            raise AnnotationError(f"{path} is no text in UTF-8: {error}.") from error
 
     def has(self, *keys: str) -> bool:
         """Whether the first record has all these keys."""
@@ -123,7 +128,11 @@ class Format:
         """The error for a file that is of another format."""
         return AnnotationError(
             f"{look.path} does not look like an export of {self.title}: it is {look.seen()}.",
-            "Read it with pc.formats.read, which looks for the tool.",
+            Advice(
+                "Let the tool be found out",
+                python="pc.formats.read(path)",
+                command="without --export",
+            ),
         )
 
 

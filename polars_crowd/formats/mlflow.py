@@ -84,7 +84,7 @@ def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         ),
         records=(records,),
     )
-    return export(FORMAT.title, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, Asked(**options))
 
 
 FORMAT = Format(

@@ -101,6 +101,7 @@ def read_mturk(
         )
     return export(
         FORMAT.title,
+        path,
         Answers(rows=rows.lazy(), gold=gold),
         replace(asked, question=question),
     )

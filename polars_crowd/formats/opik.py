@@ -76,7 +76,7 @@ def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         values=one(value),
         status=sent(value),
     )
-    return export(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+    return export(FORMAT.title, path, Answers(rows=rows, records=(records,)), Asked(**options))
 
 
 def _by_author(scores: pl.Series) -> pl.Series:

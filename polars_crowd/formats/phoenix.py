@@ -67,7 +67,7 @@ def read_phoenix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         values=one(value),
         status=pl.when(is_note).then(pl.lit(NOTE)).otherwise(sent(value)),
     )
-    return export(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+    return export(FORMAT.title, path, Answers(rows=rows, records=(records,)), Asked(**options))
 
 
 FORMAT = Format(

@@ -66,6 +66,7 @@ def read_potato(
     unsure = any(one.schema in one_of and len(one.names) > 1 and one.last is None for one in said)
     return export(
         FORMAT.title,
+        path,
         Answers(
             rows=answers,
             notes=(STALE,) if unsure else (),

@@ -113,6 +113,7 @@ def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Expor
     others = [name for name in there if name not in (*COLUMNS, "status")]
     return Export(
         format=shape.title,
+        path=look.path,
         question=None,
         gold=None,
         questions=NO_QUESTIONS,
@@ -163,7 +164,7 @@ def read_mt_bench_scores(path: str | Path, **options: Unpack[ExportOptions]) -> 
         timestamp=utc_of_seconds(pl.col("tstamp")),
         annotator_kind=pl.lit("model"),
     )
-    return export(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+    return export(FORMAT.title, path, Answers(rows=rows, records=(records,)), Asked(**options))
 
 
 # --- the shapes -----------------------------------------------------------------------------------

@@ -98,6 +98,7 @@ def read_prodigy(
     )
     return export(
         FORMAT.title,
+        path,
         Answers(
             rows=answers,
             gold=answers.filter("gold") if reviewed else None,

@@ -57,7 +57,9 @@ def read_promptfoo(path: str | Path, **options: Unpack[ExportOptions]) -> Export
     found = list(_results(look))
     failed = sum(1 for result in found if not _graded(result))
     rows = answers_of((row for result in found for row in _rows(result)), {"score": pl.Float64()})
-    return export(FORMAT.title, Answers(rows=rows, left_out={"error": failed}), Asked(**options))
+    return export(
+        FORMAT.title, path, Answers(rows=rows, left_out={"error": failed}), Asked(**options)
+    )
 
 
 def _results(look: Look) -> Iterable[Row]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats import (
@@ -114,6 +117,21 @@ def read(path: str | Path, format: str | None = None, **options: Any) -> Export:
     return found
 
 
+def format_of(path: str | Path, *, plain: bool = False) -> str | None:
+    """The one format that a file is seen to be of; tables of no tool only if they are asked for."""
+    try:
+        like = _like(Look.at(path))
+    except (AnnotationError, OSError, pl.exceptions.PolarsError, csv.Error):
+        return None
+    return like[0].name if len(like) == 1 and (plain or not like[0].is_plain) else None
+
+
+def _like(look: Look) -> list[Format]:
+    """The formats that a file looks like: those of tools, if there are any."""
+    of_tools = [f for f in FORMATS.values() if not f.is_plain and f.is_like(look)]
+    return of_tools or [f for f in FORMATS.values() if f.is_plain and f.is_like(look)]
+
+
 def _known(format: str) -> Format:
     if format not in FORMATS:
         raise OptionError("format", format, f"it must be one of {shown(sorted(FORMATS), 50)}.")
@@ -122,11 +140,10 @@ def _known(format: str) -> Format:
 
 def _recognised(path: str | Path) -> Format:
     look = Look.at(path)
-    of_tools = [f for f in FORMATS.values() if not f.is_plain and f.is_like(look)]
-    like = of_tools or [f for f in FORMATS.values() if f.is_plain and f.is_like(look)]
+    like = _like(look)
     if len(like) == 1:
         return like[0]
-    name = Advice("Say which it is", python="format=...", command="--format-of NAME")
+    name = Advice("Say which it is", python="format=...", command="--export TOOL")
     if like:
         raise AnnotationError(
             f"{path} may be an export of {' or '.join(known.title for known in like)}.", name

@@ -61,7 +61,7 @@ def read_toloka(
         gold=pl.concat([_truth(dated, name) for name in outputs]),
         notes=(PAGES,) if f"{ASSIGNMENT}submitted" in columns else (),
     )
-    return export(FORMAT.title, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, Asked(**options))
 
 
 def _times(columns: list[str]) -> list[pl.Expr]:

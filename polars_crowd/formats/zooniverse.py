@@ -79,7 +79,7 @@ def read_zooniverse(
     answers = Answers(
         rows=_answers(table, anonymous), notes=(note,) if several else (), counts="first"
     )
-    return export(FORMAT.title, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, Asked(**options))
 
 
 def _workflow(asked: str | None, there: list[str]) -> str:

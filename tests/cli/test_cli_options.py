@@ -18,7 +18,7 @@ from tests.cli.commands import refused, run
 COLUMNS = (
     "--example x | --annotator x | --label x | --label-type number | --wide | --counts | --frequency x | "
     "--order-by x | "
-    "--decimal-comma | --missing x | --normalize case"
+    "--decimal-comma | --missing x | --normalize case | --question x | --export label_studio"
 )
 TEXT = (
     "--separator x | --encoding latin-1 | --no-header | --columns a,b,c | --comment x | --quote none | "
@@ -56,7 +56,8 @@ WITHOUT_EFFECT = {
     "next LOG -p PROBS": f"--force | {WORKERS} | {TEXT}",
     "next STORE": f"{OF_MODEL} | {OF_FILES} | --force | {SETS}",
     "next LOG -p PROBS --multilabel": "--label-type number | --wide | --counts | --missing x",
-    "store create NEW LOG": f"--order-by x | --probs-example x | {TEXT} | --decimal-comma",
+    "read LOG": "--force",
+    "store create NEW LOG": f"--question x | --export label_studio | --order-by x | --probs-example x | {TEXT} | --decimal-comma",
     "store append STORE -p PROBS": f"{COLUMNS} | {TEXT} | --duplicates all".replace(
         "--example x | ", ""
     ),
@@ -78,6 +79,7 @@ WITHOUT_EFFECT = {
 CASES = [(call, option) for call, many in WITHOUT_EFFECT.items() for option in many.split(" | ")]
 ALWAYS = {
     # options that have an effect whatever is read; tests of their commands say which
+    "read": {"question", "export", "annotator_name", "predictions", "gold_out"},
     "check": {"classes"},
     "consensus": {"method", "truth"},
     "next": {"size", "exclude"},

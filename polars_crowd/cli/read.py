@@ -1,0 +1,113 @@
+"""`polars-crowd read`: the export of a tool as a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+import polars_crowd as pc
+from polars_crowd.cli import common
+from polars_crowd.cli.common import told
+from polars_crowd.cli.files import file_for, write_file
+from polars_crowd.cli.output import SHOWN, Answer, Block, aside
+from polars_crowd.errors import counted
+
+Path_ = Annotated[
+    Path,
+    typer.Argument(
+        metavar="EXPORT",
+        help="The file, or the directory where the tool writes one.",
+        show_default=False,
+    ),
+]
+Question = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The question whose answers are read.")
+]
+Tool = Annotated[
+    str | None,
+    typer.Option(
+        "--export", metavar="TOOL", help="The tool, if that is not seen, such as label_studio."
+    ),
+]
+Predictions = Annotated[
+    bool, typer.Option("--predictions", help="What a model said beforehand is an answer, too.")
+]
+AnnotatorName = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Who gave the answers of which the file does not say it."),
+]
+GoldOut = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Where the truth that the file says is written."),
+]
+
+
+@told
+def read(
+    call: typer.Context,
+    path: Path_,
+    question: Question = None,
+    export: Tool = None,
+    annotator_name: AnnotatorName = None,
+    predictions: Predictions = False,
+    out: common.OutFile = None,
+    gold_out: GoldOut = None,
+    force: common.Force = False,
+) -> Answer:
+    """Read the export of a tool: one question's answers as a log, and what became of all else.
+
+    The tool is seen by what the file holds. All other commands take an export as LOG, too.
+
+    Examples:
+
+      polars-crowd read export.json --question sentiment --out log.parquet
+
+      polars-crowd agreement export.json --question sentiment
+    """
+    file = file_for(call, out, force)
+    gold_file = None if gold_out is None else file_for(call, gold_out, force)
+    options: dict[str, Any] = {}
+    if annotator_name is not None:
+        options["annotator"] = annotator_name
+    if predictions:
+        options["predictions"] = True
+    found = (
+        pc.formats.read(path, export, question=question, **options)
+        if question
+        else (pc.formats.read(path, export, **options))
+    )
+    if gold_file is not None and found.gold is None:
+        raise typer.BadParameter("--gold-out: the file says no truth.")
+    made = [
+        write_file(rows, where)
+        for rows, where in ((found.log, file), (found.gold, gold_file))
+        if where is not None and rows is not None
+    ]
+
+    def report() -> Iterator[Block]:
+        yield Block(str(found))
+        if found.questions.height:
+            yield aside("questions", found.questions)
+        if found.gold is not None:
+            yield aside(f"gold: {counted(found.gold.height, 'example')}")
+        if made:
+            yield from made
+        else:
+            size = found.log.select(pl.len()).collect().item()
+            yield Block("log", found.log.head(SHOWN).collect(), total=size)
+
+    def document() -> dict[str, Any]:
+        return {
+            "format": found.format,
+            "question": found.question,
+            "left_out": dict(found.left_out),
+            "notes": list(found.notes),
+            "questions": found.questions,
+            "log": found.log,
+        }
+
+    return Answer(found.log, report, document)
