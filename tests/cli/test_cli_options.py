@@ -57,7 +57,9 @@ WITHOUT_EFFECT = {
     "next STORE": f"{OF_MODEL} | {OF_FILES} | --force | {SETS}",
     "next LOG -p PROBS --multilabel": "--label-type number | --wide | --counts | --missing x",
     "read LOG": "--force",
-    "store create NEW LOG": f"--question x | --export label_studio | --order-by x | --probs-example x | {TEXT} | --decimal-comma",
+    "store create NEW LOG": (
+        f"--question x | --export label_studio | --order-by x | --probs-example x | {TEXT} | --decimal-comma"
+    ),
     "store append STORE -p PROBS": f"{COLUMNS} | {TEXT} | --duplicates all".replace(
         "--example x | ", ""
     ),
