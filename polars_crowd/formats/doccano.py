@@ -97,7 +97,12 @@ def _records(name: str, data: bytes, path: Path) -> Iterator[Row]:
             raise AnnotationError(
                 f"{path}: line {number} of {name} is no JSON: {error}."
             ) from error
-        yield from found if whole else [found]
+        for record in found if whole else [found]:
+            if not isinstance(record, dict):
+                raise AnnotationError(
+                    f"{path}: record {number} of {name} is no JSON object: {record!r}."
+                )
+            yield record
 
 
 def _rows(record: Row, number: int, name: str, confirmed: bool) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -183,9 +184,12 @@ def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Exp
     question = _question(asked.question, questions)
     kinds = dict(questions.select("question", "kind").iter_rows())
     kind = kinds.get(question, "class")
-    asked_of = pl.col("question") == question
     of_all = pl.col("question").is_null()
-    own = rows.filter(asked_of | of_all) if question is not None else rows.limit(0)
+    own = (
+        rows.limit(0)
+        if question is None
+        else rows.filter((pl.col("question") == question) | of_all)
+    )
     own = _settled(own, answers.counts)
     _check_single(own, kind)
     gold = _gold(answers, question, kind)
@@ -226,7 +230,9 @@ def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
 
 def _counts(rows: pl.LazyFrame, answers: Answers) -> pl.DataFrame:
     """How many answers there are to each question, by status, in one pass over the file."""
-    try:
+    with ExitStack() as stack:
+        for records in answers.records:
+            stack.enter_context(records.named())
         return (
             rows.group_by("question", "kind", "status")
             .agg(
@@ -237,12 +243,6 @@ def _counts(rows: pl.LazyFrame, answers: Answers) -> pl.DataFrame:
             .collect(engine="streaming")
             .sort("question", "kind", "status", nulls_last=True)
         )
-    except pl.exceptions.PolarsError as error:
-        for records in answers.records:
-            broken = records.broken()
-            if broken is not None:
-                raise broken from error
-        raise AnnotationError(f"The export cannot be read: {error}") from error
 
 
 # --- which question -------------------------------------------------------------------------------
@@ -271,6 +271,8 @@ def _questions(counts: pl.DataFrame) -> pl.DataFrame:
 def _question(asked: str | None, questions: pl.DataFrame) -> str | None:
     """The question that is asked for, or the only one that can be meant."""
     known = questions["question"].to_list()
+    if not known:
+        return None
     if asked is not None:
         if asked not in known:
             raise OptionError("question", asked, f"the file asks {shown(known)}.")
@@ -279,8 +281,6 @@ def _question(asked: str | None, questions: pl.DataFrame) -> str | None:
     for possible in (of_classes, known):
         if len(possible) == 1:
             return str(possible[0])
-    if not known:
-        return None
     listed = "\n".join(
         f"  {question!r}: {kind}, {counted(n, 'answer')}"
         for question, kind, n in questions.iter_rows()
@@ -376,7 +376,7 @@ def _left_out(
     for reason, n in answers.left_out.items():
         if n:
             out[reason] = out.get(reason, 0) + n
-    others = counts.filter(pl.col("question") != question)["n"].sum()
+    others = 0 if question is None else counts.filter(pl.col("question") != question)["n"].sum()
     if others:
         out[OTHER_QUESTION] = int(others)
     if asked.gold == "apart":

@@ -17,6 +17,7 @@ from polars_crowd.errors import Advice, AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.records import Records
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.signatures import shares
 
@@ -89,7 +90,7 @@ def read_hugging_face(
     [('p', '1', 'yes'), ('p', '2', 'no')]
     """
     look = FORMAT.look(path) if example is worker is labels is None else Look.at(path)
-    table = look.table() if look.schema else open_frame(str(look.path), str(path))
+    table = _table(look)
     known = Columns.of(table.collect_schema(), example, worker, labels)
     if known is None:
         raise AnnotationError(
@@ -260,6 +261,15 @@ def _gold(table: pl.LazyFrame, known: Columns) -> pl.LazyFrame | None:
 
 
 # --- names of classes -------------------------------------------------------------------------------
+
+
+def _table(look: Look) -> pl.LazyFrame:
+    """The rows, with types: those of JSON are seen, and so are those of text."""
+    if look.schema:
+        return look.table()
+    if look.kind == "table":
+        return open_frame(str(look.path), str(look.path))
+    return Records(look.path, None).read().lazy()
 
 
 def _features(look: Look) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, utc
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.look import Format, Look, files_in, object_in
 from polars_crowd.formats.records import Records, elements, json_as
@@ -344,6 +344,8 @@ def _cell(value: Any) -> str | None:
 
 def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
     """The answers in rows, of which those that are about regions are left out."""
+    if not controls:
+        return Answers(rows=answers_of([]))
     there = rows.filter(pl.col("annotation_id").is_not_null())
     missing = [name for name in OF_ANNOTATION if name not in rows.columns]
     answers = (
@@ -370,7 +372,7 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
         )
     )
     kinds = answers.group_by("question").agg(
-        pl.col("kind").drop_nulls().mode().sort().first().fill_null("choice")
+        pl.col("kind").cast(TEXT).drop_nulls().mode().sort().first().fill_null("choice")
     )
     answers = answers.drop("kind").join(kinds, on="question", maintain_order="left")
     regions = answers.filter("is_region").select(pl.len()).collect().item()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
 from polars_crowd.formats.records import BLANK, elements, open_text
+from polars_crowd.formats.zips import Zip
 
 Shape = Literal["array", "object", "lines", "table", "zip", "directory"]
 READERS: dict[bytes, Callable[..., pl.LazyFrame]] = {b"PAR1": pl.scan_parquet, b"ARRO": pl.scan_ipc}
@@ -59,12 +59,16 @@ class Look:
             schema = READERS[start](place, glob=False).collect_schema()
             return cls(place, "table", frozenset(schema), schema=schema)
         if start == b"PK\x03\x04":
-            with zipfile.ZipFile(place) as packed:
-                return cls(place, "zip", names=tuple(packed.namelist()))
+            return cls(place, "zip", names=tuple(Zip(place).names))
         try:
             return _of_text(place)
         except UnicodeDecodeError as error:
             raise AnnotationError(f"{path} is no text in UTF-8: {error}.") from error
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see."""
+        return not self.keys and not self.names
 
     def has(self, *keys: str) -> bool:
         """Whether the first record has all these keys."""
@@ -120,7 +124,7 @@ class Format:
     def look(self, path: str | Path) -> Look:
         """A look at a file that must be of this format."""
         look = Look.at(path)
-        if not self.is_like(look):
+        if look.is_empty or not self.is_like(look):
             raise self.unlike(look)
         return look
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import polars as pl
 
@@ -108,7 +109,8 @@ def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Expor
         .then(pl.lit("same_item"))
         .otherwise(pl.lit(SUBMITTED)),
     )
-    counts = settled.group_by("status").len().collect().sort("status")
+    with Records(look.path, shape.schema).named() if look.kind != "table" else nullcontext():
+        counts = settled.group_by("status").len().collect().sort("status")
     there = settled.collect_schema().names()
     others = [name for name in there if name not in (*COLUMNS, "status")]
     return Export(
@@ -178,6 +180,8 @@ class Shape:
     is_like: Callable[[Look], bool]
     rows: Callable[[Look], pl.LazyFrame]
     """`left, right, verdict, status` (of rows without a verdict), and what else there is."""
+    schema: Mapping[str, Any] | None = None
+    """What is read of JSON."""
 
 
 def _battles(look: Look) -> pl.LazyFrame:
@@ -310,10 +314,15 @@ def _judge() -> pl.Expr:
 
 
 SHAPES = (
-    Shape("Arena", lambda look: look.has("model_a", "model_b", "winner"), _battles),
+    Shape("Arena", lambda look: look.has("model_a", "model_b", "winner"), _battles, BATTLE),
     Shape("Arena", lambda look: look.has("model_a", "winner_model_a", "winner_tie"), _winners),
-    Shape("MT-bench", lambda look: look.has("model_1", "g1_winner", "g2_winner"), _pairs),
-    Shape("AlpacaEval", lambda look: look.has("generator_1", "generator_2", "preference"), _alpaca),
+    Shape("MT-bench", lambda look: look.has("model_1", "g1_winner", "g2_winner"), _pairs, PAIR),
+    Shape(
+        "AlpacaEval",
+        lambda look: look.has("generator_1", "generator_2", "preference"),
+        _alpaca,
+        ALPACA,
+    ),
     Shape("crowd-kit", lambda look: look.has("worker", "left", "right", "label"), _crowd_kit),
 )
 COMPARISONS = Format(

@@ -11,6 +11,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -36,27 +37,34 @@ class Records:
     """The records of a file of JSON lines, or of a JSON array."""
 
     path: Path
-    schema: Mapping[str, Any]
-    """The keys to read, each with a type; those that a record does not have are null."""
+    schema: Mapping[str, Any] | None
+    """The keys to read, each with a type; those that a record does not have are null. None for all keys, with
+    the types that they are seen to have."""
     made: bytes | None = None
     """The lines, where they were put together from several files of a directory."""
 
     def scan(self) -> pl.LazyFrame:
         """A row a record."""
-        return pl.scan_ndjson(self._lines, schema=dict(self.schema))
+        return pl.scan_ndjson(self._lines, **_typed(self.schema))
 
-    def read(self) -> pl.DataFrame:
-        """All records, in memory.
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Names the record that cannot be read, if there is one.
 
         Raises
         ------
         AnnotationError
-            One of them cannot be read.
+            There is.
         """
         try:
-            return self.scan().collect()
+            yield
         except pl.exceptions.PolarsError as error:
-            raise self.broken() or error from error
+            raise self.broken() or _unread_file(self.path, error) from error
+
+    def read(self) -> pl.DataFrame:
+        """All records, in memory."""
+        with self.named():
+            return self.scan().collect()
 
     @cached_property
     def _lines(self) -> Any:
@@ -100,10 +108,18 @@ def _decoded(cells: pl.Series, dtype: Any) -> pl.Series:
     return pl.read_ndjson(BytesIO(data), schema={"cell": dtype})["cell"].alias(cells.name)
 
 
-def _why(lines: list[bytes], schema: Mapping[str, Any]) -> str | None:
+def _typed(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"infer_schema_length": None} if schema is None else {"schema": dict(schema)}
+
+
+def _unread_file(path: Path, error: Exception) -> AnnotationError:
+    return AnnotationError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}.")
+
+
+def _why(lines: list[bytes], schema: Mapping[str, Any] | None) -> str | None:
     """Why some lines cannot be read; None if they can."""
     try:
-        pl.read_ndjson(BytesIO(b"".join(lines)), schema=dict(schema))
+        pl.read_ndjson(BytesIO(b"".join(lines)), **_typed(schema))
     except pl.exceptions.PolarsError as error:
         return str(error).partition("\n")[0]
     return None

@@ -128,6 +128,8 @@ def format_of(path: str | Path, *, plain: bool = False) -> str | None:
 
 def _like(look: Look) -> list[Format]:
     """The formats that a file looks like: those of tools, if there are any."""
+    if look.is_empty:
+        return []
     of_tools = [f for f in FORMATS.values() if not f.is_plain and f.is_like(look)]
     return of_tools or [f for f in FORMATS.values() if f.is_plain and f.is_like(look)]
 

@@ -90,7 +90,7 @@ def _workflow(asked: str | None, there: list[str]) -> str:
         )
     if asked is not None and asked not in there:
         raise OptionError("workflow", asked, f"the file has {shown(sorted(there))}.")
-    return there[0] if asked is None else asked
+    return asked or next(iter(there), "")
 
 
 def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
