@@ -106,4 +106,4 @@ def repeated(rows: pl.LazyFrame) -> pl.DataFrame:
     log = labels.select(pl.col("annotator").alias(GROUP), "label", annotator=times).with_row_index(
         "example"
     )
-    return log.explode("label", "annotator").collect()
+    return log.explode("label", "annotator", empty_as_null=False).collect()
