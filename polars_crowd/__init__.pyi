@@ -34,10 +34,12 @@ from polars_crowd.reliability.coefficients import (
     gwet_ac1,
     gwet_ac2,
     icc,
+    kendall_w,
     krippendorff_alpha,
     light_kappa,
     percent_agreement,
     scott_pi,
+    spearman,
 )
 from polars_crowd.reliability.coincidences import disagreements
 from polars_crowd.reliability.difference import agreement_difference
@@ -126,6 +128,7 @@ __all__ = [
     "icc",
     "intra_rater_agreement",
     "iwmv",
+    "kendall_w",
     "kos",
     "krippendorff_alpha",
     "light_kappa",
@@ -149,6 +152,7 @@ __all__ = [
     "scott_pi",
     "simulate",
     "simulate_labelling",
+    "spearman",
     "to_wide",
     "vote_shares",
     "wawa",

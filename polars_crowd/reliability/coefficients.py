@@ -34,8 +34,9 @@ def agreement(
     coefficients
         Names of coefficients, or `"all"`: `percent_agreement, cohen_kappa, scott_pi, fleiss_kappa,
         conger_kappa, light_kappa, brennan_prediger, gwet_ac1, gwet_ac2, krippendorff_alpha, icc` (or one
-        of the six forms of `icc`). A word that one of them alone has will do (`"alpha"`, `"ac1"`). By
-        default percent agreement, Fleiss, Conger, Brennan-Prediger, AC1 and alpha.
+        of the six forms of `icc`), or `kendall_w`, `spearman` of an order. A word that one of them alone has
+        will do (`"alpha"`, `"ac1"`). By default percent agreement, Fleiss, Conger, Brennan-Prediger, AC1 and
+        alpha.
     weights
         How much two labels agree, for all coefficients but `gwet_ac1`, `krippendorff_alpha` and `icc`:
         `"identity"`, `"linear"`, `"quadratic"`, `"ordinal"`, `"radical"`, `"ratio"`, `"circular"`,
@@ -317,13 +318,14 @@ def krippendorff_alpha(log: Any, **options: Unpack[Levelled]) -> pl.DataFrame:
         The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The
         interval and ordinal levels take any number of different numbers.
     level
-        `"nominal"`, `"ordinal"`, `"interval"` or `"ratio"`. Dates count in days; other labels that are no
-        numbers have the values 1, 2, ... in the order of `classes`. Ratios take labels of 0 or more. The
-        standard error takes the ordinal distance as given.
+        `"nominal"`, `"ordinal"`, `"interval"`, `"ratio"`, or 1 less the weights `"linear"`, `"radical"`,
+        `"circular"`, `"bipolar"` (`polars_crowd.reliability.weights`). Dates count in days; other labels
+        that are no numbers have the values 1, 2, ... in the order of `classes`. Ratios take labels of 0 or
+        more. The standard error takes the ordinal distance as given.
 
     Agrees with
     -----------
-    krippendorff 0.9 at its four levels, irrCAC 0.4.4 (standard errors too), to 1e-9.
+    krippendorff 0.9 at its four levels, irrCAC 0.4.4 by other weights (standard errors too), to 1e-9.
 
     Examples
     --------
@@ -398,3 +400,73 @@ def icc(
         raise OptionError("form", form, f"it must be among {shown(list(ICC_FORMS), 20)}.")
     found: pl.DataFrame = agreement(log, coefficients=forms, **options)
     return found
+
+
+@shares(Options, Request, instead)
+def kendall_w(log: Any, **options: Unpack[Options]) -> pl.DataFrame:
+    """Kendall's W: how far annotators put the examples in the same order.
+
+    Of M annotators who labelled all N examples, with R_i the sum of the ranks of example i (ties have the
+    mean of theirs), t the sizes of the ties of annotator j:
+
+        W = 12 sum_i (R_i - M (N + 1) / 2)^2 / (M^2 (N^3 - N) - M sum_j sum_t (t^3 - t))
+
+    (Kendall and Babington Smith 1939): 0 for no agreement, 1 for the same order. The p-value is that of F
+    with N - 1 - 2 / M and (M - 1) times as many degrees of freedom. Where there are gaps see `spearman`.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The labels have an
+        order: numbers, dates, an Enum, or `classes`.
+    interval
+        `"bootstrap"`: BCa over examples drawn anew (Efron 1987). There is no analytic interval.
+
+    Agrees with
+    -----------
+    SciPy 1.17 (`friedmanchisquare`, whose statistic is M (N - 1) W), to 1e-9.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 2, 3, 4] * 2, "annotator": ["a"] * 4 + ["b"] * 4, "label": [1, 2, 3, 4, 1, 3, 2, 4]
+    ... })
+    >>> pc.kendall_w(log)["value"][0]
+    0.9
+    """
+    return measured("kendall_w", log, **options)
+
+
+@shares(Options, Request, instead)
+def spearman(log: Any, **options: Unpack[Options]) -> pl.DataFrame:
+    """Spearman's rank correlation, the mean over all pairs of annotators who share examples.
+
+    Of each pair the correlation of the ranks of the labels on the examples that both labelled (ties have the
+    mean of theirs); pairs for which it is undefined are left out.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, or an `AnnotationStore`. The labels have an
+        order: numbers, dates, an Enum, or `classes`. The value is null, and `reason` says so, beyond 5
+        million annotations or 20 million pairs of annotations of the same example.
+    interval
+        `"bootstrap"`: BCa over examples drawn anew (Efron 1987). There is no analytic interval.
+
+    Agrees with
+    -----------
+    SciPy 1.17 (`spearmanr` of each pair), to 1e-9.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pl.DataFrame({
+    ...     "example": [1, 2, 3, 4] * 2, "annotator": ["a"] * 4 + ["b"] * 4, "label": [1, 2, 3, 4, 1, 3, 2, 4]
+    ... })
+    >>> round(pc.spearman(log)["value"][0], 4)
+    0.8
+    """
+    return measured("spearman", log, **options)

@@ -33,7 +33,7 @@ from polars_crowd.reliability.intervals import (
     draws_of,
     resample,
 )
-from polars_crowd.reliability.kinds import Coefficient, Icc, OfVotes
+from polars_crowd.reliability.kinds import Coefficient, Icc, OfVotes, Ranked
 from polars_crowd.reliability.patterns import Units, encode, local_units, merged_units
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
@@ -150,13 +150,10 @@ def agreement_difference(
 
 
 def _check_has_difference(request: Request) -> None:
-    of_squares = [c.name for c in request.coefficients if isinstance(c, Icc)]
-    if of_squares:
-        raise OptionError(
-            "coefficient",
-            of_squares[0],
-            "the difference of intraclass correlations is not computed; agreement has their intervals.",
-        )
+    of_numbers = [c.name for c in request.coefficients if isinstance(c, (Icc, Ranked))]
+    if of_numbers:
+        wrong = "the difference of intraclass and rank correlations is not computed; agreement has theirs."
+        raise OptionError("coefficient", of_numbers[0], wrong)
     of_who = [c.name for c in request.coefficients if c.asks_who_voted]
     if request.interval == "analytic" and of_who:
         wrong = f"it is not there for {shown(of_who)}, which asks who voted."

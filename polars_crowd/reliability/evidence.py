@@ -39,6 +39,10 @@ class Evidence:
     signed: Signed | None = None
     repeats: Floats | None = None
     """(G,) annotations by which annotators labelled an example again."""
+    spread_of_ranks: Floats | None = None
+    """(G,) sums of squares of the examples' ranks, of Kendall's W."""
+    is_ordered: bool = True
+    """Whether the order of the classes was meant."""
     is_anonymous: bool = False
     """Whether nobody knows who voted."""
 
@@ -98,5 +102,8 @@ class Evidence:
             profiles=self.profiles.of_groups(first, last),
             spread=self.spread[:, low:high] if self.spread is not None else None,
             repeats=self.repeats[first:last] if self.repeats is not None else None,
+            spread_of_ranks=self.spread_of_ranks[first:last]
+            if self.spread_of_ranks is not None
+            else None,
             signed=self.signed.of_groups(first, last) if self.signed is not None else None,
         )

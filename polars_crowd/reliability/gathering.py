@@ -10,12 +10,12 @@ import polars as pl
 from polars_crowd.arrays import Flags, Floats
 from polars_crowd.errors import AnnotationError, counted, shown
 from polars_crowd.inputs.anonymous import is_anonymous
-from polars_crowd.reliability import who_voted
+from polars_crowd.reliability import ranks, who_voted
 from polars_crowd.reliability.evidence import BLOCK, Evidence
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.kinds import Conger, Icc, Light, OfTwo
-from polars_crowd.reliability.patterns import count_patterns, count_repeats, merged_units
-from polars_crowd.reliability.request import Request
+from polars_crowd.reliability.kinds import Conger, Kendall, Light, OfTwo, Spearman
+from polars_crowd.reliability.patterns import count_patterns, count_repeats, merged_units, sums_at
+from polars_crowd.reliability.request import Request, has_order
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.who_voted import Profiles, Signed
 from polars_crowd.rounds.rounds import Rounds
@@ -33,6 +33,7 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         units=merged_units(patterns, grouping, len(classes)),
         profiles=Profiles.of(labels, grouping, len(classes)),
         scales=Scales.of_classes(classes, request.weights, request.level),
+        is_ordered=request.classes is not None or has_order(classes.dtype),
     )
     check_size(rounds, evidence, request)
     check_annotators(rounds.book.annotators)
@@ -40,7 +41,9 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         return replace(evidence, is_anonymous=True)
     if any(isinstance(c, Conger) for c in request.coefficients):
         evidence = replace(evidence, spread=_conger_spread(rounds, evidence))
-    if any(isinstance(c, Icc) and c.asks_for_repeats for c in request.coefficients):
+    if any(isinstance(c, Kendall) for c in request.coefficients):
+        evidence = replace(evidence, spread_of_ranks=_spread_of_ranks(rounds, evidence))
+    if any(c.asks_for_repeats for c in request.coefficients):
         repeats = rounds.run(count_repeats, grouping)[grouping.keys]["repeats"]
         evidence = replace(evidence, repeats=repeats.cast(pl.Float64).to_numpy())
     wanted = _groups_to_sign(evidence, request)
@@ -71,6 +74,15 @@ def check_annotators(annotators: pl.Series) -> None:
         )
 
 
+def _spread_of_ranks(rounds: Rounds, evidence: Evidence) -> Floats:
+    """(G,) the sums of squares of the examples' ranks: Kendall's second round."""
+    u = ranks.ranks_of(evidence.profiles.units)
+    spread = evidence.profiles.frame.drop("annotations").with_columns(u=u)
+    merged = rounds.run(who_voted.count_spread, evidence.grouping, spread)
+    squares = merged[(*evidence.grouping.keys, "pattern")]["e2"].to_numpy()
+    return sums_at(evidence.units.group, squares, evidence.n_groups)
+
+
 def _conger_spread(rounds: Rounds, evidence: Evidence) -> Floats:
     """Conger's second round: the sums of the powers of e_i - p_e over the examples of each pattern."""
     u = np.concatenate([_spread(block) for _, block in evidence.blocks()])
@@ -89,8 +101,8 @@ def _spread(block: Evidence) -> Floats:
 def _groups_to_sign(evidence: Evidence, request: Request) -> Flags:
     """The groups whose patterns of (annotator, label) are asked for, and small enough."""
     of_two = any(isinstance(c, OfTwo) for c in request.coefficients)
-    drawn = Conger if request.interval == "bootstrap" else ()
-    of_all = any(isinstance(c, (Light, drawn)) for c in request.coefficients)
+    drawn = (Conger, Kendall) if request.interval == "bootstrap" else ()
+    of_all = any(isinstance(c, (Light, Spearman, *drawn)) for c in request.coefficients)
     two = evidence.profiles.n_annotators == 2
     wanted: Flags = (of_two & two) | (of_all & evidence.is_small)
     return wanted

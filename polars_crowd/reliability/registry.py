@@ -17,9 +17,11 @@ from polars_crowd.reliability.kinds import (
     Conger,
     Corrected,
     Icc,
+    Kendall,
     Light,
     OfTwo,
     OfVotes,
+    Spearman,
 )
 
 ALPHA = Alpha("krippendorff_alpha", scale="level")
@@ -39,7 +41,11 @@ COEFFICIENTS: tuple[Coefficient, ...] = (
 )
 """What `"all"` stands for; each has a public function of its name."""
 ICC_FORMS = ("icc(1)", "icc(A,1)", "icc(C,1)", "icc(k)", "icc(A,k)", "icc(C,k)")
-KNOWN = {c.name: c for c in (*COEFFICIENTS, *(Icc(form, form=form) for form in ICC_FORMS))}
+OF_RANKS = (Kendall("kendall_w"), Spearman("spearman"))
+"""Those of an order, which have a public function of their name, too."""
+KNOWN = {
+    c.name: c for c in (*COEFFICIENTS, *OF_RANKS, *(Icc(form, form=form) for form in ICC_FORMS))
+}
 
 ALL = tuple(c.name for c in COEFFICIENTS)
 DEFAULT = (
@@ -59,9 +65,9 @@ OF_SETS = tuple(name for name in OF_CLASSES if not KNOWN[name].counts_classes)
 def meant(name: str) -> list[Coefficient]:
     """The coefficient of this name, with - or _ in it, or those with this word in their names."""
     word = str(name).replace("-", "_")
-    return (
-        [KNOWN[word]] if word in KNOWN else [c for c in COEFFICIENTS if word in c.name.split("_")]
-    )
+    if word in KNOWN:
+        return [KNOWN[word]]
+    return [c for c in (*COEFFICIENTS, *OF_RANKS) if word in c.name.split("_")]
 
 
 def named(name: str, option: str = "coefficients") -> Coefficient:

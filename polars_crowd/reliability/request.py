@@ -92,7 +92,7 @@ class Request:
         on its diagonal.
     level
         The level of measurement that alpha's distance goes by: `"nominal"`, `"ordinal"`, `"interval"`,
-        `"ratio"`.
+        `"ratio"`; or 1 less the weights `"linear"`, `"radical"`, `"circular"`, `"bipolar"`.
     classes
         The classes in order, also those that nobody used: they count in Brennan-Prediger, AC1, AC2 and
         in the weights. By default the Enum's if the label is one, else the labels there are, sorted. A
@@ -174,7 +174,7 @@ class Request:
     @property
     def asks_for_numbers(self) -> bool:
         """Whether labels are numbers to this request, not ranks of classes."""
-        by_level = self.level in ("interval", "ratio") and self.classes is None
+        by_level = self.level not in ("nominal", "ordinal") and self.classes is None
         return by_level or all(isinstance(c, Icc) for c in self.coefficients)
 
     @property
@@ -261,13 +261,18 @@ def _check_effect(request: Request) -> None:
             raise OptionError(option, value, wrong, DRAW)
 
 
+def has_order(dtype: pl.DataType) -> bool:
+    """Whether labels of this type are in an order that was meant."""
+    return dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, (pl.Enum, pl.Boolean))
+
+
 def check_order(log: Any, request: Request) -> None:
     """Weights and levels that go by the order of the classes need one that was meant."""
-    has_order = request.classes is not None or isinstance(log, Partitioned)
-    if has_order or not (request.has_weights or request.level != "nominal"):
+    is_declared = request.classes is not None or isinstance(log, Partitioned)
+    if is_declared or not (request.has_weights or request.level != "nominal"):
         return
     dtype = scan_annotations(log).collect_schema()["label"]
-    if dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, (pl.Enum, pl.Boolean)):
+    if has_order(dtype):
         return
     option = "weights" if request.has_weights else "level"
     raise OptionError(

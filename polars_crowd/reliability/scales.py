@@ -10,29 +10,23 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats
-from polars_crowd.errors import Advice, OptionError, shown
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.numbers import number
 from polars_crowd.reliability.chance import mid_ranks
 from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.weights import (
-    MAX_CLASSES,
+    BY_DISTANCE,
     Identity,
     Level,
-    Matrix,
     SquaredDistance,
     Weights,
     make_weights,
-    ratio_distance,
 )
 
 PLAIN = ("identity", "nominal")
 """The names of weights and of a level by which labels are equal or not."""
 BY_RANK = (*PLAIN, "ordinal", "matrix")
 """... and those that do not go by the numbers that labels are."""
-BY_DISTANCE = {
-    "weights": Advice("Take distances", "weights='quadratic'", "--weights quadratic"),
-    "level": Advice("Take distances", "level='interval'", "--level interval"),
-}
 
 
 def are_numbers(classes: pl.Series) -> bool:
@@ -112,20 +106,7 @@ class Scales:
             return Identity(len(self.values))
         if self.level == "interval":
             return SquaredDistance.scaled(self.values)
-        if len(self.values) > MAX_CLASSES:
-            raise OptionError(
-                "level",
-                "ratio",
-                f"this needs a matrix of {len(self.values):,} x {len(self.values):,}; at most "
-                f"{MAX_CLASSES:,} different labels can be compared so.",
-                Advice(
-                    "Round them, or take their logarithms",
-                    python="level='interval'",
-                    command="--level interval",
-                ),
-            )
-        distance = ratio_distance(self.values[:, None], self.values[None, :])
-        return Matrix(1 - distance / max(distance.max(), 1e-300))
+        return make_weights(self.level, self.values, option="level")
 
     def metric(self, units: Units) -> Weights:
         """Alpha's weights, 1 - distance: those of the ordinal level depend on the counts."""

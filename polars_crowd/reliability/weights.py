@@ -31,7 +31,14 @@ from polars_crowd.reliability.patterns import Units
 WeightName = Literal[
     "identity", "linear", "quadratic", "ordinal", "radical", "ratio", "circular", "bipolar"
 ]
-Level = Literal["nominal", "ordinal", "interval", "ratio"]
+Level = Literal[
+    "nominal", "ordinal", "interval", "ratio", "linear", "radical", "circular", "bipolar"
+]
+BY_DISTANCE = {
+    "weights": Advice("Take squared distances", "weights='quadratic'", "--weights quadratic"),
+    "level": Advice("Take squared distances", "level='interval'", "--level interval"),
+}
+"""What there is for labels that have no other distance."""
 MAX_CLASSES = 5000
 """Up to this many classes a K x K matrix is made."""
 CELLS = 1 << 24
@@ -160,8 +167,11 @@ class Matrix(Weights):
 # --- weights by name -------------------------------------------------------------------------------
 
 
-def make_weights(weights: Any, values: Floats) -> Weights:
-    """The weights of a name, or of a matrix, for classes with these values in class order."""
+def make_weights(weights: Any, values: Floats, option: str = "weights") -> Weights:
+    """The weights of a name, or of a matrix, for classes with these values in class order.
+
+    `option` is what errors name.
+    """
     K = len(values)
     if not isinstance(weights, str):
         return _custom(_as_matrix(weights), K)
@@ -178,14 +188,10 @@ def make_weights(weights: Any, values: Floats) -> Weights:
         return SquaredDistance.scaled(values)
     if K > MAX_CLASSES:
         raise OptionError(
-            "weights",
+            option,
             weights,
             f"this needs a matrix of {K:,} x {K:,}; at most {MAX_CLASSES:,} classes can be weighted so.",
-            Advice(
-                "Round the labels, or use another",
-                python="weights='quadratic'",
-                command="--weights quadratic",
-            ),
+            BY_DISTANCE[option],
         )
     distance = DISTANCES[weights](values[:, None], values[None, :])
     largest = distance.max()

@@ -382,7 +382,7 @@ def light(signed: Signed, weights: Weights) -> Estimate:
     """Light's kappa: the mean over the pairs of annotators of Cohen's, where it is defined."""
     pairs, units = signed.pairs, signed.units
     found = pair_kappa(pairs, weights, cohen)
-    n_pairs, value = _mean_of_pairs(pairs, found.value, units.n_groups)
+    n_pairs, value = mean_of_pairs(pairs, found.value, units.n_groups)
     N = units.over_units(np.ones(len(units.n)))
     assert found.influence is not None
     share = units.of_group(ratio(N, n_pairs))[pairs.unit] / found.n[pairs.group]
@@ -397,12 +397,12 @@ def of_a_pair(signed: Signed, weights: Weights) -> tuple[Floats, Floats, Floats]
     found = Compared.of(signed.pairs, weights, cohen)
     each = (found.n, found.n * (1 - found.p_e), found.bias())
     shared, by_chance, bias = (
-        _mean_of_pairs(signed.pairs, values, signed.units.n_groups)[1] for values in each
+        mean_of_pairs(signed.pairs, values, signed.units.n_groups)[1] for values in each
     )
     return shared, by_chance, bias
 
 
-def _mean_of_pairs(pairs: Pairs, values: Floats, n_groups: int) -> tuple[Floats, Floats]:
+def mean_of_pairs(pairs: Pairs, values: Floats, n_groups: int) -> tuple[Floats, Floats]:
     defined = np.isfinite(values)
     n_pairs = sums_at(pairs.owner, defined, n_groups)
     total = sums_at(pairs.owner, np.where(defined, values, 0), n_groups)
@@ -440,7 +440,7 @@ def pair_value(expected: PairExpected, signed: Signed, times: Floats, weights: W
 
 def light_value(signed: Signed, times: Floats, weights: Weights) -> float:
     pairs = replace(signed.pairs, times=times[signed.pairs.unit])
-    return float(_mean_of_pairs(pairs, pair_kappa(pairs, weights, cohen).value, 1)[1][0])
+    return float(mean_of_pairs(pairs, pair_kappa(pairs, weights, cohen).value, 1)[1][0])
 
 
 def conger_value(signed: Signed, times: Floats, weights: Weights) -> float:

@@ -41,7 +41,8 @@ from tests.reliability.agreement_cases import (
 )
 
 IRRCAC: list[dict[str, Any]] = json.loads((GOLDEN / "irrCAC-0.4.4" / "answers.json").read_text())
-LEVELS = {"identity": "nominal", "quadratic": "interval", "ratio": "ratio"}
+LEVELS = {"identity": "nominal", "quadratic": "interval"}
+LEVELS |= {name: name for name in ("ratio", "linear", "radical", "circular", "bipolar")}
 """The weights of irrCAC that are levels of alpha."""
 BY_DEFINITION = (
     "percent_agreement",

@@ -164,7 +164,11 @@ def test_dates_are_as_far_apart_as_their_days(dtype: Any) -> None:
     [
         ([1, 2, np.inf, 2], {"level": "interval"}, "level='interval'; .* labels are infinite: inf"),
         ([1, 2, -5.5, 2], {"level": "ratio"}, "level='ratio'; ratios take .* there are -5.5. Take"),
-        ([1, 2, -5.5, 2], {"weights": "ratio"}, "weights='ratio'; .* Take distances: weights="),
+        (
+            [1, 2, -5.5, 2],
+            {"weights": "ratio"},
+            "weights='ratio'; .* Take squared distances: weights=",
+        ),
     ],
 )
 def test_labels_that_have_no_distance_are_refused(

@@ -18,6 +18,7 @@ from polars_crowd.reliability.registry import (
     DEFAULT,
     KNOWN,
     OF_CLASSES,
+    OF_RANKS,
     OF_SETS,
     chosen,
     named,
@@ -53,7 +54,8 @@ def test_any_name_will_do(coefficient: Coefficient) -> None:
     for name in (coefficient.name, coefficient.name.replace("_", "-")):
         assert named(name) is coefficient
     words = coefficient.name.split("_")
-    own = [w for w in words if sum(w in c.name.split("_") for c in COEFFICIENTS) == 1]
+    functions = (*COEFFICIENTS, *OF_RANKS)
+    own = [w for w in words if sum(w in c.name.split("_") for c in functions) == 1]
     assert [named(word) for word in own if word != "icc"] == [coefficient] * (
         len(own) - ("icc" in own)
     )
@@ -72,7 +74,7 @@ def test_names_that_are_no_or_several_coefficients() -> None:
 # --- functions and their options -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("coefficient", COEFFICIENTS, ids=ids)
+@pytest.mark.parametrize("coefficient", [*COEFFICIENTS, *OF_RANKS], ids=ids)
 def test_a_function_takes_what_its_coefficient_goes_by(coefficient: Coefficient) -> None:
     function = getattr(pc, coefficient.name)
     taken = set(inspect.signature(function).parameters)
@@ -88,7 +90,7 @@ def test_a_function_takes_what_its_coefficient_goes_by(coefficient: Coefficient)
         assert str(error.value).startswith(refused)
 
 
-@pytest.mark.parametrize("coefficient", COEFFICIENTS, ids=ids)
+@pytest.mark.parametrize("coefficient", [*COEFFICIENTS, *OF_RANKS], ids=ids)
 def test_a_function_is_its_row_of_agreement(coefficient: Coefficient) -> None:
     log = published("krippendorff2011")
     given_option = {coefficient.scale: GIVEN[coefficient.scale]} if coefficient.scale else {}
@@ -99,7 +101,7 @@ def test_a_function_is_its_row_of_agreement(coefficient: Coefficient) -> None:
     assert_same(row, pc.agreement(log, coefficients=coefficient.name, **given_option))
 
 
-@pytest.mark.parametrize("coefficient", COEFFICIENTS, ids=ids)
+@pytest.mark.parametrize("coefficient", [*COEFFICIENTS, *OF_RANKS], ids=ids)
 def test_an_option_without_effect_is_refused(coefficient: Coefficient) -> None:
     log = published("krippendorff2011")
     for option in set(GIVEN) - {coefficient.scale}:
