@@ -33,7 +33,7 @@ from polars_crowd.errors import (
     shown,
 )
 from polars_crowd.escapes import escaped_lines
-from polars_crowd.inputs import checks
+from polars_crowd.inputs import blame, checks
 from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.progress import line
 from polars_crowd.rounds.writing import Format
@@ -249,7 +249,7 @@ def told(command: Callable[..., Answer]) -> Callable[..., None]:
             except BrokenPipeError:  # nobody reads on; typer ends quietly
                 raise
             except (*BAD_INPUT, *UNFINISHED) as error:
-                tell(f"error: {in_words(error, names)}")
+                tell(f"error: {in_words(_of_files(error, options), names)}")
                 is_bad_input = isinstance(error, BAD_INPUT) and not isinstance(
                     error, UnfinishedError
                 )
@@ -264,6 +264,14 @@ def told(command: Callable[..., Answer]) -> Callable[..., None]:
         if reads_files
         else with_options(run, command, output)
     )
+
+
+def _of_files(error: Exception, options: Mapping[str, Any]) -> Exception:
+    """An error of Polars as one that names the file: that of a lazy table shows when it is printed."""
+    if not isinstance(error, pl.exceptions.PolarsError):
+        return error
+    found = blame.bad_file([options.get(name) or () for name in SOURCES_OF_FILES])
+    return blame.unreadable(*found) if found else error
 
 
 def _check_raw(options: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 import typer
 
 from polars_crowd.cli.common import RAW, STDOUT
-from polars_crowd.cli.inputs import refuse
+from polars_crowd.cli.inputs import is_store, refuse
 from polars_crowd.cli.output import Block, Rows, written
 from polars_crowd.errors import TakenError
 from polars_crowd.rounds.contents import blank, files_in, read_contents
@@ -43,7 +43,19 @@ def file_for(call: typer.Context, out: Path | None, force: bool) -> Path | None:
         raise IsADirectoryError(f"{out} is a directory; name a file in it.")
     if out.exists() and not force:
         raise TakenError(f"{out} is there already. Overwrite it with --force, or name another.")
+    check_place(out.parent)
     return out
+
+
+def check_place(folder: Path) -> None:
+    """That a directory can be written to, or made: no store, which has files of its own."""
+    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(f"Not a directory: {place}")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"the directory {place} is not writable.")
+    if is_store(str(place)):
+        raise TakenError(f"{place} is a store. Name another place for results.")
 
 
 def write_file(rows: Rows, file: Path) -> Block:
@@ -71,11 +83,7 @@ def directory_for(
     if call.params["format"] == "csv":
         raise typer.BadParameter("--format csv: for the files in DIR say --out-format csv.")
     earlier_tables(out, [file_name(table, form) for table in tables], force)
-    place = next(place for place in (out, *out.absolute().parents) if place.exists())
-    if not place.is_dir():
-        raise NotADirectoryError(f"Not a directory: {place}")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(f"the directory {place} is not writable.")
+    check_place(out)
     return out
 
 

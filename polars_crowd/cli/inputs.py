@@ -18,6 +18,7 @@ from polars_crowd.cli.reading import COLUMNS, EXPORT, OF_SINGLE, SETS, TEXT
 from polars_crowd.errors import Advice, AnnotationError, missing_column
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.registry import format_of
+from polars_crowd.inputs import blame
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, with_labels_of
 from polars_crowd.inputs.matrices import Ids
@@ -223,7 +224,7 @@ class Input:
         """The pred_probs of a model, a list of those of an ensemble, or None."""
         found = []
         for path in self.pred_probs or ():
-            with reading([path]):
+            with reading_file(path):
                 example = self.probs_example or self.example
                 reading_ = Reading(**self._dialect) if is_text_file(path) else Reading()
                 found.append(
@@ -244,7 +245,7 @@ class Input:
                 raise typer.BadParameter(f"--truth-label: only with a file as --{what}.")
             return known
         names = {"example": self.example, "label": self.label}
-        with reading([known]):
+        with reading_file(known):
             return labels_beside(known, what, truth_label=truth_label, **names)
 
     def groups(self, by: Sequence[str]) -> list[str | pl.DataFrame]:
@@ -253,7 +254,7 @@ class Input:
 
     def _groups_in(self, path: str) -> pl.DataFrame:
         """The ids in a file of groups, of examples or of annotators, and its other columns."""
-        with reading([path]):
+        with reading_file(path):
             frame = open_frame(path, "by")
         columns = list(frame.collect_schema())
         for ours, names in (("example", self.example), ("annotator", self.annotator)):
@@ -359,4 +360,21 @@ def reading(paths: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except pl.exceptions.PolarsError as error:
-        raise AnnotationError(f"{', '.join(paths)}: {reason(error)}") from error
+        raise of_files(paths, error) from error
+
+
+@contextmanager
+def reading_file(path: str) -> Iterator[None]:
+    """... of a file beside LOG, which can be a store, as this cannot."""
+    if is_store(path):
+        raise typer.BadParameter(f"{path} is a store, which can be LOG only.")
+    with reading([path]):
+        yield
+
+
+def of_files(paths: Sequence[str], error: Exception) -> AnnotationError:
+    """An error of Polars as one that names the file that it is about, if that is found, else all of them."""
+    found = blame.bad_file([*paths])
+    if found is None:
+        return AnnotationError(f"{', '.join(paths)}: {reason(error)}")
+    return blame.unreadable(*found)

@@ -42,7 +42,8 @@ def _tell_wrong_call(error: Any) -> None:
         tell(f"error: {error.message}")
     else:
         message = error.format_message().rstrip(".")
-        tell(f"error: {message}. See: {error.ctx.command_path} --help")
+        end = "" if message.endswith("?") else "."
+        tell(f"error: {message}{end} See: {error.ctx.command_path} --help")
 
 
 def _show_version(asked: bool) -> None:

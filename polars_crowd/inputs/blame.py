@@ -79,11 +79,12 @@ def named(file: str) -> Iterator[None]:
     try:
         yield
     except FOREIGN as error:
-        raise cannot_be_read(file, error) from error
+        raise unreadable(file, first_line(error)) from error
 
 
-def cannot_be_read(file: str, error: Exception) -> AnnotationError:
-    return AnnotationError(f"{file} cannot be read: {first_line(error)}.", MEND)
+def unreadable(file: str, why: str) -> AnnotationError:
+    """The error for what cannot be read."""
+    return AnnotationError(f"{file} cannot be read: {why}.", MEND)
 
 
 def first_line(error: Exception) -> str:
@@ -124,7 +125,7 @@ def reading(*sources: Any) -> Iterator[None]:
         found = bad_file(sources) or _bad_frame(sources)
         if found is None:
             raise
-        raise AnnotationError(f"{found[0]} cannot be read: {found[1]}.", MEND) from error
+        raise unreadable(*found) from error
 
 
 def bad_file(sources: Sequence[Any]) -> tuple[str, str] | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, StoreError
-from polars_crowd.inputs.blame import MEND, bad_file, first_line
+from polars_crowd.errors import StoreError
+from polars_crowd.inputs.blame import bad_file, first_line, unreadable
 
 DISK = (errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EDQUOT)
 """What the system says when nothing more can be written."""
@@ -32,8 +32,7 @@ def streaming(store: Path, *sources: Any) -> Iterator[None]:
         found = bad_file(sources)
         if found is None:
             raise
-        file, why = found
-        raise AnnotationError(f"{file} cannot be read with the others: {why}.", MEND) from error
+        raise unreadable(*found) from error
 
 
 def is_of_disk(error: Exception) -> bool:
