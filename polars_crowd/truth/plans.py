@@ -219,6 +219,11 @@ IN_PARTITIONS = Advice(
 )
 
 
+def dense_posterior(part: Partition, source: Source) -> Floats:
+    """As sure as it may be, shape (n, K)."""
+    return np.concatenate([*source.each(part, lambda answer: answer.confidence.T)])
+
+
 def posterior_table(part: Partition, source: Source) -> pl.DataFrame:
     """`example, label, probability`, a row per example and class."""
     classes = part.runs.book.classes

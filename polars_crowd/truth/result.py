@@ -15,6 +15,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
+from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, OfTables
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.signatures import shares
@@ -32,6 +33,7 @@ from polars_crowd.truth.plans import (
     check_posterior,
     count_census,
     count_right,
+    dense_posterior,
     difficulty_table,
     example_table,
     posterior_table,
@@ -199,6 +201,11 @@ class Answers(Iterated, OfTables):
     def _annotator_columns(self) -> dict[str, Any]:
         """Columns of `annotators` in the method's own terms."""
         return {}
+
+    def _dense_posterior(self) -> Floats:
+        """The probabilities of `.posterior` as an array, shape (n, K)."""
+        handles = self._fitted.rounds.handles
+        return np.concatenate([dense_posterior(Partition(h), self._source) for h in handles])
 
     @property
     def classes(self) -> list[Any]:

@@ -8,7 +8,6 @@ method, so that it is their truths that are compared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,7 +34,6 @@ class NumberTrial(Trial):
     HELD_OUT: ClassVar = ("held_out_log_loss", "held_out_error")
     OTHERS: ClassVar = "difference_from_others"
     APART: ClassVar = "range"
-    WITH_POSTERIOR: ClassVar = False
 
     @classmethod
     def of(
@@ -52,13 +50,19 @@ class NumberTrial(Trial):
     def labels(self, labels: NDArray[Any]) -> pl.Series:
         return pl.Series(labels)
 
-    def answer(self, ran: Ran) -> Floats:
+    def found(self, fit: Any) -> Floats:
         """z."""
-        return ran.examples["consensus_label"].to_numpy()
+        z: Floats = fit.examples.collect()["consensus_label"].to_numpy()
+        return z
+
+    def answer(self, fit: Any, examples: pl.DataFrame) -> pl.DataFrame | None:
+        """z and its standard error, where it is judged."""
+        return None if self.known is None else examples.filter(~np.isnan(self.known))
 
     def goodness(self, ran: Ran) -> Floats:
         """Less the absolute error of each known example."""
-        error: Floats = np.abs(self.answer(ran) - self.known)[~np.isnan(self.known)]
+        known = self.known[~np.isnan(self.known)]
+        error: Floats = np.abs(ran.answer["consensus_label"].to_numpy() - known)
         return -error
 
     @staticmethod
@@ -67,21 +71,22 @@ class NumberTrial(Trial):
         return scoring.paired_errors(-better)
 
     def known_scores(self, ran: Ran) -> Scores:
-        judged, error = ~np.isnan(self.known), -self.goodness(ran)
-        reach = REACH * ran.examples["standard_error"].fill_null(float("nan")).to_numpy()[judged]
+        error = -self.goodness(ran)
+        reach = REACH * ran.answer["standard_error"].fill_null(float("nan")).to_numpy()
         inside = (error <= reach)[~np.isnan(reach)]
         coverage = float(inside.mean()) if len(inside) else None
         return float(error.mean()), len(error), float(np.sqrt((error**2).mean())), coverage
 
-    def held_out_scores(self, without: Sequence[Ran]) -> Scores:
-        losses, errors = [], []
-        for z, seen, asked in self.folds(without):
-            mean, variance = predicted(z, seen, asked, len(self.annotators))
-            error = asked.label - mean
-            errors.append(error)
-            losses.append((np.log(2 * np.pi * variance) + error**2 / variance) / 2)
-        error = np.concatenate(errors)
-        return float(np.concatenate(losses).mean()), float(np.sqrt((error**2).mean()))
+    def held_out(self, found: Floats, seen: Rows, asked: Rows) -> Floats:
+        """The number of labels, their log losses and squared errors."""
+        mean, variance = predicted(found, seen, asked, len(self.annotators))
+        square = (asked.label - mean) ** 2
+        loss = (np.log(2 * np.pi * variance) + square / variance) / 2
+        return np.array([len(square), loss.sum(), square.sum()])
+
+    def held_out_scores(self, sums: Floats) -> Scores:
+        n, loss, square = sums
+        return float(loss / n), float(np.sqrt(square / n))
 
     def to_others(self, own: pl.Series, others: pl.DataFrame) -> float:
         """The mean absolute difference from the other methods."""

@@ -108,9 +108,14 @@ def brier(T: Floats, known: Ints) -> float:
 
 def calibration_error(confidence: Floats, hit: Floats) -> float:
     """The expected calibration error, over bins of equal width."""
+    return float(np.abs(calibration_gaps(confidence, hit)).sum() / len(hit))
+
+
+def calibration_gaps(confidence: Floats, hit: Floats) -> Floats:
+    """The sum of right - confidence in each bin."""
     place = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
-    gap = np.bincount(place, hit - confidence, BINS)
-    return float(np.abs(gap).sum() / len(hit))
+    gaps: Floats = np.bincount(place, hit - confidence, BINS).astype(np.float64, copy=False)
+    return gaps
 
 
 def predicted_labels(T: Floats, seen: Rows, asked: Rows, n_annotators: int) -> Floats:
@@ -123,8 +128,8 @@ def predicted_labels(T: Floats, seen: Rows, asked: Rows, n_annotators: int) -> F
     K = T.shape[1]
     predicted = np.zeros((len(asked.example), K))
     for k in range(K):
-        theta = _confusion_row(T[seen.example, k], seen, n_annotators, K, k)
-        predicted += T[asked.example, k, None] * theta[asked.annotator]
+        theta = _confusion_row(T[:, k].take(seen.example), seen, n_annotators, K, k)
+        predicted += T[:, k].take(asked.example)[:, None] * theta.take(asked.annotator, axis=0)
     return predicted
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -44,39 +44,42 @@ class Rows:
 
 @dataclass(frozen=True)
 class Task:
-    """A method to run on a log. Small enough to travel, with its log."""
+    """A method to run: on all annotations of a trial, or without those of a fold."""
 
     name: str
     function: Callable[..., Any]
-    log: pl.DataFrame
-    options: dict[str, Any]
-    with_posterior: bool
+    trial: Trial
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a fit found, and how it went."""
+    """What a fit found, and how it went. Of a fit without a fold, only what it says of that."""
 
-    examples: pl.DataFrame
-    posterior: Floats | None
-    """T of its examples, sorted by id; shape (n, K)."""
     seconds: float
     n_iter: int
     converged: bool
     warnings: list[Warning]
+    examples: pl.DataFrame = field(default_factory=pl.DataFrame)
+    answer: Any = None
+    """What it says of the examples with a known truth, if there are any."""
+    held_out: Floats | None = None
+    """How well it predicts the annotations of the fold, in sums over them."""
 
 
 def run(task: Task) -> Ran:
     """Run a method; its warnings are kept."""
+    trial, seen = task.trial, task.trial.seen(task.fold)
+    log = trial.log(seen) if task.fold is None else trial.part(seen, task.function)
     with heard() as said:
         began = time.perf_counter()
-        fit = task.function(task.log, **task.options)
-        examples = fit.examples.collect()
+        fit = task.function(log, **trial.options, duplicates="all")
+        examples = fit.examples.collect() if task.fold is None else pl.DataFrame()
         seconds = time.perf_counter() - began
-    T = None
-    if task.with_posterior:
-        T = fit.posterior.collect()["probability"].to_numpy().reshape(examples.height, -1)
-    return Ran(examples, T, seconds, fit.n_iter, fit.converged, said)
+    went = Ran(seconds, fit.n_iter, fit.converged, said)
+    if task.fold is None:
+        return replace(went, examples=examples, answer=trial.answer(fit, examples))
+    return replace(went, held_out=trial.predicted(fit, seen, task.fold))
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,6 @@ class Trial(ABC):
     """... of how near other methods are."""
     APART: ClassVar[str]
     """The column that says how far methods are apart on an example."""
-    WITH_POSTERIOR: ClassVar[bool]
-    """Whether a method's answer is its posterior."""
-
     rows: Rows
     examples: pl.Series
     annotators: pl.Series
@@ -110,34 +110,41 @@ class Trial(ABC):
 
     def tasks(self, name: str, function: Callable[..., Any]) -> Iterator[Task]:
         """The fits of a method: on everything, then without each fold."""
-        yield self._task(name, function, self.rows)
+        yield Task(name, function, self)
         for fold in range(self.n_folds):
-            seen = self.rows.only(self.fold != fold)
-            yield self._task(f"{name} without fold {fold + 1}", function, seen)
+            yield Task(f"{name} without fold {fold + 1}", function, self, fold)
 
-    def _task(self, name: str, function: Callable[..., Any], rows: Rows) -> Task:
+    def seen(self, fold: int | None) -> Rows:
+        """The annotations that are not in a fold."""
+        return self.rows if fold is None else self.rows.only(self.fold != fold)
+
+    def log(self, rows: Rows) -> pl.DataFrame:
+        """Annotations as a log."""
         log = {
             "example": self.examples.gather(rows.example),
             "annotator": self.annotators.gather(rows.annotator),
             "label": self.labels(rows.label),
         }
-        options = {**self.options, "duplicates": "all"}
-        return Task(name, function, pl.DataFrame(log), options, self.WITH_POSTERIOR)
+        return pl.DataFrame(log)
+
+    def part(self, rows: Rows, function: Callable[..., Any]) -> Any:
+        """Some of the annotations, in a form that a method takes."""
+        return self.log(rows)
 
     def scores(self, whole: Ran, without: Sequence[Ran]) -> dict[str, float | None]:
         """What the table of methods says of one."""
         known = named(self.KNOWN, None if self.known is None else self.known_scores(whole))
-        return known | named(self.HELD_OUT, self.held_out_scores(without) if without else None)
+        of_folds = [ran.held_out for ran in without if ran.held_out is not None]
+        held_out = self.held_out_scores(np.sum(of_folds, axis=0)) if of_folds else None
+        return known | named(self.HELD_OUT, held_out)
 
-    def folds(self, without: Sequence[Ran]) -> Iterator[tuple[Floats, Rows, Rows]]:
-        """What the fit without each fold says of all examples (of those it has not seen what it says on
-        average), the annotations that it saw, and those it is asked for."""
-        for fold, ran in enumerate(without):
-            seen, asked = self.rows.only(self.fold != fold), self.rows.only(self.fold == fold)
-            found = self.answer(ran)
-            everywhere = np.repeat(found.mean(axis=0)[None], len(self.examples), axis=0)
-            everywhere[np.unique(seen.example)] = found
-            yield everywhere, seen, asked
+    def predicted(self, fit: Any, seen: Rows, fold: int) -> Floats:
+        """How well the annotations of a fold are predicted by a fit without them: of examples that it has
+        not seen by what it says on average."""
+        found = self.found(fit)
+        everywhere = np.repeat(found.mean(axis=0)[None], len(self.examples), axis=0)
+        everywhere[np.bincount(seen.example, minlength=len(everywhere)) > 0] = found
+        return self.held_out(everywhere, seen, self.rows.only(self.fold == fold))
 
     @property
     def options(self) -> dict[str, Any]:
@@ -149,8 +156,16 @@ class Trial(ABC):
         """Labels as the log has them."""
 
     @abstractmethod
-    def answer(self, ran: Ran) -> Floats:
+    def found(self, fit: Any) -> Floats:
         """What a fit says of its examples, the first axis of it."""
+
+    @abstractmethod
+    def answer(self, fit: Any, examples: pl.DataFrame) -> Any:
+        """What it says of those with a known truth."""
+
+    @abstractmethod
+    def held_out(self, found: Floats, seen: Rows, asked: Rows) -> Floats:
+        """How well labels are predicted by what was found of all examples, in sums."""
 
     @abstractmethod
     def goodness(self, ran: Ran) -> Floats:
@@ -166,8 +181,8 @@ class Trial(ABC):
         """KNOWN."""
 
     @abstractmethod
-    def held_out_scores(self, without: Sequence[Ran]) -> Scores:
-        """HELD_OUT, from the fits without each fold."""
+    def held_out_scores(self, sums: Floats) -> Scores:
+        """HELD_OUT, from the sums over all folds."""
 
     @abstractmethod
     def to_others(self, own: pl.Series, others: pl.DataFrame) -> float:
