@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,3 +199,9 @@ def accuracy(examples: pl.LazyFrame, truth: pl.DataFrame) -> float:
     both = examples.collect().join(truth, on="example")
     right = both["consensus_label"].cast(pl.String) == both["label"].cast(pl.String)
     return float(right.mean())  # type: ignore[arg-type]
+
+
+def files_of(directory: Path, table: str) -> list[Path]:
+    """The files of a table that the last run has written into a directory."""
+    generation = max(directory.glob("generation-[0-9]*"))
+    return sorted((generation / table).glob("part-*.parquet"))

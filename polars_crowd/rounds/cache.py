@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -90,6 +91,24 @@ class Cache:
 
     def _file(self, name: str) -> Path:
         return self.directory / f"{name}{SUFFIX}"
+
+
+def remove_kept(work: Path, started: float, present: Collection[str]) -> None:
+    """Remove the frames that a run has not used, but for what is known of partitions that are `present`."""
+    for kind in (KEPT, SUMMARIES, PLACES, FITS):
+        folder = work / kind
+        if work.is_symlink() or folder.is_symlink() or not folder.is_dir():
+            continue
+        for file in folder.iterdir():
+            of_present = kind == PLACES and file.name.partition("-")[0] in present
+            with suppress(OSError):  # somebody else did
+                if not of_present and _is_kept(file) and file.stat().st_mtime < started:
+                    file.unlink()
+
+
+def _is_kept(file: Path) -> bool:
+    """Whether a file is one of frames, or was to be."""
+    return re.fullmatch(rf".+{re.escape(SUFFIX)}(\.[0-9a-f]{{8}})?", file.name) is not None
 
 
 def digest(*parts: object) -> str:

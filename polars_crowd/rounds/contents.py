@@ -1,17 +1,20 @@
 """results.json: what a directory of results holds, so that it can be opened again and taken up.
 
-    {"format": 2, "polars_crowd": "0.1.0", "polars": "2.1.0", "numpy": "2.3.1",
+    {"format": 3, "polars_crowd": "0.1.0", "polars": "2.1.0", "numpy": "2.3.1",
      "by": "write" | "into",          what wrote the directory
      "complete": true,                whether that has ended
      "method": "Dawid-Skene", "header": ..., "heads": ..., "options": ..., "values": ...,
-     "tables": {"annotators": {"kind": "frame", "files": ["annotators.parquet"]}, "difficulty": null, ...}}
+     "generation": "generation-0001-1a2b3c4d",      of a run: where its tables are
+     "tables": {"annotators": {"kind": "frame", "files": [".../annotators.parquet"]}, "trace": null, ...}}
 
-Only files that are listed there are ours: to be replaced, or removed.
+Of what .write wrote only the files that are listed there are ours: to be replaced, or removed.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -25,11 +28,17 @@ from polars_crowd.errors import StoreError
 from polars_crowd.rounds.files import write_whole
 
 MARK = "results.json"
-FORMAT = 2
+FORMAT = 3
+GENERATION = re.compile(r"generation-(\d{4,})-[0-9a-f]{8}")
+"""The directory of a run's tables."""
 SMALL = 16
 """Values of an array that are written down."""
 Contents = dict[str, Any]
 By = Literal["into", "write"]
+
+
+def is_generation(name: str) -> bool:
+    return GENERATION.fullmatch(name) is not None
 
 
 def blank(by: By) -> Contents:
@@ -50,7 +59,9 @@ def read_contents(directory: Path) -> Contents | None:
         Its results.json is damaged, or of a later version.
     """
     mark = directory / MARK
-    if not mark.is_file():
+    if not os.path.isfile(mark):
+        if os.path.islink(mark):
+            raise StoreError(f"{mark} is a link that leads nowhere. Give another directory.")
         return None
     try:
         found = json.loads(mark.read_text(encoding="utf-8"))
@@ -65,7 +76,20 @@ def read_contents(directory: Path) -> Contents | None:
             f"{mark}: the results are of format {found['format']}, this version knows up to {FORMAT}. "
             "Update polars_crowd, or choose another directory."
         )
+    if not _is_sound(found):
+        raise StoreError(f"{mark} is damaged. Remove the directory and run again.")
     return {**blank("into"), **found}
+
+
+def _is_sound(found: Contents) -> bool:
+    """Whether tables are listed as they are by this library."""
+    generation, tables = found.get("generation"), found.get("tables", {})
+    return (
+        (generation is None or (isinstance(generation, str) and is_generation(generation)))
+        and isinstance(tables, dict)
+        and all(table is None or {"kind", "files"} <= set(table) for table in tables.values())
+        and all(table is None or table["files"] for table in tables.values())
+    )
 
 
 def write_contents(directory: Path, contents: Contents) -> None:
@@ -98,14 +122,16 @@ def _is_plain(name: Any) -> bool:
     if not isinstance(name, str):
         return False
     path = Path(name)
-    return not path.is_absolute() and ".." not in path.parts and len(path.parts) in (1, 2)
+    own = path.parts[1:] if path.parts and is_generation(path.parts[0]) else path.parts
+    return not path.anchor and ".." not in path.parts and len(own) in (1, 2)
 
 
 def remove_tables(directory: Path, tables: Mapping[str, Any]) -> None:
     """Remove the files of tables, and the folders that this leaves empty."""
     files = [file for file in files_in(directory, tables) if not file.parent.is_symlink()]
     for file in files:
-        file.unlink(missing_ok=True)
+        if not file.is_dir():
+            file.unlink(missing_ok=True)
     for folder in {file.parent for file in files} - {directory}:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,11 +56,17 @@ def whole_files(paths: Sequence[Path], *, sync: bool = True) -> Iterator[list[Pa
                 written.replace(path)
         for folder in {path.parent for path in paths}:
             with refusing(folder):
-                _bring_names_to_disk(folder, sync)
+                bring_names_to_disk(folder, sync)
     finally:
         for written in unfinished:
             with suppress(OSError):
                 written.unlink(missing_ok=True)
+
+
+def abandoned(path: Path) -> list[Path]:
+    """What writers that died have left beside a file."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}")
+    return [beside for beside in path.parent.iterdir() if name.fullmatch(beside.name)]
 
 
 def _bring_to_disk(file: Path, sync: bool) -> None:
@@ -68,7 +75,7 @@ def _bring_to_disk(file: Path, sync: bool) -> None:
             os.fsync(written.fileno())
 
 
-def _bring_names_to_disk(folder: Path, sync: bool) -> None:
+def bring_names_to_disk(folder: Path, sync: bool = True) -> None:
     """... where the system can: Windows opens no directories."""
     if not sync or os.name == "nt":
         return

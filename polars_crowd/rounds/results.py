@@ -13,6 +13,7 @@ from polars_crowd.errors import StoreError, shown
 from polars_crowd.option_checks import check_place
 from polars_crowd.reports import Heads, Report, Reported
 from polars_crowd.rounds.contents import MARK, Contents, files_in, plain, read_contents
+from polars_crowd.rounds.generations import Hold, is_begun
 from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, write_results
 
 if TYPE_CHECKING:
@@ -184,9 +185,10 @@ def head(table: Table, n: int) -> pl.DataFrame:
 class Results(Fit):
     """Results that were written: the tables and numbers of the fit, by the same names, and its report."""
 
-    def __init__(self, directory: Path, contents: Contents) -> None:
+    def __init__(self, directory: Path, contents: Contents, hold: Hold | None) -> None:
         self._directory = directory
         self._contents = contents
+        self._hold = hold
 
     @property
     def method(self) -> str:
@@ -219,7 +221,7 @@ class Results(Fit):
         return list(self._contents["tables"])
 
     def _table(self, name: str) -> Table:
-        return read_table(self._directory, self._contents, name)
+        return read_table(self._directory, self._contents, name, self._hold)
 
     def _header(self) -> str:
         return str(self._contents.get("header", self.method))
@@ -274,17 +276,16 @@ def open_results(directory: str | Path) -> Results:
     ('CROWDLAB', ['examples', 'annotations', 'annotators'], True)
     """
     place = Path(directory).absolute()
-    contents = read_contents(place)
+    contents, hold = _held_contents(place)
+    if contents is None and is_begun(place):
+        raise not_complete(directory)
     if contents is None:
         raise FileNotFoundError(
             f"{directory} holds no results: there is no {MARK} in it. Give a directory that a run "
             "wrote into, or .write; a store is opened with AnnotationStore.open."
         )
     if not contents["complete"] or contents["method"] is None:
-        raise StoreError(
-            f"{directory} holds results that are not complete. If no run is at work on them, run it again "
-            "with the same directory."
-        )
+        raise not_complete(directory)
     missing = [file.name for file in files_in(place, contents["tables"]) if not file.is_file()]
     if missing:
         raise StoreError(
@@ -296,4 +297,21 @@ def open_results(directory: str | Path) -> Results:
             f"{directory} holds a workbook, which is for people. To open results again, write them with "
             'format="parquet".'
         )
-    return Results(place, contents)
+    return Results(place, contents, hold)
+
+
+def _held_contents(place: Path) -> tuple[Contents | None, Hold | None]:
+    """What a directory holds, which stays; read again if a run has put something else there meanwhile."""
+    while True:
+        contents = read_contents(place)
+        generation = (contents or {}).get("generation")
+        hold = Hold(place / generation) if generation else None
+        if (read_contents(place) or {}).get("generation") == generation:
+            return contents, hold
+
+
+def not_complete(directory: str | Path) -> StoreError:
+    return StoreError(
+        f"{directory} holds results that are not complete. If no run is at work on them, run it again "
+        "with the same directory."
+    )

@@ -31,7 +31,9 @@ from polars_crowd.rounds.contents import (
     stored,
     write_contents,
 )
-from polars_crowd.rounds.files import refusing, whole_files
+from polars_crowd.rounds.files import abandoned, refusing, whole_files
+from polars_crowd.rounds.generations import LOCK, Hold, remove_ours, scan_held
+from polars_crowd.rounds.locks import writing
 from polars_crowd.rounds.workbook import import_xlsxwriter, write_workbook
 
 Format = Literal["parquet", "csv", "xlsx"]
@@ -77,7 +79,7 @@ def write_results(
     frames = renamed({name: as_lazy(t) for name, t in tables.items() if t is not None}, names)
     file_of = {name: file_name(name, format) for name in frames}
     files = list(dict.fromkeys(file_of.values()))
-    earlier = earlier_tables(directory, files, overwrite)
+    earlier_tables(directory, files, overwrite)
     contents = {
         **blank("write"),
         **about,
@@ -88,13 +90,24 @@ def write_results(
         | {name: _listed(tables[name], frame, file_of[name]) for name, frame in frames.items()},
         "complete": True,
     }
-    with _made(directory), whole_files([directory / f for f in (*files, MARK)]) as (*paths, mark):
-        targets = [directory / file for file in files]
+    targets = [directory / file for file in files]
+    with (
+        _made(directory),
+        writing(directory / LOCK, directory),
+        whole_files([*targets, directory / MARK]) as (*paths, mark),
+    ):
+        earlier = earlier_tables(directory, files, overwrite)  # somebody else may have written
         kept = _write(frames, paths, targets, format, formulas)
         if kept:
             contents["header"] += f"; {counted(kept, 'cell')} {KEPT_FROM_RUNNING}"
         mark.write_text(as_json(contents), encoding="utf-8")
         write_contents(directory, {**contents, "complete": False, "earlier": earlier})
+        remove_ours(
+            left
+            for file in (*targets, directory / MARK)
+            for left in abandoned(file)
+            if left not in (*paths, mark)
+        )
     remove_tables(directory, {k: t for k, t in earlier.items() if t["files"][0] not in files})
     warn_of_kept(kept, str(directory))
 
@@ -328,14 +341,16 @@ def safe_name(name: str) -> str:
 # --- reading ---------------------------------------------------------------------------------------
 
 
-def read_table(directory: Path, contents: Contents, name: str) -> Table:
-    """A table that was written, as the fit had it."""
+def read_table(directory: Path, contents: Contents, name: str, hold: Hold | None = None) -> Table:
+    """A table that was written, as the fit had it; frames of it keep the generation that it is of."""
     listed = contents["tables"][name]
     if listed is None:
         return None
     files = files_in(directory, {name: listed})
     if contents.get("file_format") == "csv":
         frame = _scan_csv(files[0], listed["types"], contents["formulas"])
+    elif hold is not None:
+        frame = scan_held(files, hold)
     else:
         frame = pl.scan_parquet(files, glob=False)
     as_it_was: dict[str, Callable[[], Table]] = {

@@ -156,6 +156,7 @@ class Builder:
             self._write(f"{number:04d}-annotations", annotations),
             self._write(f"{number:04d}-examples", examples),
             annotated.height,
+            self.annotators.len(),
         )
 
     # --- what a partition is made of ---

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from secrets import token_hex
@@ -15,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import Advice, StoreError
+from polars_crowd.rounds.cache import digest
 from polars_crowd.rounds.digests import SEAL, checksum, seal
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.runs.codes import named_classes
@@ -61,10 +63,8 @@ class Part:
     annotations: File
     examples: File
     annotated: int
-
-    @property
-    def fingerprint(self) -> str:
-        return self.annotations.checksum + self.examples.checksum[:8]
+    annotators: int | None = None
+    """How many annotators the store knew when it was written: its codes are of these."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,23 @@ class Manifest:
                 yield part.annotations
                 yield part.examples
 
+    def fingerprints(self, annotators: pl.Series) -> dict[int, str]:
+        """Of each partition that there is: what it holds, and what its codes mean.
+
+        Annotators that the store came to know later do not change it.
+        """
+        parts = {i: part for i, part in enumerate(self.parts) if part is not None}
+        known = {
+            i: len(annotators) if part.annotators is None else part.annotators
+            for i, part in parts.items()
+        }
+        names = _names_of_first(annotators, set(known.values()))
+        classes = digest(schema_text(self.schema), self.classes, self.set_of and str(self.set_of))
+        return {
+            i: digest(part.annotations.checksum, part.examples.checksum, classes, names[known[i]])
+            for i, part in parts.items()
+        }
+
     def with_parts(self, parts: dict[int, Part], annotators: File) -> Manifest:
         """The next generation, with these partitions instead of those there were."""
         merged = tuple(parts.get(i, part) for i, part in enumerate(self.parts))
@@ -168,10 +185,20 @@ class Manifest:
             yield from (past.annotators, *past.files)
 
 
+def _names_of_first(annotators: pl.Series, counts: Collection[int]) -> dict[int, str]:
+    """Digests of the first so many annotators."""
+    hashed, start, names = hashlib.blake2b(digest_size=16), 0, {}
+    for n in sorted(counts):
+        hashed.update("".join(f"{name!r}\n" for name in annotators[start:n]).encode())
+        names[n], start = hashed.hexdigest(), n
+    return names
+
+
 def _part(found: dict[str, Any] | None) -> Part | None:
     if found is None:
         return None
-    return Part(File(**found["annotations"]), File(**found["examples"]), found["annotated"])
+    files = File(**found["annotations"]), File(**found["examples"])
+    return Part(*files, found["annotated"], found.get("annotators"))
 
 
 def _past(found: dict[str, Any]) -> Past:

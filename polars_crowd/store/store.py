@@ -414,10 +414,11 @@ class AnnotationStore(Partitioned):
     def _handles(self, work: Path | None = None) -> dict[int, StoredPartition]:
         manifest, files = self._manifest, self._files
         assert manifest.annotators is not None
+        prints = {} if work is None else manifest.fingerprints(self.annotators)
         return {
             number: StoredPartition(
                 name=f"part-{number:04d}",
-                fingerprint=part.fingerprint,
+                fingerprint=prints.get(number, ""),
                 files=files,
                 annotations=part.annotations,
                 examples=part.examples,

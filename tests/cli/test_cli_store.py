@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
-from tests.cases import assert_same
+from tests.cases import assert_same, files_of
 from tests.cli.commands import refused, run, succeeded
 
 DATA = pc.datasets.tutorial()
@@ -110,20 +110,21 @@ def test_consensus_of_a_store(store: Path, tmp_path: Path, executor: list[str]) 
     assert "part-0002.parquet" in text
     expected = pc.crowdlab(DATA.log, DATA.pred_probs, calibrate=True)
     for table, order in (("examples", ["example"]), ("annotations", ["example", "annotator"])):
-        found = pl.read_parquet(into / table / "*.parquet")
+        found = pl.read_parquet(files_of(into, table))
         assert_same(found.sort(order), getattr(expected, table).collect().sort(order))
-    found = pl.read_parquet(into / "annotators.parquet").sort("annotator")
+    found = pc.open_results(into).annotators.sort("annotator")
     assert_same(found, expected.annotators.sort("annotator"))
-    before = {file: file.stat().st_mtime_ns for file in into.glob("examples/*.parquet")}
+    before = {file: file.stat().st_mtime_ns for file in files_of(into, "examples")}
     succeeded("consensus", store, "--out", into, "--calibrate")
-    assert {file: file.stat().st_mtime_ns for file in into.glob("examples/*.parquet")} == before
+    after = {file: file.stat().st_mtime_ns for file in files_of(into, "examples")}
+    assert [*after.values()] == [*before.values()]
 
 
 def test_majority_vote_of_a_store(tmp_path: Path) -> None:
     pc.AnnotationStore.create(tmp_path / "votes", DATA.log, partitions=3)
     text = succeeded("consensus", tmp_path / "votes", "--out", tmp_path / "out")
     assert "Majority vote: 296 examples, 50 annotators, 1,456 annotations" in text
-    found = pl.read_parquet(tmp_path / "out" / "examples" / "*.parquet").sort("example")
+    found = pl.read_parquet(files_of(tmp_path / "out", "examples")).sort("example")
     assert_same(found, pc.majority_vote(DATA.log).collect().sort("example"))
     message = refused("consensus", tmp_path / "votes", "--out", tmp_path / "o", "--calibrate")
     assert "--calibrate: only with a model" in message

@@ -22,12 +22,13 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
+from polars_crowd.calls import one_call
 from polars_crowd.errors import PartitionError
 from polars_crowd.rounds.executors import AHEAD, THREADS, in_order
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary
-from tests.cases import assert_same
+from tests.cases import assert_same, files_of
 
 DATA = pc.datasets.tutorial()
 PARTITIONS = 5
@@ -160,7 +161,7 @@ def test_a_worker_that_dies_is_told_and_the_run_resumed(
     message = (
         rf"(?s)a worker died while {where} worked on, of 5 partitions: .*use fewer workers.*into="
     )
-    with pool("spawn", workers) as executor:
+    with pool("spawn", workers) as executor, one_call():
         rounds = open_rounds(store, executor=executor, into=results)
         with pytest.raises(PartitionError, match=message):
             rounds.tables({"examples": ids}, "die", str(flag))
@@ -168,7 +169,7 @@ def test_a_worker_that_dies_is_told_and_the_run_resumed(
     assert len(made) >= 4 - workers
     assert "part-0003" not in made
     flag.unlink()
-    with pool("spawn", workers) as executor:
+    with pool("spawn", workers) as executor, one_call():
         rounds = open_rounds(store, executor=executor, into=results)
         found = rounds.tables({"examples": ids}, "die", str(flag))["examples"]
     assert set(found.collect()["example"]) == set(DATA.log["example"])
@@ -179,8 +180,7 @@ def test_a_worker_that_dies_is_told_and_the_run_resumed(
 
 def written(results: Path) -> dict[str, int]:
     """When each partition's file was written, in nanoseconds."""
-    files = (results / "examples").glob("[!.]*.parquet")
-    return {file.stem: file.stat().st_mtime_ns for file in files}
+    return {file.stem: file.stat().st_mtime_ns for file in files_of(results, "examples")}
 
 
 @pytest.mark.parametrize("kind", ["serial", "threads", "spawned", "dask"])

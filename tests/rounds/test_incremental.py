@@ -20,7 +20,7 @@ from polars_crowd.rounds.cache import SUMMARIES, Cache, Frames
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import InMemory, Partition
 from polars_crowd.rounds.summaries import collected
-from tests.cases import Case, assert_same, assert_same_fit, cases
+from tests.cases import Case, assert_same, assert_same_fit, cases, files_of
 
 DATA = pc.datasets.tutorial()
 BY_ROW = ["example", "annotator"]
@@ -34,7 +34,7 @@ def split(examples: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def files(folder: Path, table: str) -> dict[str, int]:
     """When each file of a table was written."""
-    return {file.name: file.stat().st_mtime_ns for file in (folder / table).glob("*.parquet")}
+    return {file.name: file.stat().st_mtime_ns for file in files_of(folder, table)}
 
 
 def test_a_run_after_an_append_is_one_from_scratch(tmp_path: Path) -> None:
@@ -85,6 +85,33 @@ def test_a_second_run_writes_nothing(tmp_path: Path) -> None:
     assert files(tmp_path / "results", "annotations") == written
     assert_same_fit(second, pc.crowdlab(DATA.log, DATA.pred_probs, calibrate=True))
     assert second.model_weight == first.model_weight
+
+
+@pytest.mark.parametrize("what", ["annotators", "classes"])
+def test_a_store_that_was_made_anew_with_other_names(what: str, tmp_path: Path) -> None:
+    """The codes in its files are the same, and mean something else."""
+    log, results = DATA.log.with_columns(pl.col("label").cast(pl.String)), tmp_path / "results"
+    column = {"annotators": "annotator", "classes": "label"}[what]
+    other = log.with_columns("Z" + pl.col(column).cast(pl.String))
+    for names, place in ((log, "first"), (other, "second")):
+        store = pc.AnnotationStore.create(tmp_path / place, names, partitions=3)
+        fit, expected = pc.dawid_skene(store, into=results), pc.dawid_skene(names)
+        assert_same(
+            fit.annotations.collect().sort(BY_ROW), expected.annotations.collect().sort(BY_ROW)
+        )
+        assert_same(fit.annotators.sort("annotator"), expected.annotators.sort("annotator"))
+
+
+def test_annotators_that_come_later_change_no_partition_but_theirs(tmp_path: Path) -> None:
+    before, late = split(3)
+    store = pc.AnnotationStore.create(tmp_path / "store", before, partitions=7)
+    first = {handle.name: handle.fingerprint for handle in store.handles(tmp_path)}
+    for i in range(3):
+        store.append(late.with_columns(annotator=pl.lit(f"later {i}")))
+    now = {handle.name: handle.fingerprint for handle in store.handles(tmp_path)}
+    assert 1 <= sum(now[name] != first[name] for name in first) <= late["example"].n_unique()
+    again = pc.AnnotationStore.create(tmp_path / "again", before, partitions=7)
+    assert first == {handle.name: handle.fingerprint for handle in again.handles(tmp_path)}
 
 
 def test_other_options_are_other_results(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 import polars_crowd as pc
 from polars_crowd.rounds import workbook
-from polars_crowd.rounds.contents import MARK, read_contents
+from polars_crowd.rounds.contents import MARK
 from polars_crowd.rounds.results import Fit
+from tests.cases import files_of
 
 DATA = pc.datasets.tutorial()
 NUMBERS = DATA.log.with_columns(pl.col("label").cast(pl.Float64))
@@ -267,7 +268,7 @@ def test_a_file_outside_is_refused(name: object, tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: Any) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
@@ -347,27 +348,24 @@ def test_a_run_does_not_overwrite_what_write_wrote(tmp_path: Path) -> None:
 
 
 def test_tables_that_a_later_run_does_not_make_go(tmp_path: Path) -> None:
-    both: Any = ["best_quality", "majority_vote"]
-    pc.crowdlab(DATA.log, DATA.pred_probs, into=tmp_path, consensus_method=both)
-    contents = read_contents(tmp_path)
-    assert contents is not None
-    stale = {"kind": "lazy", "files": ["stale/part-0000.parquet"]}
-    (tmp_path / "stale").mkdir()
-    (tmp_path / "stale" / "part-0000.parquet").write_bytes(b"")
-    (tmp_path / MARK).write_text(
-        json.dumps({**contents, "tables": {**contents["tables"], "stale": stale}})
-    )
+    fit = pc.crowdlab(DATA.log, DATA.pred_probs, into=tmp_path)
+    assert fit.posterior.collect().height
+    assert "posterior" in pc.open_results(tmp_path).tables
+    del fit
     pc.crowdlab(DATA.log, DATA.pred_probs, into=tmp_path)
-    assert "stale" not in pc.open_results(tmp_path).tables
-    assert not (tmp_path / "stale").exists()
+    assert "posterior" not in pc.open_results(tmp_path).tables
+    assert files_of(tmp_path, "examples") == [*tmp_path.glob("*/examples/*")]
+    assert not [*tmp_path.rglob("posterior")]
 
 
 def test_files_of_others_stay_in_a_directory_of_results(tmp_path: Path) -> None:
     pc.crowdlab(DATA.log, DATA.pred_probs, into=tmp_path)
-    theirs = tmp_path / "examples" / "part-0009.parquet"
+    (ours,) = files_of(tmp_path, "examples")
+    theirs = ours.with_name("part-0009.parquet")
     pl.DataFrame({"example": ["theirs"]}).write_parquet(theirs)
     fit = pc.crowdlab(DATA.log, DATA.pred_probs, into=tmp_path)
     assert theirs.exists()
+    assert not ours.exists()
     assert fit.examples.collect().height == DATA.log["example"].n_unique()
 
 

@@ -25,7 +25,7 @@ from polars_crowd.errors import StoreError
 from polars_crowd.rounds.digests import seal
 from polars_crowd.store import store as store_module
 from polars_crowd.store.manifest import write_manifest
-from tests.cases import assert_same
+from tests.cases import assert_same, files_of
 from tests.store.store_cases import contents
 
 DATA = pc.datasets.tutorial()
@@ -515,7 +515,7 @@ def test_one_file_of_many_is_damaged(
 def test_results_that_are_cut_off_are_made_anew(store: pc.AnnotationStore, tmp_path: Path) -> None:
     fit = pc.crowdlab(store, into=tmp_path / "results")
     expected = fit.examples.collect()
-    file = sorted((tmp_path / "results" / "examples").glob("*.parquet"))[1]
+    file = files_of(tmp_path / "results", "examples")[1]
     os.truncate(file, file.stat().st_size // 2)
     again = pc.crowdlab(store, into=tmp_path / "results")
     assert_same(again.examples.collect(), expected)

@@ -20,13 +20,14 @@ from polars.testing import assert_frame_equal
 from scipy import optimize, stats
 
 from polars_crowd.errors import AnnotationError, AnnotationWarning
+from polars_crowd.rounds.results import open_results
 from polars_crowd.store.store import AnnotationStore
 from polars_crowd.truth.numeric.averages import mean_truth, median_truth
 from polars_crowd.truth.numeric.catd import catd
 from polars_crowd.truth.numeric.crh import crh, weights_for
 from polars_crowd.truth.numeric.gaussian import gaussian_truth
 from polars_crowd.truth.numeric.result import NumericTruth
-from tests.cases import log_of
+from tests.cases import files_of, log_of
 from tests.truth.truth_cases import assert_never_lower, unwarned
 
 Method = Callable[..., NumericTruth]
@@ -303,7 +304,7 @@ def test_a_store_with_an_executor_into_a_directory(name: str, tmp_path: Path) ->
     with ThreadPoolExecutor(2) as executor:
         fit = ALL[name](store, executor=executor, into=tmp_path / "out")
     assert_same_truth(fit, plain)
-    written = pl.read_parquet(tmp_path / "out" / "examples" / "*.parquet").sort("example")
+    written = pl.read_parquet(files_of(tmp_path / "out", "examples")).sort("example")
     assert_frame_equal(written, plain.examples.collect())
     method = fit._fit.method
     assert type(pickle.loads(pickle.dumps(method))) is type(method)
@@ -542,6 +543,6 @@ def test_results_into_a_directory(tmp_path: Path) -> None:
     fit = crh(log, into=tmp_path / "out")
     plain = crh(log)
     assert_frame_equal(fit.examples.collect(), plain.examples.collect())
-    assert_frame_equal(pl.read_parquet(tmp_path / "out" / "annotators.parquet"), plain.annotators)
-    written = pl.read_parquet(tmp_path / "out" / "examples" / "*.parquet")
+    assert_frame_equal(open_results(tmp_path / "out").annotators, plain.annotators)
+    written = pl.read_parquet(files_of(tmp_path / "out", "examples"))
     assert_frame_equal(written, plain.examples.collect())
