@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -236,7 +237,7 @@ def test_no_room_at_any_moment(
 
         with monkeypatch.context() as patched:
             at_each_step(patched.setattr, count)
-            told = told_by(lambda place=place: run(store, place))
+            told = told_by(partial(run, store, place))
         if told is not None:
             assert "No space left" in str(told)
             assert str(place) in str(told)

@@ -43,7 +43,7 @@ def test_crowdlab_of_a_store_is_that_of_the_log(
     assert_same_fit(pc.crowdlab(store, **options), expected)
     written = pc.crowdlab(store, into=tmp_path / "results", **options)
     assert_same_fit(written, expected)
-    annotators = pl.read_parquet(tmp_path / "results" / "annotators.parquet")
+    annotators = pc.open_results(tmp_path / "results").annotators
     assert_same(annotators, written.annotators)
 
 

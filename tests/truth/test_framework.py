@@ -25,7 +25,7 @@ from polars_crowd.truth.classification.zencrowd import zencrowd
 from polars_crowd.truth.em import Steps, iterate
 from polars_crowd.truth.model import Model
 from polars_crowd.truth.result import Iterations, TruthInference
-from tests.cases import Case, assert_same, bundled, cases, simulated
+from tests.cases import Case, assert_same, bundled, cases, files_of, simulated
 from tests.truth.truth_cases import (
     Method,
     accuracy,
@@ -113,13 +113,14 @@ def test_results_are_written_partition_by_partition(tmp_path: Path) -> None:
     data = simulated(n_examples=60)
     store = pc.AnnotationStore.create(tmp_path / "store", data.log, partitions=3)
     fit = dawid_skene(store, into=tmp_path / "results")
-    assert len(list((tmp_path / "results" / "examples").glob("*.parquet"))) == 3
+    assert len(files_of(tmp_path / "results", "examples")) == 3
     assert_same(dawid_skene(data.log).examples.collect(), fit.examples.collect().sort("example"))
     assert fit.confusion is not None
     tables = {"annotators": fit.annotators, "confusion": fit.confusion}
     tables |= {"class_prior": fit.class_prior, "trace": fit.trace.to_frame()}
     for name, table in tables.items():
-        assert_same(table, pl.read_parquet(tmp_path / "results" / f"{name}.parquet"))
+        kept = getattr(pc.open_results(tmp_path / "results"), name)
+        assert_same(table, kept.to_frame() if isinstance(kept, pl.Series) else kept)
 
 
 @pytest.mark.parametrize("method", METHODS)

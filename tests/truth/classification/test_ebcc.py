@@ -122,7 +122,7 @@ def test_results_of_the_best_are_written(tmp_path: pytest.TempPathFactory) -> No
     path = f"{tmp_path}/results"
     fit = quiet(ebcc, data.log, restarts=2, into=path)
     assert_same(fit.examples.collect(), quiet(ebcc, data.log, restarts=2).examples.collect())
-    assert_same(fit.annotators, pl.read_parquet(f"{path}/annotators.parquet"))
+    assert_same(fit.annotators, pc.open_results(path).annotators)
 
 
 @pytest.mark.parametrize(
