@@ -55,6 +55,8 @@ ENOUGH = 1000
 """... if there are as many annotations to say so."""
 SMOOTHING = 0.1
 SHRINKAGE = 5.0
+AT_ONCE = 1 << 13
+"""Annotations that all exponents are tried on while they are in the processor's cache."""
 MOST_COUNTS = 1 << 25
 """The largest C; where annotators have more, those with the most annotations stand for all."""
 
@@ -169,16 +171,24 @@ def count_predicted(part: Partition, who: Ints, counts: Floats, source: Source) 
 
 def log_predicted(asked: Asked, expected: Expected) -> Floats:
     """sum over r: log sum_k softmax_k(gamma rest[r])[k] theta[r,k], for every gamma."""
-    rest = log_rest(asked, expected)
-    theta = without(asked, expected)
-    return np.array([log_mixed(gamma * rest, theta).sum() for gamma in EXPONENTS])
+    rest, theta = log_rest(asked, expected), without(asked, expected)
+    predicted = np.zeros(len(EXPONENTS))
+    for first in range(0, rest.shape[1], AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        predicted += log_mixed_by_exponent(rest[:, some].copy(), theta[:, some].copy())
+    return predicted
 
 
-def log_mixed(rest: Floats, theta: Floats) -> Floats:
-    """log sum_k softmax_k(rest)[k] theta[k], for rest with a largest value of 0."""
-    weight = np.exp(rest)
-    mixed: Floats = np.log((weight * theta).sum(axis=0) / weight.sum(axis=0))
-    return mixed
+def log_mixed_by_exponent(rest: Floats, theta: Floats) -> Floats:
+    """sum over r: log sum_k softmax_k(gamma rest)[k] theta[k], for rest with a largest value of 0."""
+    weight = np.empty_like(rest)
+    predicted = np.zeros(len(EXPONENTS))
+    for i, gamma in enumerate(EXPONENTS):
+        np.exp(np.multiply(rest, gamma, out=weight), out=weight)
+        total = weight.sum(axis=0)
+        weight *= theta
+        predicted[i] = np.log(weight.sum(axis=0) / total).sum()
+    return predicted
 
 
 def log_rest(asked: Asked, expected: Expected) -> Floats:
