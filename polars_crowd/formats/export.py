@@ -259,9 +259,9 @@ def _questions(counts: pl.DataFrame) -> pl.DataFrame:
         .agg(
             kind=pl.when((kind == "set").any() | ((kind == "choice").any() & several))
             .then(pl.lit("set"))
-            .when((kind == "choice").any() | (kind.n_unique() > 1))
+            .when((kind == "choice").any() | (kind.drop_nulls().n_unique() > 1))
             .then(pl.lit("class"))
-            .otherwise(kind.first()),
+            .otherwise(kind.drop_nulls().first()),
             num_answers=pl.col("n").filter(submitted).sum(),
         )
         .select("question", "kind", "num_answers")

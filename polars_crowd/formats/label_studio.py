@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -18,46 +19,32 @@ from polars_crowd.errors import shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.look import Format, Look, files_in, object_in
-from polars_crowd.formats.records import Records, elements, json_as
+from polars_crowd.formats.records import Records, as_lines, objects
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
-RESULT = pl.Struct({"from_name": TEXT, "type": TEXT, "value": TEXT, "parentID": TEXT})
+Row = dict[str, Any]
+RESULT = pl.Struct(
+    {"question": TEXT, "type": TEXT, "values": pl.List(TEXT), "is_region": pl.Boolean}
+)
 ANNOTATION = pl.Struct(
     {
-        "id": TEXT,
-        "completed_by": TEXT,
-        "result": pl.List(RESULT),
-        "was_cancelled": pl.Boolean,
-        "skipped": pl.Boolean,
-        "ground_truth": pl.Boolean,
+        "annotator": TEXT,
         "created_at": TEXT,
-        "updated_at": TEXT,
-        "lead_time": pl.Float64,
+        "seconds": pl.Float64,
+        "gold": pl.Boolean,
+        "is_skipped": pl.Boolean,
+        "result": pl.List(RESULT),
     }
 )
 TASK = {
-    "id": TEXT,
-    "data": TEXT,
+    "example": TEXT,
+    "text": TEXT,
+    "num_drafts": pl.Int64,
+    "num_predictions": pl.Int64,
     "annotations": pl.List(ANNOTATION),
-    "completions": pl.List(ANNOTATION),
-    "drafts": pl.List(TEXT),
-    "predictions": pl.List(TEXT),
 }
-VALUE = pl.Struct(
-    {
-        "choices": pl.List(TEXT),
-        "taxonomy": pl.List(pl.List(TEXT)),
-        "rating": TEXT,
-        "number": TEXT,
-        "selected": TEXT,
-        "datetime": TEXT,
-        "text": TEXT,
-        "ranker": TEXT,
-        "start": TEXT,
-        "x": TEXT,
-    }
-)
+"""What is read of a task, see `_task`."""
 KINDS = {
     "choices": "choice",
     "taxonomy": "choice",
@@ -69,6 +56,8 @@ KINDS = {
     "ranker": "text",
 }
 """The controls that are read, by what they ask for. The others mark regions."""
+ONE_VALUE = ("rating", "number", "selected", "datetime", "ranker", "text")
+"""Where controls write what is no list of choices."""
 OF_ANNOTATION = ("annotation_id", "annotator", "lead_time", "created_at", "updated_at")
 NO_QUESTION = (*OF_ANNOTATION, "id", "agreement", "history", "item_index")
 REGION = "region"
@@ -122,9 +111,9 @@ def read_label_studio(
     asked, look = Asked(**options), FORMAT.look(path)
     names = Names(example, text, empty_is_set)
     if look.kind == "directory":
-        answers = _of_tasks(_stored(look.path), names)
+        answers = _of_tasks(_stored(look.path, names), names)
     elif look.has("annotations") or look.has("completions"):
-        answers = _of_tasks(Records(look.path, TASK), names)
+        answers = _of_tasks(Records(look.path, TASK, prepare=partial(_task, names=names)), names)
     else:
         answers = _of_rows(*_rows_and_controls(look, asked.question), names)
     return export(FORMAT.title, path, answers, asked)
@@ -145,86 +134,99 @@ class Names:
 def _of_tasks(records: Records, names: Names) -> Answers:
     """The answers in tasks."""
     tasks = records.read().lazy()
-    annotations = _annotations(tasks, names).collect()
+    annotations = _annotations(tasks).collect()
     results = _results(annotations.lazy()).collect()
     whole = results.filter("is_whole")
     questions = whole.select("question", "kind").unique(maintain_order=True)
     answers = whole.filter(~pl.col("is_skipped")).lazy().with_columns(status=_status(names))
     rows = pl.concat([answers, _unanswered(annotations.lazy(), questions, names)], how="diagonal")
+    beside = tasks.select(draft=pl.col("num_drafts"), prediction=pl.col("num_predictions")).sum()
     return Answers(
         rows=rows.drop("is_whole", "is_skipped", "result", strict=False),
         gold=rows.filter(pl.col("gold"), pl.col("status") == SUBMITTED),
-        left_out={REGION: results.height - whole.height, **_beside(tasks)},
+        left_out={REGION: results.height - whole.height, **beside.collect().row(0, named=True)},
     )
 
 
-def _annotations(tasks: pl.LazyFrame, names: Names) -> pl.LazyFrame:
+def _annotations(tasks: pl.LazyFrame) -> pl.LazyFrame:
     """A row an annotation, with its results."""
     return (
-        tasks.select(
-            annotations=pl.coalesce("annotations", "completions"),
-            example=_field(names.example) if "." in names.example else pl.col(names.example),
-            text=_field(f"data.{names.text}"),
-        )
+        tasks.select("example", "text", "annotations")
         .explode("annotations", empty_as_null=False)
         .drop_nulls("annotations")
         .unnest("annotations")
-        .select(
-            "example",
-            "text",
-            "result",
-            annotator=_user(),
-            timestamp=utc(pl.col("created_at")),
-            seconds=pl.col("lead_time"),
-            gold=pl.col("ground_truth").fill_null(value=False),
-            is_skipped=(pl.col("was_cancelled") | pl.col("skipped")).fill_null(value=False),
-        )
+        .with_columns(timestamp=utc(pl.col("created_at")))
+        .drop("created_at")
     )
-
-
-def _field(name: str) -> pl.Expr:
-    """A field of the task's data."""
-    return pl.col("data").str.json_path_match(f"$.{name.removeprefix('data.')}")
-
-
-def _user() -> pl.Expr:
-    """The user of an annotation: an id, or an object that has an e-mail address, too."""
-    by = pl.col("completed_by")
-    inside = pl.coalesce(by.str.json_path_match("$.email"), by.str.json_path_match("$.id"))
-    return pl.when(by.str.starts_with("{")).then(inside).otherwise(by)
 
 
 def _results(annotations: pl.LazyFrame) -> pl.LazyFrame:
     """A row an answer; `is_whole` if it is about the example as a whole, and the only one of its control."""
-    value = json_as(pl.col("value"), VALUE).struct
     several = pl.len().over("annotation", "question") > 1
-    of_region = pl.any_horizontal(
-        pl.col("parentID").is_not_null(), *(value.field(f).is_not_null() for f in ("start", "x"))
-    )
     return (
         annotations.with_row_index("annotation")
         .explode("result", empty_as_null=False)
         .drop_nulls("result")
         .unnest("result")
-        .rename({"from_name": "question"})
         .with_columns(
             kind=pl.col("type").replace_strict(KINDS, default=None),
-            values=_values(value),
-            is_whole=~of_region & ~several & pl.col("type").is_in(list(KINDS)),
+            is_whole=~pl.col("is_region") & ~several & pl.col("type").is_in(list(KINDS)),
         )
-        .drop("annotation", "type", "value", "parentID")
+        .drop("annotation", "type", "is_region")
     )
 
 
-def _values(value: Any) -> pl.Expr:
+def _task(task: Row, names: Names) -> Row:
+    """What is read of a task."""
+    data = task.get("data") or {}
+    example = data.get(names.example.removeprefix("data."))
+    said = task.get("annotations") or task.get("completions") or []
+    return {
+        "example": _cell(task.get(names.example) if "." not in names.example else example),
+        "text": _cell(data.get(names.text)),
+        "num_drafts": len(task.get("drafts") or []),
+        "num_predictions": len(task.get("predictions") or []),
+        "annotations": [_annotation(one) for one in said],
+    }
+
+
+def _annotation(annotation: Row) -> Row:
+    return {
+        "annotator": _user(annotation.get("completed_by")),
+        "created_at": annotation.get("created_at"),
+        "seconds": annotation.get("lead_time"),
+        "gold": bool(annotation.get("ground_truth")),
+        "is_skipped": bool(annotation.get("was_cancelled") or annotation.get("skipped")),
+        "result": [_result(one) for one in annotation.get("result") or []],
+    }
+
+
+def _user(by: Any) -> str | None:
+    """The user of an annotation: an id, or an object that has an e-mail address, too."""
+    return _cell(by.get("email") or by.get("id") if isinstance(by, dict) else by)
+
+
+def _result(result: Row) -> Row:
+    value = result.get("value") or {}
+    return {
+        "question": result.get("from_name"),
+        "type": result.get("type"),
+        "values": _values(value),
+        "is_region": result.get("parentID") is not None or "start" in value or "x" in value,
+    }
+
+
+def _values(value: Row) -> list[str] | None:
     """The values of an answer, as its control writes them."""
-    paths = value.field("taxonomy").list.eval(pl.element().list.join(" > "))
-    one = pl.coalesce(
-        value.field(f) for f in ("rating", "number", "selected", "datetime", "ranker", "text")
-    )
-    return pl.coalesce(
-        value.field("choices"), paths, pl.when(one.is_not_null()).then(pl.concat_list(one))
-    )
+    if "choices" in value:
+        return [str(choice) for choice in value["choices"]]
+    if "taxonomy" in value:
+        return [" > ".join(map(str, path)) for path in value["taxonomy"]]
+    found = [value[name] for name in ONE_VALUE if value.get(name) is not None]
+    if not found:
+        return None
+    texts = found[0] if isinstance(found[0], list) else [found[0]]
+    return [str(_cell(text)) for text in texts]
 
 
 def _status(names: Names) -> pl.Expr:
@@ -240,7 +242,7 @@ def _unanswered(annotations: pl.LazyFrame, questions: pl.DataFrame, names: Names
     every = (
         pl.lit(questions["question"].implode()) if questions.height else pl.lit([], pl.List(TEXT))
     )
-    answered = pl.col("result").list.eval(pl.element().struct.field("from_name"))
+    answered = pl.col("result").list.eval(pl.element().struct.field("question"))
     missing = every.list.set_difference(pl.when(~pl.col("is_skipped")).then(answered).otherwise([]))
     return (
         annotations.with_columns(question=missing)
@@ -262,14 +264,6 @@ def _unanswered(annotations: pl.LazyFrame, questions: pl.DataFrame, names: Names
     )
 
 
-def _beside(tasks: pl.LazyFrame) -> dict[str, int]:
-    """Drafts and predictions, which are no answers."""
-    lengths = tasks.select(
-        draft=pl.col("drafts").list.len(), prediction=pl.col("predictions").list.len()
-    )
-    return lengths.sum().collect().row(0, named=True)
-
-
 def _is_stored(look: Look) -> bool:
     """Whether the files of a directory are those of a target storage."""
     inner = look.inner
@@ -278,22 +272,22 @@ def _is_stored(look: Look) -> bool:
     return isinstance(inner.first.get("task"), dict) or inner.has("data", "annotations")
 
 
-def _stored(directory: Path) -> Records:
+def _stored(directory: Path, names: Names) -> Records:
     """The files of a target storage, one per annotation or per task, as tasks.
 
     Files of tasks are written anew with each annotation: of those of one id the newest counts.
     """
-    newest: dict[Any, tuple[str, str]] = {}
+    newest: dict[Any, tuple[str, Row]] = {}
     for number, file in enumerate(files_in(directory)):
         for task, annotation in _annotations_in(file):
             key = annotation.get("id", f"#{number}")
             updated = str(annotation.get("updated_at") or "")
             if key not in newest or newest[key][0] <= updated:
-                newest[key] = updated, json.dumps({**task, "annotations": [annotation]})
-    return Records(directory, TASK, "\n".join(line for _, line in newest.values()).encode())
+                newest[key] = updated, _task({**task, "annotations": [annotation]}, names)
+    return Records(directory, TASK, made=as_lines(task for _, task in newest.values()))
 
 
-def _annotations_in(file: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _annotations_in(file: Path) -> Iterator[tuple[Row, Row]]:
     """Each annotation in a file, with its task."""
     found = object_in(file)
     if isinstance(found.get("task"), dict):
@@ -327,7 +321,7 @@ def _rows_and_controls(look: Look, asked: str | None) -> tuple[pl.DataFrame, lis
 def _of_json_min(path: Path) -> tuple[pl.DataFrame, set[str]]:
     """The rows of JSON-MIN, and the keys between those of the task and those of the annotation."""
     rows, after_id = [], set[str]()
-    for record in map(json.loads, elements(path)):
+    for record in objects(path):
         keys = list(record)
         after_id |= set(keys[keys.index("id") + 1 : keys.index("annotator")])
         rows.append({key: _cell(value) for key, value in record.items()})
@@ -366,7 +360,7 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
             value_name="cell",
         )
         .with_columns(
-            values=_of_cell(),
+            values=pl.col("cell").map_batches(_of_cells, return_dtype=pl.List(TEXT)),
             kind=_kind_of_cell(),
             is_region=pl.col("cell").str.contains(SPANS) & ~pl.col("cell").str.contains(MARKED),
         )
@@ -394,17 +388,21 @@ SPANS = r'^(\["|\[\{)'
 """How a cell begins that holds several regions or items, if it is not `MARKED`."""
 
 
-def _of_cell() -> pl.Expr:
-    """The values in a cell."""
-    cell = pl.col("cell")
-    whole = (
-        pl.when(cell.str.starts_with("["))
-        .then(cell.str.slice(1, cell.str.len_chars() - 2))
-        .otherwise(cell)
-    )
-    value = json_as(pl.when(cell.str.contains(MARKED)).then(whole), VALUE).struct
-    bare = pl.when(cell.is_not_null()).then(pl.concat_list(cell))
-    return pl.when(cell.str.contains(MARKED)).then(_values(value)).otherwise(bare)
+def _of_cells(cells: pl.Series) -> pl.Series:
+    """The values in cells."""
+    marked = cells.str.contains(MARKED).fill_null(value=False)
+    found = [
+        None if cell is None else _values(_unwrapped(cell)) if is_marked else [cell]
+        for cell, is_marked in zip(cells, marked, strict=True)
+    ]
+    return pl.Series(cells.name, found, dtype=pl.List(TEXT))
+
+
+def _unwrapped(cell: str) -> Row:
+    """The value in a cell of JSON."""
+    value: Any = json.loads(cell)
+    found: Row = value[0] if isinstance(value, list) else value
+    return found
 
 
 def _kind_of_cell() -> pl.Expr:

@@ -31,6 +31,8 @@ SCORE = {
 KINDS = {"ANNOTATION": "human", "EVAL": "model", "API": "code"}
 ASKS = {"NUMERIC": "number", "BOOLEAN": "class", "CATEGORICAL": "class", "TEXT": "text"}
 CORRECTION = "CORRECTION"
+EVALUATOR = r'"evaluator": "([^"]*)"'
+"""Of metadata, which may be anything."""
 
 
 @shares(ExportOptions, Asked)
@@ -57,7 +59,7 @@ def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     records = Records(FORMAT.look(path).path, SCORE)
     is_number = pl.col("dataType") == "NUMERIC"
     value = pl.when(is_number).then("value").otherwise(pl.coalesce("stringValue", "value"))
-    evaluator = pl.col("metadata").str.json_path_match("$.evaluator")
+    evaluator = pl.col("metadata").str.extract(EVALUATOR)
     rows = records.scan().select(
         example=pl.coalesce(*OF, pl.col("subject").struct.field("id")),
         annotator=pl.coalesce("authorUserId", evaluator, "source"),

@@ -12,7 +12,7 @@ from polars_crowd.formats.answers import Answers, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import Records
+from polars_crowd.formats.records import Records, unescaped
 from polars_crowd.signatures import shares
 
 FEEDBACK = {
@@ -95,7 +95,7 @@ def _corrected(corrections: pl.Series) -> pl.Series:
 def _said(question: str, correction: str) -> str | None:
     if not correction.startswith("{"):
         return correction
-    said = json.loads(correction).get(question)
+    said = unescaped(correction).get(question)
     return said if said is None or isinstance(said, str) else json.dumps(said)
 
 

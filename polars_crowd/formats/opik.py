@@ -12,7 +12,7 @@ from polars_crowd.formats.answers import Answers, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import Records
+from polars_crowd.formats.records import Records, unescaped
 from polars_crowd.signatures import shares
 
 GIVEN = {"value": TEXT, "category_name": TEXT, "source": TEXT, "last_updated_at": TEXT}
@@ -82,7 +82,7 @@ def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
 def _by_author(scores: pl.Series) -> pl.Series:
     """Objects whose keys are authors, as lists."""
     return pl.Series(
-        [None if s is None else _listed(json.loads(s)) for s in scores], dtype=BY_AUTHOR
+        [None if s is None else _listed(unescaped(s)) for s in scores], dtype=BY_AUTHOR
     )
 
 

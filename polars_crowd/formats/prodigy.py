@@ -85,11 +85,12 @@ def read_prodigy(
     """
     look = FORMAT.look(path)
     inside = example.partition(".")[2]
-    schema = {**RECORD, example.partition(".")[0]: TEXT}
+    outside = example.partition(".")[0]
+    schema = {**RECORD, outside: pl.Struct({inside: TEXT}) if inside else TEXT}
     records = Records(look.path, schema)
-    key = pl.col(example.partition(".")[0])
+    key = pl.col(outside)
     rows = records.scan().with_columns(
-        example=key.str.json_path_match(f"$.{inside}") if inside else key,
+        example=key.struct.field(inside) if inside else key,
         timestamp=utc_of_seconds(pl.col("_timestamp")),
     )
     reviewed = look.first.get("_view_id") == REVIEW

@@ -2,15 +2,18 @@
 
 What is in a record differs from one to the next, also in its type. A reader says which keys it wants, and
 asks for text where it cannot know: there stands the value's JSON, `{"choices": ["a"]}`, or the text itself.
+Polars does not escape backslashes in that JSON, so that it is read by `unescaped`, or a reader
+has records prepared.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +33,7 @@ IN_MEMORY = 1 << 26
 AT_ONCE = 10_000
 """Lines among which a broken one is looked for at a time."""
 BLANK = " \t\r\n"
+ESCAPES_NOTHING = re.compile(r'\\(?!["/bfnrtu])')
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Records:
     schema: Mapping[str, Any] | None
     """The keys to read, each with a type; those that a record does not have are null. None for all keys, with
     the types that they are seen to have."""
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """What is read of a record, where the record itself says one thing in several ways."""
     made: bytes | None = None
     """The lines, where they were put together from several files of a directory."""
 
@@ -70,6 +76,9 @@ class Records:
     def _lines(self) -> Any:
         if self.made is not None:
             return self.made
+        if self.prepare is not None:
+            found = map(self.prepare, objects(self.path))
+            return _kept((json.dumps(one) + "\n" for one in found), self.path)
         if not starts_with(self.path, "["):
             return _without_blank_start(self.path)
         return _lines_of_array(self.path)
@@ -90,22 +99,6 @@ class Records:
                 return _unread(self.path, number + 1, str(why), text)
             number += len(lines)
         return None
-
-
-def json_as(cells: pl.Expr, dtype: Any) -> pl.Expr:
-    """Cells of JSON as values of a type. Where that says text there may stand anything, as its JSON."""
-    return cells.map_batches(lambda column: _decoded(column, dtype), return_dtype=dtype)
-
-
-def _decoded(cells: pl.Series, dtype: Any) -> pl.Series:
-    frame = cells.str.replace_all(r"[\r\n]", " ").alias("cell").to_frame()
-    lines = frame.select(cell=(pl.lit('{"cell": ') + pl.col("cell") + pl.lit("}")).fill_null("{}"))[
-        "cell"
-    ]
-    if not len(lines):
-        return pl.Series(cells.name, [], dtype=dtype)
-    data = "\n".join(lines.to_list()).encode()
-    return pl.read_ndjson(BytesIO(data), schema={"cell": dtype})["cell"].alias(cells.name)
 
 
 def _typed(schema: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -156,8 +149,27 @@ def _without_blank_start(path: Path) -> Any:
 
 
 def _lines_of_array(path: Path) -> Any:
-    """The elements of an array, a line each: bytes, or the path of a file that goes when nobody needs it."""
+    """The elements of an array, a line each."""
     lines = (element.replace("\n", " ").replace("\r", " ") + "\n" for element in elements(path))
+    return _kept(lines, path)
+
+
+def unescaped(text: str) -> Any:
+    r"""JSON as Polars writes it where text was asked for: a backslash that escapes nothing stands for itself.
+
+    >>> unescaped('{"a": "x\\y"}')
+    {'a': 'x\\y'}
+    """
+    return json.loads(ESCAPES_NOTHING.sub(r"\\\\", text))
+
+
+def as_lines(records: Iterable[Mapping[str, Any]]) -> bytes:
+    """Records as JSON lines."""
+    return "\n".join(map(json.dumps, records)).encode()
+
+
+def _kept(lines: Iterator[str], path: Path) -> Any:
+    """Lines in memory, or in a file if those of the path are many."""
     if path.stat().st_size <= IN_MEMORY:
         return "".join(lines).encode()
     return _Kept(lines)

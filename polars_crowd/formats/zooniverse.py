@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import polars as pl
 
@@ -11,11 +12,10 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import json_as
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
-ANNOTATION = pl.List(pl.Struct({"task": TEXT, "value": TEXT}))
+SAID = pl.List(pl.Struct({"question": TEXT, "kind": TEXT, "values": pl.List(TEXT)}))
 ANONYMOUS = "not-logged-in-"
 KEYS = ("classification_id", "user_name", "annotations", "subject_ids")
 
@@ -101,10 +101,6 @@ def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
     )
     is_anonymous = pl.col("user_name").str.starts_with(ANONYMOUS)
     session = pl.when(is_anonymous).then(said.json_path_match("$.session")).otherwise("user_name")
-    value = pl.col("value")
-    is_list, is_object = value.str.contains(r"(?s)^\[.*\]$"), value.str.contains(r"^(\[\s*)?\{")
-    listed = json_as(pl.when(is_list & ~is_object).then(value), pl.List(TEXT))
-    values = pl.coalesce(listed, pl.when(value.is_not_null()).then(pl.concat_list(value)))
     early = (pl.col("live") == "false").fill_null(value=False)
     return (
         table.select(
@@ -115,26 +111,40 @@ def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
             annotator=session if anonymous == "session" else "user_name",
             timestamp=utc(pl.col("created_at").str.replace(" UTC", "Z", literal=True)),
             seconds=(finished - started).dt.total_microseconds() / 1e6,
-            said=json_as(pl.col("annotations"), ANNOTATION),
+            said=pl.col("annotations").map_batches(_said, return_dtype=SAID),
         )
         .explode("said", empty_as_null=False)
         .unnest("said")
         .with_columns(
-            question="task",
-            kind=pl.when(is_list).then(pl.lit("set")).otherwise(pl.lit("class")),
-            values=pl.when(~is_object.fill_null(value=False)).then(values),
             status=pl.when(early)
             .then(pl.lit("before_launch"))
-            .when(is_object)
+            .when(pl.col("kind").is_null())
             .then(pl.lit("no_classification"))
             .when(is_anonymous & (anonymous == "drop"))
             .then(pl.lit("anonymous"))
-            .when(value.is_null())
+            .when(pl.col("values").is_null())
             .then(pl.lit("empty"))
             .otherwise(pl.lit(SUBMITTED)),
         )
-        .drop("live", "task", "value", "user_name")
+        .drop("live", "user_name")
     )
+
+
+def _said(cells: pl.Series) -> pl.Series:
+    """The answers in cells of JSON, each to a task."""
+    found = [
+        None if cell is None else [_answer(**one) for one in json.loads(cell)] for cell in cells
+    ]
+    return pl.Series(cells.name, found, dtype=SAID)
+
+
+def _answer(task: str, value: Any = None, **_: Any) -> dict[str, Any]:
+    """An answer: one of several, any number of them, or something that is no choice."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return {"question": task, "kind": "set", "values": value}
+    if isinstance(value, (list, dict)):
+        return {"question": task, "kind": None, "values": None}
+    return {"question": task, "kind": "class", "values": None if value is None else [str(value)]}
 
 
 FORMAT = Format("zooniverse", "Zooniverse", lambda look: look.has(*KEYS), read_zooniverse)
