@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 
 from polars_crowd.cli import common
@@ -142,6 +143,23 @@ def verify(store: Store) -> Answer:
     told_problems = [Block(f"{file}: {problem}") for file, problem in found.iter_rows()]
     total = aside(counted(found.height, "problem"))
     return Answer(found, lambda: [*told_problems, total], fails=found.height > 0)
+
+
+@store.command()
+@told
+def vacuum(store: Store) -> Answer:
+    """Remove files that nobody needs.
+
+    These are files of earlier generations that nobody reads any more, and what writers that were
+    killed have left. `append` does the same; this is for what was being read then.
+
+    Example:
+
+      polars-crowd store vacuum votes
+    """
+    freed = AnnotationStore.open(store).vacuum()
+    found = pl.DataFrame({"bytes": [freed]})
+    return Answer(found, lambda: [aside(f"{counted(freed, 'byte')} freed")])
 
 
 @store.command()

@@ -178,7 +178,7 @@ def _own_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
         return _category_codes(annotator)
     ids = _distinct(annotator).sort()
     if ids.dtype.is_integer() and ids[-1] - ids[0] == len(ids) - 1:
-        return (annotator - ids[0]).cast(pl.UInt32), ids
+        return (annotator - ids.head(1)).cast(pl.UInt32), ids
     return annotator.replace_strict(ids, _numbers(len(ids)), return_dtype=pl.UInt32), ids
 
 

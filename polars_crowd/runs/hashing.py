@@ -1,8 +1,9 @@
 """A 64-bit hash of ids that never changes with the Polars version or the platform.
 
-The id is read as 64-bit words: an integer is one word (two's complement); a date, time or boolean the integer
-behind it; text the number of its UTF-8 bytes, then its first 64 bytes and its last 32 (from the end), in
-words of 8 bytes, little-endian, padded with zeros. With arithmetic modulo 2^64, from h = OFFSET,
+The id is read as 64-bit words: an integer is one word (two's complement, of which the last 64 bits); a date,
+time or boolean the integer behind it; bytes are the text that writes them in hexadecimal; text is the number
+of its UTF-8 bytes, then its first 64 bytes and its last 32 (from the end), in words of 8 bytes,
+little-endian, padded with zeros. With arithmetic modulo 2^64, from h = OFFSET,
 
     h <- (h xor word) * PRIME      for each word,
     h <- h xor (h >> 32);  h <- h * MIX;  h <- h xor (h >> 29).
@@ -38,11 +39,13 @@ def words(ids: pl.Expr, dtype: pl.DataType) -> Iterator[pl.Expr]:
     """The words of an id, as UInt64."""
     if dtype == pl.String or isinstance(dtype, (pl.Categorical, pl.Enum)):
         yield from _words_of_text(ids.cast(pl.String))
+    elif dtype == pl.Binary:
+        yield from _words_of_text(ids.bin.encode("hex"))
     elif dtype == pl.UInt64:
         yield ids
     else:
         number = ids.to_physical() if dtype.is_temporal() else ids
-        yield number.cast(pl.Int64).reinterpret(signed=False)
+        yield number.cast(pl.Int64, wrap_numerical=True).reinterpret(signed=False)
 
 
 def _words_of_text(text: pl.Expr) -> Iterator[pl.Expr]:

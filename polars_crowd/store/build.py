@@ -220,7 +220,7 @@ class Builder:
         if log is None:
             return self._no_annotations()
         self._learn_annotators(log)
-        duplicates = "all" if number in self.handles else self.duplicates
+        duplicates = self.duplicates if self._stored(number) is None else "all"
         if self.manifest.classes is None:
             return self._sorted_values(log, duplicates)
         assert self.manifest.labels is not None

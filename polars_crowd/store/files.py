@@ -17,7 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from polars_crowd.errors import Advice, StoreError, counted, shown
+from polars_crowd.errors import Advice, StoreError, TakenError, counted, shown
+from polars_crowd.option_checks import check_place
 from polars_crowd.rounds.digests import checksum, known_checksum
 from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.locks import Lock, lock_to_read, lock_to_remove, writing
@@ -43,6 +44,34 @@ LOOK = Advice(
     command="polars-crowd store verify STORE",
 )
 OPEN_AGAIN = Advice("Open it again", python="pc.AnnotationStore.open(path)")
+
+
+# --- places ----------------------------------------------------------------------------------------
+
+
+def place_of(path: str | Path) -> Path:
+    """The directory itself, wherever links lead and the process goes."""
+    check_place("path", path)
+    try:
+        place = Path(path).resolve()
+        place.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
+        raise StoreError(f"{str(path)!r} is no path: {reason(error)}.") from error
+    return place
+
+
+def refuse_what_is_there(path: Path) -> None:
+    if (path / MANIFEST).exists():
+        raise TakenError(
+            f"{path} is a store already.",
+            Advice(
+                "Choose another directory, or add to it",
+                python="pc.AnnotationStore.open(path).append(log)",
+                command="polars-crowd store append STORE LOG",
+            ),
+        )
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise TakenError(f"{path} is there already.", "Choose a directory that is new or empty.")
 
 
 # --- reading ---------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from polars_crowd.inputs import checks, probability_checks
 from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.parts import is_text
-from polars_crowd.inputs.pred_probs import PredProbs, cast_ids, with_ids_like
+from polars_crowd.inputs.pred_probs import PredProbs, cast_ids, open_models, with_ids_like
 from polars_crowd.inputs.suspicions import warn_of_labels
 from polars_crowd.rounds.opening import read_book
 from polars_crowd.runs.classes import classes_of
@@ -40,6 +40,29 @@ def check_labels(log: pl.LazyFrame, classes: pl.Series, advice: Advice | str) ->
     unknown = label_code(log.collect_schema()["label"], classes).is_null()
     if log.select(unknown.sum()).collect().item():
         raise checks.unknown_labels(log, classes, advice)
+
+
+def fitted(log: pl.LazyFrame, manifest: Manifest) -> pl.LazyFrame:
+    """A log that comes in, in the columns and types of a store."""
+    rows = in_columns_of(log, manifest.schema)
+    check_rows(rows)
+    if manifest.labels is not None:
+        check_labels(rows, manifest.labels, checks.IN_STORE)
+    return rows
+
+
+def fitted_models(pred_probs: Any, manifest: Manifest) -> list[PredProbs]:
+    """pred_probs that come in: of as many models as the store has."""
+    if pred_probs is None:
+        return []
+    models = open_models(pred_probs, None)
+    if len(models) != manifest.models:
+        raise AnnotationError(
+            f"the store has the pred_probs of {counted(manifest.models, 'model')}, and "
+            f"{len(models)} are given. Give one for each, in the same order."
+        )
+    check_models(models, manifest.schema["example"], manifest.classes)
+    return models
 
 
 def in_columns_of(log: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:

@@ -20,21 +20,17 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.errors import (
-    Advice,
     AnnotationError,
     OptionError,
     StoreError,
-    TakenError,
     counted,
 )
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.anonymous import is_anonymous, unnumbered
-from polars_crowd.inputs.checks import IN_STORE, Duplicates, check_duplicates
+from polars_crowd.inputs.checks import Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, membership, open_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
-from polars_crowd.inputs.pred_probs import PredProbs, open_models
-from polars_crowd.option_checks import check_place
-from polars_crowd.rounds.files import reason
+from polars_crowd.inputs.pred_probs import open_models
 from polars_crowd.rounds.locks import writing
 from polars_crowd.rounds.partitions import Handle, Partitioned, scan_of
 from polars_crowd.runs.codes import Codebook
@@ -48,12 +44,14 @@ from polars_crowd.store.files import (
     check_files,
     left_of,
     open_generation,
+    place_of,
     problems,
+    refuse_what_is_there,
     remove_abandoned,
     remove_past,
     remove_strays,
 )
-from polars_crowd.store.manifest import FILES, LOCK, MANIFEST, Manifest, Part, write_manifest
+from polars_crowd.store.manifest import FILES, LOCK, Manifest, Part, write_manifest
 from polars_crowd.store.partition import StoredPartition
 from polars_crowd.store.rule import RULE, RULE_VERSION
 
@@ -150,8 +148,8 @@ class AnnotationStore(Partitioned):
         AnnotationWarning
             Labels may not be what is meant, and no classes are declared: see `check_annotations`.
         """
-        target = _place(path)
-        _refuse_what_is_there(target)
+        target = place_of(path)
+        refuse_what_is_there(target)
         check_duplicates(duplicates)
         _check_missing(missing, multilabel)
         fitting.check_partitions(partitions)
@@ -176,7 +174,7 @@ class AnnotationStore(Partitioned):
                 with writing(unfinished / LOCK, unfinished, keep=True):
                     builder = Builder(unfinished, manifest, none, duplicates, {}, progress)
                     write_manifest(unfinished, builder.build(rows, models))
-                _refuse_what_is_there(target)
+                refuse_what_is_there(target)
                 unfinished.replace(target)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -203,7 +201,7 @@ class AnnotationStore(Partitioned):
             There is none, its manifest is damaged, a newer version made it, or a file is missing or cut
             off. The message names the file.
         """
-        folder = _place(path)
+        folder = place_of(path)
         manifest, held = open_generation(folder)
         if check:
             check_files(folder, _known(manifest, folder))
@@ -249,8 +247,10 @@ class AnnotationStore(Partitioned):
         _check_missing(missing, self._manifest.sets is not None or log is None)
         with writing(self.path / LOCK, self.path, keep=True), streaming(self.path, log, pred_probs):
             self._read_again()
-            rows = None if log is None else self._fitting(self._coming(log, missing))
-            models = self._fitting_models(pred_probs)
+            rows = (
+                None if log is None else fitting.fitted(self._coming(log, missing), self._manifest)
+            )
+            models = fitting.fitted_models(pred_probs, self._manifest)
             write_manifest(self.path, self._builder(duplicates, progress).build(rows, models))
             self._read_again()
             remove_past(self.path, self._manifest)
@@ -299,26 +299,6 @@ class AnnotationStore(Partitioned):
         new = found.filter(~found.is_in(list(manifest.sets)))
         self._manifest = replace(manifest, sets=(*manifest.sets, *new))
         return rows
-
-    def _fitting(self, log: pl.LazyFrame) -> pl.LazyFrame:
-        """The log in the store's columns and types."""
-        rows = fitting.in_columns_of(log, self._manifest.schema)
-        fitting.check_rows(rows)
-        if self._manifest.labels is not None:
-            fitting.check_labels(rows, self._manifest.labels, IN_STORE)
-        return rows
-
-    def _fitting_models(self, pred_probs: Any) -> list[PredProbs]:
-        if pred_probs is None:
-            return []
-        models = open_models(pred_probs, None)
-        if len(models) != self._manifest.models:
-            raise AnnotationError(
-                f"the store has the pred_probs of {counted(self._manifest.models, 'model')}, and "
-                f"{len(models)} are given. Give one for each, in the same order."
-            )
-        fitting.check_models(models, self._manifest.schema["example"], self._manifest.classes)
-        return models
 
     # --- looking ---
 
@@ -452,31 +432,6 @@ class AnnotationStore(Partitioned):
     @property
     def is_ensemble(self) -> bool:
         return self._manifest.is_ensemble
-
-
-def _place(path: str | Path) -> Path:
-    """The directory itself, wherever links lead and the process goes."""
-    check_place("path", path)
-    try:
-        place = Path(path).resolve()
-        place.exists()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
-        raise StoreError(f"{str(path)!r} is no path: {reason(error)}.") from error
-    return place
-
-
-def _refuse_what_is_there(path: Path) -> None:
-    if (path / MANIFEST).exists():
-        raise TakenError(
-            f"{path} is a store already.",
-            Advice(
-                "Choose another directory, or add to it",
-                python="pc.AnnotationStore.open(path).append(log)",
-                command="polars-crowd store append STORE LOG",
-            ),
-        )
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise TakenError(f"{path} is there already.", "Choose a directory that is new or empty.")
 
 
 def _check_missing(missing: Sequence[Any], no_labels: bool) -> None:

@@ -62,6 +62,7 @@ def test_create_append_describe_verify(inputs: Path) -> None:
     for row in grown.describe().iter_rows():
         assert [str(value) for value in row] in [line.split() for line in text.splitlines()]
     assert succeeded("store", "verify", place) == "0 problems\n"
+    assert succeeded("store", "vacuum", place) == "0 bytes freed\n"
 
 
 def test_pred_probs_alone_are_appended(store: Path, inputs: Path) -> None:

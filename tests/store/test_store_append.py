@@ -481,3 +481,43 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path, small: pc.AnnotationSt
         pc.AnnotationStore.create(tmp_path / "file", PAIRS)
     (tmp_path / "empty").mkdir()
     assert pc.AnnotationStore.create(tmp_path / "empty", PAIRS).verify().is_empty()
+
+
+def test_repeats_where_nothing_was_labelled_yet(tmp_path: Path) -> None:
+    log = pl.DataFrame({"example": ["a", "b"], "annotator": "m", "label": ["x", "y"]})
+    ids = [*"abcdefgh"]
+    probs = pl.DataFrame({"example": ids, "x": 0.5, "y": 0.5})
+    store = pc.AnnotationStore.create(tmp_path / "store", log, probs, partitions=4)
+    twice = pl.DataFrame({"example": ids[2:], "annotator": "m", "label": "x"})
+    twice = pl.concat([twice, twice.with_columns(label=pl.lit("y"))])
+    with pytest.raises(pc.AnnotationError, match="6 pairs with more than one"):
+        store.append(twice)
+    assert contents(store).equals(log)
+    store.append(twice, duplicates="last")
+    assert contents(store)["label"].to_list() == ["x", *["y"] * 7]
+
+
+ID_TYPES: dict[str, pl.Series] = {
+    "Int128": pl.Series([1 << 100, -(1 << 100), 3], dtype=pl.Int128),
+    "Binary": pl.Series([b"a", b"\xff\x00", b""], dtype=pl.Binary),
+    "named categories": pl.Series([*"cab"], dtype=pl.Categorical(pl.Categories("of_a_store"))),
+    "categories": pl.Series([*"cab"], dtype=pl.Categorical()),
+    "Enum": pl.Series([*"cab"], dtype=pl.Enum([*"cab"])),
+}
+
+
+@pytest.mark.parametrize("column", ["example", "annotator"])
+@pytest.mark.parametrize("kind", ID_TYPES)
+def test_ids_of_any_type(kind: str, column: str, tmp_path: Path) -> None:
+    other = "annotator" if column == "example" else "example"
+    log = ID_TYPES[kind].alias(column).to_frame().join(pl.DataFrame({other: [*"rs"]}), how="cross")
+    log = log.select("example", "annotator", label=pl.int_range(pl.len()) % 2)
+    store = pc.AnnotationStore.create(tmp_path / "store", log.head(4), partitions=3)
+    store.append(log.slice(4))
+    found = pc.AnnotationStore.open(store.path).scan_annotations().collect()
+    assert found.schema == log.schema
+    assert sorted(map(repr, found.rows())) == sorted(map(repr, log.rows()))
+    expected = pc.majority_vote(log).collect()
+    assert sorted(map(repr, pc.majority_vote(store).collect().rows())) == sorted(
+        map(repr, expected.rows())
+    )

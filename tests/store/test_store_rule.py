@@ -26,6 +26,9 @@ PINNED: list[tuple[pl.DataType, list[Any], list[int]]] = [
     (pl.Datetime("us"), [dt.datetime(2026, 11, 25, 1, 2, 3, 4)], [733]),
     (pl.Enum(["b", "a", "example-1"]), ["b", "a", "example-1"], [517, 878, 785]),
     (pl.Categorical(), ["a", "example-1"], [878, 785]),
+    (pl.Categorical(pl.Categories("pinned")), ["a", "example-1"], [878, 785]),
+    (pl.Int128(), [0, 1, -1, (1 << 64) + 2, -9223372036854775808], [51, 154, 787, 712, 847]),
+    (pl.Binary(), [b"", b"\xff\x00"], [118, 40]),
 ]
 
 
