@@ -41,7 +41,7 @@ group (a leading axis B): formulas see `Sums`, whatever the axis is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -184,6 +184,10 @@ class Estimate:
     """(G,) of the bootstrap's BCa interval: sum t^3 / (6 (sum t^2)^(3/2)) of the exact influence t_i."""
     influence: Floats | None = None
     """(U,) t_i of each unit, where it is the same for all examples of a pattern; its mean is 0."""
+    observed: Floats | None = None
+    """(G,) p_a, where it is made of it."""
+    expected: Floats | None = None
+    """(G,) p_e."""
 
     @property
     def standard_error(self) -> Floats:
@@ -213,7 +217,8 @@ def kappa(units: Units, found: Sums, weights: Weights, expected: Expected) -> Es
     excess = units.dot(chance.slope) / units.n - units.of_group(chance.p_e)
     deviation = observed - units.of_group(expected_factor(value, chance.p_e)) * excess
     influence = deviation + single_part(units, found, value)
-    return estimate(units, value, found.N, influence, deviation)
+    made = estimate(units, value, found.N, influence, deviation)
+    return replace(made, observed=ratio(found.agreement, found.N2), expected=chance.p_e)
 
 
 def single_part(units: Units, found: Sums, value: Floats) -> Floats:
@@ -253,7 +258,8 @@ def alpha(units: Units, found: PairableSums, weights: Weights) -> Estimate:
         e - p_e
     )
     deviation = np.where(units.pairable, influence - of(inner), 0.0)
-    return estimate(units, alpha_value(found, weights), found.N2, deviation)
+    made = estimate(units, alpha_value(found, weights), found.N2, deviation)
+    return replace(made, observed=_with_own(own, found.R2), expected=chance.p_e)
 
 
 def alpha_value(found: PairableSums, weights: Weights) -> Floats:

@@ -9,7 +9,7 @@ result = report(evidence, found)                   one row per group and coeffic
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -78,6 +78,10 @@ def _joined(parts: Sequence[Found]) -> Found:
         return parts[0]
     columns = ("value", "n", "squares", "acceleration")
     estimate = Estimate(*(np.concatenate([getattr(p.estimate, c) for p in parts]) for c in columns))
+    for c in ("observed", "expected"):
+        values = [getattr(p.estimate, c) for p in parts]
+        if all(v is not None for v in values):
+            estimate = replace(estimate, **{c: np.concatenate(values)})
     uncertainty = stacked([part.uncertainty for part in parts])
     warning, reason = ([w for p in parts for w in getattr(p, c)] for c in ("warning", "reason"))
     return Found(estimate, uncertainty, warning, reason)

@@ -19,7 +19,12 @@ APART = 0.2
 """How far kappa and AC1 may part before the reader is warned."""
 COUNTS = ("num_examples", "num_annotators", "num_annotations", "num_pairable")
 UNCERTAINTY = ("ci_low", "ci_high", "standard_error", "p_value")
-COLUMNS = ("coefficient", "value", *UNCERTAINTY, "weights", "level", "reason", "warning", *COUNTS)
+AGREEMENT = {"observed_agreement": "observed", "expected_agreement": "expected"}
+"""The columns of p_a and p_e, and what they are called of an estimate."""
+COLUMNS = (
+    *("coefficient", "value", *UNCERTAINTY, *AGREEMENT),
+    *("weights", "level", "reason", "warning", *COUNTS),
+)
 """Polars prints the first four columns of a wide frame and the last four: the interval and the counts."""
 
 
@@ -44,6 +49,9 @@ def _rows(coefficient: Coefficient, evidence: Evidence, found: Found) -> pl.Data
     """The rows of one coefficient, a group each."""
     numbers = {"value": found.estimate.value}
     numbers |= {c: getattr(found.uncertainty, c) for c in UNCERTAINTY}
+    unknown = np.full(evidence.n_groups, np.nan)
+    made_of = {c: getattr(found.estimate, of) for c, of in AGREEMENT.items()}
+    numbers |= {c: unknown if values is None else values for c, values in made_of.items()}
     weights, level = coefficient.measure(evidence.scales)
     rows = pl.DataFrame(
         {

@@ -126,7 +126,8 @@ class Request:
     -------
     DataFrame
         One row per group and coefficient: the columns of `by`; `coefficient`; `value`; `ci_low`, `ci_high`,
-        `standard_error`, `p_value` (two-sided, of no agreement beyond chance); `weights` and `level` that
+        `standard_error`, `p_value` (two-sided, of no agreement beyond chance); `observed_agreement` and
+        `expected_agreement` that the value is made of, p_a and p_e, where it is; `weights` and `level` that
         the value goes by; `reason` why a value or its interval is null; `warning` where Fleiss' kappa and
         AC1 part by more than 0.2 (one class prevails), where labels are equal or not in this row and near or
         far in others, or an interval could not be drawn; `num_examples`, `num_annotators`,

@@ -172,7 +172,8 @@ def conger(
     B = units.of_group(expected_factor(value, chance.p_e))
     squares, _ = _moments(units, A, B, spread)
     exact = _moments(units, A + single_part(units, found, value), B, spread)
-    return Estimate(value, found.N, squares, acceleration(*exact))
+    made = Estimate(value, found.N, squares, acceleration(*exact))
+    return replace(made, observed=ratio(found.agreement, found.N2), expected=chance.p_e)
 
 
 def _moments(units: Units, A: Floats, B: Floats, spread: Floats) -> tuple[Floats, Floats]:
@@ -358,7 +359,8 @@ def pair_kappa(pairs: Pairs, weights: Weights, expected: PairExpected) -> Estima
     of = Compared.of(pairs, weights, expected)
     d = of.w - of.first.of_group(1 - of.value) * of.f
     deviation = (d - of.first.of_group(of.mean(d))) / of.first.of_group(room(of.p_e))
-    return estimate(of.first, of.value, of.n, deviation)
+    made = estimate(of.first, of.value, of.n, deviation)
+    return replace(made, observed=of.mean(of.w), expected=of.p_e)
 
 
 def of_two(signed: Signed, is_two: Flags, weights: Weights, expected: PairExpected) -> Estimate:
@@ -375,7 +377,10 @@ def of_two(signed: Signed, is_two: Flags, weights: Weights, expected: PairExpect
     # its variance divides by n^2, where `Estimate.standard_error` divides by n (n - 1)
     squares = found.squares * (found.n - 1) / found.n
     n = by_group(found.n, 0)
-    return Estimate(by_group(found.value), n, by_group(squares), by_group(found.acceleration))
+    made = Estimate(by_group(found.value), n, by_group(squares), by_group(found.acceleration))
+    assert found.observed is not None
+    assert found.expected is not None
+    return replace(made, observed=by_group(found.observed), expected=by_group(found.expected))
 
 
 def light(signed: Signed, weights: Weights) -> Estimate:

@@ -547,3 +547,21 @@ def test_influences_are_derivatives(labels: Matrix) -> None:
             times[u] += step
             slope = (coefficient.value(replace(units, times=times), scales) - found.value) / step
             assert found.influence[u] / found.n[0] == pytest.approx(float(slope[0]), abs=1e-4)
+
+
+def test_values_are_made_of_observed_and_expected_agreement() -> None:
+    log = published("gwet_ben_gerry")
+    found = pc.agreement(log, coefficients="all")
+    made = found.filter(pl.col("expected_agreement").is_not_null())
+    a, e = made["observed_agreement"].to_numpy(), made["expected_agreement"].to_numpy()
+    assert made["value"].to_numpy() == pytest.approx((a - e) / (1 - e), abs=1e-12)
+    lacking = found.filter(pl.col("expected_agreement").is_null())["coefficient"].to_list()
+    assert lacking == ["light_kappa", "icc"]
+    percent, cohen = (
+        found.row(by_predicate=pl.col("coefficient") == c, named=True)
+        for c in ("percent_agreement", "cohen_kappa")
+    )
+    assert percent["expected_agreement"] == 0
+    assert cohen["observed_agreement"] == pytest.approx(percent["value"])
+    grouped = pc.agreement(log.with_columns(of=pl.col("example").hash() % 2), by="of")
+    assert grouped["expected_agreement"].null_count() == 0
