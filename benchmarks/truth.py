@@ -1,19 +1,23 @@
 """Truth inference: polars_crowd against crowd-kit on the same annotations, accuracy beside time.
 
-    python benchmarks/truth.py [--rows 1000000] [--only NAME ...] [--scale 10000000]
+    python benchmarks/truth.py [--rows 1000000] [--only NAME ...] [--scale 10000000] [--costs 3000000]
 
 Every job runs in a fresh process and is given its annotations in memory. The time per iteration is the
 difference between runs of many and of few iterations, so that what is done once (encoding, sorting, making
 tables) is left out; it stands beside the time of the whole run. GLAD, whose iterations are not alike, is
 compared by the time to the objective that crowd-kit reaches.
+
+`--only costs` compares methods with each other: whole fits with Dawid-Skene, `compare` with its fits;
+`--only threads` an iteration on one thread with one on two.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +28,7 @@ import polars as pl
 from _measure import (
     PER_EXAMPLE,
     SEED,
+    Call,
     Job,
     Measurement,
     Shape,
@@ -64,6 +69,13 @@ CONTESTS = (
     Contest("mace", 2, 22, 10.0),
 )
 GLAD = Contest("glad", 0, 3, 30.0, 0.1)
+COMPARED = ("dawid_skene", "one_coin_dawid_skene", "wawa")
+COSTS: Mapping[str, float | None] = {"bwa": 3.0, "glad": None, "ebcc": 20.0}
+"""Times the CPU time of Dawid-Skene."""
+COMPARE_TARGET = 3.0
+"""Times the CPU time of its fits."""
+COST_ANNOTATORS = 2_000
+THREADS_TARGET = 1.6
 SCALE_SECONDS = 30.0
 """In which ten million binary annotations, ten per example, are to converge."""
 
@@ -341,19 +353,103 @@ def report_scale(rows: int) -> str:
     )
 
 
+# --- what methods cost beside each other ----------------------------------------------------------
+
+
+def fit(method: str, log: str) -> Job:
+    """A method as it is by default, with its labels."""
+    frame = pl.read_parquet(log)
+
+    def run() -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pc.AnnotationWarning)
+            found = METHODS[method].function(frame)
+            found.examples.collect()
+        return found.n_iter
+
+    return Job(run, lambda n_iter: n_iter)
+
+
+def comparison(methods: Sequence[str], log: str) -> Job:
+    """`compare` of methods, with its folds."""
+    frame = pl.read_parquet(log)
+
+    def run() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pc.AnnotationWarning)
+            pc.compare(frame, methods)
+
+    return Job(run)
+
+
+def report_costs(root: Path, rows: int, repeat: int) -> str:
+    """The CPU time of whole fits on string ids, as multiples of Dawid-Skene's; `compare` of its fits'."""
+    shape = Shape(round(rows / KEPT), COST_ANNOTATORS, CLASSES)
+    log = data(root, shape, "string").files["log"]
+    calls: dict[str, Call] = {
+        method: ("truth:fit", {"method": method, "log": log})
+        for method in dict.fromkeys((*COMPARED, *COSTS))
+    }
+    together = ("truth:comparison", {"methods": COMPARED, "log": log})
+    found = alternate("costs", {**calls, "compare": together}, repeat)
+    base = best(found["dawid_skene"]).cpu
+    lines = []
+    for method, runs in found.items():
+        spent = best(runs)
+        of, target, unit = base, COSTS.get(method), "Dawid-Skene"
+        if method == "compare":
+            of = sum(best(found[each]).cpu for each in COMPARED)
+            target, unit = COMPARE_TARGET, f"its {len(COMPARED)} fits"
+        said = f"{spent.cpu / of:.1f}x {unit}" + (f" (target {target:g}x)" if target else "")
+        size = (f"{spent.wall:.1f}", f"{spent.cpu:.1f}", f"{spent.peak:.2f}")
+        lines.append([method, f"{rows:,}", *size, str(runs[0].report or ""), said])
+    head = ["method", "annotations", "s wall", "s CPU", "GB", "iterations", "CPU"]
+    return markdown(head, lines)
+
+
+def report_threads(root: Path, rows: int, repeat: int) -> str:
+    """The wall time of an iteration of Dawid-Skene on one thread and on two."""
+    shape = shape_of(rows)
+    log = data(root, shape, "integer").files["log"]
+    of = Contest("dawid_skene", 2, 8, THREADS_TARGET)
+    given = {"method": of.method, "log": log, "shape": vars(shape)}
+    spent = {}
+    for n_threads in (1, 2):
+        os.environ["POLARS_MAX_THREADS"] = str(n_threads)
+        calls: dict[str, Call] = {
+            f"{OURS} {n}": ("truth:ours", {**given, "n_iter": n}) for n in (of.few, of.many)
+        }
+        found = alternate(f"{n_threads} threads", calls, repeat)
+        spent[n_threads] = _per_iteration(found, OURS, of)["wall"]
+    del os.environ["POLARS_MAX_THREADS"]
+    return (
+        f"{rows:,} annotations, an iteration of Dawid-Skene: {spent[1]:.2f} s wall on one thread, "
+        f"{spent[2]:.2f} s on two: {spent[1] / spent[2]:.2f}x (target {of.target:g}x)"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="annotations of the contests")
-    parser.add_argument("--only", nargs="*", default=[], help="methods, or scale")
+    parser.add_argument("--only", nargs="*", default=[], help="methods, scale, costs, threads")
     parser.add_argument(
         "--scale", type=int, default=10_000_000, help="annotations of the large run"
+    )
+    parser.add_argument(
+        "--costs", type=int, default=3_000_000, help="annotations of what methods cost"
     )
     parser.add_argument(
         "--repeat", type=int, default=1, help="runs of each job, of which the best counts"
     )
     parser.add_argument("--data", type=Path, help="where data are kept; by default nowhere")
     options = parser.parse_args()
-    asked = options.only or [*(of.method for of in CONTESTS), GLAD.method, "scale"]
+    asked = options.only or [
+        *(of.method for of in CONTESTS),
+        GLAD.method,
+        "scale",
+        "costs",
+        "threads",
+    ]
     head = [
         *("method", "annotations", "ms per iteration, wall", "ms per iteration, CPU"),
         *("s, whole run", "GB", "accuracy", "ratio"),
@@ -366,10 +462,17 @@ def main() -> None:
                 lines += contest(of, root, options.rows, options.repeat)
         if GLAD.method in asked:
             lines += glad_contest(root, options.rows)
+        said = []
+        if "costs" in asked:
+            said.append(report_costs(root, options.costs, options.repeat))
+        if "threads" in asked:
+            said.append(report_threads(root, options.scale, options.repeat))
     about = {**environment(), "crowd-kit": version("crowd-kit")}
     print("\n".join(f"* {name}: {value}" for name, value in about.items()))
     if lines:
         print("\n" + markdown(head, lines))
+    for report in said:
+        print("\n" + report)
     if "scale" in asked:
         print("\n" + report_scale(options.scale))
 
