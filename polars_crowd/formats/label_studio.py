@@ -110,8 +110,8 @@ def read_label_studio(
     """
     asked, look = Asked(**options), FORMAT.look(path)
     names = Names(example, text, empty_is_set)
-    if look.kind == "directory":
-        answers = _of_tasks(_stored(look.path, names), names)
+    if look.kind in ("directory", "object"):
+        answers = _of_tasks(_stored(look, names), names)
     elif look.has("annotations") or look.has("completions"):
         answers = _of_tasks(Records(look.path, TASK, prepare=partial(_task, names=names)), names)
     else:
@@ -265,26 +265,26 @@ def _unanswered(annotations: pl.LazyFrame, questions: pl.DataFrame, names: Names
 
 
 def _is_stored(look: Look) -> bool:
-    """Whether the files of a directory are those of a target storage."""
-    inner = look.inner
-    if inner is None or inner.kind != "object":
+    """Whether a file, or those of a directory, are of a target storage."""
+    seen = look.inner if look.kind == "directory" else look
+    if seen is None or seen.kind != "object":
         return False
-    return isinstance(inner.first.get("task"), dict) or inner.has("data", "annotations")
+    return isinstance(seen.first.get("task"), dict) or seen.has("data", "annotations")
 
 
-def _stored(directory: Path, names: Names) -> Records:
+def _stored(look: Look, names: Names) -> Records:
     """The files of a target storage, one per annotation or per task, as tasks.
 
     Files of tasks are written anew with each annotation: of those of one id the newest counts.
     """
     newest: dict[Any, tuple[str, Row]] = {}
-    for number, file in enumerate(files_in(directory)):
+    for number, file in enumerate(files_in(look.path) if look.kind == "directory" else [look.path]):
         for task, annotation in _annotations_in(file):
             key = annotation.get("id", f"#{number}")
             updated = str(annotation.get("updated_at") or "")
             if key not in newest or newest[key][0] <= updated:
                 newest[key] = updated, _task({**task, "annotations": [annotation]}, names)
-    return Records(directory, TASK, made=as_lines(task for _, task in newest.values()))
+    return Records(look.path, TASK, made=as_lines(task for _, task in newest.values()))
 
 
 def _annotations_in(file: Path) -> Iterator[tuple[Row, Row]]:

@@ -26,3 +26,10 @@ HERE = SAMPLES / "label_studio"
 def test_samples(file: str, rows: str, question: str) -> None:
     export = pc.formats.read(HERE / file, question=question)
     assert_reads(export, expected(f"label_studio/{rows}", question))
+
+
+def test_one_file_of_a_target_storage() -> None:
+    export = pc.formats.read(HERE / "target_storage" / "501", question="sentiment")
+    assert export.log.select("example", "annotator", "label").collect().rows() == [
+        ("101", "ann@example.org", "Positive")
+    ]
