@@ -57,7 +57,7 @@ SMOOTHING = 0.1
 SHRINKAGE = 5.0
 AT_ONCE = 1 << 13
 """Annotations that all exponents are tried on while they are in the processor's cache."""
-MOST_COUNTS = 1 << 25
+MOST_COUNTS = 1 << 23
 """The largest C; where annotators have more, those with the most annotations stand for all."""
 
 COUNTED: Mapping[str, Key] = {"confusion": CELL}
@@ -69,7 +69,7 @@ def exponent_of(confidence: Confidence, rounds: Rounds, source: Source, log: Log
     if confidence == "model":
         return 1.0
     who = asked_of(log)
-    asked = replace(log, n_annotators=int(who.max()) + 1)
+    asked = replace(log, n_annotators=int(who.max()) + 1, pairs=None)
     counts = as_sums(rounds.run(count_confusion, who, source), COUNTED, asked)["confusion"]
     counts = counts.reshape(log.n_classes, -1, log.n_classes)
     found = as_sums(rounds.run(count_predicted, who, counts, source), PREDICTED, log)

@@ -125,7 +125,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     """Fit a model to the partitions of a log."""
     rounds.claim(model.name)
     known = Known.of(rounds, options.gold, _labels_of(options.init))
-    log = LogSize.of(rounds.book)
+    log = LogSize.of(rounds.book, model.codes)
     first = as_sums(rounds.run(count_beginning, model, known), {**model.sums, **FIRST_SUMS}, log)
     check_gold(known.gold, first, rounds)
     log = log.counted(first["n_annotations"])

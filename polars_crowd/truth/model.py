@@ -62,12 +62,14 @@ class LogSize:
     annotators: pl.Series
     classes: pl.Series
     annotations: Floats = field(default_factory=lambda: np.zeros(0))
+    pairs: Ints | None = None
+    """annotator * K + label of those that sums under CELL are of; None where they are of all."""
 
     @classmethod
-    def of(cls, book: Codebook) -> LogSize:
+    def of(cls, book: Codebook, pairs: Ints | None = None) -> LogSize:
         """... before its annotations were counted."""
         K, M = len(book.classes), len(book.annotators)
-        return cls(K, M, book.annotators, book.classes)
+        return cls(K, M, book.annotators, book.classes, pairs=pairs)
 
     def counted(self, n_annotations: Floats) -> LogSize:
         """... and after."""
@@ -94,6 +96,11 @@ class Model:
         taken = RESERVED & set(getattr(cls, "sums", ()))
         if taken:
             raise TypeError(f"{cls.__name__}.sums uses names that are taken: {sorted(taken)}.")
+
+    @property
+    def codes(self) -> Ints | None:
+        """annotator * K + label of the pairs that sums under CELL are of; None where they are of all."""
+        return None
 
     class_pseudo_count: float = 0.0
     """Pseudo-counts per class of the class shares; infinite for equal shares."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from polars_crowd.errors import (
     SHOWN,
@@ -209,13 +209,6 @@ class Likelihood(Options):
         check_choice("confidence", self.confidence, Confidence)
 
 
-WITHOUT_MATRICES = Advice(
-    "Take a method without confusion matrices",
-    python="pc.one_coin_dawid_skene(log)",
-    command="--method one-coin-dawid-skene",
-)
-
-
 @dataclass(frozen=True)
 class Matrices(Likelihood):
     """... of methods whose annotators have a confusion matrix each, of classes x classes.
@@ -224,12 +217,11 @@ class Matrices(Likelihood):
     ----------
     max_classes
         With more classes than this the log is refused before the work begins: the label column is likely
-        another one, and the matrices of M annotators take 8 M K^2 bytes several times over.
+        another one, and what is counted takes 8 K bytes several times over for each pair of annotator and
+        label that occurs.
     """
 
     max_classes: int = MOST_CLASSES
-    per_cell: ClassVar[int] = 80
-    """Bytes that are held for each cell of the matrices."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -251,8 +243,6 @@ class Matrices(Likelihood):
                 source="the log",
                 column="label",
             )
-        what = f"the matrices of {counted(M, 'annotator')} with {counted(K, 'class')} take"
-        rounds.check_memory(M * K**2 * self.per_cell, what, WITHOUT_MATRICES)
         return rounds
 
 

@@ -54,7 +54,7 @@ def count_beginning(part: Partition, model: Model, known: Known) -> Summary:
         return {**model.count(block, T, None), **found}
 
     sums = of_blocks(part, count, known.of_part(part), size_of_sums(part, model))
-    return as_summary(added(sums), {**model.sums, **FIRST_SUMS}, part)
+    return as_summary(added(sums), {**model.sums, **FIRST_SUMS}, part, model.codes)
 
 
 def census(block: Block, shares: Floats) -> dict[str, Floats]:
@@ -87,14 +87,14 @@ def count_expected(
         return {**model.count_found(block, found, T, weights), **mass}
 
     sums = of_blocks(part, count, known.of_part(part), size_of_sums(part, model))
-    return as_summary(added(sums), {**model.sums, **ROUND_SUMS}, part)
+    return as_summary(added(sums), {**model.sums, **ROUND_SUMS}, part, model.codes)
 
 
 def size_of_sums(part: Partition, model: Model) -> int:
     """How many sums a block is added to: blocks are no smaller."""
     book = part.runs.book
-    M = len(book.annotators)
-    sizes = {(): 1, ANNOTATOR: M, CELL: M * len(book.classes)}
+    M, codes = len(book.annotators), model.codes
+    sizes = {(): 1, ANNOTATOR: M, CELL: M * len(book.classes) if codes is None else len(codes)}
     return max((sizes[key] for key in model.sums.values()), default=1)
 
 

@@ -40,8 +40,14 @@ def added(sums: Iterable[Mapping[str, Floats]]) -> dict[str, Floats]:
     return totals
 
 
-def as_summary(totals: Mapping[str, Floats], keys: Mapping[str, Key], part: Partition) -> Summary:
-    """Arrays of sums as frames under their keys, without the rows of zeros."""
+def as_summary(
+    totals: Mapping[str, Floats],
+    keys: Mapping[str, Key],
+    part: Partition,
+    pairs: Ints | None = None,
+) -> Summary:
+    """Arrays of sums as frames under their keys, without the rows of zeros. `pairs` are those of annotator
+    and label that sums under CELL are of, if they are not of all."""
     frames: dict[Key, dict[str, Any]] = {}
     for name, values in totals.items():
         key = keys[name]
@@ -49,16 +55,18 @@ def as_summary(totals: Mapping[str, Floats], keys: Mapping[str, Key], part: Part
         columns = {f"{name}.{c}": row for c, row in enumerate(rows)}
         frames.setdefault(key, {}).update(columns)
     n_classes = part.runs.n_classes
-    return {key: _frame(columns, key, n_classes) for key, columns in frames.items()}
+    return {key: _frame(columns, key, n_classes, pairs) for key, columns in frames.items()}
 
 
-def _frame(columns: dict[str, Any], key: Key, n_classes: int) -> pl.DataFrame:
+def _frame(columns: dict[str, Any], key: Key, n_classes: int, pairs: Ints | None) -> pl.DataFrame:
     frame = pl.DataFrame(columns)
     if not key:
         return frame
     place = pl.int_range(pl.len(), dtype=pl.UInt32)
     coded = {"annotator": place}
     if key == CELL:
+        if pairs is not None:
+            place = pl.lit(pl.Series(pairs.astype(np.uint32)))
         coded = {"annotator": place // n_classes, "label": place % n_classes}
     used = pl.any_horizontal(pl.col(list(columns)) != 0)
     return frame.select(**coded, **{c: pl.col(c) for c in columns}).filter(used)
@@ -67,7 +75,8 @@ def _frame(columns: dict[str, Any], key: Key, n_classes: int) -> pl.DataFrame:
 def as_sums(merged: Merged, keys: Mapping[str, Key], log: LogSize) -> dict[str, Floats]:
     """Merged frames of sums as arrays again."""
     found: dict[str, Floats] = {}
-    sizes = {ANNOTATOR: log.n_annotators, CELL: log.n_annotators * log.n_classes}
+    n_cells = log.n_annotators * log.n_classes if log.pairs is None else len(log.pairs)
+    sizes = {ANNOTATOR: log.n_annotators, CELL: n_cells}
     for name, key in keys.items():
         frame = merged[key]
         columns = [c for c in frame.columns if c.rpartition(".")[0] == name]
@@ -84,4 +93,6 @@ def _rows(frame: pl.DataFrame, key: Key, log: LogSize) -> Ints:
     code = frame[key[0]].cast(pl.Int64)
     if len(key) == 2:
         code = code * log.n_classes + frame[key[1]].cast(pl.Int64)
+        if log.pairs is not None:
+            return np.searchsorted(log.pairs, code.to_numpy())
     return code.to_numpy().astype(np.intp)

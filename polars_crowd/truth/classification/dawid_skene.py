@@ -35,6 +35,7 @@ from typing import Any, ClassVar, Self, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.numerics.special import log_gamma
 from polars_crowd.option_checks import check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
@@ -43,63 +44,103 @@ from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import Matrices, MatrixOptions
+from polars_crowd.truth.pairs import (
+    Counts,
+    Pairs,
+    moved_prior,
+    occurring,
+    of_labels,
+    with_axes,
+)
 from polars_crowd.truth.past import past_confusion
-from polars_crowd.truth.posterior import moved_counts
 from polars_crowd.truth.result import TruthInference
 
 
 @dataclass(frozen=True)
 class Confusions(Model):
-    """Annotators by their confusion matrices. Skills are the counts C, shape (K, M, K) by k, j, l."""
+    """Annotators by their confusion matrices. Skills are the counts C."""
 
     pseudo_counts: Floats
-    """b[k,j,l], in a shape that broadcasts to (K, M, K)."""
+    """b[k,j,l], in a shape of three axes that broadcasts to (K, M, K)."""
+    pairs: Pairs
+    """Those of annotators and labels that occur."""
     class_pseudo_count: float
 
     sums: ClassVar = {"confusion": CELL}
     rule: ClassVar[Dirichlet] = MODE
 
-    def weights(self, skills: Floats) -> Floats:
-        """log theta, shape (K, M * K)."""
-        return self.rule.log_mean(skills).reshape(len(skills), -1)
+    @property
+    def codes(self) -> Ints:
+        return self.pairs.code
+
+    def weights(self, skills: Counts) -> Floats:
+        """log theta, shape (K, P)."""
+        return skills.log_theta(self.pairs, self.rule.log_of)
 
     def log_likelihood(self, block: Block, weights: Floats) -> Floats:
         """sum over the labels of i: log theta[j,k,y]."""
-        return np.stack([block.per_example(of_class.take(block.cell)) for of_class in weights])
+        place = self.pairs.place(block.cell)
+        return np.stack([block.per_example(of_class.take(place)) for of_class in weights])
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
-        """sum over the labels l of j: T[i,k], shape (K, M * K)."""
-        return {"confusion": np.stack([block.per_cell(block.at_rows(of_class)) for of_class in T])}
+        """sum over the labels l of j: T[i,k], shape (K, P)."""
+        return {"confusion": self.pairs.sums(block, T)}
 
-    def maximise(self, sums: Sums, skills: Floats | None, log: LogSize) -> Floats:
+    def maximise(self, sums: Sums, skills: Counts | None, log: LogSize) -> Counts:
         """C = b + the sums."""
-        shape = (-1, log.n_annotators, log.n_classes)
-        return self.pseudo_counts + sums["confusion"].reshape(shape)
+        return Counts(self.pairs, sums["confusion"], self.pseudo_counts)
 
-    def log_prior(self, skills: Floats) -> float:
+    def log_prior(self, skills: Counts) -> float:
         """sum b log theta, once per row of theta."""
-        return self.rule.log_prior(skills, self.pseudo_counts)
+        if skills.b is not self.pseudo_counts:  # those of an earlier fit
+            return self.rule.log_prior(skills.dense, self.pseudo_counts)
+        return log_prior_at_pairs(self.rule, skills)
 
-    def for_annotators(self, place: Ints, skills: Floats) -> Self:
-        """... with their pseudo-counts."""
-        return replace(self, pseudo_counts=moved_counts(self.pseudo_counts, skills, place))
+    def moved(self, skills: Counts, place: Ints) -> Counts:
+        return skills.of_annotators(place)
 
-    def annotator_columns(self, skills: Floats) -> dict[str, Any]:
+    def for_annotators(self, place: Ints, skills: Counts) -> Self:
+        """... with their pseudo-counts, and whatever labels."""
+        pairs = Pairs.all_of(len(place), skills.pairs.n_classes)
+        prior = moved_prior(self.pseudo_counts, skills.pairs.n_annotators, place)
+        return replace(self, pseudo_counts=prior, pairs=pairs)
+
+    def of_classes(self, skills: Counts) -> Counts:
+        """C by class of the truth."""
+        return skills
+
+    def annotator_columns(self, skills: Counts) -> dict[str, Any]:
         """`balanced_accuracy`: the mean over classes of theta[j,k,k]."""
-        own = self.confusion(skills, skills.shape[-1])
-        return {"balanced_accuracy": np.einsum("kjk->j", own) / len(own)}
+        return {"balanced_accuracy": self.of_classes(skills).own_shares().mean(axis=0)}
 
-    def confusion(self, skills: Floats, n_classes: int) -> Floats:
-        return theta(skills)
+    def confusion(self, skills: Counts, n_classes: int) -> Floats:
+        """P(label l | truth k, annotator j)."""
+        counts = self.of_classes(skills).dense
+        shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
+        return shares
 
-    def confusion_counts(self, skills: Floats) -> Floats:
-        return skills - self.pseudo_counts
+    def confusion_counts(self, skills: Counts) -> Floats:
+        counts = self.of_classes(skills)
+        return counts.pairs.spread(counts.seen)
 
 
-def theta(counts: Floats) -> Floats:
-    """P(label l | truth k, annotator j)."""
-    shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
-    return shares
+def log_prior_at_pairs(rule: Dirichlet, counts: Counts) -> float:
+    """What the prior of theta adds to the objective: what it adds at the pairs, and at all others together,
+    where C = b."""
+    pairs, b = counts.pairs, counts.b
+    log_theta = counts.log_theta(pairs, rule.log_of)
+    at, of_all = pairs.at(b), of_labels(b, pairs.n_classes)
+    if rule.rule == "variational":
+        of_counts = (log_gamma(counts.at_pairs) - log_gamma(at)).sum()
+        of_totals = (log_gamma(counts.total) - log_gamma(of_all)).sum()
+        return float(of_counts - of_totals - (counts.seen * log_theta).sum())
+    found = float((at * log_theta).sum())
+    if pairs.is_all:
+        return found
+    at = np.broadcast_to(at, counts.seen.shape)
+    rest = of_all - pairs.per_annotator(at)
+    b_log_b = of_labels(b * np.log(b), pairs.n_classes) - pairs.per_annotator(at * np.log(at))
+    return found + float((b_log_b - rest * np.log(counts.total)).sum())
 
 
 class DawidSkene(Confusions):
@@ -107,14 +148,12 @@ class DawidSkene(Confusions):
 
     name = "Dawid-Skene"
 
-    def class_order(self, skills: Floats) -> Ints | None:
+    def class_order(self, skills: Counts) -> Ints | None:
         """The names under which classes agree best with the labels of all annotators."""
-        if self.pseudo_counts.size > 1:
-            return None
-        return agreeing_order((skills - self.pseudo_counts).sum(axis=1))
+        return None if self.pseudo_counts.size > 1 else agreeing_order(skills.by_label())
 
-    def exchanged(self, skills: Floats, order: Ints) -> Floats:
-        return skills[order]
+    def exchanged(self, skills: Counts, order: Ints) -> Counts:
+        return replace(skills, seen=skills.seen[order])
 
 
 def agreeing_order(by_label: Floats) -> Ints:
@@ -142,8 +181,9 @@ def dawid_skene(
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
-    An iteration takes time in proportion to annotations x classes, the confusion matrices 8 M K^2 bytes a
-    few times over: for hundreds of classes `one_coin_dawid_skene` is the method.
+    An iteration takes time in proportion to annotations x classes; counts are kept for the pairs of annotator
+    and label that occur, 8 K bytes for each a few times over: for thousands of classes `one_coin_dawid_skene`
+    is the method.
 
     Parameters
     ----------
@@ -173,12 +213,12 @@ def dawid_skene(
     check_positive(smoothing=smoothing)
 
     def model(rounds: Rounds) -> DawidSkene:
-        return DawidSkene(pseudo_counts(smoothing, prior, rounds), smoothing)
+        return DawidSkene(pseudo_counts(smoothing, prior, rounds), occurring(rounds), smoothing)
 
     return fit(log, model, Matrices(pred_probs=pred_probs, **options))
 
 
 def pseudo_counts(own: Floats | float, prior: Any, rounds: Rounds) -> Floats:
     """b[k,j,l]: the method's own, and what is known from the past."""
-    own = np.asarray(own, dtype=np.float64)
+    own = with_axes(np.asarray(own, dtype=np.float64))
     return own if prior is None else own + past_confusion(prior, rounds.book)

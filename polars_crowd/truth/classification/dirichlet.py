@@ -35,13 +35,14 @@ class Dirichlet:
 
     rule: Literal["mode", "variational"]
 
+    def log_of(self, counts: Floats) -> Floats:
+        """What log theta is the difference of: of an outcome's counts, and of all."""
+        log_counts: Floats = np.log(counts) if self.rule == "mode" else digamma(counts)
+        return log_counts
+
     def log_mean(self, counts: Floats, axis: int = -1) -> Floats:
         """log theta, or its expectation, of each outcome."""
-        total = counts.sum(axis=axis, keepdims=True)
-        if self.rule == "mode":
-            log_theta: Floats = np.log(counts / total)
-            return log_theta
-        return digamma(counts) - digamma(total)
+        return self.log_of(counts) - self.log_of(counts.sum(axis=axis, keepdims=True))
 
     def log_prior(self, counts: Floats, prior: Floats | float, axis: int = -1) -> float:
         """What the rows' prior adds to the objective, summed over all rows."""

@@ -43,22 +43,18 @@ import numpy as np
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import heard, warn_again
 from polars_crowd.option_checks import check_count, check_positive
-from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Summary
 from polars_crowd.signatures import shares
-from polars_crowd.truth.block import Block, of_blocks
-from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts, theta
+from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, on_its_own, opened
-from polars_crowd.truth.model import CELL, LogSize
 from polars_crowd.truth.options import Matrices, MatrixOptions, Options
+from polars_crowd.truth.pairs import Counts, Pairs, counted_pairs
 from polars_crowd.truth.result import TruthInference
-from polars_crowd.truth.sums import added, as_summary, as_sums
 
 OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 """Pseudo-counts of the right label, of each other one, and of each class."""
-LABELS = {"labels": CELL}
 BEGINNINGS = 3
 """How many beginnings there are by default,"""
 ONE_BEGINNING = 250_000
@@ -93,7 +89,7 @@ class Nested(Dirichlet):
 
 @dataclass(frozen=True, kw_only=True)
 class Ebcc(Confusions):
-    """The variational posterior over classes and sub-types. Skills are the counts C, shape (K G, M, K)."""
+    """The variational posterior over classes and sub-types. Skills are the counts C, of K G states."""
 
     keys: Packed
     """What the beginning is drawn from, a number per annotator; shape (M,)."""
@@ -110,16 +106,11 @@ class Ebcc(Confusions):
         parts = drawn_parts(example_keys(block, self.keys), self.class_rule.n_subtypes)
         return (T[:, None, :] * parts).reshape(-1, block.n_examples)
 
-    def confusion(self, skills: Floats, n_classes: int) -> Floats:
-        own = self.pseudo_counts[:: self.class_rule.n_subtypes]
-        return theta(own + self.confusion_counts(skills))
-
-    def confusion_counts(self, skills: Floats) -> Floats:
-        """Of the sub-types of each class together."""
-        seen = skills - self.pseudo_counts
-        by_subtype = seen.reshape(-1, self.class_rule.n_subtypes, *seen.shape[1:])
-        counts: Floats = by_subtype.sum(axis=1)
-        return counts
+    def of_classes(self, skills: Counts) -> Counts:
+        """The sub-types of each class together."""
+        G = self.class_rule.n_subtypes
+        seen = skills.seen.reshape(-1, G, len(skills.pairs)).sum(axis=1)
+        return Counts(skills.pairs, seen, skills.b[::G])
 
 
 def mixed(numbers: Packed) -> Packed:
@@ -156,15 +147,6 @@ def drawn_parts(keys: Packed, n_parts: int) -> Floats:
     return parts
 
 
-def count_labels(part: Partition) -> Summary:
-    """How often each annotator says what."""
-
-    def count(block: Block) -> dict[str, Floats]:
-        return {"labels": block.per_cell(None)}
-
-    return as_summary(added(of_blocks(part, count)), LABELS, part)
-
-
 def is_better(found: TruthInference, best: TruthInference) -> bool:
     """Whether its bound is higher by more than rounding, in which partitions differ."""
     bound, highest = float(found.trace[-1]), float(best.trace[-1])
@@ -187,28 +169,29 @@ def best_of(rounds: Rounds, models: Sequence[Ebcc], options: Options) -> TruthIn
     return TruthInference(replace(best._fitted, rounds=rounds), best._iterations)
 
 
-def label_counts(rounds: Rounds) -> Floats:
-    """How often each annotator says what, shape (M, K)."""
-    size = LogSize.of(rounds.book)
-    labels = as_sums(rounds.run(count_labels), LABELS, size)["labels"]
-    return labels.reshape(size.n_annotators, size.n_classes)
-
-
-def seeds_of(seed: int, restarts: int | None, labels: Floats, begun: bool) -> range:
-    """A seed per beginning."""
+def seeds_of(seed: int, restarts: int | None, labels: Floats | Ints, begun: bool) -> range:
+    """A seed per beginning; `labels` says how often each pair occurs."""
     usual = 1 if labels.sum() >= ONE_BEGINNING else BEGINNINGS
     n = usual if restarts is None else restarts
     return range(seed * n, seed * n + (1 if begun else n))
 
 
 def models_of(
-    labels: Floats, b: Floats, n_subtypes: int, subtype_count: float, seeds: Sequence[int]
+    pairs: Pairs,
+    n_labels: Ints,
+    b: Floats,
+    n_subtypes: int,
+    subtype_count: float,
+    seeds: Sequence[int],
 ) -> list[Ebcc]:
-    """The model from each of several beginnings; b[k,j,l] are the pseudo-counts."""
+    """The model from each of several beginnings; b[k,j,l] are the pseudo-counts, `n_labels` says how often
+    each of the pairs occurs."""
     b = np.repeat(b, n_subtypes, axis=0)
     nested = Nested("variational", n_subtypes, subtype_count)
     share = subtype_count / n_subtypes
-    return [Ebcc(b, share, keys=annotator_keys(labels, seed), class_rule=nested) for seed in seeds]
+    labels = pairs.spread(n_labels[None].astype(np.float64))[0]
+    drawn = (annotator_keys(labels, seed) for seed in seeds)
+    return [Ebcc(b, pairs, share, keys=keys, class_rule=nested) for keys in drawn]
 
 
 @shares(MatrixOptions, Matrices, max_iter=500)
@@ -255,9 +238,9 @@ def ebcc(
     check_count("seed", seed, 0)
     chosen = Matrices(**options)
     rounds, chosen = opened(log, chosen)
-    labels = label_counts(rounds)
-    seeds = seeds_of(seed, restarts, labels, isinstance(chosen.init, TruthInference))
+    pairs, n_labels = counted_pairs(rounds)
+    seeds = seeds_of(seed, restarts, n_labels, isinstance(chosen.init, TruthInference))
     own = OTHER + (OWN - OTHER) * np.eye(rounds.n_classes)[:, None, :]
     b = pseudo_counts(own, prior, rounds)
-    models = models_of(labels, b, n_subtypes, subtype_count, seeds)
+    models = models_of(pairs, n_labels, b, n_subtypes, subtype_count, seeds)
     return on_its_own(log, best_of(rounds, models, chosen))

@@ -33,6 +33,7 @@ from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_cou
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.options import Matrices, MatrixOptions
+from polars_crowd.truth.pairs import occurring
 from polars_crowd.truth.result import TruthInference
 
 
@@ -83,6 +84,7 @@ def ibcc(
 
     def model(rounds: Rounds) -> Ibcc:
         right = right_pseudo_count * np.eye(rounds.n_classes)[:, None, :]
-        return Ibcc(pseudo_counts(pseudo_count + right, prior, rounds), class_pseudo_count)
+        b = pseudo_counts(pseudo_count + right, prior, rounds)
+        return Ibcc(b, occurring(rounds), class_pseudo_count)
 
     return fit(log, model, Matrices(pred_probs=pred_probs, **options))

@@ -40,7 +40,7 @@ def test_the_evidence_by_loops(case: Case) -> None:
     """sum_i log sum_kg exp(E log tau + E log eta + sum E log theta), and the three divergences."""
     G = 2
     fit = quiet(ebcc, case.log, n_subtypes=G, restarts=1, max_iter=4, tol=0.0)
-    C = fit._fitted.params.skills
+    C = fit._fitted.params.skills.dense
     N = fit._fitted.params.classes.classes.reshape(-1, G)
     K, names = len(fit.classes), fit._fitted.log.annotators.to_list()
     P = N.sum(axis=1) - 0.1 + 1
