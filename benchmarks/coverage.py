@@ -1,6 +1,6 @@
 """How often the intervals of agreement hold the value they are about.
 
-    python benchmarks/coverage.py [--runs 1000] [--drawn 200] [--n-boot 400] [--check] [--only NAME ...]
+    python benchmarks/coverage.py [--runs 1000] [--drawn 120] [--n-boot 300] [--check] [--only NAME ...]
 
 Ten shapes of log are drawn many times each, by annotators who stay the same (their skills are part of the
 shape), on new examples. The value that an interval of 95 % is to hold is that of one very large log of the
@@ -108,7 +108,7 @@ class Shape:
 SHAPES = (
     Shape("two annotators, two classes", 60, 2, [2], prior=(0.6, 0.4)),
     Shape("three annotators, complete", 50, 3, [3]),
-    Shape("many annotators", 200, 60, [5]),
+    Shape("many annotators", 150, 40, [5]),
     Shape("sparse", 120, 25, [1, 2, 3]),
     Shape("skewed classes", 200, 6, [4], prior=(0.94, 0.06)),
     Shape("easy and hard examples", 80, 6, [4], hard=0.5),
@@ -260,8 +260,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=int, default=1000, help="logs of each shape, analytic intervals"
     )
-    parser.add_argument("--drawn", type=int, default=200, help="... bootstrap intervals")
-    parser.add_argument("--n-boot", type=int, default=400, help="replicates of each")
+    parser.add_argument("--drawn", type=int, default=120, help="... bootstrap intervals")
+    parser.add_argument("--n-boot", type=int, default=300, help="replicates of each")
     parser.add_argument(
         "--check", action="store_true", help="end with 1 where intervals do not cover"
     )
