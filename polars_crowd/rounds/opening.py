@@ -61,8 +61,10 @@ class Opening:
         `"all"`. Not for a store.
     into
         A directory for the results: for each table of the log's size a folder with a Parquet file per
-        partition, the others beside them. Files are written whole; a run that was stopped takes up where it
-        was. The result's LazyFrames are then scans of these files.
+        partition, the others beside them. The result's LazyFrames are then scans of these files, which stay
+        as long as they are used. Earlier results of the method are there for `pc.open_results` until the run
+        has ended; a run that was stopped takes up where it was. One run writes at a time: another is refused
+        (StoreError), and told who is at work.
     executor
         For a store: any `concurrent.futures.Executor` whose workers can read the store's files.
     progress

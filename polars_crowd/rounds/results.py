@@ -253,7 +253,8 @@ def open_results(directory: str | Path) -> Results:
         It prints the report of the fit, and has its tables and numbers under the same names: LazyFrames over
         the files where they are of the log's size, else DataFrames. `.tables` lists them; `.method` and
         `.options` say what made them; `.write` writes them in another format. The parameters of the fit are
-        not among them: it has no `.predict`.
+        not among them: it has no `.predict`. What a run wrote stays as it was opened, whatever later runs
+        write there.
 
     Raises
     ------

@@ -109,7 +109,7 @@ class Options:
     tol
         When to stop: at a gain of the objective below `tol` times its size.
     into
-        A directory to write the tables into, partition by partition.
+        A directory to write the tables into, partition by partition; as for `crowdlab`.
     executor
         Where a store's partitions run: anything like `concurrent.futures.Executor`.
     progress

@@ -28,7 +28,7 @@ STEPS = (
     *((os, "link"), (os, "fsync")),
 )
 """What changes files and directories."""
-STRIDE, SOON = 6, 0.3
+STRIDE, SOON = 23, 0.3
 
 
 def at_each_step(patch: Callable[[Any, str, Any], None], do: Callable[[], None]) -> None:
@@ -105,7 +105,7 @@ def main(folder: Path, method: str) -> dict[str, bool]:
             ends[place] = killed_after(step, run(place))
             if not ends[place]:
                 break
-        for seed in range(3):
+        for seed in range(2):
             place = f"{kind}-at-random-{seed}"
             ends[place] = killed_at_random(seed, run(place))
     return ends
