@@ -61,16 +61,24 @@ class Subject:
     resamples: bool = False
     """Whether its intervals go by draws of all the examples there are."""
 
+    in_text: bool = True
+    """Whether decimals in a text file are numbers to it: `007` and `3.0` are text to others."""
+
     def __repr__(self) -> str:
         return self.name
+
+    @property
+    def asks(self) -> Callable[..., Any]:
+        """The function without the options that it is given."""
+        function = self.function
+        while isinstance(function, partial):
+            function = function.func
+        return function
 
     @cached_property
     def takes(self) -> frozenset[str]:
         """The options that its function has."""
-        function = self.function
-        while isinstance(function, partial):
-            function = function.func
-        return frozenset(inspect.signature(function).parameters)
+        return frozenset(inspect.signature(self.asks).parameters)
 
     def answer(self, log: Any, probs: Any = (), **options: Any) -> Answer:
         """All the tables, sorted by their keys; of a store `probs` says whether its models are used."""
@@ -207,6 +215,9 @@ AGREEMENT = [
     Subject("agreement_by_class", pc.agreement_by_class),
     Subject("agreement_by_annotator", pc.agreement_by_annotator),
     Subject("example_agreement", pc.example_agreement),
+    Subject("vote_shares", pc.vote_shares),
+    Subject("kendall_w", pc.kendall_w, labels="numbers", in_text=False),
+    Subject("spearman", pc.spearman, labels="numbers", in_text=False),
     Subject("pairwise_agreement", pc.pairwise_agreement),
     Subject("disagreements", pc.disagreements),
     Subject("agreement_difference", difference, names_matter=True),
@@ -229,6 +240,17 @@ OTHERS = [
     Subject("check_annotations", findings, names_matter=True),
 ]
 SUBJECTS = [*CROWDLAB, *TRUTH, *WITH_MODELS, *AGREEMENT, *OTHERS]
+ASKED = {of_itself.__name__ for of_itself in (subject.asks for subject in SUBJECTS)} | {
+    *("compare", "check_annotations", "agreement_difference"),
+    *(c.name for c in COEFFICIENTS),
+}
+"""The public functions that the subjects ask."""
+NOT_OF_A_LOG_ALONE = {
+    "intra_rater_agreement": "of repeats, which are duplicates to all others",
+    "refine": "of features, and of a model that is trained",
+    "to_wide": "a table of the annotations as they are",
+}
+"""Functions of a log that are no subjects, and why."""
 
 
 # --- what it is asked of ---------------------------------------------------------------------------

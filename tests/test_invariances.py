@@ -6,6 +6,7 @@ engine, the threads, or what else the log says. `tests/subjects.py` has what is 
 
 from __future__ import annotations
 
+import inspect
 import os
 import pickle
 import subprocess
@@ -29,10 +30,12 @@ from polars_crowd.numerics.mixture import TIE
 from tests.cases import Case, assert_same, cases, dense, frame_of
 from tests.subjects import (
     ANNOTATORS,
+    ASKED,
     CROWDLAB,
     EACH_COEFFICIENT,
     EXAMPLES,
     LABELS,
+    NOT_OF_A_LOG_ALONE,
     SUBJECTS,
     TRUTH,
     Answer,
@@ -93,9 +96,8 @@ def parts_of(log: pl.DataFrame, random: Random) -> list[pl.DataFrame]:
 
 def files(trial: Trial, random: Random) -> Answer:
     """A file, or several by a list or a glob, of Parquet or, where cells can hold it, of text."""
-    kinds = (
-        ["parquet"] if trial.log.schema.get("label", pl.Int64).is_nested() else ["parquet", "csv"]
-    )
+    is_text = trial.subject.in_text and trial.subject.labels != "sets"
+    kinds = ["parquet", "csv"] if is_text else ["parquet"]
     kind = kinds[random.integers(len(kinds))]
     with TemporaryDirectory() as folder:
         parts = [trial.log, *parts_of(trial.log, random)]
@@ -337,6 +339,16 @@ def test_only_the_annotations_matter(subject: Subject) -> None:
 
     holds()
     assert np.mean(answered) > 0.5, "most logs have an answer, not an error"
+
+
+def test_all_functions_of_a_log_are_asked() -> None:
+    functions = {name: getattr(pc, name) for name in pc.__all__}
+    of_logs = {
+        name
+        for name, function in functions.items()
+        if inspect.isfunction(function) and "log" in inspect.signature(function).parameters
+    }
+    assert of_logs - ASKED == {*NOT_OF_A_LOG_ALONE}
 
 
 @contextmanager

@@ -29,6 +29,8 @@ from polars_crowd.runs.codes import class_order, declared_values
 from polars_crowd.signatures import shares
 
 PERCENT = (named("percent_agreement"),)
+NAMES = {"examples": "Agreement per example", "vote_shares": "Shares of votes"}
+"""What results in a directory are called."""
 
 
 class OfExamples(ClassesOption, Reading, total=False):
@@ -151,7 +153,7 @@ def _by_example(
     """A table of examples: by partitions where it is to be written, else one lazy plan of the votes."""
     if isinstance(log, Partitioned) or into is not None or request.executor is not None:
         rounds, grouping = request.open(log, into=into, anonymous=True)
-        return rounds.tables({table: of_partition}, grouping)[table]
+        return rounds.claim(NAMES[table]).only(table, of_partition, grouping)
     if request.progress:
         wrong = "it has no effect here: nothing is computed before the result is collected."
         raise OptionError("progress", True, wrong, "Leave it out, or have the result written.")

@@ -357,6 +357,9 @@ def test_examples_of_partitions(tmp_path: Path) -> None:
     assert_same(example_agreement(store).collect().sort("example"), whole)
     assert_same(example_agreement(store, into=tmp_path / "out").collect().sort("example"), whole)
     assert_same(example_agreement(labelme(), into=tmp_path / "out2").collect(), whole)
+    opened = pc.open_results(tmp_path / "out2")
+    assert opened.method == "Agreement per example"
+    assert_same(opened.examples.collect(), whole)
 
 
 def test_progress_of_a_plan_is_refused() -> None:
