@@ -26,7 +26,7 @@ functions raise and warn of:
 
 `help(counted)`, completion and `inspect.signature` show `n_boot=2000` like an option of the function's own,
 its docstring documents it, an option that there is not is refused by its name, and one whose value is not
-what it is annotated with by its value.
+what it is annotated with by its value. Functions that share nothing are `checked` alike.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
-from functools import partial, update_wrapper
+from functools import cache, update_wrapper
 from inspect import Parameter, Signature
 from types import FunctionType
 from typing import Any, TypeVar, get_type_hints
@@ -76,13 +76,12 @@ def shares(
         known = [name for name in signature.parameters if name != "self"]
         refuse = refusal(function.__name__, known, advice(function.__name__))
         names = frozenset(known)
-        annotations = {name: p.annotation for name, p in signature.parameters.items()}
-        check, scope = partial(check_options, hints=annotations), one_call
+        check, scope = check_of(lambda: signature), one_call
 
         def call(*args: Any, **given: Any) -> Any:
             if not given.keys() <= names:
                 raise refuse(given)
-            check(given)
+            check(args, given)
             with scope():
                 return function(*args, **{**of_its_own, **given})
 
@@ -92,6 +91,46 @@ def shares(
         return shown_as  # type: ignore[no-any-return]
 
     return decorate
+
+
+def checked(function: F) -> F:
+    """A decorator for functions that share no options: their arguments, too, are checked."""
+
+    check = check_of(lambda: signature_of(function))
+
+    def call(*args: Any, **given: Any) -> Any:
+        check(args, given)
+        return function(*args, **given)
+
+    moved: Any = in_module_of(function, call)
+    return moved  # type: ignore[no-any-return]
+
+
+PLAIN = {"bool": bool, "int": int, "float": float, "str": str}
+
+
+def plain(annotation: Any) -> Any:
+    """What an annotation says, also where it is text since another name of the signature is not there yet."""
+    return PLAIN.get(annotation, annotation) if isinstance(annotation, str) else annotation
+
+
+def check_of(
+    signature: Callable[[], Signature],
+) -> Callable[[tuple[Any, ...], Mapping[str, Any]], None]:
+    """What checks the arguments of a call, by place and by name, by their annotations."""
+
+    @cache
+    def hints() -> tuple[list[str], dict[str, Any]]:
+        """The parameters that are given by place, and what each of all is annotated with."""
+        known = signature().parameters.values()
+        places = [p.name for p in known if p.kind is not Parameter.KEYWORD_ONLY]
+        return places, {p.name: plain(p.annotation) for p in known}
+
+    def check(args: tuple[Any, ...], given: Mapping[str, Any]) -> None:
+        places, annotations = hints()
+        check_options({**dict(zip(places, args, strict=False)), **given}, annotations)
+
+    return check
 
 
 def default_of(field: Field[Any]) -> Any:
@@ -112,7 +151,7 @@ def signature_of(function: Callable[..., Any]) -> Signature:
     """The function's own signature; its types are text where a name in them is not there yet."""
     try:
         return inspect.signature(function, eval_str=True)
-    except NameError:
+    except (NameError, TypeError):
         return inspect.signature(function)
 
 

@@ -8,12 +8,13 @@ import polars as pl
 
 from polars_crowd.errors import (
     Advice,
+    AnnotationError,
     OptionError,
     missing_column,
 )
 from polars_crowd.inputs.matching import match_ids
 from polars_crowd.inputs.tables import ids_beside
-from polars_crowd.option_checks import check_count
+from polars_crowd.signatures import checked
 
 SCORE = "active_learning_score"
 DECIMALS = 12
@@ -22,6 +23,7 @@ DECIMALS = 12
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
+@checked
 def next_batch(
     scores: Frame,
     size: int,
@@ -71,20 +73,19 @@ def next_batch(
     >>> next_batch(scores, 2, exclude=["e3"])["example"].to_list()
     ['e4', 'e2']
     """
-    for name, value in (("size", size), ("per_class", per_class)):
-        if value is not None or name == "size":
-            check_count(name, value, 1)
+    if not isinstance(scores, (pl.DataFrame, pl.LazyFrame)):
+        raise OptionError("scores", scores, "it must be a Polars frame.", SCORES)
     if per_class is None and label is not None:
         raise OptionError("label", label, "it is for per_class=, which is not given.")
     label = label or "consensus_label"
     schema = scores.lazy().collect_schema()
     columns = schema.names()
-    _check_columns(columns, label if per_class is not None else None)
+    _check_columns(schema, label if per_class is not None else None)
     chosen = scores.lazy()
     if exclude is not None:
         ids = _excluded(exclude)
         chosen = chosen.map_batches(lambda frame: _without(frame, ids), schema=schema)
-    chosen = chosen.sort(*_order(columns))
+    chosen = chosen.sort(*_order(columns), nulls_last=True)
     if per_class is not None:
         place = pl.int_range(pl.len()).over(label)
         chosen = chosen.filter(pl.col(label).is_null() | (place < per_class))
@@ -99,11 +100,18 @@ def _order(columns: list[str]) -> list[pl.Expr]:
     return order
 
 
-def _check_columns(columns: list[str], label: str | None) -> None:
+SCORES = Advice("Give scores of examples", python="pc.activelab(log, pred_probs)")
+
+
+def _check_columns(schema: pl.Schema, label: str | None) -> None:
+    columns = schema.names()
     for column in ("example", SCORE):
         if column not in columns:
-            advice = Advice("Give scores of examples", python="pc.activelab(log, pred_probs)")
-            raise missing_column("scores", column, columns, advice)
+            raise missing_column("scores", column, columns, SCORES)
+    if not schema[SCORE].is_numeric():
+        raise AnnotationError(
+            f"is {schema[SCORE]}, and no number.", SCORES, source="scores", column=SCORE
+        )
     if label is not None and label not in columns:
         raise missing_column(
             "scores",
@@ -125,4 +133,7 @@ def _excluded(exclude: Any) -> pl.Series:
     """The ids of examples not to choose."""
     if not isinstance(exclude, (pl.DataFrame, pl.LazyFrame)):
         exclude = pl.LazyFrame({"example": exclude})
+        dtype = exclude.collect_schema()["example"]
+        if dtype.is_nested() or dtype == pl.Object:
+            raise OptionError("exclude", ..., "must be ids of examples, or a frame of them.")
     return ids_beside(exclude, "exclude").select("example").drop_nulls().collect().to_series()

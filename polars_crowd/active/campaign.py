@@ -28,7 +28,15 @@ from polars_crowd.active.scores import activelab
 from polars_crowd.arrays import Flags, Floats, Ints
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.out_of_sample import cross_predicted, fitted, predicted
-from polars_crowd.errors import AnnotationWarning, OptionError, shown
+from polars_crowd.errors import AnnotationWarning, OptionError, counted, shown
+from polars_crowd.option_checks import (
+    array_of,
+    check_count,
+    check_estimator,
+    check_range,
+    integers_of,
+)
+from polars_crowd.signatures import checked
 
 UNSEEN = -1
 """No label."""
@@ -78,6 +86,7 @@ STRATEGIES: dict[str, Strategy] = {
 """What is labelled first has the lowest value."""
 
 
+@checked
 def simulate_labelling(
     features: NDArray[Any],
     truth: NDArray[Any],
@@ -145,17 +154,26 @@ def simulate_labelling(
     >>> curves.filter(strategy="activelab")["num_annotations"].to_list()
     [40, 50, 60]
     """
-    if unknown := [name for name in strategies if name not in STRATEGIES]:
+    unknown = [name for name in strategies if name not in STRATEGIES]
+    if unknown or not len(strategies):
         raise OptionError("strategies", unknown, f"there are {shown(list(STRATEGIES), 9)}.")
+    check_estimator(estimator)
     rng = np.random.default_rng(seed)
-    X, y = np.asarray(features, dtype=np.float64), np.asarray(truth, dtype=np.int64)
+    X, y = array_of("features", features, 2), integers_of("truth", truth, 1)
+    _check_rows("features", X, y)
+    if y.min() < 0:
+        raise OptionError("truth", ..., "must hold classes, integers from 0.")
     for name, value in (("n_annotators", n_annotators), ("accuracy", accuracy)):
         if annotations is not None and value is not None:
             raise OptionError(name, value, "it is of simulated annotators; annotations= are given.")
     M = 30 if n_annotators is None else n_annotators
-    pool = annotations
-    if pool is None:
+    check_count("n_annotators", M, 1)
+    check_range("accuracy", accuracy or (0.5, 0.9))
+    if annotations is None:
         pool = simulated_answers(y, M, accuracy or (0.5, 0.9), rng)
+    else:
+        pool = integers_of("annotations", annotations, 2)
+        _check_rows("annotations", pool, y)
     order = rng.permutation(len(y))
     n_test = round(len(y) * test_share)
     test, train = order[:n_test], order[n_test:]
@@ -169,6 +187,13 @@ def simulate_labelling(
         for row in campaign.run(STRATEGIES[name], start, batch_size, rounds)
     ]
     return pl.DataFrame(rows)
+
+
+def _check_rows(name: str, values: NDArray[Any], truth: Ints) -> None:
+    """A row for each example."""
+    if len(values) != len(truth):
+        wrong = f"has {counted(len(values), 'row')}, and truth {counted(len(truth), 'example')}."
+        raise OptionError(name, ..., wrong)
 
 
 def simulated_answers(

@@ -22,7 +22,7 @@ from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
 from polars_crowd.consensus.out_of_sample import cross_predicted, fitted, predicted
 from polars_crowd.consensus.result import Crowdlab
-from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, missing_column, shown
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.matching import ids_like
@@ -31,9 +31,11 @@ from polars_crowd.inputs.parts import is_read_from_text, settled
 from polars_crowd.inputs.pred_probs import class_names
 from polars_crowd.inputs.sources import open_parts, stacked
 from polars_crowd.numerics.mixture import SMALLEST_LOG
+from polars_crowd.option_checks import check_estimator
 from polars_crowd.reports import MANY, Heads
 from polars_crowd.rounds.results import Fit
 from polars_crowd.runs.classes import classes_of
+from polars_crowd.signatures import checked
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +93,7 @@ class Refined(Fit):
         return f"Refined: {counted(self.trace.height, 'round')}, {state}; {self.fit._header()}"
 
 
+@checked
 def refine(
     log: Any,
     features: Any,
@@ -146,9 +149,7 @@ def refine(
     >>> refined.trace.columns
     ['round', 'changed', 'mean_quality', 'log_loss']
     """
-    for name, value, least in (("rounds", rounds, 1), ("cv", cv, 2)):
-        if value < least:
-            raise OptionError(name, value, f"it must be at least {least}.")
+    check_estimator(estimator)
     rows = checks.without_duplicates(scan_annotations(log), duplicates).collect().lazy()
     values, names = classes_of(rows, rows.collect_schema()["label"], (), classes)
     vote = majority_vote(rows, classes=values.to_list(), duplicates=duplicates).collect()

@@ -27,6 +27,7 @@ from polars_crowd.inputs.parts import settled
 from polars_crowd.inputs.sources import checked_columns, open_parts, stacked
 from polars_crowd.inputs.text import Reading, ReadingOptions
 from polars_crowd.inputs.verdicts import Verdicts, is_said, said
+from polars_crowd.signatures import checked
 
 LOG = "the log of comparisons"
 COLUMNS = ("left", "right", "annotator", "winner")
@@ -44,6 +45,7 @@ class HoldsComparisons(Protocol):
         """The log, as a lazy scan."""
 
 
+@checked
 def scan_comparisons(
     source: Any,
     *,
@@ -125,7 +127,7 @@ def scan_comparisons(
     of_ids = sides is None and strength is None and outcome is None
     ids = (left, right, winner) if of_ids else (left, right)
     frame = stacked(settled(parts, [ids]), LOG)
-    checked_columns(frame, LOG, [*names.given, *([weight] if weight else [])], _NAME_COLUMNS)
+    checked_columns(frame, LOG, [*names.given, *([weight] if weight else [])], NAME_COLUMNS)
     _check_ids(frame.collect_schema(), names)
     if outcome is not None:
         if sides or ties or strength is not None:
@@ -152,12 +154,16 @@ class Names:
 
     @property
     def given(self) -> list[str]:
-        return [name for name in (self.left, self.right, self.annotator, self.verdict) if name]
+        return [
+            name
+            for name in (self.left, self.right, self.annotator, self.verdict)
+            if name is not None
+        ]
 
 
 _SHARE, _COUNT = "polars_crowd_share", "polars_crowd_count"
 """Columns on the way: the left example's share of the win, and for how much it counts."""
-_NAME_COLUMNS = Advice(
+NAME_COLUMNS = Advice(
     "Say which columns they are",
     python="pc.scan_comparisons(log, left=..., right=..., annotator=..., winner=...)",
     command="--left NAME --right NAME --annotator NAME --winner NAME",

@@ -54,8 +54,10 @@ def as_written(missing: Any) -> tuple[str, ...]:
     ('NA', '-1', '99', 'true')
     """
     values = [missing] if isinstance(missing, str) or not isinstance(missing, Sequence) else missing
-    null = [value for value in values if value is None or value != value]
-    if null:
+    dtypes = [pl.Series([value], strict=False).dtype for value in values]
+    if any(dtype.is_nested() or dtype == pl.Object for dtype in dtypes):
+        raise OptionError("missing", missing, "it must be a list of labels.")
+    if any(value is None or value != value for value in values):
         wrong = "null and NaN are no labels anyway."
         raise OptionError("missing", list(values), wrong, Advice("Leave them out"))
     texts = (v if isinstance(v, str) else pl.Series([v]).cast(pl.String).item() for v in values)

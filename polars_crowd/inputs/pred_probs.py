@@ -126,7 +126,7 @@ def scan_pred_probs(
         )
 
     if isinstance(source, (list, tuple)):
-        return [opened(model) for model in source]
+        return [opened(model) for model in models_in(source)]
     return opened(source)
 
 
@@ -206,11 +206,16 @@ def declared_classes(classes: Classes) -> list[str]:
 def open_models(pred_probs: Any, classes: Classes | None) -> list[PredProbs]:
     """The pred_probs of one model, or of each model of a list, still unread."""
     given = pred_probs if isinstance(pred_probs, (list, tuple)) else [pred_probs]
+    return [open_pred_probs(model, classes=classes) for model in models_in(given)]
+
+
+def models_in(given: Sequence[Any]) -> Sequence[Any]:
+    """What is given for the models of an ensemble, one at least."""
     if not given:
         raise AnnotationError(
             "pred_probs is an empty list; give the probabilities of at least one model."
         )
-    return [open_pred_probs(model, classes=classes) for model in given]
+    return given
 
 
 def _from_columns(

@@ -178,6 +178,8 @@ def _first_that_differs(dtypes: Sequence[pl.DataType], files: Sequence[str]) -> 
 
 def _parts_at(path: str, what: str, reading: Reading) -> list[Part]:
     """The parts of a file, a glob, a directory or an address."""
+    if not path:
+        raise AnnotationError(f"{what} is an empty text; give a path.")
     if "://" in path:
         kind = _kind(path, what)
         with named(path):

@@ -10,6 +10,7 @@ import polars as pl
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.parts import is_text
+from polars_crowd.option_checks import check_list
 
 Way = Literal["strip", "case", "unicode"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -41,8 +42,10 @@ def _is_spelled(dtype: pl.DataType) -> bool:
 
 def check_ways(ways: Any) -> tuple[Way, ...]:
     """Those that are asked for, each known."""
-    given = (ways,) if isinstance(ways, str) else tuple(ways)
-    if set(given) - set(WAYS):
+    ways = (ways,) if isinstance(ways, str) else ways
+    check_list("normalize", ways)
+    given = tuple(ways)
+    if any(way not in WAYS for way in given):
         wrong = f"it must be a list of some of {shown(list(WAYS))}."
         raise OptionError("normalize", list(given), wrong)
     return given

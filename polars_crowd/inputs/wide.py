@@ -19,7 +19,7 @@ from polars_crowd.inputs.matrices import Ids, ids_apart, of_one_type, read_table
 from polars_crowd.inputs.missing import as_written, is_this
 from polars_crowd.inputs.parts import written_as_integer
 from polars_crowd.inputs.text import Reading, ReadingOptions
-from polars_crowd.signatures import shares
+from polars_crowd.signatures import checked, shares
 
 CHOOSE = Advice(
     "Make them one type, or say which columns are labels",
@@ -109,6 +109,7 @@ def _typed(log: pl.LazyFrame) -> pl.LazyFrame:
     return log.cast({"label": pl.Int64}) if log.select(whole).collect().item() else log
 
 
+@checked
 def to_wide(log: Any) -> pl.DataFrame:
     """The log as a wide frame: `example` and one column per annotator, null where not labelled.
 
@@ -135,7 +136,7 @@ def to_wide(log: Any) -> pl.DataFrame:
     twice = frame.filter(pl.struct("example", "annotator").is_duplicated())
     if twice.height:
         raise AnnotationError(
-            f"{twice.height:,} rows label an example by the same annotator more than once; "
+            f"the log: {twice.height:,} rows label an example by the same annotator more than once; "
             "keep one of each (unique(['example', 'annotator'])) before to_wide."
         )
     annotators = frame["annotator"].unique().sort()

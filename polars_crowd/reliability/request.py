@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from numbers import Integral, Real
 from typing import Any, Literal, TypedDict
 
 import polars as pl
@@ -164,7 +163,6 @@ class Request:
     def __post_init__(self) -> None:
         check_choice("level", self.level, Level)
         check_choice("interval", self.interval, Interval)
-        _check_numbers(self)
         _check_effect(self)
 
     @property
@@ -238,14 +236,6 @@ def grouped(rows: pl.LazyFrame, by: Any, taken: Iterable[str]) -> Grouping:
 # --- what cannot be asked for ----------------------------------------------------------------------
 
 
-def _check_numbers(request: Request) -> None:
-    confidence, n_boot = request.confidence, request.n_boot
-    if not (isinstance(confidence, Real) and 0 < confidence < 1):
-        raise OptionError("confidence", confidence, "it must be between 0 and 1.")
-    if not (isinstance(n_boot, Integral) and int(n_boot) >= 2):
-        raise OptionError("n_boot", n_boot, "at least 2 replicates are needed.")
-
-
 def _check_effect(request: Request) -> None:
     """An option that changes nothing is a misunderstanding."""
     scales = {c.scale for c in request.coefficients}
@@ -263,8 +253,8 @@ def _check_effect(request: Request) -> None:
 
 
 def has_order(dtype: pl.DataType) -> bool:
-    """Whether labels of this type are in an order that was meant."""
-    return dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, (pl.Enum, pl.Boolean))
+    """Whether labels of this type are in an order that was meant, or there are none."""
+    return dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, (pl.Enum, pl.Boolean, pl.Null))
 
 
 def check_order(log: Any, request: Request) -> None:

@@ -15,6 +15,7 @@ from polars_crowd.reports import Heads, Report, Reported
 from polars_crowd.rounds.contents import MARK, Contents, files_in, plain, read_contents
 from polars_crowd.rounds.generations import Hold, is_begun
 from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, write_results
+from polars_crowd.signatures import checked
 
 if TYPE_CHECKING:
     from polars_crowd.rounds.directory import ResultDirectory
@@ -46,6 +47,7 @@ class Fit(Reported):
         """What the method was asked for."""
         return {}
 
+    @checked
     def write(
         self,
         directory: str | Path,
@@ -239,6 +241,7 @@ class Results(Fit):
         return {name: self._contents[name] for name in names if name in self._contents}
 
 
+@checked
 def open_results(directory: str | Path) -> Results:
     """Open what `into=` or `.write` left in a directory.
 

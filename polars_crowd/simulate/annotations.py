@@ -17,6 +17,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.signatures import checked
 from polars_crowd.simulate.checks import (
     Classes,
     check_annotations_per_example,
@@ -75,6 +76,7 @@ class Simulation:
         )
 
 
+@checked
 def simulate_annotations(
     *,
     n_examples: int = 1000,

@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.option_checks import check_any_number, numbers_of
 
 Classes = Sequence[str] | Sequence[int]
 
@@ -22,11 +23,12 @@ def fail(name: str, value: object, bound: str, remedy: str) -> NoReturn:
 
 
 def check_count(name: str, value: int, low: int, remedy: str) -> None:
-    if not isinstance(value, int | np.integer) or value < low:
+    if value < low:
         fail(name, value, f"a whole number, at least {low}", remedy)
 
 
 def check_within(name: str, value: float, low: float, high: float, remedy: str) -> None:
+    check_any_number(name, value)
     if not low <= value <= high:
         fail(name, value, f"between {low} and {high}", remedy)
 
@@ -69,7 +71,7 @@ def checked_prior(name: str, prior: ArrayLike | None, K: int) -> Floats:
     """Class probabilities that sum to 1 exactly; uniform if not given."""
     if prior is None:
         return np.full(K, 1 / K)
-    P = np.asarray(prior, dtype=np.float64)
+    P = numbers_of(name, prior)
     if P.shape != (K,):
         fail(name, f"of shape {P.shape}", f"of shape ({K},)", "give one probability per class")
     check_probabilities(name, P, axis=0, what="classes")
@@ -88,7 +90,7 @@ def checked_codes(truth: ArrayLike, K: int) -> Ints:
 
 def checked_confusion(confusion: ArrayLike, M: int, K: int) -> Floats:
     """Matrices of shape (M, K, K) with rows that sum to 1."""
-    C = np.asarray(confusion, dtype=np.float64)
+    C = numbers_of("confusion", confusion)
     if C.shape not in {(K, K), (M, K, K)}:
         bound = f"of shape ({K}, {K}) or ({M}, {K}, {K})"
         fail("confusion", f"of shape {C.shape}", bound, "give one matrix, or one per annotator")

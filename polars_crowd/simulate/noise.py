@@ -16,6 +16,8 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike
 
 from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.option_checks import numbers_of
+from polars_crowd.signatures import checked
 from polars_crowd.simulate.checks import (
     SUM_TOLERANCE,
     check_count,
@@ -32,6 +34,7 @@ from polars_crowd.simulate.checks import (
 SPREAD_DECAY = 0.99
 
 
+@checked
 def noise_matrix_from_trace(
     n_classes: int,
     trace: float,
@@ -115,6 +118,7 @@ def noise_matrix_from_trace(
     return found
 
 
+@checked
 def noisy_labels(truth: ArrayLike, noise_matrix: ArrayLike, *, seed: int = 0) -> Ints:
     """Labels whose realised noise matrix is the requested one, up to whole examples.
 
@@ -146,7 +150,7 @@ def noisy_labels(truth: ArrayLike, noise_matrix: ArrayLike, *, seed: int = 0) ->
     >>> int((labels[:10] == 1).sum()), int((labels[10:] == 0).sum())
     (2, 3)
     """
-    N = np.asarray(noise_matrix, dtype=np.float64)
+    N = numbers_of("noise_matrix", noise_matrix)
     if N.ndim != 2 or N.shape[0] != N.shape[1]:
         fail("noise_matrix", f"of shape {N.shape}", "of shape (K, K)", "give a square matrix")
     check_probabilities("noise_matrix", N, axis=0, what="columns (truth)")

@@ -34,6 +34,7 @@ from polars_crowd.inputs.pred_probs import open_models
 from polars_crowd.rounds.locks import writing
 from polars_crowd.rounds.partitions import Handle, Partitioned, scan_of
 from polars_crowd.runs.codes import Codebook
+from polars_crowd.signatures import checked
 from polars_crowd.store import fitting
 from polars_crowd.store.blame import streaming
 from polars_crowd.store.build import Builder
@@ -100,6 +101,7 @@ class AnnotationStore(Partitioned):
     # --- making and opening ---
 
     @classmethod
+    @checked
     def create(
         cls,
         path: str | Path,
@@ -181,6 +183,7 @@ class AnnotationStore(Partitioned):
         return cls.open(target)
 
     @classmethod
+    @checked
     def open(cls, path: str | Path, *, check: bool = True, verify: bool = True) -> AnnotationStore:
         """The store in a directory, as it is now: others may add to it, and this one stays what it was.
 
@@ -207,6 +210,7 @@ class AnnotationStore(Partitioned):
             check_files(folder, _known(manifest, folder))
         return cls(folder, _known(manifest, folder), held, verify=verify)
 
+    @checked
     def append(
         self,
         log: Any = None,

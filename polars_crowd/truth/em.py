@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-import polars as pl
 
 from polars_crowd.errors import (
     Advice,
@@ -35,7 +34,7 @@ from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
 from polars_crowd.truth.confidence import exponent_of
-from polars_crowd.truth.known import ExampleLabels, Known, check_matched
+from polars_crowd.truth.known import Known, check_known
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Likelihood, Options
 from polars_crowd.truth.plans import FIRST_SUMS, ROUND_SUMS, count_beginning, count_expected
@@ -127,7 +126,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     known = Known.of(rounds, options.gold, _labels_of(options.init))
     log = LogSize.of(rounds.book, model.codes)
     first = as_sums(rounds.run(count_beginning, model, known), {**model.sums, **FIRST_SUMS}, log)
-    check_gold(known.gold, first, rounds)
+    check_known(known, first, rounds)
     log = log.counted(first["n_annotations"])
     start = first_parameters(first, rounds, model, log, options.init)
     steps = steps_of(rounds.quiet(), model, known, log)
@@ -193,17 +192,6 @@ def _labels_of(init: Any) -> Any:
         must = "it must be 'majority_vote', an earlier fit, or a frame of `example, label`."
         raise OptionError("init", init, must)
     return None if isinstance(init, (str, TruthInference)) else init
-
-
-def check_gold(gold: ExampleLabels | None, found: Sums, rounds: Rounds) -> None:
-    """Gold is of examples of the log."""
-    given = None if gold is None else gold.given
-    check_matched(given, int(found["n_known"][0]), lambda: examples_of(rounds))
-
-
-def examples_of(rounds: Rounds) -> pl.Series:
-    """Some of a log's examples."""
-    return rounds.handles[0].runs().examples["example"]
 
 
 # --- where it ends ---------------------------------------------------------------------------------

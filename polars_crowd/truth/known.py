@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +132,14 @@ def _coded(source: Any, what: str, rounds: Rounds) -> ExampleLabels | None:
         return None
     ids = rounds.handles[0].runs().examples.schema["example"]
     return ExampleLabels.of(source, what, rounds.book, ids)
+
+
+def check_known(known: Known, found: Mapping[str, Floats], rounds: Rounds) -> None:
+    """What is given is of examples of the log, by how many of those are known."""
+    for what, labels, sum_ in (("gold", known.gold, "n_known"), ("init", known.init, "n_begun")):
+        if labels is not None:
+            n_known, ids = int(found[sum_][0]), lambda: rounds.handles[0].runs().examples["example"]
+            check_matched(labels.given, n_known, ids, what)
 
 
 def class_codes(labels: pl.Series, book: Codebook) -> pl.Series:

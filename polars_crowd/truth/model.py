@@ -48,7 +48,7 @@ Sums = Mapping[str, Floats]
 Key = tuple[str, ...]
 ANNOTATOR: Key = ("annotator",)
 CELL: Key = ("annotator", "label")
-RESERVED = {"n_annotations", "n_examples", "n_known", "vote_shares"}
+RESERVED = {"n_annotations", "n_examples", "n_known", "n_begun", "vote_shares"}
 RESERVED |= {"class_mass", "source_mass", "temperature_fit", "state_mass", "evidence"}
 """Names of sums that are counted for every method."""
 

@@ -38,7 +38,7 @@ CENSUS: Mapping[str, Key] = {
     **dict.fromkeys(("n_examples", "n_known", "vote_shares"), ()),
 }
 RIGHT: Mapping[str, Key] = {"right": ANNOTATOR}
-FIRST_SUMS: Mapping[str, Key] = {**CENSUS, "class_mass": ()}
+FIRST_SUMS: Mapping[str, Key] = {**CENSUS, "class_mass": (), "n_begun": ()}
 
 
 def count_beginning(part: Partition, model: Model, known: Known) -> Summary:
@@ -50,21 +50,25 @@ def count_beginning(part: Partition, model: Model, known: Known) -> Summary:
         given = None if first is None else first[block.first : block.first + block.n_examples]
         T = known_posterior(block, known_posterior(replace(block, known=given), shares))
         T = on_grid(model.in_states(block, T))
-        found = {"class_mass": T.sum(axis=1), **census(block, shares)}
+        found = {"class_mass": T.sum(axis=1), "n_begun": n_given(given), **census(block, shares)}
         return {**model.count(block, T, None), **found}
 
     sums = of_blocks(part, count, known.of_part(part), size_of_sums(part, model))
     return as_summary(added(sums), {**model.sums, **FIRST_SUMS}, part, model.codes)
 
 
+def n_given(codes: Ints | None) -> Floats:
+    """Of how many examples a label is given."""
+    return np.array([0.0 if codes is None else float(np.count_nonzero(codes != UNKNOWN))])
+
+
 def census(block: Block, shares: Floats) -> dict[str, Floats]:
     """How much there is: annotations by annotator, shares of votes, examples."""
-    is_known = np.zeros(1) if block.known is None else np.atleast_1d((block.known != UNKNOWN).sum())
     return {
         "n_annotations": block.per_annotator(None),
         "vote_shares": shares.sum(axis=1),
         "n_examples": np.array([float(block.n_examples)]),
-        "n_known": is_known.astype(float),
+        "n_known": n_given(block.known),
     }
 
 

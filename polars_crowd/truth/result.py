@@ -20,7 +20,7 @@ from polars_crowd.rounds.results import Fit, OfTables
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
 from polars_crowd.signatures import shares
 from polars_crowd.truth.class_prior import ClassPrior
-from polars_crowd.truth.known import Known
+from polars_crowd.truth.known import Known, check_known
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import LogOptions, Options
 from polars_crowd.truth.past import places
@@ -137,6 +137,7 @@ class Fitted:
         model = self.model.for_annotators(self.places_of(rounds), self.params.skills)
         log = LogSize.of(rounds.book)
         census = as_sums(rounds.run(count_census, known), CENSUS, log)
+        check_known(known, census, rounds)
         log = log.counted(census["n_annotations"])
         return Fitted(rounds, model, params, known, log, census, self.exponent)
 

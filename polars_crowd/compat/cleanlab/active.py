@@ -20,10 +20,12 @@ from polars_crowd.rounds.opening import rounds_of
 from polars_crowd.rounds.partitions import InMemory, Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.runs.codes import Codebook
+from polars_crowd.signatures import checked
 
 Scores = tuple[Floats, Floats]
 
 
+@checked
 def get_active_learning_scores(
     labels_multiannotator: Labels | None = None,
     pred_probs: NDArray[Any] | None = None,
@@ -75,6 +77,7 @@ def get_active_learning_scores(
     return _scores(labels_multiannotator, pred_probs, pred_probs_unlabeled, ensemble=False)
 
 
+@checked
 def get_active_learning_scores_ensemble(
     labels_multiannotator: Labels | None = None,
     pred_probs: NDArray[Any] | None = None,

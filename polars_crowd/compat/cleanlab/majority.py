@@ -13,8 +13,10 @@ from polars_crowd.compat.cleanlab.wide import Labels, Positions, Wide, read_wide
 from polars_crowd.consensus.majority_vote import break_ties, count_ties, majority_labels
 from polars_crowd.rounds.opening import rounds_of
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.signatures import checked
 
 
+@checked
 def get_majority_vote_label(
     labels_multiannotator: Labels,
     pred_probs: NDArray[Any] | None = None,

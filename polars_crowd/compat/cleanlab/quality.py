@@ -26,7 +26,7 @@ from polars_crowd.consensus.model import (
     vote_shares,
 )
 from polars_crowd.consensus.result import Crowdlab, Found
-from polars_crowd.errors import shown
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.numerics.mixture import Mixture
 from polars_crowd.rounds.opening import rounds_of
 from polars_crowd.rounds.partitions import Partition
@@ -228,6 +228,11 @@ def _options(
     for method in consensus_methods:
         _check_name(method, "consensus method", ConsensusMethod)
     _check_name(quality_method, "quality method", QualityMethod)
+    strange = [name for name in scoring if name not in ("method", "adjust_pred_probs")]
+    if strange:
+        raise OptionError(
+            "label_quality_score_kwargs", dict(scoring), f"there is no {strange[0]!r}."
+        )
     label_quality_method, adjust_pred_probs = _label_quality_options(**scoring)
     return Options(
         consensus_methods=cast("tuple[ConsensusMethod, ...]", tuple(consensus_methods)),
@@ -237,7 +242,7 @@ def _options(
     )
 
 
-def _check_name(name: str, what: str, allowed: Any) -> None:
+def _check_name(name: Any, what: str, allowed: Any) -> None:
     if name not in get_args(allowed):
         raise ValueError(
             f"{name!r} is not a valid {what}! It must be one of {shown(list(get_args(allowed)))}."

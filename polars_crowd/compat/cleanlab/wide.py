@@ -15,6 +15,7 @@ from polars_crowd.arrays import Floats, Ints, Probabilities
 from polars_crowd.compat.cleanlab.pandas_extra import pd
 from polars_crowd.runs.classes import Runs, sort_runs
 from polars_crowd.runs.codes import Codebook
+from polars_crowd.signatures import checked
 
 Labels: TypeAlias = "pd.DataFrame | NDArray[Any]"
 Positions: TypeAlias = Ints
@@ -106,6 +107,7 @@ def to_runs(wide: Wide, models: Sequence[Probabilities], n_classes: int) -> Runs
     return replace(run, models=tuple(models))
 
 
+@checked
 def convert_long_to_wide_dataset(labels_multiannotator_long: pd.DataFrame) -> pd.DataFrame:
     """The wide matrix of a long log, for the other functions of this module, as cleanlab 2.9 has it.
 

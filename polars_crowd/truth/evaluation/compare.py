@@ -19,11 +19,12 @@ from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.tables import log_and_labels
-from polars_crowd.option_checks import check_classes, check_count, check_flag
+from polars_crowd.option_checks import check_count
 from polars_crowd.rounds import executors
 from polars_crowd.rounds.opening import refuse_what_a_store_has
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.progress import tracked
+from polars_crowd.signatures import checked
 from polars_crowd.truth.evaluation.classes import ClassTrial, vote_shares
 from polars_crowd.truth.evaluation.numbers import NumberTrial
 from polars_crowd.truth.evaluation.result import MethodComparison
@@ -38,6 +39,7 @@ TAKEN = ("example", ClassTrial.APART, NumberTrial.APART)
 """What no method may be called."""
 
 
+@checked
 def compare(
     log: Any,
     methods: Methods | None = None,
@@ -120,10 +122,6 @@ def compare(
     >>> found.disagreements.height
     25
     """
-    check_count("seed", seed, 0)
-    check_flag("progress", progress)
-    if classes is not None:
-        check_classes(classes)
     if folds != 0:
         check_count("folds", folds, 2)
     elif seed:

@@ -217,7 +217,15 @@ def fit_without_iterating(
 ) -> NumericFit:
     """What a weighting finds of a log."""
     sums = sums_under(rounds, method, weighting, known)
+    check_gold(known, sums, rounds)
     return NumericFit(rounds, method, weighting, known, sums, Iterations((), True))
+
+
+def check_gold(known: KnownValues | None, sums: Sums, rounds: Rounds) -> None:
+    """Gold is of examples of the log."""
+    if known is not None:
+        ids = lambda: Partition(rounds.handles[0]).values.examples["example"]  # noqa: E731
+        check_matched(known.given, int(sums.known), ids)
 
 
 def fit_numbers(
@@ -229,10 +237,7 @@ def fit_numbers(
     known = None if gold is None else KnownValues.of(gold)
     equal = Weighting.equal(len(rounds.book.annotators))
     sums = sums_under(rounds, NumericMethod(), equal, known)
-    given = None if known is None else known.given
-    check_matched(
-        given, int(sums.known), lambda: Partition(rounds.handles[0]).values.examples["example"]
-    )
+    check_gold(known, sums, rounds)
     method = make(sums, rounds)
     rounds.claim(method.name)
     if not sums.pooled_variance > 0:

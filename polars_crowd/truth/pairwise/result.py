@@ -11,8 +11,8 @@ import polars as pl
 
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import OptionError, counted, warn
-from polars_crowd.inputs.comparisons import COLUMNS, scan_comparisons
-from polars_crowd.inputs.sources import open_frame
+from polars_crowd.inputs.comparisons import COLUMNS, NAME_COLUMNS, scan_comparisons
+from polars_crowd.inputs.sources import checked_columns, open_frame
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.truth.numeric.model import warn_of_stopping
 from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons
@@ -140,7 +140,9 @@ class Preferences(Iterated):
             The log with `probability` = x[left] / (x[left] + x[right]), null where the fit does not know
             one of the two.
         """
-        return open_frame(log, "the comparisons").with_columns(probability=self._preference)
+        pairs = open_frame(log, "the comparisons")
+        checked_columns(pairs, "the comparisons", ("left", "right"), NAME_COLUMNS)
+        return pairs.with_columns(probability=self._preference)
 
     @property
     def _preference(self) -> pl.Expr:
