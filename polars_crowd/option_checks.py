@@ -145,7 +145,7 @@ SHARES = ("confidence", "level", "test_share")
 """Numbers that are shares wherever they are numbers."""
 
 
-SINGLE = ("missing", "normalize", "consensus_method")
+SINGLE = ("missing", "normalize", "consensus_method", "ties")
 """Lists for which a single value may stand."""
 
 
