@@ -145,7 +145,7 @@ SHARES = ("confidence", "level", "test_share")
 """Numbers that are shares wherever they are numbers."""
 
 
-SINGLE = ("missing", "normalize", "consensus_method", "ties")
+SINGLE = ("missing", "normalize", "consensus_method", "ties", "methods")
 """Lists for which a single value may stand."""
 
 
@@ -179,6 +179,8 @@ def check_option(name: str, value: Any, hint: Any) -> None:
 
 def _check_sequence(name: str, value: Any, kinds: Sequence[Any]) -> None:
     """A list, or what else there may be in its place."""
+    if isinstance(value, Mapping) and any(get_origin(kind) is Mapping for kind in kinds):
+        return
     if any(value is one for kind in kinds if get_origin(kind) is Literal for one in get_args(kind)):
         return
     if name not in SINGLE and not (str in kinds and isinstance(value, str)):

@@ -631,4 +631,4 @@ def test_model_that_knows_nothing_is_flat() -> None:
 def test_simulation_errors(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as raised:
         simulate_annotations(**arguments)
-    assert re.fullmatch(r".+ is .+, must be .+: .+\.", str(raised.value))
+    assert re.fullmatch(r"(.+ is .+, must be .+: .+|.+=.+; it must .+)\.", str(raised.value))

@@ -147,9 +147,9 @@ def test_probabilities_are_out_of_sample() -> None:
 
 
 def test_wrong_options() -> None:
-    with pytest.raises(ValueError, match="rounds=0; it must be at least 1"):
+    with pytest.raises(ValueError, match="rounds=0; it must be an integer of at least 1"):
         refine(DATA.log, DATA.features, LogisticRegression(), rounds=0)
-    with pytest.raises(ValueError, match="cv=1; it must be at least 2"):
+    with pytest.raises(ValueError, match="cv=1; it must be an integer of at least 2"):
         refine(DATA.log, DATA.features, LogisticRegression(), cv=1)
 
 
