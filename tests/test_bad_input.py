@@ -61,6 +61,7 @@ ANSWERS: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Any], bool]]] = 
         ("an example that is null", "an annotator that is null", *NO_LABELS, TWICE),
         finds_something,
     ),
+    ("intra_rater_agreement", "log"): ((TWICE,), finds_something),
     ("to_wide", "log"): (NO_LABELS, is_empty),
     ("from_wide", "matrix"): (("(0, 0) []",), is_empty),
     ("from_counts", "counts"): (("(0, 0) []",), is_empty),

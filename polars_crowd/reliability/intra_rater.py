@@ -13,6 +13,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs.anonymous import check_known_annotators
+from polars_crowd.inputs.checks import null_ids
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.request import (
@@ -84,6 +85,9 @@ def intra_rater_agreement(
     """
     rows = log.scan_annotations() if isinstance(log, Partitioned) else scan_annotations(log)
     check_known_annotators(rows.collect_schema()["annotator"])
+    for column in ("example", "annotator"):
+        if rows.select(pl.col(column).is_null().any()).collect().item():
+            raise null_ids(rows, column)
     again = repeated(rows.select(LOG_COLUMNS))
     if again.is_empty():
         raise AnnotationError(

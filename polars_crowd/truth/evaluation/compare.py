@@ -208,6 +208,9 @@ def chosen(methods: Methods) -> dict[str, Function]:
         methods = [methods]
     if not isinstance(methods, (Sequence, Mapping)) or not all(isinstance(n, str) for n in methods):
         raise OptionError("methods", methods, "it must list names, or name functions.")
+    of = methods.values() if isinstance(methods, Mapping) else methods
+    if not all(isinstance(one, str) or callable(one) for one in of):
+        raise OptionError("methods", methods, "it must map to names or functions.")
     given = (
         methods
         if isinstance(methods, Mapping)
