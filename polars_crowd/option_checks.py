@@ -161,8 +161,8 @@ def check_option(name: str, value: Any, hint: Any) -> None:
         check_classes(value)
     elif Path in kinds:
         check_place(name, value)
-    elif get_origin(hint) is Literal and name != "consensus_method":
-        check_choice(name, value, hint)
+    elif get_origin(kinds[0]) is Literal and len({*kinds} - {NoneType}) == 1 and name not in SINGLE:
+        check_choice(name, value, kinds[0])
     elif hint is bool:
         check_flag(name, value)
     elif int in kinds and str not in kinds:
