@@ -154,7 +154,7 @@ class OptionError(Advised, ValueError):
 
 def check_choice(option: str, value: Any, allowed: Any) -> None:
     """The value of an option is one of a Literal's."""
-    if value not in get_args(allowed):
+    if not any(isinstance(value, type(one)) and value == one for one in get_args(allowed)):
         among = shown(list(get_args(allowed)))
         raise OptionError(option, value, f"it must be one of {among}.")
 

@@ -254,7 +254,11 @@ def _check_effect(request: Request) -> None:
 
 def has_order(dtype: pl.DataType) -> bool:
     """Whether labels of this type are in an order that was meant, or there are none."""
-    return dtype.is_numeric() or dtype.is_temporal() or isinstance(dtype, (pl.Enum, pl.Boolean, pl.Null))
+    return (
+        dtype.is_numeric()
+        or dtype.is_temporal()
+        or isinstance(dtype, (pl.Enum, pl.Boolean, pl.Null))
+    )
 
 
 def check_order(log: Any, request: Request) -> None:
