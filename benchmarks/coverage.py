@@ -35,7 +35,7 @@ from polars_crowd.reliability.soundness import ONE_EXAMPLE
 LEAST, MOST = 0.92, 0.98
 ERRORS = 2.5
 """Standard errors of the simulation that are allowed for."""
-LARGE = 100_000
+LARGE = 50_000
 """Examples of the log whose value is taken for that of the population."""
 FEWEST = 30
 """Logs with an interval below which nothing is said of them."""
