@@ -140,5 +140,12 @@ def to_wide(log: Any) -> pl.DataFrame:
             "keep one of each (unique(['example', 'annotator'])) before to_wide."
         )
     annotators = frame["annotator"].unique().sort()
+    if "example" in annotators.cast(pl.String):
+        raise AnnotationError(
+            "has an annotator called 'example', as the column of ids is called in a wide table.",
+            "Rename the annotator.",
+            source="the log",
+            column="annotator",
+        )
     wide = frame.pivot("annotator", index="example", values="label").sort("example")
     return wide.select("example", *annotators.cast(pl.String).to_list())

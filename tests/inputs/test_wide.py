@@ -168,3 +168,9 @@ def test_the_command_says_and_asks(file: str) -> None:
     assert (found.exit_code, found.stderr) == (0, "")
     wrong = run("agreement", file, "--wide", "--label", "text")
     assert "--label: not with --wide" in " ".join(wrong.stderr.replace("│", " ").split())
+
+
+def test_an_annotator_cannot_have_the_name_of_the_column_of_ids() -> None:
+    log = pl.DataFrame({"example": [1, 1], "annotator": ["example", "b"], "label": ["x", "y"]})
+    with pytest.raises(pc.AnnotationError, match="an annotator called 'example'"):
+        pc.to_wide(log)
