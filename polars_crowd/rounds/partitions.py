@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import ref
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -26,18 +27,22 @@ H = TypeVar("H")
 
 
 class Memo:
-    """What was made last under each name, with all that it was made of."""
+    """What was made last of a partition under each name, with all else that it was made of.
+
+    It does not hold the partition: what was made goes with it.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[str, tuple[tuple[object, ...], Any]] = {}
+        self._made: dict[str, tuple[ref[Handle], tuple[object, ...], Any]] = {}
 
-    def once(self, name: str, make: Callable[[], T], *of: object) -> T:
-        """What `make` returns; made before if it was of the same objects."""
-        key, found = self._made.get(name, ((), None))
-        if len(key) != len(of) or any(a is not b for a, b in zip(key, of, strict=True)):
-            found = make()
-            self._made[name] = (of, found)
-        result: T = found
+    def once(self, name: str, make: Callable[[], T], handle: Handle, *of: object) -> T:
+        """What `make` returns; made before if it was of the same partition and objects."""
+        made = self._made.get(name)
+        if made is not None and made[0]() is handle and _are_same(made[1], of):
+            found: T = made[2]
+            return found
+        result = make()
+        self._made[name] = (ref(handle), of, result)
         return result
 
     def forget(self, name: str) -> None:
@@ -46,6 +51,10 @@ class Memo:
     def __reduce__(self) -> tuple[type[Memo], tuple[()]]:
         """A copy begins with nothing: all can be made anew."""
         return Memo, ()
+
+
+def _are_same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 
 class Handle(ABC):

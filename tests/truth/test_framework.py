@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import warnings
 from concurrent.futures import ProcessPoolExecutor
@@ -9,6 +10,7 @@ from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import polars as pl
@@ -24,6 +26,7 @@ from polars_crowd.truth.classification.one_coin import one_coin_dawid_skene
 from polars_crowd.truth.classification.zencrowd import zencrowd
 from polars_crowd.truth.em import Steps, iterate
 from polars_crowd.truth.model import Model
+from polars_crowd.truth.options import Options
 from polars_crowd.truth.result import Iterations, TruthInference
 from tests.cases import Case, assert_same, bundled, cases, files_of, simulated
 from tests.truth.truth_cases import (
@@ -594,3 +597,16 @@ def test_what_travels_can_be_pickled() -> None:
     estimate = fit._fitted.estimate
     again = pickle.loads(pickle.dumps(estimate))
     np.testing.assert_array_equal(estimate.weights, again.weights)
+
+
+def test_what_was_made_of_a_log_goes_with_its_fit() -> None:
+    """Without waiting for the garbage collector, which does not see how large arrays are."""
+    rounds = Options().open(simulated().log)
+    fit = quiet(dawid_skene, rounds)
+    memo = ref(rounds.handles[0].memo)
+    gc.disable()
+    try:
+        del rounds, fit
+        assert memo() is None
+    finally:
+        gc.enable()
