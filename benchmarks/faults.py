@@ -393,7 +393,8 @@ def tables_of(fit: Any) -> Tables:
     """What a fit says itself, not the directory that it may have written to."""
     if isinstance(fit, pl.LazyFrame):
         return {"examples": by_key(fit.collect())}
-    return framed({name: getattr(fit, name) for name in fit.TABLES})
+    written = [name for name in fit.TABLES if name not in fit.ON_DEMAND]
+    return framed({name: getattr(fit, name) for name in written})
 
 
 @cache
