@@ -35,6 +35,8 @@ PLACES = "places"
 """... of what is known of a partition, whatever the parameters."""
 FITS = "fits"
 """... of the parameters that tables were made with."""
+WRITTEN = "written"
+"""... of the checksums of tables that were written."""
 SUFFIX = ".frames"
 KEYS = "keys.json"
 
@@ -95,7 +97,7 @@ class Cache:
 
 def remove_kept(work: Path, started: float, present: Collection[str]) -> None:
     """Remove the frames that a run has not used, but for what is known of partitions that are `present`."""
-    for kind in (KEPT, SUMMARIES, PLACES, FITS):
+    for kind in (KEPT, SUMMARIES, PLACES, FITS, WRITTEN):
         folder = work / kind
         if work.is_symlink() or folder.is_symlink() or not folder.is_dir():
             continue

@@ -25,12 +25,16 @@ import polars as pl
 
 import polars_crowd
 from polars_crowd.errors import StoreError
-from polars_crowd.rounds.files import write_whole
+from polars_crowd.rounds.digests import SEAL, known_checksum, seal
+from polars_crowd.rounds.files import reason, write_whole
 
 MARK = "results.json"
 FORMAT = 3
 GENERATION = re.compile(r"generation-(\d{4,})-[0-9a-f]{8}")
 """The directory of a run's tables."""
+SEALED = 3
+"""The first format that has a digest of itself."""
+AGAIN = "Run again with the same directory, which makes it anew, or write the results again."
 SMALL = 16
 """Values of an array that are written down."""
 Contents = dict[str, Any]
@@ -76,7 +80,9 @@ def read_contents(directory: Path) -> Contents | None:
             f"{mark}: the results are of format {found['format']}, this version knows up to {FORMAT}. "
             "Update polars_crowd, or choose another directory."
         )
-    if not _is_sound(found):
+    written = found.pop(SEAL, None)
+    is_whole = written == seal(found) or (written is None and found["format"] < SEALED)
+    if not is_whole or not _is_sound(found):
         raise StoreError(f"{mark} is damaged. Remove the directory and run again.")
     return {**blank("into"), **found}
 
@@ -98,7 +104,9 @@ def write_contents(directory: Path, contents: Contents) -> None:
 
 
 def as_json(contents: Contents) -> str:
-    return json.dumps(contents, indent=1, ensure_ascii=False, allow_nan=False)
+    """Contents with their digest."""
+    found = json.loads(json.dumps(contents, allow_nan=False))
+    return json.dumps({**found, SEAL: seal(found)}, indent=1, ensure_ascii=False)
 
 
 def files_in(directory: Path, tables: Mapping[str, Any]) -> list[Path]:
@@ -116,6 +124,25 @@ def files_in(directory: Path, tables: Mapping[str, Any]) -> list[Path]:
             f"{directory / MARK} names {strange[0]!r}, which is not in {directory}. Somebody changed it."
         )
     return [directory / name for name in names]
+
+
+def files_as_written(directory: Path, name: str, listed: Mapping[str, Any]) -> list[Path]:
+    """The files of a table, which are as they were written.
+
+    Raises
+    ------
+    StoreError
+        One is not.
+    """
+    files = files_in(directory, {name: listed})
+    for file, digest in zip(files, listed.get("digests") or (), strict=False):
+        try:
+            found = known_checksum(file)
+        except OSError as error:
+            raise StoreError(f"{file} cannot be read: {reason(error)}.", AGAIN) from error
+        if found != digest:
+            raise StoreError(f"{file} has other bytes than were written: it is damaged.", AGAIN)
+    return files
 
 
 def _is_plain(name: Any) -> bool:

@@ -30,6 +30,7 @@ from polars_crowd.rounds import contents
 from polars_crowd.rounds.cache import (
     FITS,
     SUMMARIES,
+    WRITTEN,
     Cache,
     Frames,
     digest,
@@ -38,12 +39,12 @@ from polars_crowd.rounds.cache import (
     remove_kept,
 )
 from polars_crowd.rounds.contents import Contents
+from polars_crowd.rounds.digests import checksum, known_checksum
 from polars_crowd.rounds.files import abandoned, bring_names_to_disk, refusing, write_whole
 from polars_crowd.rounds.generations import (
     DIGEST,
     LOCK,
     Hold,
-    digest_in,
     generations_in,
     new_generation,
     remove_ours,
@@ -185,6 +186,7 @@ class ResultDirectory:
             into=generation,
             others=self._earlier,
             summaries=self.summaries,
+            written=Cache(self.work / WRITTEN),
             fits=fits,
             plans={name: plan_name(plan) for name, plan in plans.items()},
             last=last,
@@ -221,9 +223,9 @@ class ResultDirectory:
         """A table of this run, whatever later runs write."""
         listed = self.tables.get(table)
         files = contents.files_in(self.path, {table: listed})
-        if not files or not all(file.is_file() for file in files):
+        if listed is None or not all(file.is_file() for file in files):
             raise self._gone(table)
-        return scan_held(files, self._hold)
+        return scan_held(contents.files_as_written(self.path, table, listed), self._hold)
 
     def _gone(self, table: str) -> StoreError:
         return StoreError(
@@ -238,8 +240,10 @@ class ResultDirectory:
         return [file for table in self.tables.values() if table for file in table["files"]]
 
     def _list(self, table: str, kind: str, files: Sequence[str]) -> None:
-        name = self.begin().name
-        self.tables[table] = contents.stored(kind, [f"{name}/{file}" for file in files])
+        place = self.begin()
+        digests = [known_checksum(place / file) for file in files]
+        names = [f"{place.name}/{file}" for file in files]
+        self.tables[table] = contents.stored(kind, names, digests=digests)
 
     def _list_late(self) -> None:
         """List tables that were asked for after the run, if its results are still the last and nobody writes:
@@ -320,6 +324,8 @@ class Writer:
     others: tuple[Path, ...]
     """Where tables of earlier runs are, as they may be again."""
     summaries: Cache
+    written: Cache
+    """The checksums of files, by what they are made of."""
     fits: Cache
     """What the tables are, or were, made with."""
     plans: Mapping[str, str]
@@ -361,6 +367,7 @@ class Writer:
             return
         frame, metadata = make().lazy(), {DIGEST: self._digest(handle, table, self.own)}
         write_whole(file, lambda path: frame.sink_parquet(path, metadata=metadata))
+        self.written.write(metadata[DIGEST], {(): pl.DataFrame({"checksum": [checksum(file)]})})
 
     def _moved_from(
         self, fit: str, summary: Iterable[tuple[tuple[str, ...], pl.DataFrame]]
@@ -380,8 +387,14 @@ class Writer:
         if not handle.fingerprint:
             return None
         digest = self._digest(handle, table, fit)
+        written = self.written.read(digest)
+        if written is None:
+            return None
         files = (place / _file_of(handle, table) for place in (self.into, *self.others))
-        return next((file for file in files if file.exists() and digest_in(file) == digest), None)
+        as_written = written[()]["checksum"].item()
+        return next(
+            (file for file in files if file.exists() and known_checksum(file) == as_written), None
+        )
 
     def _digest(self, handle: Any, table: str, fit: str) -> str:
         return digest(handle.fingerprint, self.plans[table], _params(fit))

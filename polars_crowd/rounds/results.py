@@ -187,10 +187,13 @@ def head(table: Table, n: int) -> pl.DataFrame:
 class Results(Fit):
     """Results that were written: the tables and numbers of the fit, by the same names, and its report."""
 
-    def __init__(self, directory: Path, contents: Contents, hold: Hold | None) -> None:
+    def __init__(
+        self, directory: Path, contents: Contents, hold: Hold | None, *, verify: bool = True
+    ) -> None:
         self._directory = directory
         self._contents = contents
         self._hold = hold
+        self._verify = verify
 
     @property
     def method(self) -> str:
@@ -223,7 +226,7 @@ class Results(Fit):
         return list(self._contents["tables"])
 
     def _table(self, name: str) -> Table:
-        return read_table(self._directory, self._contents, name, self._hold)
+        return read_table(self._directory, self._contents, name, self._hold, self._verify)
 
     def _header(self) -> str:
         return str(self._contents.get("header", self.method))
@@ -242,13 +245,16 @@ class Results(Fit):
 
 
 @checked
-def open_results(directory: str | Path) -> Results:
+def open_results(directory: str | Path, *, verify: bool = True) -> Results:
     """Open what `into=` or `.write` left in a directory.
 
     Parameters
     ----------
     directory
         Of results; Parquet or CSV. In CSV dates, times, Enums and lists come back as text.
+    verify
+        Whether the files of a table are compared with their checksums when it is asked for. Without it a bit
+        that flipped on the disk is another number.
 
     Returns
     -------
@@ -264,7 +270,8 @@ def open_results(directory: str | Path) -> Results:
     FileNotFoundError
         There is no such directory, or it holds no results.
     StoreError
-        The run that writes them has not ended, a file is missing, or they are of a later version.
+        The run that writes them has not ended, a file is missing or damaged (which may show when its table is
+        asked for), or they are of a later version.
     ValueError
         They are a workbook.
 
@@ -301,7 +308,7 @@ def open_results(directory: str | Path) -> Results:
             f"{directory} holds a workbook, which is for people. To open results again, write them with "
             'format="parquet".'
         )
-    return Results(place, contents, hold)
+    return Results(place, contents, hold, verify=verify)
 
 
 def _held_contents(place: Path) -> tuple[Contents | None, Hold | None]:

@@ -25,12 +25,14 @@ from polars_crowd.rounds.contents import (
     Contents,
     as_json,
     blank,
+    files_as_written,
     files_in,
     read_contents,
     remove_tables,
     stored,
     write_contents,
 )
+from polars_crowd.rounds.digests import checksum
 from polars_crowd.rounds.files import abandoned, refusing, whole_files
 from polars_crowd.rounds.generations import LOCK, Hold, remove_ours, scan_held
 from polars_crowd.rounds.locks import writing
@@ -100,6 +102,9 @@ def write_results(
         kept = _write(frames, paths, targets, format, formulas)
         if kept:
             contents["header"] += f"; {counted(kept, 'cell')} {KEPT_FROM_RUNNING}"
+        digests = dict(zip(files, map(checksum, paths), strict=True))
+        for name, file in file_of.items():
+            contents["tables"][name]["digests"] = [digests[file]]
         mark.write_text(as_json(contents), encoding="utf-8")
         write_contents(directory, {**contents, "complete": False, "earlier": earlier})
         remove_ours(
@@ -341,12 +346,16 @@ def safe_name(name: str) -> str:
 # --- reading ---------------------------------------------------------------------------------------
 
 
-def read_table(directory: Path, contents: Contents, name: str, hold: Hold | None = None) -> Table:
+def read_table(
+    directory: Path, contents: Contents, name: str, hold: Hold | None = None, verify: bool = True
+) -> Table:
     """A table that was written, as the fit had it; frames of it keep the generation that it is of."""
     listed = contents["tables"][name]
     if listed is None:
         return None
-    files = files_in(directory, {name: listed})
+    files = (
+        files_as_written(directory, name, listed) if verify else files_in(directory, {name: listed})
+    )
     if contents.get("file_format") == "csv":
         frame = _scan_csv(files[0], listed["types"], contents["formulas"])
     elif hold is not None:

@@ -20,6 +20,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 import polars_crowd as pc
 from polars_crowd.rounds import workbook
 from polars_crowd.rounds.contents import MARK
+from polars_crowd.rounds.digests import seal
 from polars_crowd.rounds.results import Fit
 from tests.cases import files_of
 
@@ -261,7 +262,7 @@ def test_a_file_outside_is_refused(name: object, tmp_path: Path) -> None:
     mark = tmp_path / "kept" / MARK
     about = json.loads(mark.read_text())
     about["tables"]["examples"]["files"] = [name]
-    mark.write_text(json.dumps(about))
+    mark.write_text(json.dumps({**about, "checksum": seal(about)}))
     for call in (pc.open_results, lambda place: fit_of("crh").write(place, overwrite=True)):
         with pytest.raises(pc.StoreError, match="Somebody changed it"):
             call(tmp_path / "kept")
