@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -250,7 +251,11 @@ def environment() -> dict[str, str]:
         "machine": f"{os.cpu_count()} cores, {memory:.0f} GiB, {_cpu_model()}",
         "load average at the start": f"{os.getloadavg()[0]:.1f}",
         "Python": platform.python_version(),
-        **{package: version(package) for package in ("polars", "numpy", "cleanlab")},
+        **{
+            package: version(package)
+            for package in ("polars", "numpy", "cleanlab")
+            if find_spec(package)
+        },
         "polars_crowd": polars_crowd.__version__,
         "date": datetime.date.today().isoformat(),
     }
