@@ -40,7 +40,13 @@ from polars_crowd.rounds.cache import (
 )
 from polars_crowd.rounds.contents import Contents
 from polars_crowd.rounds.digests import checksum, known_checksum
-from polars_crowd.rounds.files import abandoned, bring_names_to_disk, refusing, write_whole
+from polars_crowd.rounds.files import (
+    abandoned,
+    bring_names_to_disk,
+    place_of,
+    refusing,
+    write_whole,
+)
 from polars_crowd.rounds.generations import (
     DIGEST,
     LOCK,
@@ -87,7 +93,7 @@ class ResultDirectory:
     def open(cls, path: str | Path) -> ResultDirectory:
         """An empty or new directory, or one that holds results of a run; until the end of the call nobody
         else can write into it."""
-        place = Path(path).absolute()
+        place = place_of(path)
         _check(place)
         made = not os.path.exists(place)
         with refusing(place):

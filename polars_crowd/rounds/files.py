@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import UnfinishedError
+from polars_crowd.errors import StoreError, UnfinishedError
 
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 """What file systems say that cannot bring a directory to the disk."""
@@ -104,6 +104,23 @@ def refusing(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) or "os error" in str(error):
             raise UnfinishedError(f"cannot write {path}: {reason(error)}") from error
         raise
+
+
+def place_of(path: str | Path, *, behind_links: bool = False) -> Path:
+    """A file's or directory's place, wherever the process goes; that `behind_links`, if it is asked for.
+
+    Raises
+    ------
+    StoreError
+        There can be nothing of this name.
+    """
+    try:
+        place = Path(path).resolve() if behind_links else Path(path).absolute()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            place.stat()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
+        raise StoreError(f"{str(path)!r} is no path: {reason(error)}.") from error
+    return place
 
 
 def reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ from polars_crowd.errors import StoreError, shown
 from polars_crowd.option_checks import check_place
 from polars_crowd.reports import Heads, Report, Reported
 from polars_crowd.rounds.contents import MARK, Contents, files_in, plain, read_contents
+from polars_crowd.rounds.files import place_of
 from polars_crowd.rounds.generations import Hold, is_begun
 from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, write_results
 from polars_crowd.signatures import checked
@@ -117,7 +118,7 @@ class Fit(Reported):
         check_place("directory", directory)
         tables = {name: self._table(name) for name in self._names()}
         write_results(
-            Path(directory),
+            place_of(directory),
             tables,
             self._about(),
             format=format,
@@ -286,7 +287,7 @@ def open_results(directory: str | Path, *, verify: bool = True) -> Results:
     ...     kept.method, kept.tables, kept.annotators.equals(fit.annotators)
     ('CROWDLAB', ['examples', 'annotations', 'annotators'], True)
     """
-    place = Path(directory).absolute()
+    place = place_of(directory)
     contents, hold = _held_contents(place)
     if contents is None and is_begun(place):
         raise not_complete(directory)

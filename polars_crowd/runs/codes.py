@@ -97,6 +97,13 @@ def named_classes(
             Advice("Rename them", python="pc.scan_pred_probs(probs, classes={'column': class})"),
             source="pred_probs",
         )
+    alike = [name for name, twice in zip(names, values.is_duplicated(), strict=True) if twice]
+    if alike and not lost:
+        what = "the columns of pred_probs" if of_probs else "the classes declared"
+        raise AnnotationError(
+            f"{what} {shown(alike)} are one class to the log, whose labels are {dtype}.",
+            "Name each class once.",
+        )
     if lost:
         raise AnnotationError(
             f"the classes declared, {shown(lost)}, cannot be labels of the log, which are {dtype}.",

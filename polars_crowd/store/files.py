@@ -19,6 +19,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, StoreError, TakenError, counted, shown
 from polars_crowd.option_checks import check_place
+from polars_crowd.rounds import files
 from polars_crowd.rounds.digests import checksum, known_checksum
 from polars_crowd.rounds.files import reason
 from polars_crowd.rounds.locks import Lock, lock_to_read, lock_to_remove, writing
@@ -52,12 +53,7 @@ OPEN_AGAIN = Advice("Open it again", python="pc.AnnotationStore.open(path)")
 def place_of(path: str | Path) -> Path:
     """The directory itself, wherever links lead and the process goes."""
     check_place("path", path)
-    try:
-        place = Path(path).resolve()
-        place.exists()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
-        raise StoreError(f"{str(path)!r} is no path: {reason(error)}.") from error
-    return place
+    return files.place_of(path, behind_links=True)
 
 
 def refuse_what_is_there(path: Path) -> None:

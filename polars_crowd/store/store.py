@@ -31,6 +31,7 @@ from polars_crowd.inputs.checks import Duplicates, check_duplicates
 from polars_crowd.inputs.label_sets import as_lists, check_known, membership, open_label_sets
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import open_models
+from polars_crowd.rounds.files import refusing
 from polars_crowd.rounds.locks import writing
 from polars_crowd.rounds.partitions import Handle, Partitioned, scan_of
 from polars_crowd.runs.codes import Codebook
@@ -168,11 +169,13 @@ class AnnotationStore(Partitioned):
                 wrong = "it is about numbers with decimals, and the store's labels are none."
                 raise OptionError("duplicates", "mean", wrong, checks.TAKE_ONE)
             none = pl.Series("annotator", [], manifest.schema["annotator"])
-            target.parent.mkdir(parents=True, exist_ok=True)
+            with refusing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(target)
             unfinished = target.with_name(f"{beside(target)}.{token_hex(4)}")
             try:
-                unfinished.mkdir()
+                with refusing(target):
+                    unfinished.mkdir()
                 with writing(unfinished / LOCK, unfinished, keep=True):
                     builder = Builder(unfinished, manifest, none, duplicates, {}, progress)
                     write_manifest(unfinished, builder.build(rows, models))

@@ -514,3 +514,13 @@ def test_ids_of_a_kind_are_the_same_ids(in_log: Any, in_probs: Any) -> None:
         probs = probs.with_columns(typed(number, in_probs))
     found = pc.crowdlab(log, probs).examples.collect().drop("example")
     assert_frame_equal(found, pc.crowdlab(LOG, PROBS).examples.collect().drop("example"))
+
+
+def test_columns_that_are_one_class_to_the_log() -> None:
+    log = pl.DataFrame({"example": [1, 1], "annotator": ["a", "b"], "label": [1, 2]})
+    probs = pl.DataFrame({"example": [1], "1": [0.5], "01": [0.25], "2": [0.25]})
+    for call in (pc.crowdlab, pc.activelab, lambda *given: pc.majority_vote(*given).collect()):
+        with pytest.raises(
+            pc.AnnotationError, match="the columns of pred_probs '1', '01' are one class"
+        ):
+            call(log, probs)

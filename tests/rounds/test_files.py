@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+import polars_crowd as pc
 from polars_crowd.errors import AnnotationError, StoreError
 from polars_crowd.rounds.cache import Cache
 from polars_crowd.rounds.files import whole_files, write_whole
@@ -160,3 +161,34 @@ def test_broken_frames_are_made_anew(tmp_path: Path) -> None:
         assert found is None or found[()]["value"].to_list() == [1, 2, 3]
     assert cache.recall("name", lambda: {(): FRAME})[()].equals(FRAME)
     assert cache.recall("name", lambda: pytest.fail("it is there"))[()].equals(FRAME)
+
+
+# --- places that are none --------------------------------------------------------------------------
+
+LOG = pl.DataFrame({"example": [1, 1, 2, 2], "annotator": list("abab"), "label": list("xyxx")})
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "into": lambda place: pc.majority_vote(LOG, into=place),
+    "write": lambda place: pc.wawa(LOG).write(place),
+    "create": lambda place: pc.AnnotationStore.create(place, LOG),
+    "open": pc.AnnotationStore.open,
+    "results": pc.open_results,
+}
+
+
+@pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_no_path_is_said(name: str, tmp_path: Path) -> None:
+    for place in (tmp_path / ("n" * 300), "a\0b"):
+        with pytest.raises(pc.StoreError, match=r"is no path: (File name too long|embedded null)"):
+            CALLS[name](place)
+
+
+@pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
+@pytest.mark.parametrize("name", ["into", "write", "create"])
+def test_nothing_is_written_below_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("of somebody")
+    place = tmp_path / "file" / "results"
+    with pytest.raises(pc.StoreError, match=f"cannot write {place}: ") as raised:
+        CALLS[name](place)
+    assert isinstance(raised.value.__cause__, OSError)
+    assert (tmp_path / "file").read_text() == "of somebody"
