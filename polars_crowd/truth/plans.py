@@ -203,7 +203,7 @@ def label_quality(answer: Answer) -> Floats:
     return answer.block.of_labels(answer.confidence)
 
 
-PER_ROW = 45
+PER_ROW = 40
 """Bytes that a row of the posterior takes, while the table is made."""
 
 
