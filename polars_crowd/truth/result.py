@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self, Unpack
 
@@ -384,7 +384,9 @@ class TruthInference(Answers):
         return self._fitted.model.name
 
     def _options_given(self) -> dict[str, Any]:
-        return {"constants": self._fitted.model, **self._iterations.asked}
+        model = self._fitted.model
+        own = [f.name for f in fields(model) if f.name != "pairs"]  # type: ignore[arg-type]
+        return {"constants": {n: getattr(model, n) for n in own}, **self._iterations.asked}
 
     def _how_it_went(self) -> str:
         trace = self._iterations.trace

@@ -30,6 +30,7 @@ names of two classes that agree better with the labels of all annotators under e
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self, Unpack
 
 import numpy as np
@@ -61,7 +62,7 @@ class Confusions(Model):
     """Annotators by their confusion matrices. Skills are the counts C."""
 
     pseudo_counts: Floats
-    """b[k,j,l], in a shape of three axes that broadcasts to (K, M, K)."""
+    """b[k,j,l], in a shape that broadcasts to (K, M, K)."""
     pairs: Pairs
     """Those of annotators and labels that occur."""
     class_pseudo_count: float
@@ -72,6 +73,11 @@ class Confusions(Model):
     @property
     def codes(self) -> Ints:
         return self.pairs.code
+
+    @cached_property
+    def b(self) -> Floats:
+        """The pseudo-counts, in a shape of three axes."""
+        return with_axes(self.pseudo_counts)
 
     def weights(self, skills: Counts) -> Floats:
         """log theta, shape (K, P)."""
@@ -88,12 +94,12 @@ class Confusions(Model):
 
     def maximise(self, sums: Sums, skills: Counts | None, log: LogSize) -> Counts:
         """C = b + the sums."""
-        return Counts(self.pairs, sums["confusion"], self.pseudo_counts)
+        return Counts(self.pairs, sums["confusion"], self.b)
 
     def log_prior(self, skills: Counts) -> float:
         """sum b log theta, once per row of theta."""
-        if skills.b is not self.pseudo_counts:  # those of an earlier fit
-            return self.rule.log_prior(skills.dense, self.pseudo_counts)
+        if skills.b is not self.b:  # those of an earlier fit
+            return self.rule.log_prior(skills.dense, self.b)
         return log_prior_at_pairs(self.rule, skills)
 
     def moved(self, skills: Counts, place: Ints) -> Counts:
@@ -102,7 +108,7 @@ class Confusions(Model):
     def for_annotators(self, place: Ints, skills: Counts) -> Self:
         """... with their pseudo-counts, and whatever labels."""
         pairs = Pairs.all_of(len(place), skills.pairs.n_classes)
-        prior = moved_prior(self.pseudo_counts, skills.pairs.n_annotators, place)
+        prior = moved_prior(self.b, skills.pairs.n_annotators, place)
         return replace(self, pseudo_counts=prior, pairs=pairs)
 
     def of_classes(self, skills: Counts) -> Counts:
@@ -220,5 +226,5 @@ def dawid_skene(
 
 def pseudo_counts(own: Floats | float, prior: Any, rounds: Rounds) -> Floats:
     """b[k,j,l]: the method's own, and what is known from the past."""
-    own = with_axes(np.asarray(own, dtype=np.float64))
+    own = np.asarray(own, dtype=np.float64)
     return own if prior is None else own + past_confusion(prior, rounds.book)
