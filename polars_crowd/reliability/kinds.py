@@ -422,7 +422,7 @@ class Ranked(OfWho):
 
     def undefined(self, evidence: Evidence, group: int) -> str:
         if not evidence.is_ordered:
-            return "the labels have no order: declare classes=[...]"
+            return "the labels have no order: say that of the classes, or give numbers"
         return self.unranked(evidence, group)
 
     def unranked(self, evidence: Evidence, group: int) -> str:

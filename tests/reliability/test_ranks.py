@@ -92,7 +92,7 @@ def test_groups_and_stores(tmp_path: Path) -> None:
 def test_what_has_no_order_says_why() -> None:
     text = published("gwet_g1g2")
     reasons = {row["reason"] for row in rows(text).values()}
-    assert reasons == {"the labels have no order: declare classes=[...]"}
+    assert reasons == {"the labels have no order: say that of the classes, or give numbers"}
     classes = text["label"].unique().sort().to_list()
     assert rows(text, classes=classes)["spearman"]["value"] is not None
     gaps = rows(log_of(ordered())[1:])
