@@ -115,6 +115,8 @@ class ClassPrior:
     classes: Floats
     sources: Floats
     temperatures: tuple[float, ...] = ()
+    is_given: bool = False
+    """Whether the class shares are those that were given, not estimated."""
 
     @property
     def is_flat(self) -> bool:
@@ -130,7 +132,7 @@ class ClassPrior:
     def log_prior(self) -> float:
         """What the prior adds to the objective."""
         total = 0.0
-        if not self.is_flat:
+        if not (self.is_flat or self.is_given):
             total += self.rule.log_prior(self.classes, self.pseudo_count)
         if len(self.sources) > 1:
             total += self.rule.log_prior(self.sources, self._source_pseudo_count)
@@ -146,14 +148,14 @@ class ClassPrior:
         of_models = zip(self.temperatures, fits.reshape(-1, len(FACTORS)), strict=True)
         return replace(
             self,
-            classes=class_mass + pseudo_count,
+            classes=self.classes if self.is_given else class_mass + pseudo_count,
             sources=source_mass + self._source_pseudo_count,
             temperatures=tuple(best_temperature(t, of_model) for t, of_model in of_models),
         )
 
     def begun_at(self, other: ClassPrior) -> ClassPrior:
         """This prior, with what another one found out already."""
-        found = replace(self, classes=other.classes)
+        found = self if self.is_given else replace(self, classes=other.classes)
         if len(other.sources) != len(self.sources):
             return found
         return replace(found, sources=other.sources, temperatures=other.temperatures)

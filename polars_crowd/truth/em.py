@@ -34,6 +34,7 @@ from polars_crowd.rounds.progress import iterating
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.truth.class_prior import FACTORS, ClassPrior
 from polars_crowd.truth.confidence import exponent_of
+from polars_crowd.truth.given import first_matrices, has_matrices
 from polars_crowd.truth.known import Known, check_known
 from polars_crowd.truth.model import LogSize, Model, Sums
 from polars_crowd.truth.options import Likelihood, Options
@@ -171,6 +172,8 @@ def first_parameters(
 ) -> Parameters:
     """The parameters of the first iteration: from the votes, or from an earlier fit."""
     classes = first_class_prior(sums, rounds, model)
+    if is_matrices(init):
+        return Parameters(model.at_confusion(first_matrices(init, rounds.book)), classes)
     if isinstance(init, TruthInference):
         found = init._fitted.parameters_for(rounds, model)
         return Parameters(found.skills, classes.begun_at(found.classes))
@@ -182,16 +185,32 @@ def first_class_prior(sums: Sums, rounds: Rounds, model: Model) -> ClassPrior:
     n_sources, mass = 1 + rounds.n_models, sums["class_mass"]
     by_source = np.full(n_sources, mass.sum() / n_sources)
     as_given = (1.0,) * rounds.n_models
-    prior = ClassPrior(model.class_rule, model.class_pseudo_count, mass, by_source, as_given)
+    given = model.class_shares
+    prior = ClassPrior(
+        model.class_rule,
+        model.class_pseudo_count,
+        mass if given is None else given,
+        by_source,
+        as_given,
+        is_given=given is not None,
+    )
     return prior.updated(mass, by_source, np.zeros(rounds.n_models * len(FACTORS)))
 
 
 def _labels_of(init: Any) -> Any:
     """The frame of labels to begin with, if `init` is one."""
     if isinstance(init, str) and init != "majority_vote":
-        must = "it must be 'majority_vote', an earlier fit, or a frame of `example, label`."
+        must = (
+            "it must be 'majority_vote', an earlier fit, or a frame of `example, label` (of `annotator, "
+            "true_label, label, probability` for dawid_skene)."
+        )
         raise OptionError("init", init, must)
-    return None if isinstance(init, (str, TruthInference)) else init
+    return None if isinstance(init, (str, TruthInference)) or is_matrices(init) else init
+
+
+def is_matrices(init: Any) -> bool:
+    """Whether `init` is a frame of confusion matrices to begin at."""
+    return not isinstance(init, (str, TruthInference)) and init is not None and has_matrices(init)
 
 
 # --- where it ends ---------------------------------------------------------------------------------

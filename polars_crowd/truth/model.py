@@ -39,6 +39,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import OptionError
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
@@ -105,6 +106,9 @@ class Model:
     class_pseudo_count: float = 0.0
     """Pseudo-counts per class of the class shares; infinite for equal shares."""
 
+    class_shares: Floats | None = None
+    """pi[k], where it is given and not estimated."""
+
     def class_of_state(self, n_classes: int) -> Ints:
         """The class of each state of the truth."""
         return np.arange(n_classes)
@@ -139,6 +143,12 @@ class Model:
     def start(self, sums: Sums, log: LogSize) -> Any:
         """The first skills, from the sums under the first posterior."""
         return self.maximise(sums, None, log)
+
+    def at_confusion(self, theta: Floats) -> Any:
+        """The skills with these confusion matrices, shape (K, M, K) by k, j, l."""
+        raise OptionError(
+            "init", ..., f"of confusion matrices is for dawid_skene, not {self.name}."
+        )
 
     def maximise(self, sums: Sums, skills: Any, log: LogSize) -> Any:
         """The skills that are best for the sums of a posterior."""

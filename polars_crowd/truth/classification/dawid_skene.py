@@ -20,7 +20,7 @@ algorithm", Applied Statistics 28, eq. 2.5; with the prior of Raykar et al. 2010
     sum_i log sum_k pi[k] prod theta[j,k,y]  +  sum_jkl b[j,k,l] log theta[j,k,l]  +  b sum_k log pi[k]
 
 Counts from the past are added to b[j,k,l]; a known label holds T[i] at one class; pred_probs are mixed with
-pi (`truth.class_prior`).
+pi (`truth.class_prior`). Class shares that are given stay as they are.
 
 **Which class is which.** Renaming the classes inside theta and pi leaves the objective as it is. A fit that
 has nothing but the majority vote to go by (no known labels, past counts or model) exchanges at the end the
@@ -36,6 +36,7 @@ from typing import Any, ClassVar, Self, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.numerics.mixture import SMALLEST_LOG
 from polars_crowd.numerics.special import log_gamma
 from polars_crowd.option_checks import check_positive
 from polars_crowd.rounds.rounds import Rounds
@@ -43,6 +44,7 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
+from polars_crowd.truth.given import class_shares
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import Matrices, MatrixOptions
 from polars_crowd.truth.pairs import (
@@ -149,14 +151,25 @@ def log_prior_at_pairs(rule: Dirichlet, counts: Counts) -> float:
     return found + float((b_log_b - rest * np.log(counts.total)).sum())
 
 
+@dataclass(frozen=True)
 class DawidSkene(Confusions):
     """The mode of the posterior."""
 
-    name = "Dawid-Skene"
+    class_shares: Floats | None = None
+    name: ClassVar[str] = "Dawid-Skene"
+
+    def at_confusion(self, theta: Floats) -> Counts:
+        """Counts without pseudo-counts that are theta, zeros aside."""
+        pairs = Pairs.all_of(*theta.shape[1:])
+        seen = np.maximum(theta, SMALLEST_LOG).reshape(len(theta), -1)
+        return Counts(pairs, seen, np.zeros((1, 1, 1)))
 
     def class_order(self, skills: Counts) -> Ints | None:
-        """The names under which classes agree best with the labels of all annotators."""
-        return None if self.pseudo_counts.size > 1 else agreeing_order(skills.by_label())
+        """The names under which classes agree best with the labels of all annotators; shares that are
+        given say which class is which."""
+        if self.class_shares is not None or self.pseudo_counts.size > 1:
+            return None
+        return agreeing_order(skills.by_label())
 
     def exchanged(self, skills: Counts, order: Ints) -> Counts:
         return replace(skills, seen=skills.seen[order])
@@ -183,6 +196,7 @@ def dawid_skene(
     *,
     smoothing: float = 0.1,
     prior: Any = None,
+    class_prior: Any = None,
     **options: Unpack[MatrixOptions],
 ) -> TruthInference:
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
@@ -196,6 +210,16 @@ def dawid_skene(
     smoothing
         b > 0, pseudo-counts per label of each annotator and true class, and per class. 1e-10 is the method
         as published.
+    class_prior
+        The share of each class among the examples, which is then held fixed instead of estimated (with
+        `pred_probs` it is what the models are mixed with): a frame `label, probability` or a mapping of
+        labels to probabilities. Each class has one, above 0; they add up to 1.
+    init
+        Where to begin: at the `"majority_vote"`, at the labels of a frame `example, label`, at an earlier
+        fit, which saves iterations when a log has grown a little, or at the confusion matrices of a frame
+        `annotator, true_label, label, probability` (as `.confusion` is), each of whose rows adds up to 1;
+        what is not there has the probability 0, and annotators without a matrix begin at the mean of those
+        given. Class shares begin at those of the votes.
 
     Returns
     -------
@@ -219,7 +243,9 @@ def dawid_skene(
     check_positive(smoothing=smoothing)
 
     def model(rounds: Rounds) -> DawidSkene:
-        return DawidSkene(pseudo_counts(smoothing, prior, rounds), occurring(rounds), smoothing)
+        shares = None if class_prior is None else class_shares(class_prior, rounds.book)
+        b = pseudo_counts(smoothing, prior, rounds)
+        return DawidSkene(b, occurring(rounds), smoothing, shares)
 
     return fit(log, model, Matrices(pred_probs=pred_probs, **options))
 

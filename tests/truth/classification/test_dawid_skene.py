@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polars_crowd as pc
+from polars_crowd.arrays import Floats as Array
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.truth.classification.dawid_skene import agreeing_order, dawid_skene
 from polars_crowd.truth.classification.ibcc import ibcc
@@ -269,3 +270,113 @@ def test_labels_to_begin_with_name_the_classes() -> None:
     assert accuracy(fit, shifted) > 0.85
     np.testing.assert_allclose(matrix(fit), matrix(right)[:, [2, 0, 1]], atol=0.01)
     assert fit.trace[-1] == pytest.approx(right.trace[-1], rel=1e-4)
+
+
+# --- parameters that are given ---------------------------------------------------------------------
+
+
+def by_hand(
+    log: pl.DataFrame, theta: Array, pi: Array | None, b: float, n: int
+) -> tuple[Array, Array]:
+    """T and pi after n E-steps from theta[j,k,l], by loops over the log; pi is estimated unless given."""
+    examples, names = (log[c].unique().sort().to_list() for c in ("example", "annotator"))
+    K = theta.shape[1]
+    votes = np.zeros((len(examples), K))
+    for example, label in log.select("example", "label").iter_rows():
+        votes[examples.index(example), label] += 1
+    share = (votes / votes.sum(axis=1, keepdims=True)).sum(axis=0) + b
+    prior, T = share / share.sum() if pi is None else pi, votes
+    for step in range(n):
+        if step:
+            counts = np.full_like(theta, b)
+            for example, annotator, label in log.iter_rows():
+                counts[names.index(annotator), :, label] += T[examples.index(example)]
+            theta = counts / counts.sum(axis=2, keepdims=True)
+            share = T.sum(axis=0) + b
+            prior = share / share.sum() if pi is None else pi
+        T = np.tile(prior, (len(examples), 1))
+        for example, annotator, label in log.iter_rows():
+            T[examples.index(example)] *= theta[names.index(annotator), :, label]
+        T /= T.sum(axis=1, keepdims=True)
+    return T, prior
+
+
+def small_log() -> pl.DataFrame:
+    data = simulated(n_examples=40, n_annotators=5, n_classes=3, seed=4)
+    return data.log.select("example", "annotator", pl.col("label").cast(pl.Int64)).sort("example")
+
+
+def as_frame(theta: Array, names: list[Any]) -> pl.DataFrame:
+    rows = [(names[j], k, label, p) for (j, k, label), p in np.ndenumerate(theta)]
+    return pl.DataFrame(rows, ["annotator", "true_label", "label", "probability"], orient="row")
+
+
+@pytest.mark.parametrize("pi", [None, np.array([0.7, 0.2, 0.1])])
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_given_matrices_and_shares_are_where_em_begins_and_stays(pi: Array | None, n: int) -> None:
+    log = small_log()
+    names = log["annotator"].unique().sort().to_list()
+    theta = np.random.default_rng(1).dirichlet([2.0, 2.0, 2.0], size=(len(names), 3))
+    given: dict[str, Any] = {"init": as_frame(theta, names), "max_iter": n, "tol": 0.0}
+    if pi is not None:
+        given["class_prior"] = dict(enumerate(pi.tolist()))
+    fit = quiet(dawid_skene, log, smoothing=0.3, **given, **AS_FITTED)
+    T, shares = by_hand(log, theta, pi, 0.3, n)
+    np.testing.assert_allclose(matrix(fit), T, atol=1e-9)
+    np.testing.assert_allclose(fit.class_prior["probability"], shares, atol=1e-9)
+    assert_never_lower(fit.trace)
+
+
+def test_a_fit_goes_on_at_its_own_matrices() -> None:
+    log = small_log()
+    done = quiet(dawid_skene, log, max_iter=500, tol=1e-12)
+    assert done.confusion is not None
+    again = quiet(dawid_skene, log, init=done.confusion, class_prior=done.class_prior, max_iter=1)
+    np.testing.assert_allclose(matrix(again), matrix(done), atol=1e-4)
+
+
+def test_annotators_without_a_matrix_begin_at_the_mean() -> None:
+    log = small_log()
+    names = log["annotator"].unique().sort().to_list()
+    theta = np.random.default_rng(1).dirichlet([2.0, 2.0, 2.0], size=(len(names), 3))
+    frame = as_frame(theta, names).filter(pl.col("annotator") != names[0])
+    theta[0] = theta[1:].mean(axis=0)
+    with pytest.warns(pc.AnnotationWarning) as said:
+        fit = dawid_skene(log, init=frame, max_iter=3, tol=0.0, **AS_FITTED)
+    lacking = "init: 1 of 5 annotators of the log have no confusion matrix"
+    assert any(str(one.message).startswith(lacking) for one in said)
+    np.testing.assert_allclose(matrix(fit), by_hand(log, theta, None, 0.1, 3)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({"class_prior": {0: 0.5, 1: 0.5}}, "class_prior.* has no row for 1 class: 2"),
+        ({"class_prior": {0: 0.5, 1: 0.4, 2: 0.2}}, "adds up to 1.1, not to 1"),
+        ({"class_prior": {0: 0.5, 1: 0.5, 2: 0.0}}, "is 0 for 2"),
+        ({"class_prior": {0: 0.5, 1: 0.5, 2: 0.0, 3: 0.0}}, "1 row with labels that are not among"),
+        ({"class_prior": {0: 1.5, 1: -0.5, 2: 0.0}}, r"is not in \[0, 1\] in 2 rows"),
+        ({"class_prior": pl.DataFrame({"label": [0, 1]})}, "no column 'probability'"),
+        (
+            {"class_prior": pl.DataFrame({"label": [0, 0, 1, 2], "probability": [0.25] * 4})},
+            "has 2 rows that say the same thing twice",
+        ),
+    ],
+)
+def test_class_shares_that_cannot_be(given: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(pc.AnnotationError, match=wrong):
+        dawid_skene(small_log(), **given)
+
+
+def test_matrices_that_cannot_be() -> None:
+    log = small_log()
+    names = log["annotator"].unique().sort().to_list()
+    frame = as_frame(np.full((5, 3, 3), 1 / 3), names)
+    with pytest.raises(pc.AnnotationError, match="does not add up to 1 in 1 row of the matrices"):
+        dawid_skene(log, init=frame.slice(1))
+    with pytest.raises(pc.AnnotationError, match="init: none of its 5 annotators is in the log"):
+        dawid_skene(
+            log, init=frame.with_columns(pl.format("no {}", "annotator").alias("annotator"))
+        )
+    with pytest.raises(ValueError, match="confusion matrices is for dawid_skene, not IBCC"):
+        quiet(ibcc, log, init=frame)
