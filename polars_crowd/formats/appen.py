@@ -8,9 +8,9 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError
+from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import WHICH, Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
 
@@ -23,6 +23,7 @@ PAGES = (
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_appen(path: str | Path, *, text: str = "text", **options: Unpack[ExportOptions]) -> Export:
     """Read the full report of a job of Appen, CSV.
 
@@ -34,9 +35,10 @@ def read_appen(path: str | Path, *, text: str = "text", **options: Unpack[Export
     Returns
     -------
     Export
-        Questions are the columns with a `_gold` beside them, and those that differ within a unit. Answers of
-        several lines are sets. Tainted judgments are left out; test questions are `gold`, and their truth is
-        gold where one answer is accepted. The time of a page is divided by its rows.
+        Questions are the columns with a `_gold` beside them, those that differ within a unit, and the one
+        that `question` names. Answers of several lines are sets. Tainted judgments are left out; test
+        questions are `gold`, and their truth is gold where one answer is accepted. The time of a page is
+        divided by its rows.
 
     Examples
     --------
@@ -52,13 +54,22 @@ def read_appen(path: str | Path, *, text: str = "text", **options: Unpack[Export
             f"{path} is an aggregated report, which does not say who judged what.",
             "Download the full report.",
         )
+    asked = Asked(**options)
     questions = _questions(table)
+    if asked.question in table.columns and asked.question not in questions:
+        questions.append(str(asked.question))
+    if not questions:
+        raise AnnotationError(
+            f"{path}: which of {shown(table.columns, 50)} were asked for cannot be told: none has a "
+            "column of gold beside it, and none differs within a unit.",
+            WHICH,
+        )
     answers = Answers(
         rows=pl.concat([_answered(table, name, text) for name in questions]).lazy(),
         gold=pl.concat([_truth(table, name) for name in questions]).lazy(),
         notes=(PAGES,) if "_started_at" in table.columns else (),
     )
-    return export(FORMAT.title, path, answers, Asked(**options))
+    return export(FORMAT.title, path, answers, asked)
 
 
 def _questions(table: pl.DataFrame) -> list[str]:

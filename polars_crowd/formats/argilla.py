@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import PREDICTION, SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
@@ -21,6 +21,7 @@ Row = dict[str, Any]
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_argilla(
     path: str | Path,
     *,
@@ -79,6 +80,8 @@ def _nested(record: Row) -> Iterator[Row]:
         for response in responses or []:
             yield _answer(record["id"], question, response["user_id"], response["value"], None)
     for question, suggestion in (record["suggestions"] or {}).items():
+        if suggestion is None:
+            continue
         agent = suggestion.get("agent")
         yield _suggested(
             record["id"], question, suggestion["value"], agent, suggestion.get("score")

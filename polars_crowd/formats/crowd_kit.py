@@ -9,7 +9,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import Answers
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.feedback import one, sent
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.signatures import shares
@@ -19,6 +19,7 @@ NETEASE = {"taskId": "example", "workerId": "annotator", "answer": "label", "tru
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_crowd_kit(
     path: str | Path, *, truth: str | Path | None = None, **options: Unpack[ExportOptions]
 ) -> Export:

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, object_in
 from polars_crowd.signatures import shares
 
@@ -18,6 +18,7 @@ Row = dict[str, Any]
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_deepeval(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read a test run of DeepEval, JSON.
 
@@ -37,7 +38,7 @@ def read_deepeval(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     [('case_0', 'judge', 'true', 0.9)]
     """
     run = object_in(FORMAT.look(path).path)
-    cases = [*run.get("testCases", []), *run.get("conversationalTestCases", [])]
+    cases = [*(run.get("testCases") or []), *(run.get("conversationalTestCases") or [])]
     rows = answers_of((row for case in cases for row in _rows(case)), {"score": pl.Float64()})
     return export(FORMAT.title, path, Answers(rows=rows), Asked(**options))
 
@@ -47,7 +48,7 @@ def _rows(case: Row) -> Iterator[Row]:
     for metric in case.get("metricsData") or []:
         scored = metric.get("score") is not None
         yield {
-            "example": str(case.get("name", case.get("order"))),
+            "example": str(case.get("name") or case.get("order")),
             "annotator": metric.get("evaluationModel") or metric["name"],
             "question": metric["name"],
             "kind": "class",

@@ -13,7 +13,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
-from polars_crowd.formats.export import NAME_THEM, Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import NAME_THEM, Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.zips import Zip
 from polars_crowd.signatures import shares
@@ -27,6 +27,7 @@ LABEL = "label"
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_doccano(
     path: str | Path, *, confirmed: bool = False, **options: Unpack[ExportOptions]
 ) -> Export:
@@ -111,10 +112,14 @@ def _rows(record: Row, number: int, name: str, confirmed: bool) -> Iterator[Row]
     text = record.get("text", record.get("data"))
     about = {"example": example, "question": LABEL, "text": text if isinstance(text, str) else None}
     if "annotations" in record:
+        by_user: dict[str, list[Row]] = {}
         for said in record["annotations"]:
-            by = {"annotator": str(said["user"])}
-            yield {**about, **_answer([said.get(LABEL)], confirmed), **by} | (
-                {"time": said["created_at"]} if said.get("created_at") else {}
+            by_user.setdefault(str(said["user"]), []).append(said)
+        for user, given in by_user.items():
+            times = [said["created_at"] for said in given if said.get("created_at")]
+            labels = [said.get(LABEL) for said in given]
+            yield {**about, **_answer(labels, confirmed), "annotator": user} | (
+                {"time": max(times)} if times else {}
             )
         return
     labels = record.get(LABEL, record.get("labels", record.get("cats"))) or []
@@ -139,11 +144,8 @@ def _answer(labels: list[Any], confirmed: bool) -> Row:
 
 def _is_like(look: Look) -> bool:
     if look.kind == "zip":
-        return bool(look.names) and all(
-            n.endswith(ENDINGS) and n.count("/") < 2
-            for n in look.names
-            if not n.startswith("__MACOSX/")
-        )
+        of_one_directory = len({name.rpartition("/")[0] for name in look.names}) == 1
+        return of_one_directory and all(name.endswith(ENDINGS) for name in look.names)
     seen = look.inner or look
     if look.kind == "directory" and not all(name.endswith(ENDINGS) for name in look.names):
         return False
@@ -151,6 +153,8 @@ def _is_like(look: Look) -> bool:
     return (
         seen.has("id", LABEL, "Comments")
         or seen.has("id", "text", "annotations", "annotation_approver")
+        or seen.has("id", "text", "labels", "annotation_approver")
+        or seen.has("doc_id", "text", "labels", "username")
         or (seen.has("id", "data", LABEL) and isinstance(labels, list))
     )
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict, TypeVar
 
 import polars as pl
 
 from polars_crowd.errors import (
     Advice,
+    Advised,
     AnnotationError,
     OptionError,
     counted,
@@ -20,6 +21,9 @@ from polars_crowd.errors import (
     warn,
 )
 from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers
+from polars_crowd.signatures import in_module_of
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 ROW = "polars_crowd_row"
 KEY = "polars_crowd_key"
@@ -27,6 +31,8 @@ WHO = ["example", "annotator", "question"]
 CLASSES = ("class", "set")
 """The kinds of questions that ask for classes."""
 OTHER_QUESTION = "other_question"
+NO_EXAMPLE = "no_example"
+"""The reason for answers that do not say what they are about."""
 NO_QUESTIONS = pl.DataFrame(
     schema={"question": pl.String, "kind": pl.String, "num_answers": pl.Int64}
 )
@@ -176,20 +182,46 @@ class Export:
         return f"{of_question} of {examples} by {annotators}"
 
 
+def guarded(function: F) -> F:
+    """A decorator for readers: a file that is not built as its tool builds it is an error that says so."""
+    unlike, unshaped, of_ours = _unshaped, UNSHAPED, Advised
+
+    def call(path: Any, *args: Any, **given: Any) -> Any:
+        try:
+            return function(path, *args, **given)
+        except of_ours:
+            raise
+        except unshaped as error:
+            raise unlike(path, error) from error
+
+    moved: Any = in_module_of(function, call)
+    return moved  # type: ignore[no-any-return]
+
+
+UNSHAPED = (LookupError, TypeError, AttributeError, ValueError, pl.exceptions.PolarsError)
+"""What goes wrong where a record is built otherwise than a reader knows."""
+
+
+def _unshaped(path: Any, error: Exception) -> AnnotationError:
+    said = str(error).partition("\n")[0]
+    why = f"a record has no {said}" if isinstance(error, KeyError) else said
+    return AnnotationError(
+        f"{path} is not built as the tool is known to build it: {why}.",
+        "Mend the file, or export it anew; or make a table of examples, annotators and labels of it.",
+    )
+
+
 def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Export:
     """The log of the question that is asked for, of all answers that there are."""
     rows = _completed(answers.rows, asked)
     counts = _counts(rows, answers)
+    _check_examples(counts)
     questions = _questions(counts)
     question = _question(asked.question, questions)
     kinds = dict(questions.select("question", "kind").iter_rows())
     kind = kinds.get(question, "class")
     of_all = pl.col("question").is_null()
-    own = (
-        rows.limit(0)
-        if question is None
-        else rows.filter((pl.col("question") == question) | of_all)
-    )
+    own = rows.filter(of_all if question is None else (pl.col("question") == question) | of_all)
     own = _settled(own, answers.counts)
     _check_single(own, kind)
     gold = _gold(answers, question, kind)
@@ -225,7 +257,12 @@ def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
         )
     if asked.annotator is not None:
         rows = rows.with_columns(pl.col("annotator").fill_null(asked.annotator))
-    return rows
+    is_about_none = pl.col("example").is_null() | (pl.col("example") == "")
+    return rows.with_columns(
+        status=pl.when((pl.col("status") == SUBMITTED) & is_about_none)
+        .then(pl.lit(NO_EXAMPLE))
+        .otherwise("status")
+    )
 
 
 def _counts(rows: pl.LazyFrame, answers: Answers) -> pl.DataFrame:
@@ -239,10 +276,18 @@ def _counts(rows: pl.LazyFrame, answers: Answers) -> pl.DataFrame:
                 pl.len().cast(pl.Int64).alias("n"),
                 pl.col("values").list.len().max().alias("most"),
                 *(notice.any().alias(note) for note, notice in answers.notices.items()),
+                *every_column(rows, "question", "kind", "status"),
             )
             .collect(engine="streaming")
+            .select(pl.exclude(f"^{KEY}.*$"))
             .sort("question", "kind", "status", nulls_last=True)
         )
+
+
+def every_column(rows: pl.LazyFrame, *but: str) -> list[pl.Expr]:
+    """What counts the values of all columns, so that each is read and what is broken in it is found."""
+    there = [name for name in rows.collect_schema() if name not in but]
+    return [pl.col(name).count().alias(f"{KEY}_{name}") for name in there]
 
 
 # --- which question -------------------------------------------------------------------------------
@@ -271,11 +316,12 @@ def _questions(counts: pl.DataFrame) -> pl.DataFrame:
 def _question(asked: str | None, questions: pl.DataFrame) -> str | None:
     """The question that is asked for, or the only one that can be meant."""
     known = questions["question"].to_list()
-    if not known:
+    if asked is None and not known:
         return None
     if asked is not None:
         if asked not in known:
-            raise OptionError("question", asked, f"the file asks {shown(known)}.")
+            there = f"asks {shown(known)}" if known else "has no answer to any question"
+            raise OptionError("question", asked, f"the file {there}.")
         return asked
     of_classes = questions.filter(pl.col("kind").is_in(CLASSES))["question"].to_list()
     for possible in (of_classes, known):
@@ -286,6 +332,17 @@ def _question(asked: str | None, questions: pl.DataFrame) -> str | None:
         for question, kind, n in questions.iter_rows()
     )
     raise AnnotationError(f"The file asks {counted(len(known), 'question')}:\n{listed}", WHICH)
+
+
+def _check_examples(counts: pl.DataFrame) -> None:
+    """Some answers say what they are about, if there are any."""
+    by_status = dict(counts.group_by("status").agg(pl.col("n").sum()).iter_rows())
+    if NO_EXAMPLE in by_status and SUBMITTED not in by_status:
+        raise AnnotationError(
+            f"{counted(by_status[NO_EXAMPLE], 'answer')}, which are all, do not say which example they "
+            "are about: the file has no such id.",
+            Advice("Name what holds it, if the reader can be told", python="example=..."),
+        )
 
 
 def _check_single(rows: pl.LazyFrame, kind: str) -> None:

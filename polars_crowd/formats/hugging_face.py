@@ -15,7 +15,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.records import Records
 from polars_crowd.inputs.sources import open_frame
@@ -54,6 +54,7 @@ NAMES = Advice("Name the columns", python="example=..., worker=..., labels=[...]
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_hugging_face(
     path: str | Path,
     *,
@@ -97,6 +98,12 @@ def read_hugging_face(
             f"{path}: which columns are examples, annotators and labels cannot be told of "
             f"{shown(list(table.collect_schema()), 50)}.",
             NAMES,
+        )
+    schema = table.collect_schema()
+    named = {name for name in (known.example, known.annotator, *known.labels) if name is not None}
+    if missing := sorted(named - _names_in(schema)):
+        raise AnnotationError(
+            f"{path} has no {shown(missing)}, but {shown(list(schema), 50)}.", NAMES
         )
     rows = known.long(table)
     features = _features(look)
@@ -192,6 +199,11 @@ def _nested(schema: pl.Schema) -> dict[str, Sequence[str]]:
     return {
         name: [f.name for f in d.fields] for name, d in inner.items() if isinstance(d, pl.Struct)
     }
+
+
+def _names_in(schema: pl.Schema) -> set[str]:
+    """The names of columns, and of what lies in them."""
+    return {*schema, *(name for fields in _nested(schema).values() for name in fields)}
 
 
 def _first(names: Any, known: Sequence[str]) -> str | None:

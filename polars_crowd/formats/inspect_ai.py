@@ -13,7 +13,7 @@ from typing import Any, Literal, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, files_in, object_in
 from polars_crowd.formats.zips import Zip
 from polars_crowd.signatures import shares
@@ -22,6 +22,7 @@ Row = dict[str, Any]
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_inspect(
     path: str | Path,
     *,
@@ -69,7 +70,9 @@ def _rows_of(file: Path, per: str) -> Iterator[Row]:
     scorers = Scorer.all(about.get("scorers") or [])
     for sample in samples:
         parts = (
-            [about["model"], sample["id"], sample["epoch"]] if per == "answer" else [sample["id"]]
+            [about["model"], sample["id"], sample.get("epoch", 1)]
+            if per == "answer"
+            else [sample["id"]]
         )
         for row in _scores(sample, scorers):
             yield {

@@ -14,7 +14,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, object_in
 from polars_crowd.signatures import shares
 
@@ -24,6 +24,7 @@ ABSTAINED = "-1"
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_cleanlab(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read a wide table as cleanlab takes it: a row an example, a column an annotator.
 
@@ -40,12 +41,13 @@ def read_cleanlab(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     >>> read_cleanlab(path).log.select("example", "annotator", "label").collect().rows()
     [('0', 'ann', '1'), ('1', 'ann', '0'), ('1', 'bob', '0')]
     """
-    rows = _long(FORMATS[0].look(path)).filter(pl.col("cell").is_not_null())
+    rows = _long(Look.at(path)).filter(pl.col("cell").is_not_null())
     answers = rows.select(*_columns(), values=pl.concat_list("cell"))
     return export(FORMATS[0].title, path, Answers(rows=answers), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read a label matrix of Snorkel (a row an example, a column a labelling function), or WRENCH's JSON.
 
@@ -62,7 +64,7 @@ def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Exp
     >>> read_label_matrix(path).left_out
     {'abstained': 1}
     """
-    look = FORMATS[1].look(path)
+    look = Look.at(path)
     gold = None
     if look.kind == "object":
         found = object_in(look.path)
@@ -88,6 +90,7 @@ def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Exp
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_peerannot(
     path: str | Path, *, workers_first: bool = False, **options: Unpack[ExportOptions]
 ) -> Export:
@@ -116,6 +119,7 @@ def read_peerannot(
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_lewidi(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read a dataset of the shared tasks on learning with disagreements (Le-Wi-Di): JSON by example.
 
@@ -143,7 +147,9 @@ def _long(look: Look) -> pl.LazyFrame:
     """A row a cell; whole numbers without the `.0` that gaps give them."""
     table = look.table()
     example, *annotators = table.collect_schema().names()
-    cell = pl.col("cell").cast(pl.String)
+    if not annotators:
+        raise AnnotationError(f"{look.path} is no matrix: it is {look.seen()}.")
+    cell = pl.col("cell").cast(pl.String).replace(["NaN", "nan"], None)
     whole = pl.when(cell.str.contains(WHOLE)).then(cell.str.replace(r"\.0+$", "")).otherwise(cell)
     return (
         table.with_columns(pl.col(example).cast(pl.String).alias("example"))
@@ -179,7 +185,9 @@ def _annotations(example: str, said: dict[str, Any]) -> Iterator[tuple[str, str]
     if isinstance(given, dict):
         yield from given.items()
         return
-    annotators, labels = said["annotators"].split(","), given.split(",")
+    annotators, labels = (
+        [one.strip() for one in listed.split(",")] for listed in (said["annotators"], given)
+    )
     if len(annotators) != len(labels):
         raise AnnotationError(
             f"example {example!r} has {len(annotators)} annotators and {len(labels)} annotations: "
@@ -220,7 +228,9 @@ def _all_match(look: Look, pattern: str, among: str | None = None) -> bool:
         return False
     head = look.table().head(100).select(pl.all().cast(pl.String, strict=False)).collect()
     cells = head.unpivot(head.columns[1:])["value"].drop_nulls()
-    return bool(cells.str.contains(pattern).all()) and (among is None or among in cells)
+    return bool(cells.str.contains(f"{pattern}|^(NaN|nan)$").all()) and (
+        among is None or among in cells
+    )
 
 
 def _is_answers(look: Look) -> bool:

@@ -15,9 +15,9 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.errors import shown
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import KEY, Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, files_in, object_in
 from polars_crowd.formats.records import Records, as_lines, objects
 from polars_crowd.signatures import shares
@@ -59,12 +59,14 @@ KINDS = {
 ONE_VALUE = ("rating", "number", "selected", "datetime", "ranker", "text")
 """Where controls write what is no list of choices."""
 OF_ANNOTATION = ("annotation_id", "annotator", "lead_time", "created_at", "updated_at")
+NO_CONTROLS = "No column differs within a task, so that none was taken for a question: name one."
 NO_QUESTION = (*OF_ANNOTATION, "id", "agreement", "history", "item_index")
 REGION = "region"
 """The reason for results that are about a part of the example, such as a box or a span."""
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_label_studio(
     path: str | Path,
     *,
@@ -219,9 +221,9 @@ def _result(result: Row) -> Row:
 def _values(value: Row) -> list[str] | None:
     """The values of an answer, as its control writes them."""
     if "choices" in value:
-        return [str(choice) for choice in value["choices"]]
+        return [str(choice) for choice in value["choices"] or []]
     if "taxonomy" in value:
-        return [" > ".join(map(str, path)) for path in value["taxonomy"]]
+        return [" > ".join(map(str, path)) for path in value["taxonomy"] or []]
     found = [value[name] for name in ONE_VALUE if value.get(name) is not None]
     if not found:
         return None
@@ -338,28 +340,32 @@ def _cell(value: Any) -> str | None:
 
 def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
     """The answers in rows, of which those that are about regions are left out."""
-    if not controls:
-        return Answers(rows=answers_of([]))
     there = rows.filter(pl.col("annotation_id").is_not_null())
+    said = [name for name in rows.columns if name not in {*controls, *NO_QUESTION}]
+    if names.example.removeprefix("data.") not in rows.columns:
+        raise OptionError("example", names.example, f"the file has {shown(rows.columns, 50)}.")
+    if not controls:
+        return Answers(rows=answers_of([]), notes=(NO_CONTROLS,) if there.height else ())
     missing = [name for name in OF_ANNOTATION if name not in rows.columns]
     answers = (
         there.lazy()
         .with_columns(pl.lit(None, TEXT).alias(name) for name in missing)
         .select(
-            *controls,
+            *(pl.col(name).alias(f"{KEY}{name}") for name in controls),
             example=pl.col(names.example.removeprefix("data.")),
-            text=pl.col(names.text) if names.text in rows.columns else pl.lit(None, TEXT),
+            text=pl.col(names.text) if names.text in said else pl.lit(None, TEXT),
             annotator=pl.col("annotator").replace("None", None),
             timestamp=utc(pl.col("created_at")),
             seconds=pl.col("lead_time").cast(pl.Float64),
         )
         .unpivot(
-            controls,
+            [f"{KEY}{name}" for name in controls],
             index=["example", "text", "annotator", "timestamp", "seconds"],
             variable_name="question",
             value_name="cell",
         )
         .with_columns(
+            question=pl.col("question").str.strip_prefix(KEY),
             values=pl.col("cell").map_batches(_of_cells, return_dtype=pl.List(TEXT)),
             kind=_kind_of_cell(),
             is_region=pl.col("cell").str.contains(SPANS) & ~pl.col("cell").str.contains(MARKED),
@@ -370,7 +376,6 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
     )
     answers = answers.drop("kind").join(kinds, on="question", maintain_order="left")
     regions = answers.filter("is_region").select(pl.len()).collect().item()
-    said = [name for name in rows.columns if name not in {*controls, *NO_QUESTION}]
     return Answers(
         rows=answers.filter(~pl.col("is_region").fill_null(value=False))
         .with_columns(status=_status(names))
@@ -382,7 +387,7 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
     )
 
 
-MARKED = r'^(\{"(choices|text)":|\[\{"(rating|number|selected|datetime|taxonomy)":)'
+MARKED = r'^(\{"(choices|text)":|\[\{"(rating|number|selected|datetime|taxonomy|ranker)":)'
 """How the cells of controls begin that do not hold bare text."""
 SPANS = r'^(\["|\[\{)'
 """How a cell begins that holds several regions or items, if it is not `MARKED`."""
@@ -409,7 +414,7 @@ def _kind_of_cell() -> pl.Expr:
     """What a cell says about its question's kind; nothing if it holds bare text."""
     cell = pl.col("cell")
     marks = {r"\{\"choices": "set", r"\[\{\"taxonomy": "choice", r"\[\{\"selected": "class"}
-    marks |= {r"\[\{\"(rating|number)": "number", r"\[\{\"datetime|\{\"text": "text"}
+    marks |= {r"\[\{\"(rating|number)": "number", r"\[\{\"(datetime|ranker)|\{\"text": "text"}
     return pl.coalesce(
         pl.when(cell.str.contains(f"^({mark})")).then(pl.lit(kind)) for mark, kind in marks.items()
     )

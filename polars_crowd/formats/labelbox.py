@@ -10,7 +10,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
-from polars_crowd.formats.export import NAME_THEM, Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import NAME_THEM, Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
@@ -20,6 +20,7 @@ OLD = "DataRow ID"
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_labelbox(
     path: str | Path,
     *,
@@ -89,7 +90,11 @@ def read_labelbox(
 
 def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
     """The labels of a project, each with its data row."""
-    there = {key: about["name"] for record in records for key, about in record["projects"].items()}
+    there = {
+        key: about.get("name") or key
+        for record in records
+        for key, about in (record.get("projects") or {}).items()
+    }
     known = [key for key, name in there.items() if project in (None, key, name)]
     if project is not None and not known:
         raise OptionError("project", project, f"the export has {shown(list(there.items()))}.")
@@ -102,7 +107,7 @@ def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
         row = record["data_row"]
         example = row.get("global_key") or row.get("external_id") or row["id"]
         for key in known:
-            for label in record["projects"].get(key, {}).get("labels") or []:
+            for label in ((record.get("projects") or {}).get(key) or {}).get("labels") or []:
                 yield _new(label, str(example))
 
 
@@ -144,6 +149,8 @@ def _rows(label: Row) -> Iterator[Row]:
     if label["skipped"]:
         yield {**about, "question": None, "kind": None, "values": None, "status": "skipped"}
         return
+    if not label["said"]:
+        yield {**about, "question": None, "kind": None, "values": None, "status": "empty"}
     for question, kind, values in _answers(label["said"], ""):
         status = SUBMITTED if kind is not None else "no_classification"
         yield {**about, "question": question, "kind": kind, "values": values, "status": status}

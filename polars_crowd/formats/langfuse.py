@@ -8,10 +8,9 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.feedback import TEXT, called, one, sent
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import Records
 from polars_crowd.signatures import shares
 
 OF = ("observationId", "traceId", "sessionId", "datasetRunId")
@@ -36,6 +35,7 @@ EVALUATOR = r'"evaluator": "([^"]*)"'
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read the scores of Langfuse, as JSON.
 
@@ -56,7 +56,7 @@ def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     >>> read_langfuse(path).log.select("example", "annotator", "label").collect().rows()
     [('t1', 'ann', 'warm')]
     """
-    records = Records(FORMAT.look(path).path, SCORE)
+    records = FORMAT.look(path).records(SCORE)
     is_number = pl.col("dataType") == "NUMERIC"
     value = pl.when(is_number).then("value").otherwise(pl.coalesce("stringValue", "value"))
     evaluator = pl.col("metadata").str.extract(EVALUATOR)

@@ -9,10 +9,10 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import Records, unescaped
+from polars_crowd.formats.records import unescaped
 from polars_crowd.signatures import shares
 
 FEEDBACK = {
@@ -36,6 +36,7 @@ KINDS = {"app": "human", "model": "model"}
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read the feedback of LangSmith, as JSON.
 
@@ -56,7 +57,7 @@ def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export
     >>> read_langsmith(path).log.select("example", "annotator", "label").collect().rows()
     [('r', 'ann', 'warm')]
     """
-    records = Records(FORMAT.look(path).path, FEEDBACK)
+    records = FORMAT.look(path).records(FEEDBACK)
     source = pl.col("feedback_source").struct
     user = (source.field("user_name"), source.field("user_id"))
     evaluator = source.field("metadata").struct.field("evaluator")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, files_in
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
@@ -20,6 +20,7 @@ KEYS = {"doc_id", "resps", "filtered_resps"}
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_lm_eval(
     path: str | Path, *, filter: str | None = None, **options: Unpack[ExportOptions]
 ) -> Export:
@@ -106,11 +107,17 @@ def _row(sample: Row, label: Any) -> Row:
 def _answer(sample: Row) -> Any:
     """The choice of the largest likelihood, or the text that was generated."""
     answers = sample["filtered_resps"]
+    while answers and isinstance(answers[0], list) and not _is_likelihood(answers[0]):
+        answers = answers[0]
     if answers and isinstance(answers[0], list):
-        likelihoods: Iterable[float] = [float(likelihood) for likelihood, _ in answers]
-        listed = list(likelihoods)
-        return listed.index(max(listed))
+        likelihoods = [float(likelihood) for likelihood, _ in answers]
+        return likelihoods.index(max(likelihoods))
     return answers[0] if answers else None
+
+
+def _is_likelihood(answer: list[Any]) -> bool:
+    """Whether an answer is the logarithm of a likelihood, with whether it is the largest."""
+    return len(answer) == 2 and str(answer[1]) in ("True", "False")
 
 
 def _is_like(look: Look) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
-from polars_crowd.formats.records import BLANK, elements, open_text
+from polars_crowd.formats.records import BLANK, Records, elements, open_text
 from polars_crowd.formats.zips import Zip
 
 Shape = Literal["array", "object", "lines", "table", "zip", "directory"]
@@ -83,6 +83,18 @@ class Look:
         )
         return text.with_columns(pl.all().replace("", None))
 
+    def records(self, schema: Mapping[str, Any]) -> Records:
+        """The records of JSON, or the rows of a table as such."""
+        if self.kind != "table":
+            return Records(self.path, schema)
+        rows = self.table().select(name for name in schema if name in self.keys)
+        numbers = pl.col(pl.Float32, pl.Float64).fill_nan(None)
+        lines = (
+            json.dumps(row, default=str) + "\n"
+            for row in _records_of(rows.with_columns(numbers).collect(), schema)
+        )
+        return Records(self.path, schema, made="".join(lines).encode())
+
     @property
     def inner(self) -> Look | None:
         """A look at the first file of a directory."""
@@ -140,11 +152,13 @@ class Format:
         )
 
 
-def tables(look: Look) -> pl.LazyFrame:
-    """The table of a file, or those of all files of a directory, one after another."""
+def tables(look: Look, *keys: str) -> pl.LazyFrame:
+    """The table of a file, or those with some columns of all files of a directory, one after another."""
     if look.kind != "directory":
         return look.table()
-    return pl.concat([Look.at(look.path / name).table() for name in look.names], how="diagonal")
+    inside = [Look.at(look.path / name) for name in look.names]
+    found = [one.table() for one in inside if one.kind == "table" and one.has(*keys)]
+    return pl.concat(found, how="diagonal")
 
 
 def files_in(directory: Path) -> Iterable[Path]:
@@ -193,6 +207,24 @@ def _of_text(path: Path) -> Look:
         return Look(path, kind, *_keys_of(first))
     header = next(csv.reader(head.splitlines(), delimiter=_separator(head)), [])
     return Look(path, "table", frozenset(header))
+
+
+def _records_of(rows: pl.DataFrame, schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Rows as records; cells of text that stand for something else are read as JSON."""
+    written = [
+        name
+        for name in rows.columns
+        if rows.schema[name] == pl.String and schema[name] != pl.String
+    ]
+    for row in rows.iter_rows(named=True):
+        for name in written:
+            row[name] = None if row[name] is None else _value(row[name])
+        yield row
+
+
+def _value(cell: str) -> Any:
+    """What a cell of text stands for: a truth value, a number, or JSON."""
+    return json.loads(cell.lower() if cell in ("True", "False") else cell)
 
 
 def _keys_of(first: Any) -> tuple[frozenset[str], dict[str, Any]]:

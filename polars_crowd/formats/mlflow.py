@@ -8,10 +8,9 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import Records
 from polars_crowd.signatures import shares
 
 ASSESSMENT = {
@@ -28,6 +27,7 @@ KINDS = {"HUMAN": "human", "LLM_JUDGE": "model", "AI_JUDGE": "model", "CODE": "c
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read the assessments of MLflow: JSON of traces with `assessments`, or of assessments.
 
@@ -50,12 +50,13 @@ def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """
     look = FORMAT.look(path)
     if look.has("assessment_name"):
-        records = Records(look.path, ASSESSMENT)
+        records = look.records(ASSESSMENT)
         rows = records.scan()
     else:
-        records = Records(look.path, {"assessments": pl.List(pl.Struct(ASSESSMENT))})
-        rows = records.scan().explode("assessments", empty_as_null=False).drop_nulls("assessments")
-        rows = rows.unnest("assessments")
+        records = look.records({"trace_id": TEXT, "assessments": pl.List(pl.Struct(ASSESSMENT))})
+        rows = records.scan().rename({"trace_id": "trace"})
+        rows = rows.explode("assessments", empty_as_null=False).drop_nulls("assessments")
+        rows = rows.unnest("assessments").with_columns(trace_id=pl.coalesce("trace_id", "trace"))
     rows = rows.with_columns(
         example=pl.concat_str("trace_id", "span_id", separator="|", ignore_nulls=True),
         annotator=pl.col("source").struct.field("source_id"),

@@ -11,9 +11,9 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.errors import OptionError, shown
+from polars_crowd.errors import AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, tables
 from polars_crowd.signatures import shares
 
@@ -33,11 +33,13 @@ ZONES = {
     "EDT": "-0400",
 }
 """The names of zones that stand in times."""
+KEYS = ("HITId", "WorkerId")
 ITEM = "item"
 """The question of forms that ask the same of several items."""
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_mturk(
     path: str | Path,
     *,
@@ -74,18 +76,22 @@ def read_mturk(
     [('H1', 'A1', 'warm')]
     """
     asked = Asked(**options)
-    table = tables(FORMAT.look(path)).collect()
-    for named in (example, truth, *(items or {}), *(items or {}).values()):
-        if named is not None and named not in table.columns:
-            raise OptionError(
-                "items", items, f"there is no column {named!r} in {shown(table.columns, 50)}."
-            )
+    table = tables(FORMAT.look(path), *KEYS).collect()
+    named: dict[str | None, str] = {
+        name: "items" for pair in (items or {}).items() for name in pair
+    }
+    for name, option in {**named, example: "example", truth: "truth"}.items():
+        if name is not None and name not in table.columns:
+            raise OptionError(option, name, f"the file has {shown(table.columns, 50)}.")
+    questions = _questions(table)
+    if not questions:
+        raise AnnotationError(
+            f"{path} has no answers: no column of {shown(table.columns, 50)} begins with {ANSWER!r}."
+        )
     if items:
         parts = [_answered(table, theirs, ITEM, answer) for theirs, answer in items.items()]
     else:
-        parts = [
-            _answered(table, example, name, *columns) for name, columns in _questions(table).items()
-        ]
+        parts = [_answered(table, example, name, *columns) for name, columns in questions.items()]
     rows = pl.concat(parts)
     if items:
         rows = rows.with_columns(pl.col("seconds") / len(items))
@@ -96,8 +102,11 @@ def read_mturk(
             table.lazy()
             .drop_nulls(truth)
             .select(
-                example=example, question=pl.lit(question or ITEM), values=pl.concat_list(truth)
+                example=example,
+                question=pl.lit([ITEM] if items else list(questions)),
+                values=pl.concat_list(truth),
             )
+            .explode("question")
         )
     return export(
         FORMAT.title,
@@ -150,7 +159,7 @@ def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -
         question=pl.lit(question),
         kind=pl.lit("choice"),
         timestamp=_time(time),
-        seconds=seconds.cast(pl.Float64),
+        seconds=seconds.cast(pl.Float64, strict=False),
         status=pl.when(~said.fill_null(value=False))
         .then(pl.lit("empty"))
         .when(is_rejected)
@@ -219,7 +228,7 @@ def _chosen(said: Any) -> list[str]:
 
 def _is_like(look: Look) -> bool:
     seen = look.inner or look
-    return seen.kind == "table" and seen.has("HITId", "WorkerId")
+    return seen.kind == "table" and seen.has(*KEYS)
 
 
 FORMAT = Format("mturk", "Mechanical Turk", _is_like, read_mturk)

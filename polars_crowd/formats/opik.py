@@ -9,10 +9,10 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import Records, unescaped
+from polars_crowd.formats.records import unescaped
 from polars_crowd.signatures import shares
 
 GIVEN = {"value": TEXT, "category_name": TEXT, "source": TEXT, "last_updated_at": TEXT}
@@ -22,6 +22,7 @@ KINDS = {"ui": "human", "online_scoring": "model", "sdk": "code"}
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read the feedback scores of Opik: JSON of traces or spans with `feedback_scores`.
 
@@ -43,9 +44,7 @@ def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     >>> read_opik(path).log.select("example", "annotator", "label").collect().rows()
     [('t', 'ann', 'yes'), ('t', 'bob', 'no')]
     """
-    records = Records(
-        FORMAT.look(path).path, {"id": TEXT, "feedback_scores": pl.List(pl.Struct(SCORE))}
-    )
+    records = FORMAT.look(path).records({"id": TEXT, "feedback_scores": pl.List(pl.Struct(SCORE))})
     scores = (
         records.scan()
         .explode("feedback_scores", empty_as_null=False)
@@ -82,13 +81,13 @@ def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
 def _by_author(scores: pl.Series) -> pl.Series:
     """Objects whose keys are authors, as lists."""
     return pl.Series(
-        [None if s is None else _listed(unescaped(s)) for s in scores], dtype=BY_AUTHOR
+        [_listed(unescaped(s)) or None if s is not None else None for s in scores], dtype=BY_AUTHOR
     )
 
 
 def _listed(by: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"author": author, **{name: _text(given.get(name)) for name in GIVEN}}
+        {"author": author, **{name: _text((given or {}).get(name)) for name in GIVEN}}
         for author, given in by.items()
     ]
 
@@ -100,6 +99,6 @@ def _text(value: Any) -> str | None:
 FORMAT = Format(
     "opik",
     "Opik",
-    lambda look: look.has("feedback_scores") or look.has("value_by_author"),
+    lambda look: look.has("feedback_scores"),
     read_opik,
 )

@@ -8,10 +8,9 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
 from polars_crowd.formats.look import Format
-from polars_crowd.formats.records import Records
 from polars_crowd.signatures import shares
 
 OF = ("span_id", "trace_id", "session_id")
@@ -31,6 +30,7 @@ NOTE = "note"
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_phoenix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read the annotations of Arize Phoenix, as JSON.
 
@@ -50,7 +50,7 @@ def read_phoenix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     >>> read_phoenix(path).log.select("example", "annotator", "label", "annotator_kind").collect().rows()
     [('s', 'judge', 'no', 'model')]
     """
-    records = Records(FORMAT.look(path).path, ANNOTATION)
+    records = FORMAT.look(path).records(ANNOTATION)
     result = pl.col("result").struct
     value = pl.coalesce(
         result.field("label"), "result.label", result.field("score"), "result.score"

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc_of_seconds
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, object_in
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
@@ -28,6 +28,7 @@ STALE = (
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_potato(
     path: str | Path, *, single: Collection[str] | None = None, **options: Unpack[ExportOptions]
 ) -> Export:

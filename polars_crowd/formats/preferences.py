@@ -11,7 +11,15 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, utc, utc_of_seconds
-from polars_crowd.formats.export import NO_QUESTIONS, Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import (
+    NO_QUESTIONS,
+    Asked,
+    Export,
+    ExportOptions,
+    every_column,
+    export,
+    guarded,
+)
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.records import Records
 from polars_crowd.signatures import shares
@@ -52,9 +60,17 @@ ALPACA = {
     **dict.fromkeys(("instruction", "generator_1", "generator_2", "annotator"), TEXT),
     "preference": pl.Float64(),
 }
+WINNERS = dict.fromkeys(
+    (
+        *("id", "question_id", "model_a", "model_b"),
+        *("winner_model_a", "winner_model_b", "winner_tie"),
+    ),
+    TEXT,
+)
 COLUMNS = ("example", "annotator", "left", "right", "winner", "tie", "verdict", "timestamp")
 
 
+@guarded
 def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Export:
     """Read comparisons of models: arena battles, MT-bench judgments of pairs, AlpacaEval, crowd-kit's pairs.
 
@@ -110,7 +126,13 @@ def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Expor
         .otherwise(pl.lit(SUBMITTED)),
     )
     with Records(look.path, shape.schema).named() if look.kind != "table" else nullcontext():
-        counts = settled.group_by("status").len().collect().sort("status")
+        counts = (
+            settled.group_by("status")
+            .agg(pl.len(), *every_column(settled, "status"))
+            .collect()
+            .select("status", "len")
+            .sort("status")
+        )
     there = settled.collect_schema().names()
     others = [name for name in there if name not in (*COLUMNS, "status")]
     return Export(
@@ -135,6 +157,7 @@ def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Expor
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_mt_bench_scores(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read the judgments of single answers of MT-bench: JSON lines with a `score` each.
 
@@ -153,7 +176,7 @@ def read_mt_bench_scores(path: str | Path, **options: Unpack[ExportOptions]) -> 
     >>> read_mt_bench_scores(path).log.select("example", "annotator", "label").collect().rows()
     [('81|1|m', 'j|v1', 7.0)]
     """
-    records = Records(FORMAT.look(path).path, SINGLE)
+    records = FORMAT.look(path).records(SINGLE)
     score = pl.col("score")
     is_scored = score >= 0
     rows = records.scan().select(
@@ -185,7 +208,7 @@ class Shape:
 
 
 def _battles(look: Look) -> pl.LazyFrame:
-    if look.kind == "table":
+    if look.schema:
         table = look.table().with_columns(pl.col(pl.Categorical, pl.Enum).cast(TEXT))
         there = table.collect_schema()
         missing = [
@@ -193,7 +216,7 @@ def _battles(look: Look) -> pl.LazyFrame:
         ]
         rows = table.with_columns(*missing, pl.col(pl.Int64, pl.Int32).cast(TEXT))
     else:
-        rows = Records(look.path, BATTLE).scan()
+        rows = look.records(BATTLE).scan()
     tokens = pl.col("conv_metadata").struct
     key = pl.coalesce("question_id", "id")
     return rows.select(
@@ -233,21 +256,26 @@ def _without_empty(rows: pl.LazyFrame, look: Look) -> pl.LazyFrame:
 
 def _winners(look: Look) -> pl.LazyFrame:
     won = {
-        side: pl.col(f"winner_{side}").cast(TEXT) == "1" for side in ("model_a", "model_b", "tie")
+        side: pl.col(f"winner_{side}").is_in(["1", "1.0", "true", "True"])
+        for side in ("model_a", "model_b", "tie")
     }
     verdict = pl.coalesce(pl.when(is_so).then(pl.lit(SAYS[side])) for side, is_so in won.items())
-    return look.table().select(
-        example=pl.col("id").cast(TEXT),
-        left="model_a",
-        right="model_b",
-        verdict=verdict,
-        status=pl.lit("empty"),
+    return (
+        look.records(WINNERS)
+        .scan()
+        .select(
+            example=pl.coalesce("id", "question_id"),
+            left="model_a",
+            right="model_b",
+            verdict=verdict,
+            status=pl.lit("empty"),
+        )
     )
 
 
 def _pairs(look: Look) -> pl.LazyFrame:
     """Two comparisons each: the second with sides changed, its winner mapped back to the models already."""
-    rows = Records(look.path, PAIR).scan()
+    rows = look.records(PAIR).scan()
     other = {"left": "right", "right": "left", "tie": "tie"}
     games = []
     for game, (left, right) in enumerate((("model_1", "model_2"), ("model_2", "model_1")), start=1):
@@ -271,7 +299,7 @@ def _alpaca(look: Look) -> pl.LazyFrame:
     preference = pl.col("preference").fill_nan(None)
     right = pl.when(preference == 0).then(0.5).otherwise(preference - 1)
     return (
-        Records(look.path, ALPACA)
+        look.records(ALPACA)
         .scan()
         .select(
             "annotator",
@@ -315,7 +343,9 @@ def _judge() -> pl.Expr:
 
 SHAPES = (
     Shape("Arena", lambda look: look.has("model_a", "model_b", "winner"), _battles, BATTLE),
-    Shape("Arena", lambda look: look.has("model_a", "winner_model_a", "winner_tie"), _winners),
+    Shape(
+        "Arena", lambda look: look.has("model_a", "winner_model_a", "winner_tie"), _winners, WINNERS
+    ),
     Shape("MT-bench", lambda look: look.has("model_1", "g1_winner", "g2_winner"), _pairs, PAIR),
     Shape(
         "AlpacaEval",

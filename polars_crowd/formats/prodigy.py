@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, utc_of_seconds
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.records import Records
 from polars_crowd.signatures import shares
@@ -48,6 +48,7 @@ STARTED = r"^\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}$"
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_prodigy(
     path: str | Path,
     *,

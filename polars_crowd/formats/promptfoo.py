@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, object_in
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
@@ -32,6 +32,7 @@ HUMAN = "human"
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_promptfoo(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """Read the output of promptfoo, JSON or JSON lines.
 
@@ -40,7 +41,8 @@ def read_promptfoo(path: str | Path, **options: Unpack[ExportOptions]) -> Export
     Export
         An example is an answer, `test|prompt|provider`; a question is an assertion's metric, or its type. An
         annotator is the grader, else the type; the thumb of a person is `human`. Labels are `true` and
-        `false`; column `score` has the scores. Results with an error have no answer to judge.
+        `false`; column `score` has the scores. Results with an error have no answer to judge, and those
+        that no assertion grades are `empty`.
 
     Examples
     --------
@@ -55,10 +57,14 @@ def read_promptfoo(path: str | Path, **options: Unpack[ExportOptions]) -> Export
     """
     look = FORMAT.look(path)
     found = list(_results(look))
-    failed = sum(1 for result in found if not _graded(result))
+    failed = sum(1 for result in found if not _graded(result) and result.get("error"))
+    ungraded = sum(1 for result in found if not _graded(result)) - failed
     rows = answers_of((row for result in found for row in _rows(result)), {"score": pl.Float64()})
     return export(
-        FORMAT.title, path, Answers(rows=rows, left_out={"error": failed}), Asked(**options)
+        FORMAT.title,
+        path,
+        Answers(rows=rows, left_out={"error": failed, "empty": ungraded}),
+        Asked(**options),
     )
 
 
@@ -70,12 +76,13 @@ def _results(look: Look) -> Iterable[Row]:
 
 
 def _graded(result: Row) -> list[Row]:
-    return (result.get("gradingResult") or {}).get("componentResults") or []
+    said = (result.get("gradingResult") or {}).get("componentResults") or []
+    return [graded for graded in said if graded]
 
 
 def _rows(result: Row) -> Iterator[Row]:
     """What each assertion says of a result."""
-    provider = (result.get("provider") or {}).get("id")
+    provider = _grader(result.get("provider"))
     example = "|".join(map(str, (result["testIdx"], result["promptIdx"], provider)))
     for graded in _graded(result):
         assertion = graded.get("assertion") or {}
@@ -106,6 +113,8 @@ def _kind(type_: str) -> str:
 FORMAT = Format(
     "promptfoo",
     "promptfoo",
-    lambda look: look.has("evalId", "results") or look.has("testIdx", "promptIdx", "gradingResult"),
+    lambda look: (
+        look.has("evalId", "results") or look.has("testIdx", "promptIdx", "provider", "promptId")
+    ),
     read_promptfoo,
 )

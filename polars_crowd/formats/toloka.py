@@ -8,8 +8,9 @@ from typing import Any, Unpack
 
 import polars as pl
 
+from polars_crowd.errors import OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
 
@@ -17,10 +18,12 @@ TEXT = pl.String()
 INPUT, OUTPUT, GOLDEN, ASSIGNMENT = "INPUT:", "OUTPUT:", "GOLDEN:", "ASSIGNMENT:"
 STATUS = {"SKIPPED": "skipped", "REJECTED": "rejected", "EXPIRED": "expired", "ACTIVE": "draft"}
 PAGES = "Seconds are those of a page, divided by its tasks."
+STATE = f"{ASSIGNMENT}status"
 JSON = r"^[\[{]"
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_toloka(
     path: str | Path, *, example: str | None = None, **options: Unpack[ExportOptions]
 ) -> Export:
@@ -52,6 +55,10 @@ def read_toloka(
     inputs = [name for name in columns if name.startswith(INPUT)]
     task = f"{ASSIGNMENT}task_id"
     key = [example] if example else [task] if task in columns else inputs
+    if not key or not set(key) <= set(columns):
+        raise OptionError("example", example, f"the file has {shown(columns, 50)}.")
+    if STATE not in columns:
+        table = table.with_columns(pl.lit(None, TEXT).alias(STATE))
     dated = table.with_columns(
         pl.concat_str(key, separator="|", ignore_nulls=True).alias("example"), *_times(columns)
     )
@@ -86,7 +93,7 @@ def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
     cell = pl.col(f"{OUTPUT}{name}")
     golden = f"{GOLDEN}{name}"
     there = golden in table.collect_schema()
-    status = pl.col(f"{ASSIGNMENT}status").replace_strict(STATUS, default=None)
+    status = pl.col(STATE).replace_strict(STATUS, default=None)
     is_json = cell.str.contains(JSON)
     sent = pl.when(cell.is_null()).then(pl.lit("empty")).otherwise(pl.lit(SUBMITTED))
     return table.select(

@@ -10,7 +10,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
 
@@ -21,6 +21,7 @@ KEYS = ("classification_id", "user_name", "annotations", "subject_ids")
 
 
 @shares(ExportOptions, Asked)
+@guarded
 def read_zooniverse(
     path: str | Path,
     *,
