@@ -18,7 +18,7 @@ from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
 from polars_crowd.reliability.label_sets import multilabel_agreement
 from polars_crowd.reliability.registry import ALL, DEFAULT, KNOWN, meant
-from polars_crowd.reliability.request import Interval
+from polars_crowd.reliability.request import Interval, Tested
 from polars_crowd.reliability.weights import Level, WeightName
 
 NUMBERS = ("value", "ci_low", "ci_high", "num_examples", "num_annotators")
@@ -48,6 +48,13 @@ Classes = Annotated[
     common.in_files("The classes in order, also those that nobody chose.", "A,B,C"),
 ]
 IntervalOption = Annotated[Interval, typer.Option(help="How confidence intervals are made.")]
+TestedBy = Annotated[
+    Tested,
+    typer.Option(
+        help="The standard error that p-values go by: the interval's, or that of no agreement beyond chance "
+        "(of cohen_kappa and fleiss_kappa)."
+    ),
+]
 Confidence = Annotated[float, typer.Option(metavar="SHARE", help="Of the confidence intervals.")]
 FailUnder = Annotated[
     list[str] | None,
@@ -71,6 +78,7 @@ def agreement(
     level: LevelOption = "nominal",
     interval: IntervalOption = "analytic",
     confidence: Confidence = 0.95,
+    tested_by: TestedBy = "estimate",
     fail_under: FailUnder = None,
     out: common.OutFile = None,
     force: common.Force = False,
@@ -110,9 +118,11 @@ def agreement(
         "memory_limit": memory_limit,
     }
     if of_sets:
-        refuse(call, ["weights", "level"], "not of sets of classes, which agree by MASI.")
+        refuse(
+            call, ["weights", "level", "tested_by"], "not of sets of classes, which agree by MASI."
+        )
     else:
-        options |= {"weights": weights, "level": level}
+        options |= {"weights": weights, "level": level, "tested_by": tested_by}
     with progress() as step, common.executor_of(executor) as workers, given.reading():
         step("comparing annotations")
         options |= {"coefficients": chosen, "executor": workers}

@@ -47,7 +47,7 @@ import numpy as np
 
 from polars_crowd.arrays import Floats
 from polars_crowd.reliability.patterns import Units
-from polars_crowd.reliability.weights import Weights
+from polars_crowd.reliability.weights import Identity, Weights
 
 # --- statistics ------------------------------------------------------------------------------------
 
@@ -165,6 +165,26 @@ def gwet(p: Floats, weights: Weights) -> Chance:
     K = p.shape[-1]
     slope = weights.total / max(K * (K - 1), 1) * (1 - p)
     return Chance((p * slope).sum(axis=-1), slope)
+
+
+# --- under the null hypothesis --------------------------------------------------------------------
+
+
+def fleiss_null_error(units: Units) -> Floats:
+    """(G,) the standard error of Fleiss' kappa where labels are independent draws, n of each example (Fleiss,
+    Nee and Landis 1979, Psychological Bulletin 86); NaN where n is not the same for all. With q = 1 - p,
+
+        var = 2 (S^2 - sum_k p_k q_k (q_k - p_k)) / (N n (n - 1) S^2),   S = sum_k p_k q_k
+    """
+    found = sums(units, Identity(units.n_classes))
+    p = ratio(found.shares, found.N[:, None])
+    R, squares = units.over_units(units.n), units.over_units(units.n**2)
+    pq = p * (1 - p)
+    S = pq.sum(axis=-1)
+    above = 2 * (S**2 - (pq * (1 - 2 * p)).sum(axis=-1))
+    n = ratio(R, found.N)
+    variance = ratio(above, found.N * n * (n - 1) * S**2)
+    return np.sqrt(np.where(found.N * squares == R**2, variance, np.nan))
 
 
 # --- coefficients ----------------------------------------------------------------------------------

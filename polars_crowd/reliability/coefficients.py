@@ -12,7 +12,14 @@ from polars_crowd.reliability.estimates import estimates
 from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.registry import ICC_FORMS, chosen, named
 from polars_crowd.reliability.report import COLUMNS, report
-from polars_crowd.reliability.request import Everything, Levelled, Options, Request, Weighted
+from polars_crowd.reliability.request import (
+    Everything,
+    Levelled,
+    Options,
+    Request,
+    Weighted,
+    WeightedTested,
+)
 from polars_crowd.signatures import shares
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -104,8 +111,8 @@ def percent_agreement(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     return measured("percent_agreement", log, **options)
 
 
-@shares(Weighted, Request, instead)
-def cohen_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
+@shares(WeightedTested, Request, instead)
+def cohen_kappa(log: Any, **options: Unpack[WeightedTested]) -> pl.DataFrame:
     """Cohen's kappa of two annotators, on the examples that both labelled.
 
     kappa = (p_o - p_e) / (1 - p_e), where p_o = sum_kl w_kl p_kl and p_e = sum_kl w_kl a_k b_l of the two
@@ -120,8 +127,8 @@ def cohen_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
 
     Agrees with
     -----------
-    scikit-learn 1.9 (`cohen_kappa_score`) and statsmodels 0.15 (`cohens_kappa`, its standard error too),
-    to 1e-9.
+    scikit-learn 1.9 (`cohen_kappa_score`) and statsmodels 0.15 (`cohens_kappa`, its standard error too, and
+    with `tested_by="null"` its p-value), to 1e-9.
 
     Examples
     --------
@@ -162,8 +169,8 @@ def scott_pi(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
     return measured("scott_pi", log, **options)
 
 
-@shares(Weighted, Request, instead)
-def fleiss_kappa(log: Any, **options: Unpack[Weighted]) -> pl.DataFrame:
+@shares(WeightedTested, Request, instead)
+def fleiss_kappa(log: Any, **options: Unpack[WeightedTested]) -> pl.DataFrame:
     """Fleiss' kappa: chance is two labels drawn from the shares of all labels.
 
     kappa = (p_a - p_e) / (1 - p_e), p_e = sum_kl w_kl p_k p_l, p_k = mean_i n_ik / n_i (Fleiss 1971; for any

@@ -37,6 +37,7 @@ from polars_crowd.reliability.kinds import Coefficient, Icc, OfVotes, Ranked
 from polars_crowd.reliability.patterns import Units, encode, local_units, merged_units
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
+    OF_SHARES,
     ClassesOption,
     Intervals,
     LevelOption,
@@ -154,6 +155,9 @@ def _check_has_difference(request: Request) -> None:
     if of_numbers:
         wrong = "the difference of intraclass and rank correlations is not computed; agreement has theirs."
         raise OptionError("coefficient", of_numbers[0], wrong)
+    if request.interval in OF_SHARES:
+        wrong = "it is of one share, and not of a difference."
+        raise OptionError("interval", request.interval, wrong)
     of_who = [c.name for c in request.coefficients if c.asks_who_voted]
     if request.interval == "analytic" and of_who:
         wrong = f"it is not there for {shown(of_who)}, which asks who voted."

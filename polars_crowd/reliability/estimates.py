@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import erfc, sqrt
 
 import numpy as np
 
@@ -23,12 +24,13 @@ from polars_crowd.reliability.intervals import (
     Uncertainty,
     ValueOf,
     bca,
+    of_share,
     replicates,
     stacked,
     too_many_draws,
 )
 from polars_crowd.reliability.kinds import Coefficient
-from polars_crowd.reliability.request import Request
+from polars_crowd.reliability.request import OF_SHARES, Request
 from polars_crowd.reliability.scales import PLAIN
 from polars_crowd.reliability.soundness import sound, without
 
@@ -40,6 +42,8 @@ ANALYTIC = Advice(
     "interval='analytic'",
     "--interval analytic",
 )
+NO_NULL = "no p-value: its standard error is known where examples have equally many annotations"
+NULL_IS_FLAT = "no p-value: an annotator gave all examples the same label"
 NOT_DRAWN = "analytic interval: two-way forms are not drawn anew"
 
 
@@ -96,10 +100,38 @@ def _estimates(evidence: Evidence, request: Request) -> dict[Coefficient, Found]
         for group in range(evidence.n_groups):
             drawn = {c: found for c, found in points.items() if amiss[c][group] is None}
             _resample_group(group, evidence, request, drawn, intervals, warnings)
-    return {
+    if request.interval in OF_SHARES:
+        n = evidence.units.over_units(evidence.units.pairable)
+        intervals = {c: _of_share(points[c], n, intervals[c], request) for c in points}
+    found = {
         c: _sound(c, points[c], intervals[c], warnings[c], amiss[c], evidence, request.confidence)
         for c in points
     }
+    if request.tested_by == "null":
+        return {c: _under_null(one, c.null_error(evidence)) for c, one in found.items()}
+    return found
+
+
+def _of_share(point: Estimate, n: Floats, found: Uncertainty, request: Request) -> Uncertainty:
+    """With the interval of a share of n examples, and no p-value."""
+    low, high = of_share(request.interval, point.value, n, request.confidence)
+    return Uncertainty(found.standard_error, low, high, np.full(len(n), np.nan))
+
+
+def _under_null(found: Found, error: Floats) -> Found:
+    """With p-values by the standard error of no agreement beyond chance."""
+    z = found.estimate.value / np.where(error > 0, error, np.nan)
+    p = np.array([erfc(abs(one) / sqrt(2)) for one in z.tolist()])
+    undefined = np.isnan(found.estimate.value)
+    why = [
+        None if no_value else NO_NULL if np.isnan(se) else None if se > 0 else NULL_IS_FLAT
+        for no_value, se in zip(undefined.tolist(), error.tolist(), strict=True)
+    ]
+    return replace(
+        found,
+        uncertainty=replace(found.uncertainty, p_value=p),
+        warning=_first(why, found.warning),
+    )
 
 
 def _sound(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Array, Floats
-from polars_crowd.numerics.special import normal, t_quantile, t_tails
+from polars_crowd.numerics.special import f_quantile, normal, t_quantile, t_tails
 from polars_crowd.reliability.patterns import Units
 
 HIGHEST = 1.0
@@ -74,6 +74,31 @@ def _tails(value: float, error: float, df: float) -> float:
     if error == 0:
         return float(value == 0)
     return t_tails(value / error, df)
+
+
+def of_share(kind: str, share: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """The ends of Wilson's (1927) or Clopper and Pearson's (1934) interval of a share of n."""
+    if kind == "wilson":
+        z2 = normal.inv_cdf((1 + confidence) / 2) ** 2
+        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+        reach = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+        return np.maximum(middle - reach, 0), np.minimum(middle + reach, HIGHEST)
+    each = list(zip((share * n).tolist(), n.tolist(), strict=True))
+    low = np.array([_exact_low(x, m, confidence) for x, m in each])
+    high = np.array([1 - _exact_low(m - x, m, confidence) for x, m in each])
+    return low, high
+
+
+def _exact_low(x: float, n: float, confidence: float) -> float:
+    """The share of which x or more of n are (1 - confidence) / 2 probable: a quantile of beta, by F."""
+    if not (np.isfinite(x) and n > 0):
+        return np.nan
+    x = min(x, n)
+    if x <= 0:
+        return 0.0
+    df1, df2 = 2 * x, 2 * (n - x + 1)
+    odds = x / (n - x + 1) * f_quantile((1 - confidence) / 2, df1, df2)
+    return odds / (1 + odds)
 
 
 # --- bootstrap -------------------------------------------------------------------------------------

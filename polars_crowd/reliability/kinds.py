@@ -30,6 +30,7 @@ from polars_crowd.reliability.chance import (
     Expected,
     alpha,
     alpha_value,
+    fleiss_null_error,
     kappa,
     kappa_value,
     pairable_sums,
@@ -102,6 +103,15 @@ class Coefficient(ABC):
     def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
         """... and the interval without a bootstrap."""
         return analytic(found.value, found.standard_error, found.n, confidence)
+
+    @property
+    def has_null_error(self) -> bool:
+        """Whether its standard error under no agreement beyond chance is known."""
+        return type(self).null_error is not Coefficient.null_error
+
+    def null_error(self, evidence: Evidence) -> Floats:
+        """(G,) the standard error under no agreement beyond chance, NaN where it is not known."""
+        raise NotImplementedError
 
     def of_sample(self, sample: Units, evidence: Evidence) -> Floats:
         """(B,) values of replicates of the votes of one group."""
@@ -212,6 +222,14 @@ class Corrected(OfVotes):
         return kappa_value(found, self.expected(p, weights).p_e)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fleiss(Corrected):
+    """Fleiss' kappa."""
+
+    def null_error(self, evidence: Evidence) -> Floats:
+        return fleiss_null_error(evidence.units)
+
+
 @dataclass(frozen=True)
 class Alpha(OfVotes):
     """Krippendorff's alpha."""
@@ -267,6 +285,18 @@ class OfTwo(OfWho):
 
     def undefined(self, evidence: Evidence, group: int) -> str:
         return ONE_CLASS if _shares_examples(evidence, group) else NO_PAIR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohen(OfTwo):
+    """Cohen's kappa."""
+
+    def null_error(self, evidence: Evidence) -> Floats:
+        if evidence.signed is None:
+            return np.full(evidence.n_groups, np.nan)
+        return who_voted.cohen_null_error(
+            evidence.signed, evidence.scales.weights, evidence.n_groups
+        )
 
 
 @dataclass(frozen=True)

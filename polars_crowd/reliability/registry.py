@@ -14,8 +14,10 @@ from polars_crowd.reliability.chance import brennan_prediger, fleiss, gwet, perc
 from polars_crowd.reliability.kinds import (
     Alpha,
     Coefficient,
+    Cohen,
     Conger,
     Corrected,
+    Fleiss,
     Icc,
     Kendall,
     Light,
@@ -28,9 +30,9 @@ ALPHA = Alpha("krippendorff_alpha", scale="level")
 
 COEFFICIENTS: tuple[Coefficient, ...] = (
     Corrected("percent_agreement", scale="weights", expected=percent, is_corrected=False),
-    OfTwo("cohen_kappa", scale="weights", annotators=2, expected=who_voted.cohen),
+    Cohen("cohen_kappa", scale="weights", annotators=2, expected=who_voted.cohen),
     OfTwo("scott_pi", scale="weights", annotators=2, expected=who_voted.scott),
-    Corrected("fleiss_kappa", scale="weights", expected=fleiss),
+    Fleiss("fleiss_kappa", scale="weights", expected=fleiss),
     Conger("conger_kappa", scale="weights"),
     Light("light_kappa", scale="weights"),
     Corrected("brennan_prediger", scale="weights", expected=brennan_prediger, counts_classes=True),

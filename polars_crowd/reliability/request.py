@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict
 
 import polars as pl
 
-from polars_crowd.errors import Advice, OptionError, check_choice
+from polars_crowd.errors import Advice, OptionError, check_choice, shown
 from polars_crowd.inputs.checks import Duplicates, without_duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
@@ -25,7 +25,13 @@ from polars_crowd.runs.codes import Codebook
 DRAW = Advice("Draw too, or leave it out", "interval='bootstrap'", "--interval bootstrap")
 DECLARE = Advice("Declare it, from lowest to highest", "classes=[...]", "--classes A,B,C")
 
-Interval = Literal["analytic", "bootstrap"]
+Interval = Literal["analytic", "bootstrap", "wilson", "clopper_pearson"]
+OF_SHARES = ("wilson", "clopper_pearson")
+"""Intervals of a share of examples."""
+Tested = Literal["estimate", "null"]
+
+
+PERCENT = "percent_agreement"
 
 
 class WeightsOption(TypedDict, total=False):
@@ -38,6 +44,10 @@ class LevelOption(TypedDict, total=False):
 
 class ClassesOption(TypedDict, total=False):
     classes: Sequence[Any] | None
+
+
+class TestedOption(TypedDict, total=False):
+    tested_by: Tested
 
 
 class ByOption(TypedDict, total=False):
@@ -69,11 +79,15 @@ class Weighted(WeightsOption, Options, total=False):
     """... with weights."""
 
 
+class WeightedTested(TestedOption, Weighted, total=False):
+    """... and a choice of the standard error that the p-value goes by."""
+
+
 class Levelled(LevelOption, Options, total=False):
     """... with a level of measurement."""
 
 
-class Everything(WeightsOption, LevelOption, Options, total=False):
+class Everything(TestedOption, WeightsOption, LevelOption, Options, total=False):
     """... of several coefficients."""
 
 
@@ -104,7 +118,16 @@ class Request:
     interval
         `"analytic"`: Student's t with a linearised standard error (Gwet 2014; Fleiss, Cohen and Everitt
         1969 for Cohen's kappa); where many examples have one annotation only, it is on the wide side.
-        `"bootstrap"`: BCa over examples drawn anew (Efron 1987).
+        `"bootstrap"`: BCa over examples drawn anew (Efron 1987). For percent agreement without weights
+        also `"wilson"` (1927) or `"clopper_pearson"` (1934), with no p-value: that of a share of n
+        examples, those with two annotations or more, which takes them for independent draws that agree
+        or not. With two annotations each that is so (Clopper-Pearson is exact, and on the wide side);
+        with more an example may agree in part, varies less than it would so, and both are on the wide side.
+    tested_by
+        The standard error that p-values go by: the `"estimate"` of the interval, or that under the
+        `"null"` hypothesis of no agreement beyond chance, with a normal distribution. For Cohen's (Fleiss,
+        Cohen and Everitt 1969) and Fleiss' kappa (Fleiss, Nee and Landis 1979; without weights, where all
+        examples have equally many annotations, which are independent).
     n_boot
         The number of bootstrap replicates.
     seed
@@ -153,6 +176,7 @@ class Request:
     by: Any = None
     confidence: float = 0.95
     interval: Interval = "analytic"
+    tested_by: Tested = "estimate"
     n_boot: int = 2000
     seed: int = 0
     duplicates: Duplicates = "error"
@@ -163,6 +187,7 @@ class Request:
     def __post_init__(self) -> None:
         check_choice("level", self.level, Level)
         check_choice("interval", self.interval, Interval)
+        check_choice("tested_by", self.tested_by, Tested)
         _check_effect(self)
 
     @property
@@ -247,9 +272,38 @@ def _check_effect(request: Request) -> None:
     defaults = {field.name: field.default for field in fields(Request)}
     for option in ("n_boot", "seed"):
         value = getattr(request, option)
-        if request.interval == "analytic" and value != defaults[option]:
-            wrong = "it has no effect on analytic intervals, which draw nothing."
+        if request.interval != "bootstrap" and value != defaults[option]:
+            wrong = f"it has no effect on {request.interval} intervals, which draw nothing."
             raise OptionError(option, value, wrong, DRAW)
+    _check_interval(request)
+    _check_tested(request)
+
+
+def _check_interval(request: Request) -> None:
+    """Intervals of a share are of percent agreement, where examples agree or not."""
+    if request.interval not in OF_SHARES:
+        return
+    others = [c.name for c in request.coefficients if c.name != PERCENT]
+    if others:
+        wrong = f"it is of a share of examples, {PERCENT} alone, and not of {shown(others)}."
+        raise OptionError("interval", request.interval, wrong)
+    if request.has_weights:
+        wrong = "it is of examples that agree or not, and weights let them agree in part."
+        raise OptionError("interval", request.interval, wrong)
+
+
+def _check_tested(request: Request) -> None:
+    """The standard error under the null hypothesis is known of some coefficients."""
+    if request.tested_by == "estimate":
+        return
+    others = [c.name for c in request.coefficients if not c.has_null_error]
+    if others:
+        wrong = f"no standard error under the null hypothesis is known here of {shown(others)}."
+        advice = Advice("Ask for cohen_kappa or fleiss_kappa alone")
+        raise OptionError("tested_by", request.tested_by, wrong, advice)
+    if request.has_weights and any(c.name == "fleiss_kappa" for c in request.coefficients):
+        wrong = "that of fleiss_kappa is known without weights only."
+        raise OptionError("tested_by", request.tested_by, wrong)
 
 
 def has_order(dtype: pl.DataType) -> bool:

@@ -363,6 +363,30 @@ def pair_kappa(pairs: Pairs, weights: Weights, expected: PairExpected) -> Estima
     return replace(made, observed=of.mean(of.w), expected=of.p_e)
 
 
+def cohen_null_error(signed: Signed, weights: Weights, n_groups: int) -> Floats:
+    """(G,) the standard error of Cohen's kappa where two annotators choose independently (Fleiss, Cohen and
+    Everitt 1969):
+
+        var = (sum_kl a_k b_l (w_kl - (W b)_k - (W a)_l)^2 - p_e^2) / (n (1 - p_e)^2)
+
+    of which the square is sum a_k b_l w_kl^2 - sum a_k (W b)_k^2 - sum b_l (W a)_l^2 + 2 p_e^2.
+    """
+    pairs = signed.pairs
+    first, second = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
+    n = first.over_units(np.ones(len(pairs.first)))
+    a, b = (side.by_label(np.ones(len(side.n))) / n[:, None] for side in (first, second))
+    p_e, Wb, Wa = cohen(a, b, weights)
+    own = (a * Wb**2).sum(axis=-1) + (b * Wa**2).sum(axis=-1)
+    squares = np.zeros(len(n))
+    every = np.arange(pairs.n_classes)
+    for k in np.flatnonzero(a.any(axis=0)):
+        squares += a[:, k] * (b @ weights.between(np.full_like(every, k), every) ** 2)
+    variance = np.maximum(squares - own + p_e**2, 0) / n
+    found = np.full(n_groups, np.nan)
+    found[pairs.owner] = np.sqrt(variance) / room(p_e)
+    return found
+
+
 def of_two(signed: Signed, is_two: Flags, weights: Weights, expected: PairExpected) -> Estimate:
     """Cohen's or Scott's kappa by group, NaN for the groups that have not two annotators."""
     pairs = signed.pairs

@@ -70,10 +70,12 @@ WITHOUT_EFFECT = {
     "rank COMPARISONS": "--force | --out-format csv",
     "rank COMPARISONS --outcome x --out OUT": "--winner x | --sides A,B | --tie x | --strength 3",
     "agreement LOG": f"--force | {WORKERS} | {TEXT} | --decimal-comma",
-    "agreement LOG --coefficients alpha": "--weights linear",
+    "agreement LOG --coefficients alpha": "--weights linear | --tested-by null | --interval wilson",
     "agreement LOG --coefficients fleiss,gwet-ac1": "--level interval",
     "agreement STORE": f"{OF_FILES} | {SETS}",
-    "agreement LOG --multilabel": "--weights linear | --level ordinal | --normalize case",
+    "agreement LOG --multilabel": (
+        "--weights linear | --level ordinal | --tested-by null | --normalize case"
+    ),
     "agreement LOG --coefficients ac1": "--set-separator x",
     "store create NEW LOG --partitions 2": "--set-separator x",
     "store append STORE LOG --duplicates all": SETS,

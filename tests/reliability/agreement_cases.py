@@ -28,6 +28,12 @@ def matrix_of(log: pl.DataFrame) -> NDArray[np.float64]:
     return wide.drop("example").to_numpy()
 
 
+def of(frame: pl.DataFrame, column: str = "value") -> float:
+    """A number of the first row, NaN for a null."""
+    found = frame[column][0]
+    return float("nan") if found is None else float(found)
+
+
 def log_of(labels: Matrix) -> pl.DataFrame:
     """The log of a (examples x annotators) matrix of class numbers, -1 where not labelled."""
     return cases.log_of(labels).with_columns(

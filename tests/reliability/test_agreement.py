@@ -36,6 +36,7 @@ from tests.reliability.agreement_cases import (
     log_of,
     matrices,
     matrix_of,
+    of,
     published,
     two_classes,
 )
@@ -54,11 +55,6 @@ BY_DEFINITION = (
 )
 NAMES = ("identity", "linear", "quadratic", "ordinal", "radical", "ratio", "circular", "bipolar")
 NUMBERS = ("value", "standard_error", "ci_low", "ci_high", "p_value")
-
-
-def of(frame: pl.DataFrame, column: str = "value") -> float:
-    found = frame[column][0]
-    return float("nan") if found is None else float(found)
 
 
 def dense(name: str, K: int, first: float = 1.0) -> np.ndarray:
