@@ -165,11 +165,23 @@ def open_scoring(door: Door, log: Any, pred_probs: Any, opening: Opening) -> Rou
         log, rows, label = door.scan(log)
         if not rows.head(1).collect().is_empty():
             return door.open(opening, log, pred_probs)
-    elif opening.duplicates != "error":
-        raise OptionError("duplicates", opening.duplicates, "there is no log that could have any.")
+    else:
+        refuse_what_logs_have(opening)
     models = door.models(pred_probs, opening.classes)
     book = Codebook(*resolve_classes(label, models[0].names, opening.classes), NOBODY)
     return nothing_labelled(models, book, isinstance(pred_probs, (list, tuple)), opening)
+
+
+def refuse_what_logs_have(opening: Opening) -> None:
+    """Options that have no effect without a log."""
+    if opening.duplicates != "error":
+        raise OptionError("duplicates", opening.duplicates, "there is no log that could have any.")
+    if opening.progress and opening.into is None:
+        raise OptionError(
+            "progress",
+            True,
+            "it has no effect: without a log, and nothing to write, no work is done.",
+        )
 
 
 NOBODY = pl.Series("annotator", [], pl.String)

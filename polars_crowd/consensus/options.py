@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import QualityMethod
-from polars_crowd.errors import Advice, AnnotationError, check_choice
+from polars_crowd.errors import Advice, AnnotationError, OptionError, check_choice
 from polars_crowd.rounds.opening import Opening, OpenOptions
+
+BY_MODEL = Advice(
+    "Leave it out, or ask the model too",
+    python="quality_method='crowdlab'",
+    command="--quality-method crowdlab",
+)
 
 
 class CrowdlabOptions(OpenOptions, total=False):
@@ -39,6 +45,10 @@ class Judging:
     def __post_init__(self) -> None:
         check_choice("quality_method", self.quality_method, QualityMethod)
         check_choice("label_quality_method", self.label_quality_method, LabelQualityMethod)
+        if self.calibrate and self.quality_method == "agreement":
+            raise OptionError(
+                "calibrate", True, "it has no effect: quality by agreement asks no model.", BY_MODEL
+            )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from polars_crowd.inputs import probability_checks
 from polars_crowd.inputs.matching import both_sides, ids_like
 from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.parts import Part, is_read_from_text, settled
-from polars_crowd.inputs.sources import USUAL, open_parts, stacked
+from polars_crowd.inputs.sources import USUAL, check_names, open_parts, stacked
 from polars_crowd.inputs.text import Reading, ReadingOptions
 from polars_crowd.signatures import shares
 
@@ -52,6 +52,21 @@ class PredProbs:
     is_array: bool = False
     independent: bool = False
     """Whether each class has a probability of its own, so that they need not sum to 1."""
+
+    def __post_init__(self) -> None:
+        if not self.is_array:
+            check_columns_of(self.names)
+
+
+def check_columns_of(classes: Sequence[str]) -> None:
+    """Each class can have a column beside that of the ids."""
+    check_names(classes, "pred_probs")
+    if "example" in classes:
+        raise AnnotationError(
+            "has a class 'example', whose column cannot be told from that of the ids.",
+            "Call this class otherwise, here and in the log.",
+            source="pred_probs",
+        )
 
 
 @shares(ReadingOptions, Reading)
@@ -141,6 +156,7 @@ MAP_CLASSES = Advice("Name the columns by class", python="or map them, classes={
 def _wide(probs: PredProbs) -> pl.LazyFrame:
     if not probs.is_array:
         return probs.frame
+    check_columns_of(probs.names)
     entries = [pl.col(PROBABILITIES).arr.get(k).alias(name) for k, name in enumerate(probs.names)]
     return probs.frame.select("example", *entries)
 

@@ -17,7 +17,14 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, OptionError, missing_column, shown
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    OptionError,
+    counted,
+    missing_column,
+    shown,
+)
 from polars_crowd.inputs.blame import READERS, check_files, check_schemas, named
 from polars_crowd.inputs.objects import frame_of_pandas, frame_of_records, is_pandas, is_records
 from polars_crowd.inputs.parts import (
@@ -44,6 +51,8 @@ BESIDE = {".txt", ".json"}
 """What lies beside the files of a dataset and says something about it; a log, if there is nothing else."""
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 USUAL = Reading()
+OWN = "polars_crowd_"
+"""How the names of columns begin that are made on the way, beside the caller's."""
 
 
 def open_frame(source: Any, what: str, reading: Reading = USUAL) -> pl.LazyFrame:
@@ -66,8 +75,39 @@ def open_parts(source: Any, what: str, reading: Reading = USUAL) -> list[Part]:
     parts = list(_parts(source, what, reading))
     if not parts:
         raise AnnotationError(f"{what} is an empty list; give at least one frame or path.")
+    for part in parts:
+        check_names(part.columns, what)
     check_effect(reading, frozenset[str]().union(*(part.options for part in parts)), what)
     return parts
+
+
+def check_names(columns: Iterable[str], what: str) -> None:
+    """No column is called like those that are made on the way, or as Polars calls several at once."""
+    called = list(columns)
+    wrong = {
+        f"names that begin with {OWN!r} are for columns that are made on the way": _starts(called),
+        "Polars takes '*' and '^...$' for patterns of names": [c for c in called if is_pattern(c)],
+    }
+    for why, names in wrong.items():
+        if names:
+            raise AnnotationError(
+                f"cannot have the names of {counted(len(names), 'column')}, {shown(names)}: {why}.",
+                "Rename or drop them.",
+                source=what,
+            )
+
+
+def _starts(columns: Sequence[str]) -> list[str]:
+    return [column for column in columns if column.startswith(OWN)]
+
+
+def is_pattern(name: str) -> bool:
+    """Whether Polars takes a name for a pattern of names.
+
+    >>> is_pattern("*"), is_pattern("^a.*$"), is_pattern("a*"), is_pattern("^")
+    (True, True, False, False)
+    """
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
 
 
 def check_effect(reading: Reading, known: frozenset[str], what: str) -> None:

@@ -26,6 +26,7 @@ from polars_crowd.errors import (
 )
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.matching import ids_like, match_ids
+from polars_crowd.inputs.sources import check_names
 from polars_crowd.runs.classes import Runs
 
 
@@ -90,6 +91,8 @@ def parse_grouping(by: Any, columns: Iterable[str], taken: Iterable[str] = ()) -
     frames = [g.lazy().collect() for g in given if isinstance(g, (pl.DataFrame, pl.LazyFrame))]
     if len(names) + len(frames) < len(given):
         raise TypeError("by takes names of columns of the log, Polars frames, or a list of these.")
+    for frame in frames:
+        check_names(frame.columns, "the frame of groups")
     by_id = {kind: [f for f in frames if kind in f.columns] for kind in ("example", "annotator")}
     _check_frames(frames, by_id)
     keyed = {kind: _keyed(found, kind) for kind, found in by_id.items()}

@@ -40,7 +40,6 @@ from polars_crowd.store.rule import partition_of
 ORDER = "polars_crowd_order"
 """Which row came first, where an annotator labelled an example more than once."""
 PARTITION = "polars_crowd_partition"
-RESERVED = (POSITION, ID, ORDER, PARTITION)
 PAIR = ("example", "annotator")
 
 
@@ -312,12 +311,3 @@ def as_columns(probs: PredProbs) -> pl.LazyFrame:
         return probs.frame.select("example", *probs.names)
     entry = pl.col(PROBABILITIES).arr.get
     return probs.frame.select("example", **{name: entry(k) for k, name in enumerate(probs.names)})
-
-
-def check_columns(schema: pl.Schema) -> None:
-    """Names that the store needs for itself."""
-    for name in RESERVED:
-        if name in schema:
-            raise AnnotationError(
-                f"column {name!r} of the log has a name that a store needs for itself. Rename it."
-            )

@@ -19,7 +19,6 @@ from polars_crowd.inputs.suspicions import warn_of_labels
 from polars_crowd.rounds.opening import read_book
 from polars_crowd.runs.classes import classes_of
 from polars_crowd.runs.codes import label_code, named_classes
-from polars_crowd.store.build import check_columns
 from polars_crowd.store.manifest import Manifest
 
 
@@ -221,7 +220,6 @@ def empty_of_sets(
 
 
 def _checked_size(log: pl.LazyFrame) -> int:
-    check_columns(log.collect_schema())
     return check_rows(log)
 
 

@@ -208,6 +208,8 @@ def test_executor_without_a_store() -> None:
 def test_options_about_annotations_without_a_log() -> None:
     with pytest.raises(ValueError, match="duplicates='first'; there is no log"):
         activelab(None, PROBS, duplicates="first")
+    with pytest.raises(ValueError, match="progress=True; it has no effect"):
+        activelab(None, PROBS, progress=True)
 
 
 def test_unlabelled_probabilities_are_checked() -> None:

@@ -71,6 +71,8 @@ def test_agreement_quality_is_the_share_of_votes() -> None:
     assert fit.model_weight is None
     assert fit.annotators["annotator_weight"].null_count() == fit.annotators.height
     assert_same(examples.drop("consensus_quality_score"), pc.majority_vote(log, probs).collect())
+    with pytest.raises(ValueError, match="calibrate=True; it has no effect"):
+        pc.crowdlab(log, probs, quality_method="agreement", calibrate=True)
 
 
 # --- corner cases ----------------------------------------------------------------------------------
