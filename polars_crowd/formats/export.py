@@ -341,7 +341,11 @@ def _check_examples(counts: pl.DataFrame) -> None:
         raise AnnotationError(
             f"{counted(by_status[NO_EXAMPLE], 'answer')}, which are all, do not say which example they "
             "are about: the file has no such id.",
-            Advice("Name what holds it, if the reader can be told", python="example=..."),
+            Advice(
+                "Name what holds it, if the reader can be told",
+                python="example=...",
+                command="in Python, pc.formats.read(LOG, example=...)",
+            ),
         )
 
 

@@ -100,8 +100,12 @@ def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
         raise OptionError("project", project, f"the export has {shown(list(there.items()))}.")
     if len(known) > 1:
         raise AnnotationError(
-            f"Data rows are in the projects {shown(list(there.items()))}.",
-            Advice("Say which", python="project=..."),
+            f"Data rows are in the projects {shown(list(there))}.",
+            Advice(
+                "Say which",
+                python="project=...",
+                command="in Python, pc.formats.read(LOG, project=...)",
+            ),
         )
     for record in records:
         row = record["data_row"]

@@ -88,7 +88,11 @@ def _of_filter(samples: list[Row], filter: str | None, question: str | None) -> 
         task, filters = next(iter(several.items()))
         raise AnnotationError(
             f"the samples of {task} have a line for each of the filters {shown(filters)}.",
-            Advice("Say which counts", python="filter=..."),
+            Advice(
+                "Say which counts",
+                python="filter=...",
+                command="in Python, pc.formats.read(LOG, filter=...)",
+            ),
         )
     return samples
 

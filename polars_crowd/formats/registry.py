@@ -80,9 +80,14 @@ def read(path: str | Path, format: str | None = None, **options: Any) -> Export:
     path
         The file, or the directory where the tool writes one.
     format
-        The tool, such as `"label_studio"`; by default it is found out by what the file holds.
+        The tool; by default it is found out by what the file holds. One of `appen`, `argilla`, `cleanlab`,
+        `comparisons` (of models: arena, MT-bench, AlpacaEval, crowd-kit's pairs), `crowd_kit`, `deepeval`,
+        `doccano`, `hugging_face`, `inspect`, `label_matrix` (Snorkel, WRENCH), `label_studio`, `labelbox`,
+        `langfuse`, `langsmith`, `lewidi`, `lm_eval`, `mlflow`, `mt_bench` (its scores), `mturk`, `opik`,
+        `peerannot`, `phoenix`, `potato`, `prodigy`, `promptfoo`, `toloka`, `zooniverse`.
     options
-        Those of the tool's own reader: `question`, `status`, `predictions`, `gold`, `annotator`, and its own.
+        Those of the tool's own reader: `question`, `status`, `predictions`, `gold`, `annotator`, and its own,
+        which `help(pc.formats.read_label_studio)` and the like say.
 
     Raises
     ------

@@ -87,7 +87,11 @@ def _workflow(asked: str | None, there: list[str]) -> str:
     if asked is None and len(there) > 1:
         raise AnnotationError(
             f"The file has the workflows {shown(sorted(there))}.",
-            Advice("Say which", python="workflow=..."),
+            Advice(
+                "Say which",
+                python="workflow=...",
+                command="in Python, pc.formats.read(LOG, workflow=...)",
+            ),
         )
     if asked is not None and asked not in there:
         raise OptionError("workflow", asked, f"the file has {shown(sorted(there))}.")
