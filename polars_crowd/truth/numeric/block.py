@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import polars as pl
 
 from polars_crowd.arrays import Flags, Floats
+from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.truth.block import BLOCK_ROWS, Examples, cut, row_bounds
 from polars_crowd.truth.known import KnownValues
@@ -98,6 +100,26 @@ def find_truth(numbers: Numbers, weighting: Weighting) -> Found:
     return Found(truth, value - numbers.at_rows(truth), weight, precision)
 
 
+MOST = 1e145
+"""The largest label whose differences can be squared, and a billion of these added."""
+
+
+def check_size(values: pl.Series) -> None:
+    """Labels are not so large that their squares are no floats."""
+    large = values.filter(values.abs() > MOST)
+    if len(large):
+        raise AnnotationError(
+            f"has {counted(len(large), 'number')} beyond {MOST:g}, whose squares cannot be computed: "
+            f"{shown(large.to_list())}.",
+            Advice(
+                "Give labels in a larger unit, or leave these rows out",
+                python="log.with_columns(pl.col('label') / 1e200)",
+            ),
+            source="the log",
+            column="label",
+        )
+
+
 def blocks(part: Partition, known: KnownValues | None) -> Iterator[Numbers]:
     """The examples of a partition, a block after another."""
     values = part.values
@@ -106,6 +128,7 @@ def blocks(part: Partition, known: KnownValues | None) -> Iterator[Numbers]:
     first_row = row_bounds(count)
     for examples in cut(first_row, BLOCK_ROWS):
         rows = values.rows[first_row[examples.start] : first_row[examples.stop]]
+        check_size(rows["value"])
         yield Numbers(
             value=rows["value"].to_numpy(),
             annotator=rows["annotator"].to_numpy().astype(np.intp),

@@ -17,7 +17,15 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import Advice, OptionError, counted, shown, warn
+from polars_crowd.errors import (
+    Advice,
+    AnnotationError,
+    OptionError,
+    counted,
+    rows_shown,
+    shown,
+    warn,
+)
 from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.sources import checked_columns, open_frame
 from polars_crowd.inputs.tables import log_and_labels
@@ -282,9 +290,22 @@ def past_rows(
     checked_columns(frame, "prior", ("annotator", *columns), advice)
     numbers = as_numbers(frame.select("annotator", *columns), columns, "prior")
     past = numbers.drop_nulls().collect()
+    check_finite(past, columns)
     place = places(annotators, past["annotator"])
     known = place >= 0
     return place[known], {c: past[c].to_numpy().astype(np.float64)[known] for c in columns}
+
+
+def check_finite(past: pl.DataFrame, columns: Sequence[str]) -> None:
+    """What is known from before is finite numbers."""
+    wrong = past.filter(~pl.all_horizontal(pl.col(*columns).cast(pl.Float64).is_finite()))
+    if wrong.height:
+        raise AnnotationError(
+            f"has {counted(wrong.height, 'row')} with a number that is not finite:\n"
+            f"{rows_shown(wrong, 'annotator', *columns)}",
+            "Leave these rows out.",
+            source="prior",
+        )
 
 
 @dataclass(frozen=True)

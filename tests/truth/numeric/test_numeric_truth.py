@@ -546,3 +546,30 @@ def test_results_into_a_directory(tmp_path: Path) -> None:
     assert_frame_equal(open_results(tmp_path / "out").annotators, plain.annotators)
     written = pl.read_parquet(files_of(tmp_path / "out", "examples"))
     assert_frame_equal(written, plain.examples.collect())
+
+
+@pytest.mark.parametrize("method", [mean_truth, median_truth, catd, crh, gaussian_truth])
+def test_labels_whose_squares_are_no_numbers_are_refused(method: Any) -> None:
+    labels = {"example": [1, 1, 2, 2], "annotator": ["a", "b"] * 2}
+    log = pl.DataFrame({**labels, "label": [1.0, 2.0, 3.0, 5.0]})
+    with pytest.raises(AnnotationError, match="4 numbers beyond 1e\\+145"):
+        method(log.with_columns(pl.col("label") * 1e307))
+    with unwarned():
+        plain, large = (method(log.with_columns(pl.col("label") * unit)) for unit in (1, 1e144))
+    found = [fit.examples.collect()["consensus_label"] for fit in (plain, large)]
+    assert (found[1] / 1e144).to_list() == pytest.approx(found[0].to_list(), rel=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_prior_of_no_numbers_is_refused(wrong: float) -> None:
+    prior = pl.DataFrame(
+        {
+            "annotator": ["a"],
+            "bias": [0.0],
+            "standard_deviation": [wrong],
+            "num_examples_labeled": [3],
+        }
+    )
+    log = pl.DataFrame({"example": [1, 1], "annotator": ["a", "b"], "label": [1.0, 2.0]})
+    with pytest.raises(AnnotationError, match="1 row with a number that is not finite"):
+        gaussian_truth(log, prior=prior)
