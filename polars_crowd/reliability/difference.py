@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Unpack
 
 import numpy as np
@@ -22,6 +23,7 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown, warn
 from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.chance import EXACT
 from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
@@ -33,7 +35,7 @@ from polars_crowd.reliability.intervals import (
     draws_of,
     resample,
 )
-from polars_crowd.reliability.kinds import Coefficient, Icc, OfVotes, Ranked
+from polars_crowd.reliability.kinds import Coefficient, Icc, Light, OfVotes, Ranked
 from polars_crowd.reliability.patterns import Units, encode, local_units, merged_units
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
@@ -234,6 +236,18 @@ class Side:
             weights = self.scales.weights
             return [self.coefficient.of_times(self.signed, t, weights) for t in times]
 
+    def no_cover(self) -> str | None:
+        """Why no interval about its value would cover, if so."""
+        if not isinstance(self.coefficient, Light) or self.signed is None:
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = self.coefficient.too_sparse(
+                self.signed,
+                self.scales.weights,
+                who_voted.light(self.signed, self.scales.weights),
+            )
+        return found[0]
+
     def influence(self) -> Floats:
         """(J,) t_i / n of the examples of each joint pattern."""
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -249,6 +263,11 @@ class Sides:
     b: Side
     times: Ints
     """(J,) the examples of each joint pattern."""
+
+    @cached_property
+    def no_cover(self) -> str | None:
+        """Why no interval about their difference would cover, if so."""
+        return self.a.no_cover() or self.b.no_cover()
 
     @property
     def n_shared(self) -> int:
@@ -322,7 +341,7 @@ def _side(
 
 def _uncertainty(sides: Sides, request: Request) -> Uncertainty:
     difference = sides.a.value - sides.b.value
-    if sides.times.sum() < 2:
+    if sides.times.sum() < 2 or sides.no_cover:
         return Uncertainty.none(1)
     if request.interval == "analytic":
         return _with_width(_analytic(sides, difference, request.confidence), difference)
@@ -408,6 +427,8 @@ def _reason(sides: Sides, lacking: Sequence[str], found: Uncertainty) -> str | N
         return None
     if sides.times.sum() < 2:
         return "no interval: it takes two examples or more"
+    if sides.no_cover:
+        return sides.no_cover
     if found.standard_error[0] <= EXACT:
         return NOTHING_VARIES
     return "no interval: it is undefined where examples are drawn anew"

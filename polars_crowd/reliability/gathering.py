@@ -15,8 +15,8 @@ from polars_crowd.reliability.evidence import BLOCK, Evidence
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.kinds import Conger, Kendall, Light, OfTwo, Spearman
 from polars_crowd.reliability.patterns import count_patterns, count_repeats, merged_units, sums_at
-from polars_crowd.reliability.request import Request, has_order
-from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.request import Request
+from polars_crowd.reliability.scales import Scales, are_in_order
 from polars_crowd.reliability.who_voted import Profiles, Signed
 from polars_crowd.rounds.rounds import Rounds
 
@@ -33,7 +33,7 @@ def gather(rounds: Rounds, grouping: Grouping, request: Request) -> Evidence:
         units=merged_units(patterns, grouping, len(classes)),
         profiles=Profiles.of(labels, grouping, len(classes)),
         scales=Scales.of_classes(classes, request.weights, request.level),
-        is_ordered=request.classes is not None or has_order(classes.dtype),
+        is_ordered=request.classes is not None or are_in_order(classes),
     )
     check_size(rounds, evidence, request)
     check_annotators(rounds.book.annotators)

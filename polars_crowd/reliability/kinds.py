@@ -315,8 +315,12 @@ class Light(OfWho):
         """Where pairs of annotators share so few examples that it is biased."""
         if evidence.signed is None:
             return super().no_cover(found, evidence)
-        weights = evidence.scales.weights
-        shared, by_chance, bias = who_voted.of_a_pair(evidence.signed, weights)
+        return self.too_sparse(evidence.signed, evidence.scales.weights, found)
+
+    @staticmethod
+    def too_sparse(signed: Signed, weights: Weights, found: Estimate) -> Sequence[str | None]:
+        """(G,) why no interval about Light's kappa would cover, where that is so."""
+        shared, by_chance, bias = who_voted.of_a_pair(signed, weights)
         few = (by_chance < FEWEST_BY_CHANCE) | (np.abs(bias) > MOST_BIAS * found.standard_error)
         biased = few & (found.standard_error > EXACT)
         return [

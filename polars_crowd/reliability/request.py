@@ -14,7 +14,8 @@ from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
 from polars_crowd.limits import Limit
 from polars_crowd.reliability.grouping import Grouping, parse_grouping
-from polars_crowd.reliability.kinds import Coefficient, Icc
+from polars_crowd.reliability.kinds import Coefficient, Icc, Ranked
+from polars_crowd.reliability.scales import has_order
 from polars_crowd.reliability.weights import Level
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
@@ -199,7 +200,8 @@ class Request:
     def asks_for_numbers(self) -> bool:
         """Whether labels are numbers to this request, not ranks of classes."""
         by_level = self.level not in ("nominal", "ordinal") and self.classes is None
-        return by_level or all(isinstance(c, Icc) for c in self.coefficients)
+        kinds = (Icc, Ranked) if self.classes is None else (Icc,)
+        return by_level or all(isinstance(c, kinds) for c in self.coefficients)
 
     @property
     def takes_anonymous(self) -> bool:
@@ -304,15 +306,6 @@ def _check_tested(request: Request) -> None:
     if request.has_weights and any(c.name == "fleiss_kappa" for c in request.coefficients):
         wrong = "that of fleiss_kappa is known without weights only."
         raise OptionError("tested_by", request.tested_by, wrong)
-
-
-def has_order(dtype: pl.DataType) -> bool:
-    """Whether labels of this type are in an order that was meant, or there are none."""
-    return (
-        dtype.is_numeric()
-        or dtype.is_temporal()
-        or isinstance(dtype, (pl.Enum, pl.Boolean, pl.Null))
-    )
 
 
 def check_order(log: Any, request: Request) -> None:

@@ -45,6 +45,23 @@ def class_values(classes: pl.Series) -> Floats:
     return np.arange(1.0, len(classes) + 1)
 
 
+def are_in_order(classes: pl.Series) -> bool:
+    """Whether classes are in an order that was meant: by type, or as text that writes ascending numbers."""
+    if has_order(classes.dtype):
+        return True
+    written = classes.to_frame("class").select(number(pl.col("class").cast(pl.String))).to_series()
+    return not written.null_count() and written.is_sorted()
+
+
+def has_order(dtype: pl.DataType) -> bool:
+    """Whether labels of this type are in an order that was meant, or there are none."""
+    return (
+        dtype.is_numeric()
+        or dtype.is_temporal()
+        or isinstance(dtype, (pl.Enum, pl.Boolean, pl.Null))
+    )
+
+
 def check_values(option: str, measure: str, classes: pl.Series, values: Floats) -> None:
     """Distances of numbers take finite ones, and ratios numbers from a zero upwards."""
     if measure in BY_RANK:

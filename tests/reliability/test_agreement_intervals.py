@@ -203,9 +203,9 @@ def test_both_intervals_of_a_difference_agree(coefficient: str) -> None:
     assert drawn["ci_high"] == pytest.approx(analytic["ci_high"], abs=0.01)
 
 
-@pytest.mark.parametrize("coefficient", ["conger_kappa", "light_kappa"])
-def test_differences_of_what_asks_who_voted(coefficient: str) -> None:
-    one, other = pools(n=60)
+@pytest.mark.parametrize(("coefficient", "n"), [("conger_kappa", 60), ("light_kappa", 400)])
+def test_differences_of_what_asks_who_voted(coefficient: str, n: int) -> None:
+    one, other = pools(n=n)
     found = pc.agreement_difference(one, other, coefficient=coefficient, n_boot=200)
     values = [
         pc.agreement(side, coefficients=coefficient, classes=[0, 1, 2])["value"][0]

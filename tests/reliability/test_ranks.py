@@ -89,6 +89,25 @@ def test_groups_and_stores(tmp_path: Path) -> None:
     assert_same(pc.agreement(store, coefficients=BOTH), pc.agreement(log, coefficients=BOTH))
 
 
+def test_numbers_that_are_written_as_text_are_in_their_order(tmp_path: Path) -> None:
+    """Of a file whose labels were read as text, decimals and tens included, as icc reads them."""
+    log = log_of(ordered()).with_columns(pl.col("label") * 4 + 0.5)
+    text = log.with_columns(pl.col("label").cast(pl.String))
+    assert text["label"].unique().sort().to_list() != sorted(text["label"].unique(), key=float)
+    assert_same(pc.agreement(text, coefficients=BOTH), pc.agreement(log, coefficients=BOTH))
+    with_icc = [*BOTH, "icc"]
+    assert_same(pc.agreement(text, coefficients=with_icc), pc.agreement(log, coefficients=with_icc))
+    digits = log_of(ordered()).with_columns(pl.col("label").cast(pl.String))
+    store = pc.AnnotationStore.create(tmp_path / "store", digits, partitions=2)
+    found = pc.agreement(store, coefficients=BOTH)
+    assert_same(found, pc.agreement(log_of(ordered()), coefficients=BOTH))
+    some = digits.with_columns(
+        pl.when(pl.col("label") == "1").then(pl.lit("one")).otherwise("label").alias("label")
+    )
+    with pytest.raises(pc.AnnotationError, match="one"):
+        pc.spearman(some)
+
+
 def test_what_has_no_order_says_why() -> None:
     text = published("gwet_g1g2")
     reasons = {row["reason"] for row in rows(text).values()}

@@ -126,3 +126,22 @@ def test_intervals_of_shares_are_those_of_statsmodels(
 def test_what_cannot_be_asked_for(call: Any, options: dict[str, Any], wrong: str) -> None:
     with pytest.raises(OptionError, match=re.escape(wrong)):
         call(diagnoses(), **options)
+
+
+# --- a difference ----------------------------------------------------------------------------------
+
+
+def test_a_difference_of_lights_kappa_has_no_interval_where_pairs_share_few() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random((60, 12)) < 0.25, rng.integers(0, 3, (60, 12)), -1)
+    sparse, dense = log_of(labels), log_of(rng.integers(0, 3, (60, 3)))
+    alone = pc.light_kappa(sparse)
+    assert "a pair of annotators shares" in alone["reason"][0]
+    options: dict[str, Any] = {"coefficient": "light_kappa", "n_boot": 50}
+    for logs in ((sparse, dense), (dense, sparse)):
+        found = pc.agreement_difference(*logs, **options)
+        assert found["reason"][0] == alone["reason"][0]
+        assert found["difference"][0] is not None
+        assert found["ci_low"][0] is found["p_value"][0] is None
+    other = log_of(rng.integers(0, 3, (60, 3)))
+    assert pc.agreement_difference(dense, other, **options)["ci_low"][0] is not None
