@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,21 @@ def test_arguments_by_place_are_checked_like_those_by_name(tmp_path: Path) -> No
         bad_input.a_fit().write(tmp_path, "x")
     with pytest.raises(TypeError, match="positional"):
         next_batch(bad_input.SCORES, 1, 2)
+
+
+SMALL = {
+    "one example": bad_input.LOG.head(2),
+    "one annotator": bad_input.LOG.filter(annotator="a"),
+    "nothing": bad_input.LOG.clear(),
+}
+
+
+@pytest.mark.parametrize("what", SMALL)
+def test_logs_of_next_to_nothing_have_an_answer_or_an_error_of_ours(what: str) -> None:
+    for call in bad_input.public_functions():
+        logs = {
+            name: SMALL[what] for name in ("log", "a", "b") if call.good.get(name) is bad_input.LOG
+        }
+        if logs:
+            with suppress(Advised), unwarned():
+                call(**logs)

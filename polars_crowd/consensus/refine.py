@@ -154,6 +154,12 @@ def refine(
     values, names = classes_of(rows, rows.collect_schema()["label"], (), classes)
     vote = majority_vote(rows, classes=values.to_list(), duplicates=duplicates).collect()
     examples = vote["example"]
+    if len(examples) < 2:
+        raise AnnotationError(
+            "has labels of one example, and a model is asked of examples that it has not seen.",
+            "Label another one first.",
+            source="the log",
+        )
     X, rest_ids, rest = _features(features, examples)
     share = _shares(rows, examples, values)
     y, trace = _codes(vote["consensus_label"], values), []

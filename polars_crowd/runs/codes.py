@@ -132,7 +132,7 @@ def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:
         known = pl.Enum(classes.cast(pl.String))
         text = label if dtype == pl.String else label.cast(pl.String)
         return text.cast(known, strict=False).to_physical().cast(pl.UInt32)
-    first = classes[0]
+    first = 0 if classes.is_empty() else classes[0]
     if dtype.is_integer() and classes.to_list() == list(range(first, first + len(classes))):
         inside = label.is_between(first, first + len(classes) - 1)
         return pl.when(inside).then(label - first).cast(pl.UInt32, strict=False)
