@@ -39,6 +39,13 @@ IntervalsOption = Annotated[
         help="What is taken to be independent: comparisons, or annotators, who may have tastes of their own."
     ),
 ]
+Draws = Annotated[
+    int,
+    typer.Option(
+        help="How many times comparisons or annotators are drawn anew for intervals of ranks (of "
+        "bradley-terry)."
+    ),
+]
 Level = Annotated[float, typer.Option(help="The level of the intervals.")]
 Left = Annotated[str, in_files("The log's column of the one example.")]
 Right = Annotated[str, in_files("The log's column of the other example.")]
@@ -85,6 +92,7 @@ def rank(
     method: Method = "bradley-terry",
     level: Level = 0.95,
     intervals: IntervalsOption = "comparisons",
+    n_boot: Draws = 0,
     out: common.Out = None,
     out_format: common.OutFormat = "parquet",
     force: common.Force = False,
@@ -138,7 +146,9 @@ def rank(
             weight=weight,
             **Input.of(call).how,
         )
-        fit: pc.Preferences = fits[method](comparisons, level=level, intervals=intervals)
+        fit: pc.Preferences = fits[method](
+            comparisons, level=level, intervals=intervals, n_boot=n_boot
+        )
         if place:
             fit.write(place, out_format, names=names, overwrite=force, formulas=common.RAW.get())
     annotators = fit.annotators.rename(names, strict=False)

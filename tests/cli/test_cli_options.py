@@ -67,6 +67,7 @@ WITHOUT_EFFECT = {
     "compare LOG": f"--force | --out-format csv | --truth-label x | {TEXT}",
     "compare STORE": OF_FILES,
     "rank COMPARISONS --out OUT": TEXT,
+    "rank COMPARISONS --method crowd-bradley-terry": "--n-boot 20",
     "rank COMPARISONS": "--force | --out-format csv",
     "rank COMPARISONS --outcome x --out OUT": "--winner x | --sides A,B | --tie x | --strength 3",
     "agreement LOG": f"--force | {WORKERS} | {TEXT} | --decimal-comma",

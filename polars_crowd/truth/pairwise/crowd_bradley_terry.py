@@ -31,6 +31,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from polars_crowd.arrays import Floats
+from polars_crowd.errors import OptionError
 from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.one_coin import check_pair
 from polars_crowd.truth.em import Steps, iterate
@@ -128,6 +129,9 @@ def crowd_bradley_terry(
     ([4, 3, 2, 1, 0], ['liar', 'ann', 'bob'])
     """
     given = Pairing(**options)
+    if given.n_boot:
+        wrong = "intervals of ranks are drawn for bradley_terry alone."
+        raise OptionError("n_boot", given.n_boot, wrong)
     own, c = check_pair(pseudo_counts)[:, 0], given.smoothing
 
     def climbed(comparisons: Comparisons) -> Climbed:

@@ -17,6 +17,7 @@ from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.truth.numeric.model import warn_of_stopping
 from polars_crowd.truth.pairwise.comparisons import Comparisons, count_comparisons
 from polars_crowd.truth.pairwise.options import Pairing
+from polars_crowd.truth.pairwise.ranks import check_drawn, rank_intervals
 from polars_crowd.truth.pairwise.strengths import Strengths, quantile, standard_errors
 from polars_crowd.truth.past import places
 from polars_crowd.truth.quantiles import quantiles
@@ -34,8 +35,9 @@ class Preferences(Iterated):
     ----------
     examples : LazyFrame
         `example, score` (log strength, with mean 0), `standard_error, lower, upper` (its interval), `rank`
-        (1 is best; equal scores share one), `num_wins` (a tie is half a win), `num_comparisons`, `component`
-        (comparisons connect the examples of one component, and no two components). The best first.
+        (1 is best; equal scores share one), with `n_boot` its interval `rank_low, rank_high`, `num_wins` (a
+        tie is half a win), `num_comparisons`, `component` (comparisons connect the examples of one
+        component, and no two components). The best first.
     annotations : LazyFrame
         `left, right, annotator, winner, tie, label_quality_score`, then the log's other columns, in the
         log's order. The score is p, the probability that a fair annotator prefers the winner, and
@@ -96,6 +98,19 @@ class Preferences(Iterated):
                 "component": pl.Series(comparisons.components, dtype=pl.Int64),
             }
         )
+        if given.n_boot:
+            low, high = rank_intervals(
+                self._log,
+                comparisons.examples,
+                self._strengths,
+                given.intervals,
+                given.level,
+                given.n_boot,
+                given.seed,
+            )
+            at = table.get_column_index("rank") + 1
+            table.insert_column(at, pl.Series("rank_low", low, dtype=pl.Int64))
+            table.insert_column(at + 1, pl.Series("rank_high", high, dtype=pl.Int64))
         return table.sort("rank", "example")
 
     @property
@@ -164,7 +179,8 @@ class Preferences(Iterated):
 
     def _options_given(self) -> dict[str, Any]:
         given = {
-            name: getattr(self._given, name) for name in ("smoothing", "level", "intervals", "seed")
+            name: getattr(self._given, name)
+            for name in ("smoothing", "level", "intervals", "seed", "n_boot")
         }
         return {**given, **self._iterations.asked}
 
@@ -187,6 +203,7 @@ def fit_preferences(
     comparisons = count_comparisons(scan)
     if given.intervals == "annotators" and len(comparisons.annotators) < 2:
         raise OptionError("intervals", given.intervals, "it takes two annotators or more.")
+    check_drawn(given.n_boot, len(comparisons.examples))
     x, eta, iterations = climbed(comparisons)
     warn_of_comparisons(comparisons, iterations)
     strengths = Strengths(name, x, given.smoothing, eta)

@@ -19,6 +19,7 @@ from polars_crowd.truth.pairwise import strengths
 from polars_crowd.truth.pairwise.bradley_terry import bradley_terry
 from polars_crowd.truth.pairwise.comparisons import count_comparisons
 from polars_crowd.truth.pairwise.crowd_bradley_terry import crowd_bradley_terry
+from polars_crowd.truth.pairwise.ranks import refitted
 from polars_crowd.truth.pairwise.result import Preferences
 from tests import GOLDEN
 from tests.truth.truth_cases import quiet
@@ -490,3 +491,48 @@ def test_predict_and_report() -> None:
     agreement = fit.annotators["annotator_quality"]
     assert agreement.is_sorted()
     assert agreement.is_between(0.5, 0.9).all()
+
+
+# --- intervals of ranks ----------------------------------------------------------------------------
+
+
+def test_a_draw_is_fitted_as_the_log_is() -> None:
+    """Newton's steps of the counts themselves, from elsewhere, end at the scores of the fit."""
+    log, _ = comparisons(3, n=8, rows=200)
+    fit = bradley_terry(log, tol=1e-15)
+    counts = count_comparisons(scan_comparisons(log)).of_everybody
+    C = np.zeros((8, 8))
+    C[counts.winner, counts.loser] = counts.count
+    away = strengths.Strengths("", np.ones(8), fit._strengths.smoothing, None)
+    found = refitted(np.stack([C, C]), away)
+    np.testing.assert_allclose(found, np.log(fit._strengths.x)[None].repeat(2, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize("intervals", ["comparisons", "annotators"])
+def test_intervals_of_ranks_hold_the_true_ones(intervals: Any) -> None:
+    held, widths = [], []
+    for seed in range(12):
+        log, score = comparisons(seed, n=10, rows=1000, eta=[1.0] * 20)
+        options: dict[str, Any] = {"n_boot": 200, "intervals": intervals, "seed": seed}
+        found = bradley_terry(log, **options).examples.collect().sort("example")
+        assert found["rank"].is_between(found["rank_low"], found["rank_high"]).all()
+        low, high = found["rank_low"].to_numpy(), found["rank_high"].to_numpy()
+        truth = np.argsort(np.argsort(-score)) + 1
+        held.append((low <= truth) & (truth <= high))
+        widths.append(high - low)
+    assert np.mean(held) > 0.9
+    assert 0 < np.mean(widths) < 4
+
+
+def test_draws_of_ranks_by_seed_and_where_there_are_none() -> None:
+    log, _ = comparisons(1, n=6, rows=80)
+    one, again = (bradley_terry(log, n_boot=40, seed=2).examples.collect() for _ in range(2))
+    assert_frame_equal(one, again)
+    assert "rank_low" not in bradley_terry(log).examples.collect_schema()
+    with pytest.raises(ValueError, match="drawn for bradley_terry alone"):
+        crowd_bradley_terry(log, n_boot=40)
+    chain = pl.DataFrame({"left": range(501), "annotator": 0}).with_columns(
+        right=pl.col("left") + 1, winner="left"
+    )
+    with pytest.raises(ValueError, match="of more than 500 examples are not drawn anew"):
+        bradley_terry(chain, n_boot=2)
