@@ -162,6 +162,7 @@ def test_arguments_by_place_are_checked_like_those_by_name(tmp_path: Path) -> No
 SMALL = {
     "one example": bad_input.LOG.head(2),
     "one annotator": bad_input.LOG.filter(annotator="a"),
+    "one annotation": bad_input.LOG.head(1),
     "nothing": bad_input.LOG.clear(),
 }
 

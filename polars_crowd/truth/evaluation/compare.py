@@ -141,6 +141,8 @@ def compare(
     else:
         must = f"is not for numbers, which {shown([*functions])} are for."
         raise OptionError("classes", ..., must)
+    if folds and len(trial.rows.label) < 2:
+        raise OptionError("folds", folds, "the log has one annotation, which cannot be dealt.")
     tasks = [task for name, f in functions.items() for task in trial.tasks(name, f)]
     done = [*tracked(ran(executor, tasks), "comparing", len(tasks), progress, "fits")]
     fits = iter(done)
