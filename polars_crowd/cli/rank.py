@@ -40,10 +40,11 @@ IntervalsOption = Annotated[
     ),
 ]
 Draws = Annotated[
-    int,
+    int | None,
     typer.Option(
         help="How many times comparisons or annotators are drawn anew for intervals of ranks (of "
-        "bradley-terry)."
+        "bradley-terry).",
+        show_default=False,
     ),
 ]
 Level = Annotated[float, typer.Option(help="The level of the intervals.")]
@@ -92,7 +93,7 @@ def rank(
     method: Method = "bradley-terry",
     level: Level = 0.95,
     intervals: IntervalsOption = "comparisons",
-    n_boot: Draws = 0,
+    n_boot: Draws = None,
     out: common.Out = None,
     out_format: common.OutFormat = "parquet",
     force: common.Force = False,

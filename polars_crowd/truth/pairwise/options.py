@@ -17,7 +17,7 @@ class PairOptions(TypedDict, total=False):
     level: float
     intervals: Intervals
     seed: int
-    n_boot: int
+    n_boot: int | None
     init: Any
     max_iter: int
     tol: float
@@ -43,7 +43,7 @@ class Pairing:
         Of the random signs for standard errors beyond 3,000 examples, and of the draws for ranks.
     n_boot
         How many times comparisons, or annotators (as `intervals` says), are drawn anew for the intervals of
-        ranks, of up to 500 examples; 0 for none. `bradley_terry` has them.
+        ranks, of up to 500 examples; at least 2, None for no such intervals. `bradley_terry` has them.
     init
         An earlier fit, to begin with its scores.
     max_iter
@@ -72,7 +72,7 @@ class Pairing:
     level: float = 0.95
     intervals: Intervals = "comparisons"
     seed: int = 0
-    n_boot: int = 0
+    n_boot: int | None = None
     init: Any = None
     max_iter: int = 10_000
     tol: float = 1e-12
@@ -81,6 +81,5 @@ class Pairing:
         check_positive(smoothing=self.smoothing)
         check_share("level", self.level)
         check_choice("intervals", self.intervals, Intervals)
-        check_count("n_boot", self.n_boot, 0)
         check_count("max_iter", self.max_iter, 1)
         check_number("tol", self.tol, 0.0)

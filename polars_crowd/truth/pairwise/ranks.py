@@ -33,7 +33,7 @@ SAME = 6
 """Scores that are equal to so many digits share a rank."""
 
 
-def check_drawn(n_boot: int, n_examples: int) -> None:
+def check_drawn(n_boot: int | None, n_examples: int) -> None:
     """That ranks can be drawn, if they are to be."""
     if n_boot and n_examples > MOST:
         wrong = (
