@@ -302,7 +302,7 @@ def test_an_enum_declares_its_classes() -> None:
         ({"level": "metric"}, r"level='metric'; it must be one of 'nominal', 'ordinal'"),
         ({"interval": "exact"}, r"interval='exact'; it must be one of 'analytic', 'bootstrap'"),
         ({"confidence": 95}, r"confidence=95; it must be below 1"),
-        ({"n_boot": 1}, r"n_boot=1; at least 2 replicates"),
+        ({"n_boot": 1}, r"n_boot=1; it must be an integer of at least 2"),
         ({"n_boot": None}, r"n_boot=None; it must be an integer"),
         ({"confidence": "high"}, r"confidence='high'; it must be a number"),
         ({"seed": -1}, r"seed=-1; it must be an integer of at least 0"),
