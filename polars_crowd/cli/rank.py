@@ -10,12 +10,20 @@ import typer
 
 import polars_crowd as pc
 from polars_crowd.cli import common
-from polars_crowd.cli.common import progress, told
+from polars_crowd.cli.common import note, progress, told
 from polars_crowd.cli.files import directory_for, tables_in
-from polars_crowd.cli.inputs import Input, is_store, listed, reading, refuse
+from polars_crowd.cli.inputs import Input, given, is_store, listed, reading, refuse
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
-from polars_crowd.cli.reading import in_files, reads, text
+from polars_crowd.cli.reading import TEXT, in_files, reads, text
+from polars_crowd.formats.export import Export
+from polars_crowd.formats.registry import format_of
 from polars_crowd.truth.pairwise.strengths import Intervals
+
+OF_COLUMNS = {
+    *("left", "right", "annotator", "winner", "sides", "tie", "strength", "outcome", "weight"),
+    *TEXT,
+}
+"""Options that say what columns hold, and how text is written."""
 
 Log = Annotated[
     list[str],
@@ -136,7 +144,7 @@ def rank(
     place = directory_for(call, out, pc.Preferences.TABLES, force=force)
     with progress() as step, reading(log):
         step("reading the comparisons")
-        comparisons = pc.scan_comparisons(
+        comparisons = _of_export(call, log) or pc.scan_comparisons(
             log[0] if len(log) == 1 else log,
             left=left,
             right=right,
@@ -166,6 +174,15 @@ def rank(
             yield written(files)
 
     return Answer(fit.examples, report)
+
+
+def _of_export(call: typer.Context, log: Sequence[str]) -> Export | None:
+    """The export of battles that LOG is, if no option says what its columns hold."""
+    if len(log) > 1 or given(call).keys() & OF_COLUMNS or format_of(log[0]) != "comparisons":
+        return None
+    found = pc.formats.read_comparisons(log[0], annotator="somebody")
+    note(f"{log[0]}: {found}")
+    return found
 
 
 def _pair(sides: Sequence[str]) -> tuple[Any, Any] | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,14 @@ AnnotatorName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Who gave the answers of which the file does not say it."),
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="An option of the tool's own reader, its value as JSON or as text; may be repeated.",
+    ),
+]
 GoldOut = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Where the truth that the file says is written."),
@@ -54,6 +63,7 @@ def read(
     export: Tool = None,
     annotator_name: AnnotatorName = None,
     predictions: Predictions = False,
+    option: Options = None,
     out: common.OutFile = None,
     gold_out: GoldOut = None,
     force: common.Force = False,
@@ -70,16 +80,14 @@ def read(
     """
     file = file_for(call, out, force)
     gold_file = None if gold_out is None else file_for(call, gold_out, force)
-    options: dict[str, Any] = {}
+    options = _named(option or [])
     if annotator_name is not None:
         options["annotator"] = annotator_name
     if predictions:
         options["predictions"] = True
-    found = (
-        pc.formats.read(path, export, question=question, **options)
-        if question
-        else (pc.formats.read(path, export, **options))
-    )
+    if question is not None:
+        options["question"] = question
+    found = pc.formats.read(path, export, **options)
     if gold_file is not None and found.gold is None:
         raise typer.BadParameter("--gold-out: the file says no truth.")
     made = [
@@ -111,3 +119,21 @@ def read(
         }
 
     return Answer(found.log, report, document)
+
+
+def _named(options: Sequence[str]) -> dict[str, Any]:
+    """Options as they are written.
+
+    >>> _named(["project=Tone of mails", 'items={"Input.id": "Answer.q"}'])
+    {'project': 'Tone of mails', 'items': {'Input.id': 'Answer.q'}}
+    """
+    found = {}
+    for option in options:
+        name, is_one, text = option.partition("=")
+        if not is_one:
+            raise typer.BadParameter(f"--option {option}: write it as NAME=VALUE.")
+        try:
+            found[name] = json.loads(text)
+        except json.JSONDecodeError:
+            found[name] = text
+    return found

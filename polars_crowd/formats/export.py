@@ -344,7 +344,7 @@ def _check_examples(counts: pl.DataFrame) -> None:
             Advice(
                 "Name what holds it, if the reader can be told",
                 python="example=...",
-                command="in Python, pc.formats.read(LOG, example=...)",
+                command="polars-crowd read --option example=...",
             ),
         )
 

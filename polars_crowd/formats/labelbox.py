@@ -104,7 +104,7 @@ def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
             Advice(
                 "Say which",
                 python="project=...",
-                command="in Python, pc.formats.read(LOG, project=...)",
+                command="polars-crowd read --option project=...",
             ),
         )
     for record in records:

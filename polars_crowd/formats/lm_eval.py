@@ -91,7 +91,7 @@ def _of_filter(samples: list[Row], filter: str | None, question: str | None) -> 
             Advice(
                 "Say which counts",
                 python="filter=...",
-                command="in Python, pc.formats.read(LOG, filter=...)",
+                command="polars-crowd read --option filter=...",
             ),
         )
     return samples

@@ -90,7 +90,7 @@ def _workflow(asked: str | None, there: list[str]) -> str:
             Advice(
                 "Say which",
                 python="workflow=...",
-                command="in Python, pc.formats.read(LOG, workflow=...)",
+                command="polars-crowd read --option workflow=...",
             ),
         )
     if asked is not None and asked not in there:

@@ -78,8 +78,15 @@ def named(file: str) -> Iterator[None]:
     """Errors of others as one that names the file."""
     try:
         yield
+    except pl.exceptions.DuplicateError as error:
+        raise named_twice(file, error) from error
     except FOREIGN as error:
         raise unreadable(file, first_line(error)) from error
+
+
+def named_twice(what: str, error: Exception) -> AnnotationError:
+    """The error for a column that is there twice, of which Polars says no more than the name."""
+    return AnnotationError(f"{what}: {first_line(error)}.", Advice("Give each column its own name"))
 
 
 def unreadable(file: str, why: str) -> AnnotationError:

@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.inputs.blame import named_twice
 from polars_crowd.inputs.records import INTEGER, is_integer
 from polars_crowd.inputs.streams import readable
 from polars_crowd.inputs.text import SAMPLE, Reading, TextFile, checked_names, scan_text
@@ -107,12 +108,6 @@ def part_of_frame(frame: pl.LazyFrame, file: str = "") -> Part:
     except pl.exceptions.DuplicateError as error:
         raise named_twice(file or "a frame", error) from error
     return Part(columns, lambda dtypes: frame, file=file)
-
-
-def named_twice(what: str, error: Exception) -> AnnotationError:
-    """The error for a column that is there twice, of which Polars says no more than the name."""
-    reason = str(error).partition("\n")[0]
-    return AnnotationError(f"{what}: {reason}.", Advice("Give each column its own name"))
 
 
 def check_fields(file: str) -> None:

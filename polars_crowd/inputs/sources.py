@@ -25,14 +25,13 @@ from polars_crowd.errors import (
     missing_column,
     shown,
 )
-from polars_crowd.inputs.blame import READERS, check_files, check_schemas, named
+from polars_crowd.inputs.blame import READERS, check_files, check_schemas, named, named_twice
 from polars_crowd.inputs.objects import frame_of_pandas, frame_of_records, is_pandas, is_records
 from polars_crowd.inputs.parts import (
     Part,
     check_fields,
     in_directories,
     is_text,
-    named_twice,
     part_of_excel,
     part_of_frame,
     part_of_json,

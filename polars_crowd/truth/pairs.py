@@ -27,7 +27,7 @@ from polars_crowd.rounds.summaries import Summary
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.posterior import with_sum
 
-PER_CELL = 64
+PER_CELL = 160
 """Bytes that are held for each class and pair."""
 WITHOUT_MATRICES = Advice(
     "Take a method without confusion matrices",

@@ -89,14 +89,14 @@ OF_CALLS = [
     ),
     ("consensus LOG -m dawid-skene --tol -1", "--tol -1.0: it must be a number of at least 0"),
     ("consensus LOG -m dawid-skene --tol x", "--tol: Input should be a valid number"),
-    ("consensus LOG -m dawid-skene --tol nan", "--tol nan: it must be a number of at least 0"),
+    ("consensus LOG -m dawid-skene --tol nan", "--tol nan: it must be a number"),
     (
         "consensus LOG -m dawid-skene --memory-limit much",
         "--memory-limit much: it must be a number of bytes",
     ),
     (
         "consensus LOG -m dawid-skene --memory-limit 5",
-        "take about 640 bytes of memory; the limit is 5 bytes",
+        "take about 960 bytes of memory; the limit is 5 bytes",
     ),
     ("consensus LOG --duplicates some", "--duplicates: 'some' is not one of"),
     (
@@ -132,8 +132,8 @@ OF_CALLS = [
     ("agreement LOG --level ordinal", "it goes by the order of the classes"),
     ("agreement LOG --level interval", "--level interval: it goes by the order of the classes"),
     ("agreement LOG --interval wide", "--interval: 'wide' is not one of"),
-    ("agreement LOG --confidence 1", "--confidence 1.0: it must be between 0 and 1"),
-    ("agreement LOG --confidence nan", "--confidence nan: it must be between 0 and 1"),
+    ("agreement LOG --confidence 1", "--confidence 1.0: it must be below 1"),
+    ("agreement LOG --confidence nan", "--confidence nan: it must be a number above 0"),
     ("agreement LOG --fail-under alpha", "--fail-under alpha: it must be NAME=BAR"),
     ("agreement LOG --fail-under alpha=high", "--fail-under alpha=high: it must be NAME=BAR"),
     ("agreement LOG --fail-under nobody=1", "coefficient 'nobody' is not one of"),
@@ -316,9 +316,9 @@ WRITING = {
     "check LOG --out t.csv": "cannot write t.csv: No space left",
     "agreement LOG --out t.jsonl": "cannot write t.jsonl: No space left",
     "next LOG --out t.parquet": "cannot write t.parquet: No space left",
-    "consensus LOG --out NEW": "cannot write new/examples.parquet: No space left",
-    "consensus LOG --out NEW --out-format csv": "cannot write new/examples.csv: No space left",
-    "compare LOG -m wawa --folds 0 --out NEW": "cannot write new/methods.parquet: No space left",
+    "consensus LOG --out NEW": "new/examples.parquet: No space left",
+    "consensus LOG --out NEW --out-format csv": "new/examples.csv: No space left",
+    "compare LOG -m wawa --folds 0 --out NEW": "new/methods.parquet: No space left",
 }
 
 

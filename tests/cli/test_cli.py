@@ -358,7 +358,11 @@ def test_duplicates(into: Path, tmp_path: Path, with_model: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("broken.parquet", "no parquet", "broken.parquet: parquet: File out of specification"),
+        (
+            "broken.parquet",
+            "no parquet",
+            "broken.parquet cannot be read: parquet: File out of specification",
+        ),
         ("empty.csv", "", "empty.csv is empty: there is no header"),
         ("broken.ndjson", '{"example": 1, "an', "broken.ndjson is no JSON that can be read: "),
         ("log.doc", "x", "known endings are"),

@@ -76,3 +76,19 @@ def test_a_damaged_export(tmp_path: Path, text: str) -> None:
     path = tmp_path / "export.json"
     path.write_text(text)
     assert refused("read", path, "--export", "label_studio")
+
+
+def test_battles_are_ranked() -> None:
+    result = run("rank", SAMPLES / "preferences" / "arena_battles.json", "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert "Arena export: 7 comparisons" in result.stderr
+    assert {row["example"] for row in json.loads(result.stdout)} >= {"alpha-7b", "beta-70b"}
+
+
+def test_options_of_a_tools_own_reader() -> None:
+    path = SAMPLES / "labelbox" / "export.ndjson"
+    said = refused("read", path, "--question", "tone")
+    assert "polars-crowd read --option project=" in said
+    given = ("--option", "project=Tone of mails")
+    assert "question 'tone'" in succeeded("read", path, "--question", "tone", *given)
+    assert "NAME=VALUE" in refused("read", path, "--option", "project")

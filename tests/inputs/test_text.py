@@ -329,7 +329,7 @@ def test_a_separator_that_is_not_among_the_usual() -> None:
         ({"encoding": "ascii"}, "log.csv is not written in ascii: near byte 28"),
         ({"sheet": "log"}, "sheet='log'; it is about Excel files"),
         ({"decimal_comma": True}, "decimal_comma=True; it is about labels that are numbers"),
-        ({"label_type": "class"}, "label_type='class'; it must be 'number'"),
+        ({"label_type": "class"}, "label_type='class'; it must be one of 'number'"),
         ({"has_header": False, "columns": ["a", "b"]}, "without exactly 2 fields"),
         ({"has_header": False, "columns": ["a", "b", "b"]}, "several columns are named 'b'"),
     ],

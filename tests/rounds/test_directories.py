@@ -379,7 +379,7 @@ def test_results_json_that_somebody_changed(change: dict[str, Any], tmp_path: Pa
 @pytest.mark.parametrize("name", ["x" * 300, "file/below"])
 def test_a_directory_that_cannot_be_made(name: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises((StoreError, NotADirectoryError), match=r"cannot write|is a file"):
+    with pytest.raises((StoreError, NotADirectoryError), match=r"cannot|is a file|too long"):
         run(LOG, tmp_path / name)
     assert bytes_in(tmp_path) == {"file": b""}
 

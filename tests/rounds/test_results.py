@@ -109,7 +109,7 @@ def test_results_json_says_what_made_the_tables(tmp_path: Path) -> None:
     about = json.loads((tmp_path / MARK).read_text())
     assert about["method"] == "Dawid-Skene"
     assert about["options"] == {
-        "constants": {"pseudo_counts": 0.5, "class_pseudo_count": 0.5},
+        "constants": {"pseudo_counts": 0.5, "class_pseudo_count": 0.5, "class_shares": None},
         "max_iter": 50,
         "tol": 1e-6,
     }

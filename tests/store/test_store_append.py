@@ -446,7 +446,9 @@ def test_integers_with_few_values_are_classes_and_numbers(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("partitions", [0, -1, 2.5, 10**9])
 def test_partitions_must_be_a_number(tmp_path: Path, partitions: Any) -> None:
-    with pytest.raises(ValueError, match=r"partitions=.*; it must be a whole number, at least 1"):
+    with pytest.raises(
+        ValueError, match=r"partitions=.*; it must be (a whole number, at least 1|an integer)"
+    ):
         pc.AnnotationStore.create(tmp_path / "x", PAIRS, partitions=partitions)
 
 

@@ -26,7 +26,7 @@ from polars_crowd.consensus.model import (
     vote_shares,
 )
 from polars_crowd.consensus.result import Crowdlab, Found
-from polars_crowd.errors import OptionError, shown
+from polars_crowd.errors import shown
 from polars_crowd.numerics.mixture import Mixture
 from polars_crowd.rounds.opening import rounds_of
 from polars_crowd.rounds.partitions import Partition
@@ -230,8 +230,9 @@ def _options(
     _check_name(quality_method, "quality method", QualityMethod)
     strange = [name for name in scoring if name not in ("method", "adjust_pred_probs")]
     if strange:
-        raise OptionError(
-            "label_quality_score_kwargs", dict(scoring), f"there is no {strange[0]!r}."
+        raise TypeError(
+            f"label_quality_score_kwargs={dict(scoring)!r}: got an unexpected keyword argument "
+            f"{strange[0]!r}."
         )
     label_quality_method, adjust_pred_probs = _label_quality_options(**scoring)
     return Options(

@@ -129,7 +129,7 @@ class ClassTrial(Trial):
         at_label = predicted[np.arange(len(predicted)), asked.label]
         top = predicted.max(axis=1)
         hit = (at_label >= top).astype(np.float64)
-        loss = scoring.log_loss(at_label) * len(at_label)
+        loss = scoring.log_losses(at_label).sum()
         return np.array([len(at_label), loss, *scoring.calibration_gaps(top, hit)])
 
     def held_out_scores(self, sums: Floats) -> Scores:

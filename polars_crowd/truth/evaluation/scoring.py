@@ -96,9 +96,15 @@ def paired_errors(d: Floats, confidence: float = 0.95) -> Paired:
     return mean, mean - reach, mean + reach, t_tails(mean / error, n - 1)
 
 
+def log_losses(probability: Floats) -> Floats:
+    """-log of what was given to what happened."""
+    losses: Floats = -np.log(np.maximum(probability, LEAST))
+    return losses
+
+
 def log_loss(probability: Floats) -> float:
-    """The mean of -log of what was given to what happened."""
-    return float(-np.log(np.maximum(probability, LEAST)).mean())
+    """Their mean."""
+    return float(log_losses(probability).mean())
 
 
 def brier(T: Floats, known: Ints) -> float:
