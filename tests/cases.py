@@ -205,3 +205,9 @@ def files_of(directory: Path, table: str) -> list[Path]:
     """The files of a table that the last run has written into a directory."""
     generation = max(directory.glob("generation-[0-9]*"))
     return sorted((generation / table).glob("part-*.parquet"))
+
+
+def without_idle(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of CROWDLAB without one that has no effect: quality by agreement asks no model."""
+    asks = options["quality_method"] == "crowdlab"
+    return {**options, "calibrate": options["calibrate"] and asks}

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import polars_crowd as pc
 from polars_crowd.reliability.registry import COEFFICIENTS, ICC_FORMS
 from polars_crowd.truth.registry import METHODS, Method
-from tests.cases import Case, cases, log_of
+from tests.cases import Case, cases, log_of, without_idle
 
 Answer = dict[str, pl.DataFrame]
 Options = dict[str, Any]
@@ -148,7 +148,7 @@ CROWDLAB_OPTIONS = st.fixed_dictionaries(
         ),
         "calibrate": st.booleans(),
     }
-)
+).map(without_idle)
 ADJUSTED = st.tuples(CROWDLAB_OPTIONS, st.booleans()).map(
     lambda drawn: {**drawn[0], "adjust_pred_probs": drawn[1] and "entropy" not in str(drawn[0])}
 )

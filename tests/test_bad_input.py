@@ -53,6 +53,13 @@ def is_of_sets(found: Any) -> bool:
 
 NO_LABELS = ("no rows", "labels that are all null", "labels that are of no type")
 TWICE = "rows that are there twice"
+
+
+def has_no_ranks(found: Any) -> bool:
+    """No draws were asked for."""
+    return "rank_low" not in found.examples.collect_schema()
+
+
 ANSWERS: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Any], bool]]] = {
     ("activelab", "log"): (("None", *NO_LABELS), is_unlabelled),
     ("multilabel_activelab", "log"): (("None", *NO_LABELS, TWICE), finds_something),
@@ -68,6 +75,8 @@ ANSWERS: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Any], bool]]] = 
     ("from_counts", "counts"): (("(0, 0) []",), is_empty),
     ("AnnotationStore.append", "log"): (("None",), lambda found: found is None),
     ("noisy_labels", "truth"): (("list []",), lambda found: len(found) == 0),
+    ("bradley_terry", "n_boot"): (("NoneType None",), has_no_ranks),
+    ("crowd_bradley_terry", "n_boot"): (("NoneType None",), has_no_ranks),
 }
 """What is no error: function and argument, which values, and what the answer is."""
 

@@ -106,7 +106,7 @@ def read_mturk(
                 question=pl.lit([ITEM] if items else list(questions)),
                 values=pl.concat_list(truth),
             )
-            .explode("question")
+            .explode("question", empty_as_null=False)
         )
     return export(
         FORMAT.title,

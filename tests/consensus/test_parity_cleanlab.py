@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
-from tests.cases import NEAR, Case, cases, dense, frame_of, log_of
+from tests.cases import NEAR, Case, cases, dense, frame_of, log_of, without_idle
 from tests.compat.cleanlab_cases import ROUNDING, first_for_random, worst_class_key
 
 pytestmark = [
@@ -40,7 +40,7 @@ options = st.fixed_dictionaries(
         "score": st.sampled_from(SCORES),
         "calibrate": st.booleans(),
     }
-)
+).map(without_idle)
 
 
 def ours(case: Case, score: dict[str, Any], **given_options: Any) -> pc.Crowdlab:

@@ -20,7 +20,7 @@ from polars.testing import assert_frame_equal
 import polars_crowd as pc
 from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
-from tests.cases import NEAR, dense, jitter
+from tests.cases import NEAR, dense, jitter, without_idle
 
 pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
 
@@ -95,7 +95,7 @@ def options() -> st.SearchStrategy[dict[str, Any]]:
             ),
             "calibrate": st.booleans(),
         }
-    )
+    ).map(without_idle)
 
 
 def fitted(case: SetCase, **given_: Any) -> pc.MultiLabelCrowdlab:
