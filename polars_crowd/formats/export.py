@@ -141,9 +141,8 @@ class Export:
                 f"The {self.format} export holds comparisons, and no labels.",
                 Advice("Rank what is compared", python="pc.bradley_terry(export)"),
             )
-        unknown, rows = (
-            self.log.select(pl.col("annotator").null_count(), pl.len().alias("n")).collect().row(0)
-        )
+        sizes = self.log.select(pl.col("annotator").null_count(), pl.len().alias("n"))
+        unknown, rows = sizes.collect(engine="streaming").row(0)
         if not unknown:
             return self.log
         said = f"without an annotator in the {self.format} export: {counted(unknown, 'answer')}"
@@ -174,9 +173,9 @@ class Export:
     def _sizes(self) -> str:
         """What the log holds, in words."""
         if "left" in self.log.collect_schema():
-            return f": {counted(self.log.select(pl.len()).collect().item(), 'comparison')}"
+            return f": {counted(self.log.select(pl.len()).collect(engine='streaming').item(), 'comparison')}"
         distinct = pl.col("example", "annotator").drop_nulls().n_unique()
-        annotations, *of = self.log.select(pl.len(), distinct).collect().row(0)
+        annotations, *of = self.log.select(pl.len(), distinct).collect(engine="streaming").row(0)
         examples, annotators = map(counted, of, ("example", "annotator"))
         of_question = f", question {self.question!r}: {counted(annotations, 'annotation')}"
         return f"{of_question} of {examples} by {annotators}"
@@ -442,5 +441,5 @@ def _left_out(
         out[OTHER_QUESTION] = int(others)
     if asked.gold == "apart":
         is_gold = (pl.col("status") == SUBMITTED) & pl.col("gold").fill_null(False)
-        out["gold"] = int(own.filter(is_gold).select(pl.len()).collect().item())
+        out["gold"] = int(own.filter(is_gold).select(pl.len()).collect(engine="streaming").item())
     return out

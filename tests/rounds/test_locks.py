@@ -141,6 +141,7 @@ def test_what_file_systems_say_that_have_no_locks(
         json.dumps(asdict(replace(Holder.this(), machine="before it was started again"))),
         "",
     ],
+    ids=["of another host", "of another machine", "of nobody"],
 )
 def test_a_writer_of_whom_nobody_can_tell(content: str, tmp_path: Path) -> None:
     """A file that stands for a lock is heeded where there are locks, too."""
