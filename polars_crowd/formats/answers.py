@@ -2,12 +2,14 @@
 
 A row is one answer of one annotator to one question about one example. Its `values` are a list of texts,
 whatever the question is: a class is a list of one, a set of classes has any number, a number is written out.
-What the question is, is its `kind`. From such rows `export.py` makes the log of one question.
+What the question asks for is its `kind`: one `class`, a `set` of any number of classes, a `choice`, which is
+one of these two (several classes in one of its answers make all of them sets), a `number`, free `text`. From
+such rows `export.py` makes the log of one question.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,10 +33,6 @@ SCHEMA: dict[str, pl.DataType] = {
 }
 """The columns of answers; `status` is `submitted` where a reader has none, the last five may be missing."""
 NEEDED = ("example", "annotator", "question", "kind", "values")
-
-Kind = Literal["class", "set", "choice", "number", "text"]
-"""What a question asks for: one class, any number of classes, one of these two (several classes in one of
-its answers make all of them sets), a number, free text."""
 
 SUBMITTED = "submitted"
 """The one status that counts."""
@@ -86,6 +84,21 @@ def timed(rows: pl.LazyFrame, read: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFram
 # --- cells ----------------------------------------------------------------------------------------
 
 
+def one(value: pl.Expr) -> pl.Expr:
+    """The values of an answer that is one value, or none."""
+    return pl.when(value.is_not_null()).then(pl.concat_list(value))
+
+
+def sent(value: pl.Expr) -> pl.Expr:
+    """The status of an answer that is a value: without one it is empty."""
+    return pl.when(value.is_not_null()).then(pl.lit(SUBMITTED)).otherwise(pl.lit("empty"))
+
+
+def column(name: str, there: Collection[str]) -> pl.Expr:
+    """A column of text; nulls where the file has none of that name."""
+    return pl.col(name) if name in there else pl.lit(None, pl.String)
+
+
 def utc(text: pl.Expr) -> pl.Expr:
     """Times written as ISO 8601, with or without a zone; one without is taken as UTC.
 
@@ -105,11 +118,6 @@ def utc(text: pl.Expr) -> pl.Expr:
     return zoned.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
 
 
-def without_zone(text: pl.Expr) -> pl.Expr:
-    """Whether a time is written without its zone."""
-    return text.is_not_null() & ~text.str.contains(r"([zZ]|[+-]\d{2}:?\d{2})$")
-
-
 def utc_of_seconds(seconds: pl.Expr) -> pl.Expr:
     """Times as seconds since 1970.
 
@@ -118,6 +126,3 @@ def utc_of_seconds(seconds: pl.Expr) -> pl.Expr:
     """
     micro = (seconds.cast(pl.Float64) * 1e6).round().cast(pl.Int64)
     return micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-
-
-NO_ZONE = "Times are written without a zone and were taken as UTC."

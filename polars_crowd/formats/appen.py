@@ -9,7 +9,7 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers
+from polars_crowd.formats.answers import SUBMITTED, Answers, column
 from polars_crowd.formats.export import WHICH, Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
@@ -85,8 +85,8 @@ def _questions(table: pl.DataFrame) -> list[str]:
 def _answered(table: pl.DataFrame, name: str, text: str) -> pl.DataFrame:
     """The answers to a question."""
     lines = pl.col(name).str.replace_all("\r", "").str.split("\n")
-    is_gold, is_tainted = (_flag(column, table.columns) for column in ("_golden", "_tainted"))
-    started, created = (_time(column, table.columns) for column in ("_started_at", "_created_at"))
+    is_gold, is_tainted = (_flag(name, table.columns) for name in ("_golden", "_tainted"))
+    started, created = (_time(name, table.columns) for name in ("_started_at", "_created_at"))
     page = [c for c in ("_worker_id", "_started_at") if c in table.columns]
     seconds = (created - started).dt.total_microseconds() / 1e6 / pl.len().over(page)
     seen = [pl.col(text).alias("text")] if text in table.columns else []
@@ -110,28 +110,25 @@ def _answered(table: pl.DataFrame, name: str, text: str) -> pl.DataFrame:
 
 def _truth(table: pl.DataFrame, name: str) -> pl.DataFrame:
     """The truth of test questions; one of which several answers are accepted has none."""
-    column = f"{name}{GOLD}"
-    if column not in table.columns:
+    gold = f"{name}{GOLD}"
+    if gold not in table.columns:
         return table.head(0).select(
             example="_unit_id", question=pl.lit(name), values=pl.lit([], pl.List(TEXT))
         )
-    lines = pl.col(column).str.split("\n")
+    lines = pl.col(gold).str.split("\n")
     return table.filter(lines.list.len() == 1).select(
         example="_unit_id", question=pl.lit(name), values=lines
     )
 
 
-def _flag(column: str, columns: Sequence[str]) -> pl.Expr:
-    if column not in columns:
-        return pl.lit(None, pl.Boolean)
-    return pl.col(column).str.to_lowercase() == "true"
+def _flag(name: str, columns: Sequence[str]) -> pl.Expr:
+    return column(name, columns).str.to_lowercase() == "true"
 
 
-def _time(column: str, columns: Sequence[str]) -> pl.Expr:
+def _time(name: str, columns: Sequence[str]) -> pl.Expr:
     """Times like `7/12/2014 01:55:49`, whose seconds some programs drop."""
-    if column not in columns:
-        return pl.lit(None, pl.Datetime("us", "UTC"))
-    read = [pl.col(column).str.to_datetime(form, time_unit="us", strict=False) for form in TIMES]
+    text = column(name, columns)
+    read = [text.str.to_datetime(form, time_unit="us", strict=False) for form in TIMES]
     return pl.coalesce(read).dt.replace_time_zone("UTC")
 
 

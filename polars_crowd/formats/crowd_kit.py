@@ -8,9 +8,8 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError
-from polars_crowd.formats.answers import Answers
+from polars_crowd.formats.answers import Answers, one, sent
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.feedback import one, sent
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.signatures import shares
 

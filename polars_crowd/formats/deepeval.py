@@ -11,7 +11,7 @@ import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.look import Format, object_in
+from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
@@ -37,7 +37,7 @@ def read_deepeval(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     >>> read_deepeval(path).log.select("example", "annotator", "label", "score").collect().rows()
     [('case_0', 'judge', 'true', 0.9)]
     """
-    run = object_in(FORMAT.look(path).path)
+    run = FORMAT.look(path).first
     cases = [*(run.get("testCases") or []), *(run.get("conversationalTestCases") or [])]
     rows = answers_of((row for case in cases for row in _rows(case)), {"score": pl.Float64()})
     return export(FORMAT.title, path, Answers(rows=rows), Asked(**options))

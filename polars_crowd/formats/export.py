@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,13 +22,13 @@ from polars_crowd.errors import (
     warn,
 )
 from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers
+from polars_crowd.inputs.blame import first_line
 from polars_crowd.signatures import in_module_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 ROW = "polars_crowd_row"
 KEY = "polars_crowd_key"
-WHO = ["example", "annotator", "question"]
 CLASSES = ("class", "set")
 """The kinds of questions that ask for classes."""
 OTHER_QUESTION = "other_question"
@@ -202,7 +203,7 @@ UNSHAPED = (LookupError, TypeError, AttributeError, ValueError, pl.exceptions.Po
 
 
 def _unshaped(path: Any, error: Exception) -> AnnotationError:
-    said = str(error).partition("\n")[0]
+    said = first_line(error)
     why = f"a record has no {said}" if isinstance(error, KeyError) else said
     return AnnotationError(
         f"{path} is not built as the tool is known to build it: {why}.",
@@ -221,8 +222,12 @@ def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Exp
     kind = kinds.get(question, "class")
     of_all = pl.col("question").is_null()
     own = rows.filter(of_all if question is None else (pl.col("question") == question) | of_all)
-    own = _settled(own, answers.counts)
-    _check_single(own, kind)
+    own, num_again = _settled(own, answers.counts)
+    of_own = counts.filter(
+        of_all if question is None else (pl.col("question") == question) | of_all
+    )
+    if kind == "class" and _has_several(of_own):
+        _check_single(own)
     gold = _gold(answers, question, kind)
     kept = own if asked.status == "all" else own.filter(pl.col("status") == SUBMITTED)
     if asked.gold == "apart":
@@ -236,7 +241,11 @@ def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Exp
         log=_log(kept, kind),
         gold=gold,
         questions=questions,
-        left_out=_left_out(counts, own, question, answers, asked),
+        left_out={
+            **_by_reason(of_own, num_again, answers, asked),
+            **_others(counts, question),
+            **_gold_apart(own, asked),
+        },
         notes=(*answers.notes, *(note for note in answers.notices if counts[note].any())),
     )
 
@@ -348,10 +357,13 @@ def _check_examples(counts: pl.DataFrame) -> None:
         )
 
 
-def _check_single(rows: pl.LazyFrame, kind: str) -> None:
+def _has_several(counts: pl.DataFrame) -> bool:
+    """Whether any answer that was sent has several values."""
+    return counts.filter((pl.col("status") == SUBMITTED) & (pl.col("most") > 1)).height > 0
+
+
+def _check_single(rows: pl.LazyFrame) -> None:
     """An answer to a question of one class has one."""
-    if kind != "class":
-        return
     several = rows.filter((pl.col("status") == SUBMITTED) & (pl.col("values").list.len() > 1))
     found = several.select("example", "annotator", "values").collect(engine="streaming")
     if found.height:
@@ -365,8 +377,10 @@ def _check_single(rows: pl.LazyFrame, kind: str) -> None:
 # --- the last of several answers --------------------------------------------------------------------
 
 
-def _settled(rows: pl.LazyFrame, counts: Literal["first", "last"]) -> pl.LazyFrame:
-    """The rows with those marked that do not count, since their annotator answered again.
+def _settled(
+    rows: pl.LazyFrame, counts: Literal["first", "last"]
+) -> tuple[pl.LazyFrame, dict[str, int]]:
+    """The rows with those marked that do not count, since their annotator answered again; how many they are.
 
     Only keys are held in memory here: first hashes of them all, then the few that may be there twice.
     """
@@ -377,7 +391,7 @@ def _settled(rows: pl.LazyFrame, counts: Literal["first", "last"]) -> pl.LazyFra
     often = counting.group_by(KEY).len().filter(pl.col("len") > 1).select(KEY)
     keys = often.collect(engine="streaming")
     if not keys.height:
-        return rows
+        return rows, {}
     order = [name for name in ("timestamp",) if name in rows.collect_schema()]
     again = (
         counting.join(keys.lazy(), on=KEY, how="semi")
@@ -389,7 +403,7 @@ def _settled(rows: pl.LazyFrame, counts: Literal["first", "last"]) -> pl.LazyFra
     not_counting = again.filter(~pl.col(ROW).is_in(one[ROW].implode()))[ROW]
     marked = pl.col(ROW).is_in(not_counting.implode())
     status = pl.when(marked).then(pl.lit(AGAIN[counts])).otherwise("status")
-    return indexed.with_columns(status=status).drop(ROW)
+    return indexed.with_columns(status=status).drop(ROW), {AGAIN[counts]: len(not_counting)}
 
 
 # --- the log ----------------------------------------------------------------------------------------
@@ -423,23 +437,27 @@ def _gold(answers: Answers, question: str | None, kind: str) -> pl.DataFrame | N
     return found if found.height else None
 
 
-def _left_out(
-    counts: pl.DataFrame, own: pl.LazyFrame, question: str | None, answers: Answers, asked: Asked
+def _by_reason(
+    counts: pl.DataFrame, num_again: Mapping[str, int], answers: Answers, asked: Asked
 ) -> dict[str, int]:
-    """What is not in the log, by reason."""
-    by_status = own.group_by("status").len().collect(engine="streaming").sort("status")
-    out = {
-        status: n
-        for status, n in by_status.iter_rows()
-        if status != SUBMITTED and asked.status != "all"
-    }
-    for reason, n in answers.left_out.items():
-        if n:
-            out[reason] = out.get(reason, 0) + n
+    """The answers to the question that are not in the log."""
+    sums = counts.group_by("status").agg(pl.col("n").sum())
+    of_status = Counter(dict(sums.iter_rows())) + Counter(num_again)
+    del of_status[SUBMITTED]
+    out = Counter() if asked.status == "all" else Counter(dict(sorted(of_status.items())))
+    out.update(answers.left_out)
+    return {reason: n for reason, n in out.items() if n}
+
+
+def _others(counts: pl.DataFrame, question: str | None) -> dict[str, int]:
+    """The answers to other questions."""
     others = 0 if question is None else counts.filter(pl.col("question") != question)["n"].sum()
-    if others:
-        out[OTHER_QUESTION] = int(others)
-    if asked.gold == "apart":
-        is_gold = (pl.col("status") == SUBMITTED) & pl.col("gold").fill_null(False)
-        out["gold"] = int(own.filter(is_gold).select(pl.len()).collect(engine="streaming").item())
-    return out
+    return {OTHER_QUESTION: int(others)} if others else {}
+
+
+def _gold_apart(own: pl.LazyFrame, asked: Asked) -> dict[str, int]:
+    """The answers that are gold, where these are not in the log."""
+    if asked.gold != "apart":
+        return {}
+    is_gold = (pl.col("status") == SUBMITTED) & pl.col("gold").fill_null(False)
+    return {"gold": int(own.filter(is_gold).select(pl.len()).collect(engine="streaming").item())}

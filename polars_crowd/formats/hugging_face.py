@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers
+from polars_crowd.formats.answers import SUBMITTED, Answers, one, sent
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.records import Records
@@ -232,16 +232,11 @@ def _answers(rows: pl.LazyFrame, label: str, names: Sequence[str] | None) -> pl.
     if isinstance(dtype, pl.List):
         kind, values = "set", value.cast(pl.List(TEXT))
     else:
-        text = value.cast(TEXT).replace("", None)
-        values = pl.when(text.is_not_null()).then(pl.concat_list(text))
+        values = one(value.cast(TEXT).replace("", None))
     kept = [name for name in ("example", "annotator", "text") if name in rows.collect_schema()]
     return rows.select(
         *kept, question=pl.lit(label), kind=pl.lit(kind), values=values
-    ).with_columns(
-        status=pl.when(pl.col("values").is_not_null())
-        .then(pl.lit(SUBMITTED))
-        .otherwise(pl.lit("empty"))
-    )
+    ).with_columns(status=sent(pl.col("values")))
 
 
 def _one_hot(rows: pl.LazyFrame, members: Sequence[str]) -> pl.LazyFrame:

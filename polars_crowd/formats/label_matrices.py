@@ -15,7 +15,7 @@ import polars as pl
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.look import Format, Look, object_in
+from polars_crowd.formats.look import Format, Look
 from polars_crowd.signatures import shares
 
 LABEL = "label"
@@ -43,7 +43,7 @@ def read_cleanlab(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """
     rows = _long(Look.at(path)).filter(pl.col("cell").is_not_null())
     answers = rows.select(*_columns(), values=pl.concat_list("cell"))
-    return export(FORMATS[0].title, path, Answers(rows=answers), Asked(**options))
+    return export(CLEANLAB.title, path, Answers(rows=answers), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
@@ -67,7 +67,7 @@ def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Exp
     look = Look.at(path)
     gold = None
     if look.kind == "object":
-        found = object_in(look.path)
+        found = look.first
         cells = answers_of(_weak_labels(found))
         gold = answers_of(
             _row(example, None, said["label"]) for example, said in found.items() if "label" in said
@@ -86,7 +86,7 @@ def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Exp
         values=pl.when(cell != ABSTAINED).then("values"),
         annotator_kind=pl.lit("code"),
     )
-    return export(FORMATS[1].title, path, Answers(rows=rows, gold=gold), Asked(**options))
+    return export(LABEL_MATRIX.title, path, Answers(rows=rows, gold=gold), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
@@ -109,13 +109,13 @@ def read_peerannot(
     >>> read_peerannot(path).log.select("example", "annotator", "label").collect().rows()
     [('0', '4', '1'), ('0', '9', '1')]
     """
-    found = object_in(FORMATS[2].look(path).path)
+    found = PEERANNOT.look(path).first
     rows = (
         _row(inner if workers_first else outer, outer if workers_first else inner, label)
         for outer, labels in found.items()
         for inner, label in labels.items()
     )
-    return export(FORMATS[2].title, path, Answers(rows=answers_of(rows)), Asked(**options))
+    return export(PEERANNOT.title, path, Answers(rows=answers_of(rows)), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
@@ -131,13 +131,13 @@ def read_lewidi(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     >>> read_lewidi(path).log.select("example", "annotator", "label").collect().rows()
     [('1', 'A1', '0'), ('1', 'A3', '1')]
     """
-    found = object_in(FORMATS[3].look(path).path)
+    found = LEWIDI.look(path).first
     rows = (
         {**_row(example, annotator, label), "text": _text_of(said)}
         for example, said in found.items()
         for annotator, label in _annotations(example, said)
     )
-    return export(FORMATS[3].title, path, Answers(rows=answers_of(rows)), Asked(**options))
+    return export(LEWIDI.title, path, Answers(rows=answers_of(rows)), Asked(**options))
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -242,14 +242,14 @@ def _is_answers(look: Look) -> bool:
     )
 
 
-FORMATS = (
-    Format("cleanlab", "cleanlab", _is_wide, read_cleanlab, is_plain=True),
-    Format("label_matrix", "label matrices", _is_matrix, read_label_matrix, is_plain=True),
-    Format("peerannot", "peerannot", _is_answers, read_peerannot, is_plain=True),
-    Format(
-        "lewidi",
-        "Le-Wi-Di",
-        lambda look: _inside(look).keys() >= {"annotators", "annotations"},
-        read_lewidi,
-    ),
+CLEANLAB = Format("cleanlab", "cleanlab", _is_wide, read_cleanlab, is_plain=True)
+LABEL_MATRIX = Format(
+    "label_matrix", "label matrices", _is_matrix, read_label_matrix, is_plain=True
+)
+PEERANNOT = Format("peerannot", "peerannot", _is_answers, read_peerannot, is_plain=True)
+LEWIDI = Format(
+    "lewidi",
+    "Le-Wi-Di",
+    lambda look: _inside(look).keys() >= {"annotators", "annotations"},
+    read_lewidi,
 )

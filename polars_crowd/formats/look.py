@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +33,7 @@ class Look:
     keys: frozenset[str] = frozenset()
     """The keys of the first record, or the columns."""
     first: dict[str, Any] = field(default_factory=dict)
-    """The first record of JSON."""
+    """The first record of JSON: all of it if that is one object."""
     names: tuple[str, ...] = ()
     """The files in a zip or a directory."""
     schema: pl.Schema = field(default_factory=pl.Schema)
@@ -95,15 +96,13 @@ class Look:
         )
         return Records(self.path, schema, made="".join(lines).encode())
 
-    @property
+    @cached_property
     def inner(self) -> Look | None:
         """A look at the first file of a directory."""
+        if self.kind != "directory" or not self.names:
+            return None
         try:
-            return (
-                Look.at(self.path / self.names[0])
-                if self.kind == "directory" and self.names
-                else None
-            )
+            return Look.at(self.path / self.names[0])
         except AnnotationError:
             return None
 
@@ -194,11 +193,12 @@ def _of_text(path: Path) -> Look:
         head = file.read(HEAD)
     text = head.lstrip(BLANK)
     if text.startswith("["):
-        return Look(path, "array", *_keys_of(next(map(json.loads, elements(path)), {})))
+        _, first = next(elements(path), ("", {}))
+        return Look(path, "array", *_keys_of(first))
     if text.startswith("{"):
         line = text.partition("\n")[0]
         try:
-            first: Any = json.loads(line)
+            first = json.loads(line)
             kind: Shape = "lines"
         except json.JSONDecodeError:
             first, kind = object_in(path), "object"

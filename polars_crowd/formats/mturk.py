@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers
+from polars_crowd.formats.answers import SUBMITTED, Answers, column
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, tables
 from polars_crowd.signatures import shares
@@ -119,38 +119,34 @@ def read_mturk(
 def _questions(table: pl.DataFrame) -> dict[str, list[str]]:
     """The questions, each with the columns that hold its answers."""
     found: dict[str, list[str]] = {}
-    for column in table.columns:
-        if not column.startswith(ANSWER):
+    for answer in table.columns:
+        if not answer.startswith(ANSWER):
             continue
-        name = column.removeprefix(ANSWER)
+        name = answer.removeprefix(ANSWER)
         group, _, option = name.rpartition(".")
-        if column == JSON_ANSWERS:
-            for inner in _names_in(table[column]):
-                found[inner] = [column]
+        if answer == JSON_ANSWERS:
+            for inner in _names_in(table[answer]):
+                found[inner] = [answer]
         elif group and option == "label":
-            found[group] = [column]
-        elif group and table[column].drop_nulls().str.contains(TRUTH_VALUE).all():
-            found.setdefault(group, []).append(column)
+            found[group] = [answer]
+        elif group and table[answer].drop_nulls().str.contains(TRUTH_VALUE).all():
+            found.setdefault(group, []).append(answer)
         else:
-            found[name] = [column]
+            found[name] = [answer]
     return found
 
 
 def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -> pl.DataFrame:
     """The answers to a question."""
-    status = (
-        pl.col("AssignmentStatus") if "AssignmentStatus" in table.columns else pl.lit(None, TEXT)
-    )
-    rejected = [pl.col("RejectionTime").is_not_null()] if "RejectionTime" in table.columns else []
-    is_rejected = pl.any_horizontal((status == "Rejected").fill_null(value=False), *rejected)
+    status = column("AssignmentStatus", table.columns)
+    is_rejected = (status == "Rejected").fill_null(value=False) | column(
+        "RejectionTime", table.columns
+    ).is_not_null()
     values = pl.Series("values", _values(table, question, columns), dtype=pl.List(TEXT))
     said = pl.col("values").list.len() > 0
     inputs = [name for name in table.columns if name.startswith(INPUT)]
     shown_text = inputs if len(inputs) == 1 else [name for name in inputs if name == f"{INPUT}text"]
-    seconds = (
-        pl.col("WorkTimeInSeconds") if "WorkTimeInSeconds" in table.columns else pl.lit(None, TEXT)
-    )
-    time = pl.col("SubmitTime") if "SubmitTime" in table.columns else pl.lit(None, TEXT)
+    seconds = column("WorkTimeInSeconds", table.columns)
     return table.with_columns(values).select(
         pl.col(example).alias("example"),
         pl.col("WorkerId").alias("annotator"),
@@ -158,7 +154,7 @@ def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -
         *(pl.col(name).alias("text") for name in shown_text),
         question=pl.lit(question),
         kind=pl.lit("choice"),
-        timestamp=_time(time),
+        timestamp=_time(column("SubmitTime", table.columns)),
         seconds=seconds.cast(pl.Float64, strict=False),
         status=pl.when(~said.fill_null(value=False))
         .then(pl.lit("empty"))
@@ -189,7 +185,7 @@ def _values(table: pl.DataFrame, question: str, columns: Sequence[str]) -> list[
     if len(columns) > 1 or (
         columns[0].startswith(f"{ANSWER}{question}.") and columns[0][-6:] != ".label"
     ):
-        options = [column.removeprefix(f"{ANSWER}{question}.") for column in columns]
+        options = [answer.removeprefix(f"{ANSWER}{question}.") for answer in columns]
         return [
             [
                 option

@@ -8,9 +8,9 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, utc
+from polars_crowd.formats.answers import Answers, one, sent, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.feedback import TEXT, called, kind_of, one, sent
+from polars_crowd.formats.feedback import TEXT, called, kind_of
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.records import unescaped
 from polars_crowd.signatures import shares

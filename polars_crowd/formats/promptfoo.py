@@ -11,7 +11,7 @@ import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.look import Format, Look, object_in
+from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
 
@@ -70,7 +70,7 @@ def read_promptfoo(path: str | Path, **options: Unpack[ExportOptions]) -> Export
 
 def _results(look: Look) -> Iterable[Row]:
     if look.has("evalId"):
-        results: list[Row] = object_in(look.path)["results"]["results"]
+        results: list[Row] = look.first["results"]["results"]
         return results
     return objects(look.path)
 

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 import polars as pl
 
 from polars_crowd.errors import AnnotationError
+from polars_crowd.inputs.blame import first_line, unreadable
 
 CHUNK = 1 << 24
 """Characters of an array that are read at a time."""
@@ -65,7 +66,7 @@ class Records:
         try:
             yield
         except pl.exceptions.PolarsError as error:
-            raise self.broken() or _unread_file(self.path, error) from error
+            raise self.broken() or unreadable(str(self.path), first_line(error)) from error
 
     def read(self) -> pl.DataFrame:
         """All records, in memory."""
@@ -105,16 +106,12 @@ def _typed(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"infer_schema_length": None} if schema is None else {"schema": dict(schema)}
 
 
-def _unread_file(path: Path, error: Exception) -> AnnotationError:
-    return AnnotationError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}.")
-
-
 def _why(lines: list[bytes], schema: Mapping[str, Any] | None) -> str | None:
     """Why some lines cannot be read; None if they can."""
     try:
         pl.read_ndjson(BytesIO(b"".join(lines)), **_typed(schema))
     except pl.exceptions.PolarsError as error:
-        return str(error).partition("\n")[0]
+        return first_line(error)
     return None
 
 
@@ -150,7 +147,7 @@ def _without_blank_start(path: Path) -> Any:
 
 def _lines_of_array(path: Path) -> Any:
     """The elements of an array, a line each."""
-    lines = (element.replace("\n", " ").replace("\r", " ") + "\n" for element in elements(path))
+    lines = (text.replace("\n", " ").replace("\r", " ") + "\n" for text, _ in elements(path))
     return _kept(lines, path)
 
 
@@ -187,8 +184,8 @@ class _Kept(str):
         return kept
 
 
-def elements(path: Path) -> Iterator[str]:
-    """The elements of a JSON array as they are written, one after another.
+def elements(path: Path) -> Iterator[tuple[str, Any]]:
+    """The elements of a JSON array one after another, each as it is written and what that is.
 
     Raises
     ------
@@ -206,7 +203,7 @@ class _Array:
         self.path, self.read = path, read
         self.text, self.at, self.gone, self.ended = "", 0, 0, False
 
-    def elements(self) -> Iterator[str]:
+    def elements(self) -> Iterator[tuple[str, Any]]:
         self._expect("[")
         if self._next() == "]":
             return
@@ -216,12 +213,12 @@ class _Array:
                 return
             self._expect(",")
 
-    def _element(self) -> str:
+    def _element(self) -> tuple[str, Any]:
         decoder, wanted = json.JSONDecoder(), CHUNK
         self._next()
         while True:
             try:
-                _, end = decoder.raw_decode(self.text, self.at)
+                value, end = decoder.raw_decode(self.text, self.at)
             except json.JSONDecodeError as error:
                 if self._more(wanted):
                     wanted *= 2
@@ -229,8 +226,8 @@ class _Array:
                 raise self._broken(error.msg, error.pos) from error
             if end == len(self.text) and self._more(wanted):  # a number may go on
                 continue
-            element, self.at = self.text[self.at : end], end
-            return element
+            text, self.at = self.text[self.at : end], end
+            return text, value
 
     def _next(self) -> str:
         """The next character that is not blank."""
@@ -271,20 +268,20 @@ def objects(path: Path) -> Iterator[dict[str, Any]]:
     AnnotationError
         One of them is no JSON object: its place is said.
     """
-    array = starts_with(path, "[")
-    for number, text in enumerate(elements(path) if array else _text_lines(path), start=1):
-        try:
-            found = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise _unread(path, number, str(error), text) from error
-        if not isinstance(found, dict):
+    found = elements(path) if starts_with(path, "[") else _decoded_lines(path)
+    for number, (text, value) in enumerate(found, start=1):
+        if not isinstance(value, dict):
             raise _unread(path, number, "it is no object", text)
-        yield found
+        yield value
 
 
-def _text_lines(path: Path) -> Iterator[str]:
+def _decoded_lines(path: Path) -> Iterator[tuple[str, Any]]:
     with open_text(path) as file:
-        yield from (line for line in file if line.strip(BLANK))
+        for number, line in enumerate((line for line in file if line.strip(BLANK)), start=1):
+            try:
+                yield line, json.loads(line)
+            except json.JSONDecodeError as error:
+                raise _unread(path, number, str(error), line) from error
 
 
 def _unread(path: Path, number: int, why: str, text: str) -> AnnotationError:

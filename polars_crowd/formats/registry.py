@@ -4,72 +4,48 @@ from __future__ import annotations
 
 import csv
 import inspect
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats import (
-    appen,
-    argilla,
-    crowd_kit,
-    deepeval,
-    doccano,
-    hugging_face,
-    inspect_ai,
-    label_matrices,
-    label_studio,
-    labelbox,
-    langfuse,
-    langsmith,
-    lm_eval,
-    mlflow,
-    mturk,
-    opik,
-    phoenix,
-    potato,
-    preferences,
-    prodigy,
-    promptfoo,
-    toloka,
-    zooniverse,
-)
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.look import Format, Look
 
-ONE_EACH = (
-    appen,
-    argilla,
-    crowd_kit,
-    deepeval,
-    doccano,
-    hugging_face,
-    inspect_ai,
-    label_studio,
-    labelbox,
-    langfuse,
-    langsmith,
-    lm_eval,
-    mlflow,
-    mturk,
-    opik,
-    phoenix,
-    potato,
-    preferences,
-    prodigy,
-    promptfoo,
-    toloka,
-    zooniverse,
+MODULES = (
+    "appen",
+    "argilla",
+    "crowd_kit",
+    "deepeval",
+    "doccano",
+    "hugging_face",
+    "inspect_ai",
+    "label_matrices",
+    "label_studio",
+    "labelbox",
+    "langfuse",
+    "langsmith",
+    "lm_eval",
+    "mlflow",
+    "mturk",
+    "opik",
+    "phoenix",
+    "potato",
+    "preferences",
+    "prodigy",
+    "promptfoo",
+    "toloka",
+    "zooniverse",
 )
 FORMATS: dict[str, Format] = {
     known.name: known
-    for known in (
-        *(module.FORMAT for module in ONE_EACH),
-        *label_matrices.FORMATS,
-        preferences.COMPARISONS,
-    )
+    for name in MODULES
+    for known in vars(import_module(f"polars_crowd.formats.{name}")).values()
+    if isinstance(known, Format)
 }
+"""The formats, which are constants of their modules."""
 
 
 def read(path: str | Path, format: str | None = None, **options: Any) -> Export:

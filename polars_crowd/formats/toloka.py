@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, utc
+from polars_crowd.formats.answers import Answers, column, one, sent, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
@@ -84,8 +84,7 @@ def _times(columns: list[str]) -> list[pl.Expr]:
 
 
 def _time(name: str, columns: list[str]) -> pl.Expr:
-    there = f"{ASSIGNMENT}{name}" in columns
-    return utc(pl.col(f"{ASSIGNMENT}{name}")) if there else pl.lit(None, pl.Datetime("us", "UTC"))
+    return utc(column(f"{ASSIGNMENT}{name}", columns))
 
 
 def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
@@ -95,7 +94,6 @@ def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
     there = golden in table.collect_schema()
     status = pl.col(STATE).replace_strict(STATUS, default=None)
     is_json = cell.str.contains(JSON)
-    sent = pl.when(cell.is_null()).then(pl.lit("empty")).otherwise(pl.lit(SUBMITTED))
     return table.select(
         "example",
         "timestamp",
@@ -104,7 +102,7 @@ def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
         question=pl.lit(name),
         kind=pl.when(is_json.any()).then(pl.lit("set")).otherwise(pl.lit("class")),
         values=_values(cell),
-        status=pl.coalesce(status, sent),
+        status=pl.coalesce(status, sent(cell)),
         gold=pl.col(golden).is_not_null() if there else pl.lit(None, pl.Boolean),
     )
 
@@ -124,12 +122,7 @@ def _truth(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
 def _values(cell: pl.Expr) -> pl.Expr:
     """What stands in a cell: text, or JSON of several choices."""
     listed = cell.map_batches(_listed, return_dtype=pl.List(TEXT))
-    return (
-        pl.when(cell.str.contains(JSON))
-        .then(listed)
-        .when(cell.is_not_null())
-        .then(pl.concat_list(cell))
-    )
+    return pl.when(cell.str.contains(JSON)).then(listed).otherwise(one(cell))
 
 
 def _listed(cells: pl.Series) -> pl.Series:
