@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Array, Floats
+from polars_crowd.numerics.shares import wilson
 from polars_crowd.numerics.special import f_quantile, normal, t_quantile, t_tails
 from polars_crowd.reliability.patterns import Units
 
@@ -79,10 +80,7 @@ def _tails(value: float, error: float, df: float) -> float:
 def of_share(kind: str, share: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]:
     """The ends of Wilson's (1927) or Clopper and Pearson's (1934) interval of a share of n."""
     if kind == "wilson":
-        z2 = normal.inv_cdf((1 + confidence) / 2) ** 2
-        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-        reach = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-        return np.maximum(middle - reach, 0), np.minimum(middle + reach, HIGHEST)
+        return wilson(share, n, confidence)
     each = list(zip((share * n).tolist(), n.tolist(), strict=True))
     low = np.array([_exact_low(x, m, confidence) for x, m in each])
     high = np.array([1 - _exact_low(m - x, m, confidence) for x, m in each])

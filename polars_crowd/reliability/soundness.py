@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from polars_crowd.arrays import Flags, Floats
-from polars_crowd.numerics.special import normal
+from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.chance import EXACT, Estimate
 from polars_crowd.reliability.intervals import Uncertainty
 
@@ -45,13 +45,14 @@ def without(found: Uncertainty, where: Flags, *, error: bool = False) -> Uncerta
     return Uncertainty(standard_error, **kept)
 
 
-def wilson(value: Floats, n: Floats, confidence: float, found: Uncertainty) -> Uncertainty:
+def of_nothing(value: Floats, n: Floats, confidence: float, found: Uncertainty) -> Uncertainty:
     """Wilson's interval of a share that is 0 or 1, where the other has no width."""
-    pull = normal.inv_cdf((1 + confidence) / 2) ** 2
-    all_agree = n / (n + pull)
-    there, one = flat(found), value > 0.5
-    low = np.where(there, np.where(one, all_agree, 0.0), found.ci_low)
-    high = np.where(there, np.where(one, 1.0, 1 - all_agree), found.ci_high)
+    there = flat(found)
+    ends = wilson(np.round(value), n, confidence)
+    low, high = (
+        np.where(there, end, other)
+        for end, other in zip(ends, (found.ci_low, found.ci_high), strict=True)
+    )
     return Uncertainty(found.standard_error, low, high, np.where(there, np.nan, found.p_value))
 
 
@@ -61,7 +62,7 @@ def sound(
     """Intervals as they can be given, and why there is none. `is_share`: of examples that agree."""
     value = estimate.value
     if is_share:
-        found = wilson(value, estimate.n, confidence, found)
+        found = of_nothing(value, estimate.n, confidence, found)
     nothing, aside = flat(found), beside(value, found)
     reasons = [
         NOTHING_VARIES if flat_one else ONE_SIDED if one_sided else None

@@ -117,7 +117,7 @@ class ClassTrial(Trial):
         return (
             accuracy,
             n,
-            *scoring.wilson(accuracy, n),
+            *scoring.of_share(accuracy, n),
             scoring.log_loss(T[np.arange(len(T)), known]),
             scoring.brier(T, known),
             scoring.calibration_error(T.max(axis=1), hit),

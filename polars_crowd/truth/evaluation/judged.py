@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.runs.codes import Codebook
-from polars_crowd.truth.evaluation.scoring import wilson
+from polars_crowd.truth.evaluation.scoring import of_share
 from polars_crowd.truth.known import ExampleLabels, KnownValues, check_matched, class_codes
 
 
@@ -27,7 +27,7 @@ def judged_labels(examples: pl.DataFrame, truth: Any, classes: pl.Series) -> dic
     both = examples.select("example", own=own).join(labels.frame, on="example")
     check_matched(labels.given, both.height, lambda: examples["example"], "truth")
     right = (both["own"].cast(pl.Int32) == both["known"]).to_numpy()
-    low, high = wilson(float(right.mean()), len(right))
+    low, high = of_share(float(right.mean()), len(right))
     return {
         "accuracy": float(right.mean()),
         "ci_low": low,

@@ -30,6 +30,7 @@ from statistics import NormalDist
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.numerics.shares import wilson
 from polars_crowd.numerics.special import beta_cdf, t_quantile, t_tails
 from polars_crowd.truth.evaluation.trial import Rows
 
@@ -49,17 +50,14 @@ def right(T: Floats, known: Ints) -> Floats:
     return hit
 
 
-def wilson(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval of a share of n.
+def of_share(share: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of a share of n.
 
-    >>> [round(bound, 2) for bound in wilson(1.0, 5)]
+    >>> [round(bound, 2) for bound in of_share(1.0, 5)]
     [0.57, 1.0]
     """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    centre = share + z**2 / (2 * n)
-    reach = z * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low, high = ((centre + side * reach) / (1 + z**2 / n) for side in (-1, 1))
-    return max(low, 0.0), min(high, 1.0)
+    low, high = wilson(np.array(share), np.array(float(n)), confidence)
+    return float(low), float(high)
 
 
 Paired = tuple[float, float | None, float | None, float | None]

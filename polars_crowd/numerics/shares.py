@@ -1,0 +1,26 @@
+"""The interval of a share of n, by Wilson (1927), JASA 22, 209-212.
+
+    ( p + z^2 / 2n  -+  z sqrt( p (1 - p) / n + z^2 / 4n^2 ) ) / ( 1 + z^2 / n )
+
+with z the normal quantile of (1 + confidence) / 2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from polars_crowd.arrays import Floats
+from polars_crowd.numerics.special import normal
+
+
+def wilson(share: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """The ends, in [0, 1].
+
+    >>> low, high = wilson(np.array([0.0, 1.0]), np.array([5.0, 5.0]), 0.95)
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([0.0, 0.57], [0.43, 1.0])
+    """
+    z2 = normal.inv_cdf((1 + confidence) / 2) ** 2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    reach = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return np.maximum(middle - reach, 0), np.minimum(middle + reach, 1)
