@@ -85,8 +85,9 @@ def intra_rater_agreement(
     """
     rows = log.scan_annotations() if isinstance(log, Partitioned) else scan_annotations(log)
     check_known_annotators(rows.collect_schema()["annotator"])
-    for column in ("example", "annotator"):
-        if rows.select(pl.col(column).is_null().any()).collect().item():
+    lacking = rows.select(pl.col("example", "annotator").is_null().any()).collect()
+    for column in lacking.columns:
+        if lacking[column].item():
             raise null_ids(rows, column)
     again = repeated(rows.select(LOG_COLUMNS))
     if again.is_empty():
