@@ -50,14 +50,14 @@ from polars_crowd.rounds.files import (
 from polars_crowd.rounds.generations import (
     DIGEST,
     LOCK,
-    Hold,
     generations_in,
+    held,
     new_generation,
     remove_ours,
     remove_unused,
     scan_held,
 )
-from polars_crowd.rounds.locks import WRITER, Lock, lock_to_write, writing
+from polars_crowd.rounds.locks import WRITER, Hold, Lock, lock_to_write, writing
 from polars_crowd.rounds.tolerance import MadeWith, moved
 from polars_crowd.rounds.writing import Table, as_lazy, kind_of
 
@@ -126,7 +126,7 @@ class ResultDirectory:
             latest = self.path / there if there else self.path
             self._earlier = tuple(dict.fromkeys((latest, *generations_in(self.path))))
             self.generation = new_generation(self.path)
-            self._hold = Hold(self.generation)
+            self._hold = held(self.generation)
         return self.generation
 
     def complete(self, **about: Any) -> None:

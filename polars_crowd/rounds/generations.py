@@ -12,13 +12,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
 
 import polars as pl
 
 from polars_crowd.rounds.contents import GENERATION, is_generation
 from polars_crowd.rounds.files import refusing
-from polars_crowd.rounds.locks import Lock, lock_to_read, lock_to_remove
+from polars_crowd.rounds.locks import Hold, lock_to_remove
 from polars_crowd.rounds.partitions import scan_of
 
 LOCK = ".polars_crowd.lock"
@@ -50,24 +49,9 @@ def new_generation(directory: Path) -> Path:
     return place
 
 
-class Hold:
-    """A generation that stays for as long as this object, or a copy of it, lives."""
-
-    def __init__(self, generation: Path) -> None:
-        self.generation = generation
-        self.lock = _held(generation)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"generation": self.generation}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
-
-
-def _held(generation: Path) -> Lock | None:
-    with suppress(OSError):  # it is gone, or going: who reads it will see
-        return lock_to_read(generation / LOCK)
-    return None
+def held(generation: Path) -> Hold:
+    """A generation that stays for as long as the hold, or a copy of it, lives."""
+    return Hold(generation / LOCK)
 
 
 def scan_held(files: list[Path], hold: object) -> pl.LazyFrame:

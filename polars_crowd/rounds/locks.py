@@ -226,6 +226,20 @@ def _remove_dead(stands: Path, holder: Holder, of: Path) -> None:
 # --- to read ---------------------------------------------------------------------------------------
 
 
+class Hold:
+    """What is beside a lock stays for as long as this, or a copy of it, lives, if the file system can lock."""
+
+    def __init__(self, lock: Path) -> None:
+        self._path = lock
+        self._lock: Lock | None = None
+        with suppress(OSError):  # it is gone, or going: who reads will see
+            self._lock = lock_to_read(lock)
+
+    def __reduce__(self) -> tuple[type[Hold], tuple[Path]]:
+        """A copy, here or in another process, has a lock of its own."""
+        return Hold, (self._path,)
+
+
 def lock_to_read(path: Path) -> Lock | None:
     """The right to find what stands beside a lock for as long as one has it; None if nobody can have it.
 

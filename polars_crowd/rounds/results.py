@@ -14,7 +14,8 @@ from polars_crowd.option_checks import check_place
 from polars_crowd.reports import Heads, Report, Reported
 from polars_crowd.rounds.contents import MARK, Contents, files_in, plain, read_contents
 from polars_crowd.rounds.files import place_of
-from polars_crowd.rounds.generations import Hold, is_begun
+from polars_crowd.rounds.generations import held, is_begun
+from polars_crowd.rounds.locks import Hold
 from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, write_results
 from polars_crowd.signatures import checked
 
@@ -317,7 +318,7 @@ def _held_contents(place: Path) -> tuple[Contents | None, Hold | None]:
     while True:
         contents = read_contents(place)
         generation = (contents or {}).get("generation")
-        hold = Hold(place / generation) if generation else None
+        hold = held(place / generation) if generation else None
         if (read_contents(place) or {}).get("generation") == generation:
             return contents, hold
 

@@ -34,8 +34,8 @@ from polars_crowd.rounds.contents import (
 )
 from polars_crowd.rounds.digests import checksum
 from polars_crowd.rounds.files import abandoned, refusing, whole_files
-from polars_crowd.rounds.generations import LOCK, Hold, remove_ours, scan_held
-from polars_crowd.rounds.locks import writing
+from polars_crowd.rounds.generations import LOCK, remove_ours, scan_held
+from polars_crowd.rounds.locks import Hold, writing
 from polars_crowd.rounds.workbook import import_xlsxwriter, write_workbook
 
 Format = Literal["parquet", "csv", "xlsx"]

@@ -22,7 +22,7 @@ from polars_crowd.option_checks import check_place
 from polars_crowd.rounds import files
 from polars_crowd.rounds.digests import checksum, known_checksum
 from polars_crowd.rounds.files import reason
-from polars_crowd.rounds.locks import Lock, lock_to_read, lock_to_remove, writing
+from polars_crowd.rounds.locks import Hold, lock_to_remove, writing
 from polars_crowd.store.manifest import (
     FILES,
     LOCK,
@@ -73,20 +73,6 @@ def refuse_what_is_there(path: Path) -> None:
 # --- reading ---------------------------------------------------------------------------------------
 
 
-class Held:
-    """A generation that is read: its files stay for as long as this does, if the file system can lock."""
-
-    def __init__(self, annotators: str) -> None:
-        self._annotators = annotators
-        self._lock: Lock | None = None
-        with suppress(OSError):  # it is gone, or is being removed
-            self._lock = lock_to_read(Path(annotators))
-
-    def __reduce__(self) -> tuple[type[Held], tuple[str]]:
-        """A copy, here or in another process, has a lock of its own."""
-        return Held, (self._annotators,)
-
-
 @dataclass(frozen=True)
 class DataFiles:
     """The data files of a generation, and how they are read. Small: it travels to the workers."""
@@ -94,7 +80,7 @@ class DataFiles:
     folder: str
     verify: bool
     """Whether a file is compared with its checksum before it is read."""
-    held: Held | None = field(default=None, repr=False, compare=False)
+    held: Hold | None = field(default=None, repr=False, compare=False)
 
     def scan(self, file: File) -> pl.LazyFrame:
         """A file that is as it was written."""
@@ -153,13 +139,13 @@ def _is_of_the_past(path: Path) -> bool:
     return False
 
 
-def open_generation(store: Path) -> tuple[Manifest, Held | None]:
+def open_generation(store: Path) -> tuple[Manifest, Hold | None]:
     """The manifest of the generation that a store has now, whose files stay while it is held."""
     while True:
         before = _stamp(store / MANIFEST)
         manifest = read_manifest(store)
         name = manifest.annotators and manifest.annotators.name
-        held = Held(str(store / FILES / name)) if name else None
+        held = Hold(store / FILES / name) if name else None
         if _stamp(store / MANIFEST) == before:  # else a writer may not have seen that it is held
             return manifest, held
 

@@ -32,7 +32,7 @@ from polars_crowd.inputs.label_sets import as_lists, check_known, membership, op
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.pred_probs import open_models
 from polars_crowd.rounds.files import refusing
-from polars_crowd.rounds.locks import writing
+from polars_crowd.rounds.locks import Hold, writing
 from polars_crowd.rounds.partitions import Handle, Partitioned, scan_of
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.signatures import checked
@@ -41,7 +41,6 @@ from polars_crowd.store.blame import streaming
 from polars_crowd.store.build import Builder
 from polars_crowd.store.files import (
     DataFiles,
-    Held,
     beside,
     check_files,
     left_of,
@@ -92,7 +91,7 @@ class AnnotationStore(Partitioned):
     """
 
     def __init__(
-        self, path: Path, manifest: Manifest, held: Held | None = None, *, verify: bool = True
+        self, path: Path, manifest: Manifest, held: Hold | None = None, *, verify: bool = True
     ) -> None:
         self.path = path
         self._manifest = manifest

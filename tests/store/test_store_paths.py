@@ -213,7 +213,7 @@ def test_a_copy_in_another_process_reads_what_the_first_did(store: pc.Annotation
 
 def test_a_reader_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = pc.AnnotationStore.create(tmp_path / "store", FIRST, partitions=2)
-    monkeypatch.setattr("polars_crowd.store.files.lock_to_read", lambda path: None)
+    monkeypatch.setattr("polars_crowd.rounds.locks.lock_to_read", lambda path: None)
     reader = pc.AnnotationStore.open(writer.path)
     monkeypatch.undo()
     writer.append(SECOND)
