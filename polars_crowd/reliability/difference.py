@@ -35,8 +35,9 @@ from polars_crowd.reliability.intervals import (
     draws_of,
     resample,
 )
-from polars_crowd.reliability.kinds import Coefficient, Icc, Light, OfVotes, Ranked
+from polars_crowd.reliability.kinds import Coefficient, Icc, Light, OfVotes
 from polars_crowd.reliability.patterns import Units, encode, local_units, merged_units
+from polars_crowd.reliability.ranked import Ranked
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
     OF_SHARES,

@@ -13,8 +13,9 @@ from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.reliability import ranks, who_voted
 from polars_crowd.reliability.evidence import BLOCK, Evidence
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.kinds import Conger, Kendall, Light, OfTwo, Spearman
+from polars_crowd.reliability.kinds import Conger, Light, OfTwo
 from polars_crowd.reliability.patterns import count_patterns, count_repeats, merged_units, sums_at
+from polars_crowd.reliability.ranked import Kendall, Spearman
 from polars_crowd.reliability.request import Request
 from polars_crowd.reliability.scales import Scales, are_in_order
 from polars_crowd.reliability.who_voted import Profiles, Signed

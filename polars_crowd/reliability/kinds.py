@@ -6,24 +6,24 @@
     OfTwo        Cohen's and Scott's kappa of two annotators
     Light        the mean of Cohen's over all pairs
     Icc          from mean squares (`icc.py`)
-    Ranked       Kendall's W, Spearman's rank correlation (`ranks.py`)
 
-The coefficients themselves, one of a kind each, are in `registry.py`.
+Those that go by ranks are in `ranked.py`. The coefficients themselves, one of a kind each, are in
+`registry.py`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from polars_crowd.arrays import Flags, Floats
+from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice
 from polars_crowd.reliability import evidence as limits
-from polars_crowd.reliability import ranks, who_voted
+from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.chance import (
     EXACT,
     Estimate,
@@ -44,7 +44,7 @@ from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.soundness import carried
 from polars_crowd.reliability.weights import Identity, Weights
-from polars_crowd.reliability.who_voted import PairExpected, Pairs, Signed
+from polars_crowd.reliability.who_voted import PairExpected, Signed
 
 Drawn = Literal["votes", "who voted"]
 ONE_CLASS = "one class only is used: agreement by chance is certain"
@@ -52,7 +52,6 @@ ANONYMOUS = "asks who gave which label, and the annotators are anonymous"
 GAPS = (
     "approximate interval: where not every annotator labelled every example, it may be too narrow"
 )
-ALL_TIED = "annotators gave all examples the same label: there is no order to compare"
 REPEATED = "an annotator labelled an example more than once: see icc(1)"
 NO_PAIR = "no overlap: no two annotators share an example"
 FEWEST_BY_CHANCE, MOST_BIAS = 10, 0.25
@@ -284,7 +283,7 @@ class OfTwo(OfWho):
         return who_voted.pair_value(self.expected, signed, times, weights)
 
     def undefined(self, evidence: Evidence, group: int) -> str:
-        return ONE_CLASS if _shares_examples(evidence, group) else NO_PAIR
+        return ONE_CLASS if shares_examples(evidence, group) else NO_PAIR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,7 +333,7 @@ class Light(OfWho):
     def undefined(self, evidence: Evidence, group: int) -> str:
         if not evidence.is_small[group]:
             return f"over {limits.MAX_PAIRS:,} pairs of annotations: see conger_kappa"
-        if not _shares_examples(evidence, group):
+        if not shares_examples(evidence, group):
             return NO_PAIR
         if evidence.units.n_classes > 1:
             return "undefined for every pair of annotators"
@@ -347,7 +346,7 @@ def _not_looked_at(evidence: Evidence) -> Estimate:
     return Estimate(nothing, np.zeros(evidence.n_groups), nothing, nothing)
 
 
-def _shares_examples(evidence: Evidence, group: int) -> bool:
+def shares_examples(evidence: Evidence, group: int) -> bool:
     return evidence.signed is not None and group in evidence.signed.pairs.owner
 
 
@@ -416,105 +415,3 @@ class Icc(Coefficient):
         if evidence.one_way.MSR[group] + evidence.one_way.error[group] > 0:
             return "the variance it is a share of is none: examples differ less than by chance"
         return "the labels do not vary"
-
-
-# --- from ranks ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Ranked(OfWho):
-    """A coefficient of the order in which annotators put the examples."""
-
-    is_corrected: bool = False
-    no_interval = "no analytic interval: interval='bootstrap' draws one"
-
-    @property
-    def goes_by(self) -> Advice:
-        return Advice(f"{self.name} goes by the order of the labels")
-
-    @property
-    def takes_classes(self) -> bool:
-        return False
-
-    def measure(self, scales: Scales) -> tuple[str | None, str | None]:
-        return None, "ordinal"
-
-    def estimate(self, evidence: Evidence) -> Estimate:
-        zero = np.zeros(evidence.n_groups)
-        value = self.values(evidence) if evidence.is_ordered else zero * np.nan
-        return Estimate(value, evidence.counts["num_examples"], zero * np.nan, zero)
-
-    def caution(self, found: Estimate, evidence: Evidence) -> Sequence[str | None]:
-        return [None] * evidence.n_groups
-
-    def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
-        return Uncertainty.none(evidence.n_groups)
-
-    @abstractmethod
-    def values(self, evidence: Evidence) -> Floats:
-        """(G,) of labels that have an order."""
-
-    def undefined(self, evidence: Evidence, group: int) -> str:
-        if not evidence.is_ordered:
-            return "the labels have no order: say that of the classes, or give numbers"
-        return self.unranked(evidence, group)
-
-    def unranked(self, evidence: Evidence, group: int) -> str:
-        return ALL_TIED
-
-
-@dataclass(frozen=True)
-class Kendall(Ranked):
-    """Kendall's W."""
-
-    @property
-    def asks_for_repeats(self) -> bool:
-        return True
-
-    def values(self, evidence: Evidence) -> Floats:
-        assert evidence.spread_of_ranks is not None
-        M, N = (evidence.counts[c] for c in ("num_annotators", "num_examples"))
-        value = ranks.concordance(evidence.profiles.units, evidence.spread_of_ranks, M, N)
-        return np.where(self._is_complete(evidence), value, np.nan)
-
-    def interval(self, found: Estimate, evidence: Evidence, confidence: float) -> Uncertainty:
-        of = (found.value, *(evidence.counts[c] for c in ("num_annotators", "num_examples")))
-        p = [ranks.p_of_concordance(*one) for one in zip(*(v.tolist() for v in of), strict=True)]
-        return replace(Uncertainty.none(evidence.n_groups), p_value=np.array(p))
-
-    def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
-        return ranks.concordance_of_draw(signed, times)
-
-    @staticmethod
-    def _is_complete(evidence: Evidence) -> Flags:
-        M, N = (evidence.counts[c] for c in ("num_annotators", "num_examples"))
-        assert evidence.repeats is not None
-        complete: Flags = (evidence.counts["num_annotations"] == M * N) & (evidence.repeats == 0)
-        return complete
-
-    def unranked(self, evidence: Evidence, group: int) -> str:
-        if not self._is_complete(evidence)[group]:
-            return "not every annotator labelled every example, once: see spearman"
-        return ALL_TIED
-
-
-@dataclass(frozen=True)
-class Spearman(Ranked):
-    """The mean of Spearman's rank correlation over all pairs."""
-
-    def values(self, evidence: Evidence) -> Floats:
-        if evidence.signed is None:
-            return np.full(evidence.n_groups, np.nan)
-        return self._of(evidence.signed.pairs, evidence.n_groups)
-
-    def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
-        return float(self._of(replace(signed.pairs, times=times[signed.pairs.unit]), 1)[0])
-
-    @staticmethod
-    def _of(pairs: Pairs, n_groups: int) -> Floats:
-        return who_voted.mean_of_pairs(pairs, ranks.rank_correlation(pairs), n_groups)[1]
-
-    def unranked(self, evidence: Evidence, group: int) -> str:
-        if not evidence.is_small[group]:
-            return f"over {limits.MAX_PAIRS:,} pairs of annotations"
-        return ALL_TIED if _shares_examples(evidence, group) else NO_PAIR

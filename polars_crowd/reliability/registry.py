@@ -19,12 +19,11 @@ from polars_crowd.reliability.kinds import (
     Corrected,
     Fleiss,
     Icc,
-    Kendall,
     Light,
     OfTwo,
     OfVotes,
-    Spearman,
 )
+from polars_crowd.reliability.ranked import Kendall, Spearman
 
 ALPHA = Alpha("krippendorff_alpha", scale="level")
 

@@ -14,7 +14,8 @@ from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
 from polars_crowd.limits import Limit
 from polars_crowd.reliability.grouping import Grouping, parse_grouping
-from polars_crowd.reliability.kinds import Coefficient, Icc, Ranked
+from polars_crowd.reliability.kinds import Coefficient, Icc
+from polars_crowd.reliability.ranked import Ranked
 from polars_crowd.reliability.scales import has_order
 from polars_crowd.reliability.weights import Level
 from polars_crowd.rounds.opening import open_rounds

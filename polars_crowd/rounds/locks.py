@@ -227,7 +227,7 @@ def _remove_dead(stands: Path, holder: Holder, of: Path) -> None:
 
 
 class Hold:
-    """What is beside a lock stays for as long as this, or a copy of it, lives, if the file system can lock."""
+    """What is beside a lock stays while this, or a copy of it, lives, if the file system can lock."""
 
     def __init__(self, lock: Path) -> None:
         self._path = lock
