@@ -211,3 +211,16 @@ def without_idle(options: dict[str, Any]) -> dict[str, Any]:
     """Options of CROWDLAB without one that has no effect: quality by agreement asks no model."""
     asks = options["quality_method"] == "crowdlab"
     return {**options, "calibrate": options["calibrate"] and asks}
+
+
+CROWDLAB_OPTIONS = st.fixed_dictionaries(
+    {
+        "consensus_method": st.sampled_from(["best_quality", "majority_vote"]),
+        "quality_method": st.sampled_from(["crowdlab", "agreement"]),
+        "label_quality_method": st.sampled_from(
+            ["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
+        ),
+        "calibrate": st.booleans(),
+    }
+).map(without_idle)
+"""Options of CROWDLAB, also for sets of classes."""

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import polars_crowd as pc
 from polars_crowd.reliability.registry import COEFFICIENTS, ICC_FORMS
 from polars_crowd.truth.registry import METHODS, Method
-from tests.cases import Case, cases, log_of, without_idle
+from tests.cases import CROWDLAB_OPTIONS, Case, cases, log_of
 
 Answer = dict[str, pl.DataFrame]
 Options = dict[str, Any]
@@ -139,16 +139,6 @@ def findings(log: Any) -> pl.DataFrame:
 CHEAPER: dict[str, Options] = {"ebcc": {"n_subtypes": 3, "restarts": 2}}
 FEWER = {"blend": 2, "ebcc": 2}
 """Draws of what takes long."""
-CROWDLAB_OPTIONS = st.fixed_dictionaries(
-    {
-        "consensus_method": st.sampled_from(["best_quality", "majority_vote"]),
-        "quality_method": st.sampled_from(["crowdlab", "agreement"]),
-        "label_quality_method": st.sampled_from(
-            ["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
-        ),
-        "calibrate": st.booleans(),
-    }
-).map(without_idle)
 ADJUSTED = st.tuples(CROWDLAB_OPTIONS, st.booleans()).map(
     lambda drawn: {**drawn[0], "adjust_pred_probs": drawn[1] and "entropy" not in str(drawn[0])}
 )

@@ -20,7 +20,7 @@ from polars.testing import assert_frame_equal
 import polars_crowd as pc
 from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
-from tests.cases import NEAR, dense, jitter, without_idle
+from tests.cases import CROWDLAB_OPTIONS, NEAR, dense, jitter
 
 pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
 
@@ -85,19 +85,6 @@ def set_cases(draw: st.DrawFn, *, max_models: int = 1, ties: bool = False) -> Se
     return SetCase(seen, chose, models)
 
 
-def options() -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {
-            "consensus_method": st.sampled_from(["best_quality", "majority_vote"]),
-            "quality_method": st.sampled_from(["crowdlab", "agreement"]),
-            "label_quality_method": st.sampled_from(
-                ["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
-            ),
-            "calibrate": st.booleans(),
-        }
-    ).map(without_idle)
-
-
 def fitted(case: SetCase, **given_: Any) -> pc.MultiLabelCrowdlab:
     return pc.multilabel_crowdlab(case.log, case.pred_probs, **given_)
 
@@ -129,12 +116,12 @@ def assert_is_the_loop(fit: pc.MultiLabelCrowdlab, case: SetCase, given_: dict[s
             assert_near(expected[column], found[column])
 
 
-@given(set_cases(max_models=3), options())
+@given(set_cases(max_models=3), CROWDLAB_OPTIONS)
 def test_crowdlab_is_the_loop_over_binary_problems(case: SetCase, given_: dict[str, Any]) -> None:
     assert_is_the_loop(fitted(case, **given_), case, given_)
 
 
-@given(set_cases(max_models=2, ties=True), options())
+@given(set_cases(max_models=2, ties=True), CROWDLAB_OPTIONS)
 def test_ties_are_broken_as_in_the_loop(case: SetCase, given_: dict[str, Any]) -> None:
     """Uncalibrated: where a model always says 1/2, any temperature is as good, up to rounding."""
     given_ = {**given_, "calibrate": False}
