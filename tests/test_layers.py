@@ -24,6 +24,7 @@ FLOORS = (
     ("truth",),
     ("active",),
     ("simulate", "datasets"),
+    ("annotators",),
     ("compat",),
     ("cli", "namespace", "__init__"),
     ("__main__",),

@@ -1,0 +1,1 @@
+"""What a log says about its annotators: how good each is, over time, on gold, in pairs, and judges."""

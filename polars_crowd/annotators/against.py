@@ -1,0 +1,321 @@
+"""What annotations are judged by: a truth of each annotation, hard or soft, beside the sorted runs.
+
+An annotation r of annotator j with label l on example i has a truth T[r,k], the weight of each class k, which
+adds up to 1; or none, and then it is left out and counted. By default it is the **consensus of the others**,
+
+    T[r,k] = 1 / t   for the t classes with the most votes c[i,k] - r[j,k] > 0 of other annotators, else 0
+
+so that nobody is judged by their own vote, ties are shared, and an example with one annotator judges nobody.
+Or it is that of the example, T[r,k] = T[i,k]: the posterior of a fit, or a label that is known (Waterhouse
+2012 and Raykar and Yu 2012 take either). A posterior has seen the annotator's own vote too.
+
+Everything that is said of an annotator is made of the sums
+
+    n[j,k,l] = sum of T[r,k] over the annotations r of j with label l
+
+which add up over partitions under the key (annotator, true_label, label): `count_against` is that summary.
+For what goes by the single annotation (time windows, pairs), `Against.of_part(part)` is the truth of a
+partition, `Judged.correct` is T[r,l] of each row of `part.runs.rows`, and `Judged.truths` all of T.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, rows_shown
+from polars_crowd.inputs.matching import ids_like
+from polars_crowd.inputs.sources import open_frame
+from polars_crowd.reliability.grouping import Grouping, groups_of
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.results import Fit
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.runs.classes import Runs
+from polars_crowd.runs.codes import Codebook
+from polars_crowd.truth.given import SUMS_TO_ONE
+from polars_crowd.truth.known import ExampleLabels, check_labels, check_matched, class_codes
+from polars_crowd.truth.numeric.result import NumericTruth
+from polars_crowd.truth.sums import GRID
+
+SOFT = ("example", "label", "probability")
+WHAT = "against"
+
+JUDGE = Advice(
+    "Judge by labels",
+    python="against=fit of pc.dawid_skene, pc.crowdlab ..., a frame `example, label`, or a column of the log",
+    command="--against RESULTS, or --truth FILE",
+)
+
+
+# --- the truth of a partition ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The truth of a partition's annotations.
+
+    A *case* is what has one truth and one label: the annotations of a vote, or where annotators labelled
+    examples again, those of an annotator among them.
+    """
+
+    case: pl.Series
+    """(R,) the case of each annotation, beside `part.runs.rows`."""
+    label: pl.Series
+    """(C,) the label code of each case."""
+    truths: pl.DataFrame
+    """`case, true_label` (code), `weight`: T where it is above 0, sorted. No row for a case without truth."""
+    num_known: int
+    """How many examples of the partition have a truth."""
+
+    @cached_property
+    def correct(self) -> pl.Series:
+        """(R,) T[r,l], in [0, 1]; null where there is no truth."""
+        own = pl.lit(self.label).gather("case") == pl.col("true_label")
+        right = self.truths.lazy().group_by("case", maintain_order=True)
+        found = right.agg(correct=pl.col("weight").filter(own).sum()).collect()
+        of_cases = pl.repeat(None, len(self.label), dtype=pl.Float64, eager=True)
+        of_cases = of_cases.scatter(found["case"], found["correct"])
+        return of_cases.gather(self.case).alias("correct")
+
+
+class Against(ABC):
+    """What annotations are judged by. Small enough to travel, but for a truth of every example."""
+
+    name: str
+    """What it is, in words."""
+    left_out: str
+    """Why an annotation has no truth, in words."""
+
+    @abstractmethod
+    def of_part(self, part: Partition) -> Judged:
+        """The truth of a partition's annotations."""
+
+    @abstractmethod
+    def check(self, num_known: int, rounds: Rounds) -> None:
+        """What is given is of examples of the log, of which so many are known."""
+
+
+@dataclass(frozen=True)
+class Others(Against):
+    """The consensus of the other annotators."""
+
+    name = "the others"
+    left_out = "nobody else labelled the example"
+
+    def of_part(self, part: Partition) -> Judged:
+        pairs, case, cases = _again(part.runs) if labels_again(part.runs) else _once(part.runs)
+        left = pairs.filter(pl.col("left") > 0)
+        first = left.filter(pl.col("left") == pl.col("left").max().over("case"))
+        truths = first.select("case", "true_label", weight=1 / pl.len().over("case"))
+        found = truths.sort("case", "true_label").collect(engine="in-memory")
+        known = cases["example"].gather(found["case"]).n_unique()
+        return Judged(case, cases["label"], found, known)
+
+    def check(self, num_known: int, rounds: Rounds) -> None:
+        """Nothing is given."""
+
+
+def labels_again(runs: Runs) -> bool:
+    """Whether an annotator labelled an example more than once."""
+    example = pl.lit(runs.votes["example"]).gather("vote").cast(pl.UInt64)
+    pair = example * len(runs.book.annotators) + pl.col("annotator")
+    return bool(runs.rows.lazy().select(pair.n_unique() < pl.len()).collect().item())
+
+
+Pairs = tuple[pl.LazyFrame, pl.Series, pl.DataFrame]
+"""`case, true_label, left`: the votes of others for each class of its example; the case of each annotation;
+`example, label` of each case."""
+
+
+def _once(runs: Runs) -> Pairs:
+    """... a case being a vote, from which one annotation is taken."""
+    votes = runs.votes.lazy()
+    pairs = votes.with_row_index("case").join(votes, on="example", maintain_order="left")
+    is_own = (pl.col("label") == pl.col("label_right")).cast(pl.Int64)
+    left = pl.col("votes_right").cast(pl.Int64) - is_own
+    named = pairs.select("case", true_label="label_right", left=left)
+    return named, runs.rows["vote"], runs.votes.select("example", "label")
+
+
+def _again(runs: Runs) -> Pairs:
+    """... a case being the annotations of an annotator in a vote, from which all of theirs are taken."""
+    rows = runs.rows.with_columns(case=pl.struct("vote", "annotator").rle_id())
+    counts = rows.group_by("case", "vote", "annotator", maintain_order=True)
+    cases = counts.agg(own=pl.len().cast(pl.Int64)).with_columns(
+        pl.lit(runs.votes[column]).gather("vote").alias(column) for column in ("example", "label")
+    )
+    votes = runs.votes.lazy().select("example", "votes", true_label="label").with_row_index("vote")
+    pairs = cases.lazy().select("case", "annotator", "example").join(votes, on="example")
+    own = cases.lazy().select("annotator", "vote", "own")
+    left = pl.col("votes").cast(pl.Int64) - pl.col("own").fill_null(0)
+    taken = pairs.join(own, on=["annotator", "vote"], how="left")
+    return taken.select("case", "true_label", left=left), rows["case"], cases
+
+
+@dataclass(frozen=True)
+class OfExamples(Against):
+    """A truth that examples have."""
+
+    name: str
+    frame: pl.DataFrame
+    """`example` (id), `true_label` (code), `weight`."""
+    given: pl.Series
+    """The ids as they were given."""
+    left_out = "the truth of the example is not known"
+
+    def of_part(self, part: Partition) -> Judged:
+        runs = part.runs
+        at = runs.examples.lazy().select("example").with_row_index("at")
+        found = (
+            at.join(self.frame.lazy(), on="example").select("at", "true_label", "weight").collect()
+        )
+        votes = runs.votes.lazy().select("example").with_row_index("case")
+        truths = votes.join(found.lazy(), left_on="example", right_on="at").drop("example")
+        return Judged(
+            runs.rows["vote"],
+            runs.votes["label"],
+            truths.sort("case", "true_label").collect(),
+            found["at"].n_unique(),
+        )
+
+    def check(self, num_known: int, rounds: Rounds) -> None:
+        check_matched(
+            self.given, num_known, lambda: rounds.handles[0].runs().examples["example"], WHAT
+        )
+
+
+# --- from what the caller gives --------------------------------------------------------------------
+
+
+def against_of(given: Any, rounds: Rounds) -> Against:
+    """What to judge by: the others if nothing is given, a fit, or a frame of labels or probabilities.
+
+    Raises
+    ------
+    AnnotationError
+        Labels are not among the classes, an example has two, or its probabilities do not add up to 1.
+    OptionError
+        The fit says no labels of classes.
+    """
+    if given is None:
+        return Others()
+    if isinstance(given, Fit):
+        name, source = given.method, labels_of_fit(given)
+    else:
+        name, source = "known labels", open_frame(given, WHAT)
+    columns = source.collect_schema().names()
+    ids = rounds.handles[0].runs().examples.schema["example"]
+    if set(SOFT) <= set(columns):
+        return soft(name, source, rounds.book, ids)
+    if "consensus_label" in columns and "label" not in columns:
+        source = source.select("example", label="consensus_label")
+    hard = ExampleLabels.of(source, WHAT, rounds.book, ids)
+    weight = pl.lit(1.0).alias("weight")
+    frame = hard.frame.select(
+        "example", pl.col("known").cast(pl.UInt32).alias("true_label"), weight
+    )
+    return OfExamples(name, frame, hard.given)
+
+
+def labels_of_fit(fit: Fit) -> pl.LazyFrame:
+    """The posterior of a fit, or the consensus where it was not written."""
+    if not isinstance(fit, NumericTruth):
+        for name, columns in (("posterior", SOFT), ("examples", ("example", "consensus_label"))):
+            table: pl.LazyFrame | None = getattr(fit, name, None)
+            if table is not None and set(columns) <= set(table.lazy().collect_schema()):
+                return table.lazy().select(columns)
+    raise OptionError(
+        WHAT, ..., f"is a fit of {fit.method}, which says no labels of classes.", JUDGE
+    )
+
+
+def classes_of_fit(given: Any) -> list[Any] | None:
+    """The classes of a fit in their order, where it says them."""
+    classes = getattr(given, "classes", None) if isinstance(given, Fit) else None
+    return classes if isinstance(classes, list) else None
+
+
+def soft(name: str, source: pl.LazyFrame, book: Codebook, dtype: pl.DataType) -> OfExamples:
+    """A truth of examples by probabilities, rounded to what adds up exactly."""
+    given = source.select(SOFT).filter(pl.col("label").is_not_null()).collect()
+    given = given.filter(pl.col("probability") > 0.5 / GRID)
+    coded = given.with_columns(true_label=class_codes(given["label"], book))
+    check_labels(coded.filter(pl.col("true_label").is_null()), WHAT, book)
+    _check_probabilities(given)
+    weight = (pl.col("probability").cast(pl.Float64) * GRID).round() / GRID
+    ids = ids_like("example", given.schema["example"], dtype, WHAT)
+    frame = coded.select(ids, "true_label", weight=weight).drop_nulls()
+    return OfExamples(name, frame, given["example"].drop_nulls().unique(maintain_order=True))
+
+
+def _check_probabilities(given: pl.DataFrame) -> None:
+    by_example = given.lazy().group_by("example", maintain_order=True)
+    twice = pl.col("label").is_duplicated().any()
+    sums = by_example.agg(pl.col("probability").sum(), twice=twice)
+    wrong = ((pl.col("probability") - 1).abs() > SUMS_TO_ONE) | pl.col("twice")
+    found = sums.filter(wrong.fill_null(True)).drop("twice").collect()
+    if found.height:
+        raise AnnotationError(
+            f"does not add up to 1 over the classes of {counted(found.height, 'example')}:\n"
+            f"{rows_shown(found, 'example', 'probability')}",
+            "Give each example a row for each class, and probabilities that add up to 1.",
+            source=WHAT,
+            column="probability",
+        )
+
+
+# --- the sums --------------------------------------------------------------------------------------
+
+CELLS = ("annotator", "true_label", "label")
+
+
+def count_against(part: Partition, against: Against, grouping: Grouping) -> Summary:
+    """Summary by (annotator, true_label, label), all codes: `weight`, n[j,k,l]. By annotator: their
+    `annotations`, those that are `judged`, and `correct`, the sum of T[r,l]. By nothing: the `examples`, and
+    those whose truth is `known`. The group columns come before these keys."""
+    judged, runs = against.of_part(part), part.runs
+    groups = groups_of(runs, grouping)
+    example = runs.votes["example"].gather(runs.rows["vote"])
+    group = groups.of_examples[example] if groups.of_rows is None else groups.of_rows
+    rows = runs.rows.select(
+        "annotator", group=pl.Series(group), case=judged.case, correct=judged.correct
+    )
+
+    def by_group(*keys: str) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+        def summed(frame: pl.LazyFrame) -> pl.LazyFrame:
+            sums = frame.group_by("group", *keys).agg(pl.all().sum())
+            named = sums.join(groups.frame.lazy(), on="group")
+            return named.select(*grouping.keys, pl.exclude("group", *grouping.keys))
+
+        return summed
+
+    by_cell = rows.lazy().select("group", "annotator", "case").join(judged.truths.lazy(), on="case")
+    label = pl.lit(judged.label).gather("case").alias("label")
+    cells = by_cell.select("group", "annotator", "true_label", label, "weight")
+    is_judged = pl.col("correct").is_not_null().cast(pl.Int64)
+    totals = rows.lazy().select(
+        "group",
+        "annotator",
+        annotations=pl.lit(1),
+        judged=is_judged,
+        correct=pl.col("correct").fill_null(0),
+    )
+    size = {"examples": [runs.examples.height], "known": [judged.num_known]}
+    return {
+        (*grouping.keys, *CELLS): cells.pipe(by_group(*CELLS)),
+        (*grouping.keys, "annotator"): totals.pipe(by_group("annotator")),
+        (): pl.DataFrame(size),
+    }
+
+
+def judged_sums(rounds: Rounds, against: Against, grouping: Grouping) -> Merged:
+    """The merged summary, after what is given was found to be of examples of the log."""
+    merged = rounds.run(count_against, against, grouping)
+    against.check(int(merged[()]["known"].item()), rounds)
+    return merged

@@ -1,0 +1,144 @@
+"""What is asked of annotators, and how their log is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import polars as pl
+
+from polars_crowd.annotators.against import Against, against_of, classes_of_fit
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
+from polars_crowd.inputs.tables import log_and_labels
+from polars_crowd.limits import Limit
+from polars_crowd.reliability.grouping import Grouping
+from polars_crowd.reliability.request import grouped
+from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.partitions import Partitioned
+from polars_crowd.rounds.rounds import Rounds
+
+
+class JudgingOptions(TypedDict, total=False):
+    """How annotators are judged, and how their log is read."""
+
+    against: Any
+    classes: Sequence[Any] | None
+    duplicates: Duplicates
+    executor: Any
+    progress: bool
+    memory_limit: Limit
+
+
+class IntervalOptions(JudgingOptions, total=False):
+    """... with intervals."""
+
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A log that is open, what its annotations are judged by, and what they are grouped by."""
+
+    rounds: Rounds
+    against: Against
+    grouping: Grouping
+
+    @property
+    def annotators(self) -> pl.Series:
+        return self.rounds.book.annotators
+
+    @property
+    def classes(self) -> pl.Series:
+        return self.rounds.book.classes
+
+    def named(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A merged summary with the groups, annotators and classes as they are called, in place of codes."""
+        of_codes = {"annotator": self.annotators}
+        of_codes |= dict.fromkeys(("true_label", "label"), self.classes)
+        columns = [
+            pl.lit(names).gather(code).alias(code)
+            for code, names in of_codes.items()
+            if code in frame.columns
+        ]
+        return self.grouping.named(frame.with_columns(columns))
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How annotators are judged.
+
+    Parameters
+    ----------
+    log
+        The annotations: whatever `scan_annotations` takes, with columns `example, annotator, label`, or an
+        `AnnotationStore`. Rows without a label are no annotations; they are counted.
+    against
+        What annotations are judged by. By default the consensus of the example's other annotators: nobody is
+        judged by their own vote, ties are shared, and an annotation of an example that nobody else labelled
+        is left out. Or a fit, or results opened again: their posterior (their consensus labels where it was
+        not written), which has seen the annotator's own vote. Or known labels: a frame or file `example,
+        label`, or `example, label, probability`, or the name of a column of the log.
+    by
+        Groups: names of other columns of the log, a frame with a column `example` or `annotator` and
+        the group columns, or a list of these. The truth is that of the whole log.
+    classes
+        The classes in order; by default those of the fit, the Enum's order if the label is one, else
+        sorted. A store has its own.
+    confidence
+        Of the intervals, between 0 and 1.
+    duplicates
+        What to do where an annotator labelled an example more than once: `"error"`, or keep the
+        `"first"` or `"last"` row (in the order of the log: see `order_by` of `scan_annotations`), or count
+        `"all"`. A store has its own.
+    executor
+        For a store: an executor that works on its partitions.
+    progress
+        Whether to show progress.
+    memory_limit
+        How much memory tables may take, such as `"4GB"`, or bytes. By default half of what is free.
+
+    Raises
+    ------
+    AnnotationError
+        The log cannot be used: no annotations, null ids, anonymous annotators, duplicates, labels outside of
+        `classes`. Labels to judge by are not among the classes, an example has two of them, or none is of an
+        example of the log.
+    OptionError
+        An option has an unknown value or no effect on this call; a fit says no labels of classes.
+
+    Warns
+    -----
+    AnnotationWarning
+        Some of what is judged by is of no example of the log.
+    """
+
+    against: Any = None
+    by: Any = None
+    classes: Sequence[Any] | None = None
+    confidence: float = 0.95
+    duplicates: Duplicates = "error"
+    executor: Any = None
+    progress: bool = False
+    memory_limit: Limit = None
+
+    def open(self, log: Any, columns: Iterable[str] = (), taken: Iterable[str] = ()) -> Opened:
+        """The log with some of its other columns, where it has them; the result has columns `taken`."""
+        log, given = log_and_labels(log, self.against, "known")
+        classes = (
+            self.classes if isinstance(log, Partitioned) else self.classes or classes_of_fit(given)
+        )
+        stored = isinstance(log, Partitioned)
+        rows = log.scan_annotations() if stored else scan_annotations(log, keep_missing=True)
+        grouping = grouped(rows, self.by, taken)
+        if not stored:
+            there = rows.collect_schema().names()
+            wanted = [c for c in columns if c in there and c not in grouping.columns]
+            log = rows.select(*LOG_COLUMNS, *grouping.columns, *wanted)
+        options = {name: getattr(self, name) for name in OPENING}
+        rounds = open_rounds(log, **{**options, "classes": classes})
+        return Opened(rounds, against_of(given, rounds), grouping)
+
+
+OPENING = ("duplicates", "executor", "progress", "memory_limit")
