@@ -18,6 +18,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 import polars as pl
@@ -113,7 +114,7 @@ def _peak_gb() -> float:
 
 # --- data ------------------------------------------------------------------------------------------
 
-Ids = Literal["integer", "string"]
+Ids = Literal["integer", "string", "padded", "digits", "uuid", "url", "path"]
 
 SEED = 20_240
 PER_EXAMPLE = 5
@@ -157,11 +158,14 @@ def data(root: Path, shape: Shape, ids: Ids) -> Data:
     sizes = f"{shape.rows}-rows-{shape.annotators}-annotators-{shape.classes}-classes"
     folder = root / sizes / ids
     if not folder.exists():
-        made_from = vars(shape) if ids == "integer" else data(root, shape, "integer").files
+        made_from = vars(shape)
+        if ids != "integer":
+            made_from = {**data(root, shape, "integer").files, "ids": ids}
         unfinished = folder.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        made = measure(f"_measure:make_{ids}_data", {"folder": str(unfinished), **made_from})
+        maker = "make_integer_data" if ids == "integer" else "make_text_data"
+        made = measure(f"_measure:{maker}", {"folder": str(unfinished), **made_from})
         unfinished.rename(folder)
         say(f"made {sizes}, {ids} ids: {made}")
     return Data(folder)
@@ -223,11 +227,49 @@ def _probs(rng: np.random.Generator, truth: np.ndarray, K: int) -> pl.DataFrame:
     )
 
 
-def make_string_data(folder: str, log: str, probs: str) -> Job:
-    """The same with ids and labels as text: task-1000000000, worker-000123, class-0."""
-    example = pl.format("task-{}", pl.col("example") + 1_000_000_000).alias("example")
-    worker = pl.col("annotator").cast(pl.String).str.zfill(6)
-    annotator = pl.format("worker-{}", worker).alias("annotator")
+def _numbers(n: int) -> pl.Series:
+    """n different random numbers of up to ten digits."""
+    rng = np.random.default_rng([SEED, n])
+    found = pl.Series([], dtype=pl.Int64)
+    while len(found) < n:
+        more = pl.Series(rng.integers(0, 10**10, n - len(found)))
+        found = pl.concat([found, more]).unique(maintain_order=True)
+    return found
+
+
+def _uuids(n: int) -> pl.Series:
+    rng = np.random.default_rng([SEED, n])
+    return pl.Series([str(UUID(bytes=rng.bytes(16), version=4)) for _ in range(n)])
+
+
+TEXT_IDS: dict[str, Callable[[int], pl.Series]] = {
+    "string": lambda n: pl.select(
+        pl.format("task-{}", pl.int_range(n) + 1_000_000_000)
+    ).to_series(),
+    "padded": lambda n: pl.select(pl.format("e{}", _padded(pl.int_range(n), 7))).to_series(),
+    "digits": lambda n: pl.select(pl.format("item-{}", _numbers(n))).to_series(),
+    "uuid": _uuids,
+    "url": lambda n: _between("https://img{}.example.org/crowd/batch/images/{}.jpg", n),
+    "path": lambda n: _between("/mnt/disk{}/projects/annotation/2024/raw/frames/{}.png", n),
+}
+"""The ids of n examples, as text: `task-1000000000`, `e0000000`, `item-` and up to ten digits, and texts that
+differ in front and behind a long common middle."""
+
+
+def _padded(number: pl.Expr, digits: int) -> pl.Expr:
+    return number.cast(pl.String).str.zfill(digits)
+
+
+def _between(pattern: str, n: int) -> pl.Series:
+    number = pl.lit(_numbers(n))
+    return pl.select(pl.format(pattern, number % 4, _padded(number, 10))).to_series()
+
+
+def make_text_data(folder: str, log: str, probs: str, ids: str) -> Job:
+    """The same with ids and labels as text: those of examples as named, worker-000123, class-0."""
+    names = TEXT_IDS[ids](pl.scan_parquet(probs).select(pl.len()).collect().item())
+    example = pl.lit(names).gather("example").alias("example")
+    annotator = pl.format("worker-{}", _padded(pl.col("annotator"), 6)).alias("annotator")
     label = pl.format("class-{}", "label").alias("label")
 
     def run() -> None:

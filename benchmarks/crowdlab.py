@@ -33,6 +33,7 @@ import polars_crowd as pc
 OURS, FLOOR, CLEANLAB = "polars_crowd", "floor", "cleanlab"
 PARTS = (CLEANLAB, FLOOR)
 MILLION = 1_000_000
+USUAL_IDS: tuple[Ids, ...] = ("integer", "string")
 FULL_CELLS = 10**9
 """Examples times annotators times 5 from which cleanlab runs under --full only."""
 TOLERANCE = 1e-9
@@ -330,7 +331,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--full", action="store_true", help="cleanlab at 1M x 1,000 too: minutes and 7 GB")
     add("--rows", nargs="+", type=int, metavar="N", help="annotations, instead of 100k to 10M")
     add("--classes", nargs="+", type=int, metavar="K", default=[5, 100], help="for the floor")
-    add("--ids", nargs="+", choices=get_args(Ids), default=get_args(Ids), help="for the floor")
+    add("--ids", nargs="+", choices=get_args(Ids), default=USUAL_IDS, help="for the floor")
     add("--repeat", type=int, metavar="N", default=3, help="runs of each; the best counts")
     add("--check", action="store_true", help="exit with 1 if a target is missed")
     add("--json", type=Path, metavar="FILE", help="write every single run there")

@@ -1,9 +1,7 @@
-"""Ids and labels as dense integer codes, and back.
+"""Labels and annotators as dense integer codes, and back.
 
 Everything between the door and the results works on codes: labels 0 .. K-1 in class order, annotators
-0 .. M-1, and for examples any integer that sorts like the id. Encoding string ids is the largest
-single cost on real logs. For the many examples it goes by a 64-bit hash, which is sorted in place of
-the strings; that no two ids share a hash is then proven by reading every id back from its code.
+0 .. M-1, and for examples any integer that sorts like the id (`runs.examples`).
 """
 
 from __future__ import annotations
@@ -17,8 +15,6 @@ import polars as pl
 from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.inputs.pred_probs import class_names, declared_classes
 
-WORD = 8
-"""Bytes of a 64-bit integer."""
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -222,81 +218,3 @@ def largest(integers: pl.Series) -> int:
 
 def _numbers(n: int) -> pl.Series:
     return pl.Series(range(n), dtype=pl.UInt32)
-
-
-@dataclass(frozen=True)
-class ExampleCodes:
-    """Examples as integers that sort like their ids: `values - first`."""
-
-    values: pl.Series
-    first: int
-    ids: pl.Series | None
-    """The id of each code, unless the ids are integers themselves."""
-
-    def decode(self, codes: pl.Series) -> pl.Series:
-        """The ids behind codes, as UInt64."""
-        if self.ids is not None:
-            return self.ids.gather(codes)
-        wide = pl.UInt64 if self.values.dtype == pl.UInt64 else pl.Int64
-        return (codes.cast(wide) + self.first).cast(self.values.dtype)
-
-
-def example_codes(example: pl.Series, bits: int) -> ExampleCodes:
-    """Examples as integers of at most `bits` bits that sort like the ids."""
-    if example.dtype.is_integer():
-        first, last = smallest(example), largest(example)
-        if last - first < 1 << bits:
-            return ExampleCodes(example, first, None)
-    codes, ids = dense_codes(example)
-    return ExampleCodes(codes, 0, ids)
-
-
-def dense_codes(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Codes 0 .. N-1 in the order of the ids, and the N ids, sorted.
-
-    Sorts 64-bit hashes instead of the ids: ids that share a hash would become one code, so every id
-    is read back from its code and compared. Should one differ, the ids themselves are ranked.
-    """
-    ids = ids.rechunk()
-    rows = pl.DataFrame({"key": _hash(ids)}).with_row_index("row").lazy().sort("key").collect()
-    run = rows["key"].rle_id()
-    names = ids.gather(rows["row"].filter(run.ne_missing(run.shift(1))))
-    by_name = sorted_order(names)
-    rank = by_name.arg_sort().cast(pl.UInt32)
-    codes = pl.zeros(len(ids), pl.UInt32, eager=True)
-    codes.scatter(rows["row"], rank.gather(run))
-    names = names.gather(by_name)
-    if _reads_back(codes, names, ids):
-        return codes.cast(pl.UInt64), names
-    return ids.rank("dense").cast(pl.UInt64) - 1, ids.unique().sort()
-
-
-def sorted_order(names: pl.Series) -> pl.Series:
-    """`names.arg_sort()` of distinct ids. Strings that differ in the 8 bytes after their common beginning
-    are sorted by these, as integers.
-
-    >>> sorted_order(pl.Series(["e10", "e2", "e1"])).to_list()
-    [2, 0, 1]
-    """
-    if names.dtype != pl.String or names.is_empty():
-        return names.arg_sort()
-    first, last = (str(end).encode() for end in (names.min(), names.max()))
-    shared = next(
-        (i for i, (x, y) in enumerate(zip(first, last, strict=False)) if x != y), len(first)
-    )
-    padded = pl.concat_str(pl.col("name"), pl.lit("\0" * WORD)).cast(pl.Binary)
-    word = padded.bin.slice(shared, WORD).bin.reinterpret(dtype=pl.UInt64, endianness="big")
-    keys = names.alias("name").to_frame().lazy().select(word.alias("key")).with_row_index("at")
-    in_order = keys.sort("key").collect()
-    if (in_order["key"] == in_order["key"].shift(1)).any():
-        return names.arg_sort()
-    return in_order["at"]
-
-
-def _hash(ids: pl.Series) -> pl.Series:
-    return ids.hash()
-
-
-def _reads_back(codes: pl.Series, names: pl.Series, ids: pl.Series) -> bool:
-    rows = pl.DataFrame({"code": codes, "id": ids}).lazy()
-    return bool(rows.select((pl.lit(names).gather("code") == pl.col("id")).all()).collect().item())

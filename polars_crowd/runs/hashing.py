@@ -18,10 +18,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from polars_crowd.runs.words import WORD, padded, word
+
 OFFSET = 0xCBF29CE484222325
 PRIME = 0x100000001B3
 MIX = 0xBF58476D1CE4E5B9
-WORD = 8
 FIRST_WORDS = 8
 LAST_WORDS = 4
 
@@ -29,8 +30,8 @@ LAST_WORDS = 4
 def hashed(ids: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """h of each id, as UInt64."""
     h = pl.lit(OFFSET, pl.UInt64)
-    for word in words(ids, dtype):
-        h = (h ^ word) * PRIME
+    for each in words(ids, dtype):
+        h = (h ^ each) * PRIME
     h = (h ^ (h // (1 << 32))) * MIX
     return h ^ (h // (1 << 29))
 
@@ -49,17 +50,11 @@ def words(ids: pl.Expr, dtype: pl.DataType) -> Iterator[pl.Expr]:
 
 
 def _words_of_text(text: pl.Expr) -> Iterator[pl.Expr]:
-    padded = pl.concat_str(text, pl.lit("\0" * WORD)).cast(pl.Binary)
+    bytes_ = padded(text)
     size = text.str.len_bytes().cast(pl.Int64)
     yield size.reinterpret(signed=False)
     for i in range(FIRST_WORDS):
-        yield _word(padded, pl.lit(i * WORD, pl.Int64))
+        yield word(bytes_, i * WORD, "little")
     for i in range(1, LAST_WORDS + 1):
         start = pl.max_horizontal(size - i * WORD, pl.lit(0, pl.Int64))
-        yield _word(padded, start)
-
-
-def _word(padded: pl.Expr, start: pl.Expr) -> pl.Expr:
-    """The 8 bytes from `start`; 0 where the text ends before them."""
-    word = padded.bin.slice(start, WORD).bin.reinterpret(dtype=pl.UInt64, endianness="little")
-    return word.fill_null(0)
+        yield word(bytes_, start, "little")

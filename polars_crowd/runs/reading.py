@@ -15,7 +15,8 @@ from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
 from polars_crowd.runs.abstentions import Abstentions
-from polars_crowd.runs.codes import ExampleCodes, as_dtype, example_codes, id_as_read
+from polars_crowd.runs.codes import as_dtype, id_as_read
+from polars_crowd.runs.examples import ExampleCodes, example_codes
 
 KEY_BITS = 63
 NEAR = 32

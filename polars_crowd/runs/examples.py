@@ -1,0 +1,70 @@
+"""Examples as integers that sort like their ids, and back.
+
+Encoding string ids is the largest single cost on real logs. It goes by a 64-bit hash, which is sorted in
+place of the strings; that no two ids share a hash is then proven by reading every id back from its code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from polars_crowd.runs.codes import largest, smallest
+from polars_crowd.runs.order import sorted_order
+
+
+@dataclass(frozen=True)
+class ExampleCodes:
+    """Examples as integers that sort like their ids: `values - first`."""
+
+    values: pl.Series
+    first: int
+    ids: pl.Series | None
+    """The id of each code, unless the ids are integers themselves."""
+
+    def decode(self, codes: pl.Series) -> pl.Series:
+        """The ids behind codes, as UInt64."""
+        if self.ids is not None:
+            return self.ids.gather(codes)
+        wide = pl.UInt64 if self.values.dtype == pl.UInt64 else pl.Int64
+        return (codes.cast(wide) + self.first).cast(self.values.dtype)
+
+
+def example_codes(example: pl.Series, bits: int) -> ExampleCodes:
+    """Examples as integers of at most `bits` bits that sort like the ids."""
+    if example.dtype.is_integer():
+        first, last = smallest(example), largest(example)
+        if last - first < 1 << bits:
+            return ExampleCodes(example, first, None)
+    codes, ids = dense_codes(example)
+    return ExampleCodes(codes, 0, ids)
+
+
+def dense_codes(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Codes 0 .. N-1 in the order of the ids, and the N ids, sorted.
+
+    Sorts 64-bit hashes instead of the ids: ids that share a hash would become one code, so every id
+    is read back from its code and compared. Should one differ, the ids themselves are ranked.
+    """
+    ids = ids.rechunk()
+    rows = pl.DataFrame({"key": _hash(ids)}).with_row_index("row").lazy().sort("key").collect()
+    run = rows["key"].rle_id()
+    names = ids.gather(rows["row"].filter(run.ne_missing(run.shift(1))))
+    by_name = sorted_order(names)
+    rank = by_name.arg_sort().cast(pl.UInt32)
+    codes = pl.zeros(len(ids), pl.UInt32, eager=True)
+    codes.scatter(rows["row"], rank.gather(run))
+    names = names.gather(by_name)
+    if _reads_back(codes, names, ids):
+        return codes.cast(pl.UInt64), names
+    return ids.rank("dense").cast(pl.UInt64) - 1, ids.unique().sort()
+
+
+def _hash(ids: pl.Series) -> pl.Series:
+    return ids.hash()
+
+
+def _reads_back(codes: pl.Series, names: pl.Series, ids: pl.Series) -> bool:
+    rows = pl.DataFrame({"code": codes, "id": ids}).lazy()
+    return bool(rows.select((pl.lit(names).gather("code") == pl.col("id")).all()).collect().item())
