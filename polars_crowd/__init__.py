@@ -71,6 +71,7 @@ _NAMES = {
     "reliability.one_vs_rest": ("agreement_by_class",),
     "reliability.pairwise": ("pairwise_agreement",),
     "reliability.per_example": ("example_agreement", "vote_shares"),
+    "reporting": ("plot",),
     "rounds.results": ("Results", "open_results"),
     "store.store": ("AnnotationStore",),
     "truth.classification.blend": ("Blend", "blend"),

@@ -49,6 +49,7 @@ from polars_crowd.reliability.leave_one_out import agreement_by_annotator
 from polars_crowd.reliability.one_vs_rest import agreement_by_class
 from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.per_example import example_agreement, vote_shares
+from polars_crowd.reporting import plot
 from polars_crowd.rounds.results import Results, open_results
 from polars_crowd.store.store import AnnotationStore
 from polars_crowd.truth.classification.blend import Blend, blend
@@ -144,6 +145,7 @@ __all__ = [
     "open_results",
     "pairwise_agreement",
     "percent_agreement",
+    "plot",
     "refine",
     "scan_annotations",
     "scan_comparisons",

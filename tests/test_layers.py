@@ -25,6 +25,7 @@ FLOORS = (
     ("active",),
     ("simulate", "datasets"),
     ("annotators",),
+    ("reporting",),
     ("compat",),
     ("cli", "namespace", "__init__"),
     ("__main__",),

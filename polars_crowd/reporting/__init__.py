@@ -1,0 +1,5 @@
+"""What shows results to others: charts."""
+
+from polars_crowd.reporting import plot
+
+__all__ = ["plot"]

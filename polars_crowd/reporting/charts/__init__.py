@@ -1,0 +1,1 @@
+"""The charts, by what they are about; `reporting.plot` lists them."""

@@ -1,0 +1,199 @@
+"""Charts of examples: how sure their consensus is, how many labels they have, what to label next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import counted
+from polars_crowd.reporting.charts.tables import (
+    BINS,
+    bin_of,
+    ends_of_bins,
+    has,
+    share_said,
+    some_of,
+    table_of,
+)
+from polars_crowd.reporting.charts.theme import (
+    BLUE,
+    COUNT,
+    ORANGE,
+    PERCENT,
+    Chart,
+    altair,
+    drawn,
+    told,
+)
+from polars_crowd.rounds.opening import open_rounds
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.summaries import Summary
+
+MOST_BARS = 30
+DOUBTFUL = 0.5
+OF_SHARES: dict[str, Any] = {"scale": {"domain": [0, 1]}, "axis": {"tickCount": 10}}
+QUALITY = "consensus_quality_score"
+
+
+def consensus_quality(fit: Any) -> Chart:
+    """How sure the consensus of the examples is, as a histogram.
+
+    **How to read it.** Each bar counts the examples whose consensus quality lies in its range: the
+    probability that the consensus is right. Bars left of the dashed line, in orange, are examples whose
+    consensus is more likely wrong than right.
+
+    **What to do.** A heap on the right is what one hopes for. Examples on the left want more annotations, or
+    the eye of an expert: `fit.examples.sort("consensus_quality_score")` lists them.
+
+    Parameters
+    ----------
+    fit
+        A fit of classes, results that were opened, or a frame with the column `consensus_quality_score`.
+
+    Returns
+    -------
+    altair.LayerChart
+
+    Raises
+    ------
+    AnnotationError
+        There is no such column, or no score in it.
+    PackageError
+        Altair is not installed (the extra `report`).
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> fit = pc.dawid_skene(pc.datasets.tutorial().log)
+    >>> chart = pc.plot.consensus_quality(fit)
+    >>> chart.to_dict()["title"]["text"]
+    ['How sure the consensus is']
+    """
+    scores = table_of(fit, "examples", "fit", QUALITY).filter(pl.col(QUALITY).is_not_null())
+    doubtful = pl.col("bin") < DOUBTFUL * BINS
+    rows = some_of(
+        scores.group_by(bin=bin_of(pl.col(QUALITY))).agg(count=pl.len()).collect(), "fit"
+    )
+    rows = rows.sort("bin").with_columns(
+        **ends_of_bins(),
+        share=pl.col("count") / pl.col("count").sum(),
+        kind=pl.when(doubtful)
+        .then(pl.lit("more likely wrong"))
+        .otherwise(pl.lit("more likely right")),
+    )
+    alt = altair()
+    bars = (
+        alt.Chart()
+        .mark_bar(binSpacing=1)
+        .encode(
+            x=alt.X("low:Q", bin="binned", title="Consensus quality", **OF_SHARES),
+            x2="high:Q",
+            y=alt.Y("count:Q", title="Examples"),
+            color=alt.Color(
+                "kind:N", title="The consensus is", scale=alt.Scale(range=[BLUE, ORANGE])
+            ),
+            tooltip=[
+                *between("Quality"),
+                *told(("count", "Examples", COUNT), ("share", "Share", PERCENT)),
+            ],
+        )
+    )
+    half = alt.Chart().mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(DOUBTFUL))
+    below = int(rows.filter(doubtful)["count"].sum())
+    said = share_said(below, int(rows["count"].sum()), "example")
+    return drawn(rows, [bars, half], "How sure the consensus is", f"{said} below {DOUBTFUL}.")
+
+
+def between(title: str) -> list[Any]:
+    """The ends of a bin."""
+    return told(("low", f"{title} from", ".2f"), ("high", "to", ".2f"))
+
+
+def labels_per_example(log: Any) -> Chart:
+    """How many annotations the examples have, as bars.
+
+    **How to read it.** Each bar counts the examples with so many annotations.
+
+    **What to do.** Of an example with one annotation nothing says whether it is right: agreement is not
+    measured on it. A few examples with many more than the others are often wells of repeated work. What to
+    label next is `pc.activelab`, how many labels are still needed `pc.label_budget`.
+
+    Parameters
+    ----------
+    log
+        Annotations, whatever `scan_annotations` takes, or a store; or a fit, results that were opened, or a
+        frame of examples with the column `num_annotations`.
+
+    Returns
+    -------
+    altair.LayerChart
+
+    Raises
+    ------
+    AnnotationError
+        It is none of these, or has no annotations.
+    PackageError
+        Altair is not installed (the extra `report`).
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> chart = pc.plot.labels_per_example(pc.datasets.tutorial().log)
+    >>> chart.to_dict()["title"]["subtitle"]
+    ['296 examples, 4.92 annotations each; 5 of 296 examples', '(2%) have one.']
+    """
+    counts = some_of(annotation_counts(log), "log")
+    examples, annotations = pl.col("examples"), pl.col("num_annotations")
+    n, total = counts.select(examples.sum(), all=(examples * annotations).sum()).row(0)
+    single = int(counts.filter(annotations == 1)["examples"].sum())
+    width = -(-int(counts["num_annotations"].max() or 1) // MOST_BARS)  # type: ignore[arg-type]
+    rows = counts.group_by(bin=annotations // width).agg(examples.sum()).sort("bin")
+    rows = rows.with_columns(least=pl.col("bin") * width, most=(pl.col("bin") + 1) * width - 1)
+    rows = rows.with_columns(low=pl.col("least") - 0.5, high=pl.col("most") + 0.5)
+    alt = altair()
+    bars = (
+        alt.Chart()
+        .mark_bar(binSpacing=1, color=BLUE)
+        .encode(
+            x=alt.X(
+                "low:Q",
+                bin="binned",
+                title="Annotations of an example",
+                axis=alt.Axis(tickMinStep=1, format="d"),
+            ),
+            x2="high:Q",
+            y=alt.Y("examples:Q", title="Examples"),
+            tooltip=told(
+                ("least", "Annotations from", COUNT),
+                ("most", "to", COUNT),
+                ("examples", "Examples", COUNT),
+            ),
+        )
+    )
+    mean = f"{counted(n, 'example')}, {total / n:.3g} annotations each"
+    said = f"{mean}; {share_said(single, n, 'example')} have one."
+    return drawn(rows, [bars], "Annotations per example", said)
+
+
+def annotation_counts(log: Any) -> pl.DataFrame:
+    """`num_annotations`, `examples`: how many examples have so many."""
+    frames = (pl.DataFrame, pl.LazyFrame)
+    of_examples = isinstance(log, frames) and has(log.lazy(), "num_annotations")
+    if not of_examples and (isinstance(log, frames) or not hasattr(log, "examples")):
+        return open_rounds(log, duplicates="all", anonymous=True).run(count_annotations)[KEY]
+    table = table_of(log, "examples", "log", "num_annotations")
+    return count_of(table).collect().sort(*KEY)
+
+
+KEY = ("num_annotations",)
+
+
+def count_of(examples: pl.LazyFrame) -> pl.LazyFrame:
+    number = pl.col("num_annotations").cast(pl.Int64)
+    return examples.group_by(num_annotations=number).agg(examples=pl.len().cast(pl.Int64))
+
+
+def count_annotations(part: Partition) -> Summary:
+    """How many examples of a partition have so many annotations."""
+    return {KEY: count_of(part.runs.examples.lazy())}
