@@ -22,6 +22,7 @@ _NAMES = {
     "active.campaign": ("simulate_labelling",),
     "active.one_vs_rest": ("multilabel_activelab",),
     "active.scores": ("activelab",),
+    "annotators.explain": ("explain",),
     "consensus.crowdlab": ("crowdlab",),
     "consensus.majority_vote": ("majority_vote",),
     "consensus.one_vs_rest.crowdlab": ("multilabel_crowdlab",),

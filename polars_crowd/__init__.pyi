@@ -5,6 +5,7 @@ from polars_crowd.active.batches import next_batch
 from polars_crowd.active.campaign import simulate_labelling
 from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
+from polars_crowd.annotators.explain import explain
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
 from polars_crowd.consensus.one_vs_rest.crowdlab import multilabel_crowdlab
@@ -117,6 +118,7 @@ __all__ = [
     "disagreements",
     "ebcc",
     "example_agreement",
+    "explain",
     "fleiss_kappa",
     "formats",
     "from_counts",

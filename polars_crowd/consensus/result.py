@@ -26,6 +26,7 @@ from polars_crowd.consensus.label_quality import (
 )
 from polars_crowd.consensus.model import ConsensusMethod, LabelConsensus, Options, Weights
 from polars_crowd.reports import FEW, Heads, header, value_text
+from polars_crowd.rounds.parameters import Kept
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import OfTables
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
@@ -206,6 +207,10 @@ class Crowdlab(OfModels):
     @property
     def posterior(self) -> pl.LazyFrame:
         return self._rounds.tables({"posterior": posterior_table}, self._main)["posterior"]
+
+    @property
+    def _kept(self) -> Kept:
+        return Kept(self._main.posterior, self._rounds.book, self._rounds.n_models, self._tempered)
 
     method = METHOD
 

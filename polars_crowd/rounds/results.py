@@ -16,12 +16,17 @@ from polars_crowd.rounds.contents import MARK, Contents, files_in, plain, read_c
 from polars_crowd.rounds.files import place_of
 from polars_crowd.rounds.generations import held, is_begun
 from polars_crowd.rounds.locks import Hold
+from polars_crowd.rounds.parameters import Kept, as_frame, of_frame
 from polars_crowd.rounds.writing import Format, Table, as_lazy, read_table, write_results
 from polars_crowd.signatures import checked
 
 if TYPE_CHECKING:
     from polars_crowd.rounds.directory import ResultDirectory
     from polars_crowd.rounds.rounds import Tables
+
+
+PARAMETERS = "parameters"
+"""The table that explanations are made from, in Parquet only. It is none of those that are listed."""
 
 
 class Fit(Reported):
@@ -118,6 +123,9 @@ class Fit(Reported):
         """
         check_place("directory", directory)
         tables = {name: self._table(name) for name in self._names()}
+        kept = self._kept if format == "parquet" else None
+        if kept is not None:
+            tables[PARAMETERS] = as_frame(kept)
         write_results(
             place_of(directory),
             tables,
@@ -127,6 +135,11 @@ class Fit(Reported):
             overwrite=overwrite,
             formulas=formulas,
         )
+
+    @property
+    def _kept(self) -> Kept | None:
+        """What an explanation needs, if the method has one."""
+        return None
 
     def _names(self) -> Sequence[str]:
         return self.TABLES
@@ -158,6 +171,8 @@ class Fit(Reported):
         for name in self.TABLES:
             if name not in self.ON_DEMAND:
                 into.save(name, self._table(name))
+        if self._kept is not None:
+            into.save(PARAMETERS, as_frame(self._kept))
         into.complete(**self._about())
 
 
@@ -204,7 +219,7 @@ class Results(Fit):
     @property
     def tables(self) -> list[str]:
         """The names of the tables."""
-        return [name for name, table in self._contents["tables"].items() if table]
+        return [name for name in self._names() if self._contents["tables"][name]]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -214,7 +229,7 @@ class Results(Fit):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # a copy has nothing yet
             raise AttributeError(name)
-        if name in self._contents["tables"]:
+        if name in self._names():
             return self._table(name)
         if name in self._contents.get("values", {}):
             return self._contents["values"][name]
@@ -225,7 +240,15 @@ class Results(Fit):
         return [*own, *self.tables, *self._contents.get("values", {})]
 
     def _names(self) -> Sequence[str]:
-        return list(self._contents["tables"])
+        return [name for name in self._contents["tables"] if name != PARAMETERS]
+
+    @property
+    def _kept(self) -> Kept | None:
+        if PARAMETERS not in self._contents["tables"]:
+            return None
+        frame = self._table(PARAMETERS)
+        assert isinstance(frame, pl.DataFrame)
+        return of_frame(frame, str(self._directory))
 
     def _table(self, name: str) -> Table:
         return read_table(self._directory, self._contents, name, self._hold, self._verify)
@@ -242,7 +265,7 @@ class Results(Fit):
         return Report(self._header(), heads)
 
     def _about(self) -> Contents:
-        names = ("method", "header", "heads", "options", "values")
+        names = ("method", "header", "heads", "options", "values", "names")
         return {name: self._contents[name] for name in names if name in self._contents}
 
 
@@ -264,8 +287,8 @@ def open_results(directory: str | Path, *, verify: bool = True) -> Results:
         It prints the report of the fit, and has its tables and numbers under the same names: LazyFrames over
         the files where they are of the log's size, else DataFrames. `.tables` lists them; `.method` and
         `.options` say what made them; `.write` writes them in another format. The parameters of the fit are
-        not among them: it has no `.predict`. What a run wrote stays as it was opened, whatever later runs
-        write there.
+        there for `pc.explain` only (in Parquet): it has no `.predict`. What a run wrote stays as it was
+        opened, whatever later runs write there.
 
     Raises
     ------

@@ -86,7 +86,7 @@ def write_results(
         **blank("write"),
         **about,
         "file_format": format,
-        "names": dict(names),
+        "names": names_by_now(about.get("names", {}), names),
         "formulas": formulas,
         "tables": dict.fromkeys(tables)
         | {name: _listed(tables[name], frame, file_of[name]) for name, frame in frames.items()},
@@ -115,6 +115,16 @@ def write_results(
         )
     remove_tables(directory, {k: t for k, t in earlier.items() if t["files"][0] not in files})
     warn_of_kept(kept, str(directory))
+
+
+def names_by_now(earlier: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """What columns are called that were given other names before.
+
+    >>> names_by_now({"example": "item"}, {"item": "task", "label": "answer"})
+    {'example': 'task', 'label': 'answer'}
+    """
+    first = {old: new for old, new in names.items() if old not in earlier.values()}
+    return {**{old: names.get(new, new) for old, new in earlier.items()}, **first}
 
 
 def file_name(table: str, format: Format) -> str:

@@ -44,6 +44,7 @@ from polars_crowd.runs.codes import Codebook
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.posterior import Posterior, softmax, with_known, with_sum
+from polars_crowd.truth.terms import Terms, singles
 
 Sums = Mapping[str, Floats]
 Key = tuple[str, ...]
@@ -129,6 +130,10 @@ class Model:
         """The posterior of the block's examples; `log_classes` is their log prior, (S, n) or (S, 1)."""
         joint = self.log_likelihood(block, weights) + log_classes
         return softmax(with_known(joint, block, self.class_of_state(block.n_classes)))
+
+    def terms(self, block: Block, weights: Any, log_classes: Floats) -> Terms:
+        """The E-step, term by term. Here: what an example says that has this annotation alone."""
+        return Terms(self.log_likelihood(singles(block), weights))
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """The block's part of the sums. `weights` is None in the first round, which has no skills yet."""

@@ -15,6 +15,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
+from polars_crowd.rounds.parameters import Kept
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, OfTables
 from polars_crowd.rounds.rounds import Rounds, TablePlan, Tables
@@ -109,9 +110,8 @@ class Fitted:
     def estimate(self) -> Estimate:
         """What answers come from."""
         weights = self.model.weights(self.params.skills)
-        return Estimate(
-            self.model, weights, self.params.classes.weights(), self.known, self.exponent
-        )
+        known = replace(self.known, init=None)
+        return Estimate(self.model, weights, self.params.classes.weights(), known, self.exponent)
 
     def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
         """The parameters for the annotators of another log: those it does not know get the pooled skill."""
@@ -202,6 +202,11 @@ class Answers(Iterated, OfTables):
     def _annotator_columns(self) -> dict[str, Any]:
         """Columns of `annotators` in the method's own terms."""
         return {}
+
+    @property
+    def _kept(self) -> Kept:
+        rounds = self._fitted.rounds
+        return Kept(self._source, rounds.book, rounds.n_models)
 
     def _dense_posterior(self) -> Floats:
         """The probabilities of `.posterior` as an array, shape (n, K)."""

@@ -17,6 +17,8 @@ LOG = DATA.log
 
 def tables(found: object) -> list[pl.DataFrame]:
     names = ("examples", "annotations", "annotators")
+    if isinstance(found, pc.Results):
+        _ = found._kept
     return [getattr(found, name).lazy().collect() for name in names]
 
 

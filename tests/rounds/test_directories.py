@@ -443,5 +443,5 @@ def test_two_that_write_at_once(tmp_path: Path) -> None:
     assert not left.exists()
     assert set(bytes_in(tmp_path)) == {
         MARK,
-        *(f"{name}.parquet" for name in pc.open_results(tmp_path).tables),
+        *(f"{name}.parquet" for name in (*pc.open_results(tmp_path).tables, "parameters")),
     }

@@ -52,6 +52,7 @@ from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import on_grid
+from polars_crowd.truth.terms import Terms, at_own_label
 
 LEAST_SPREAD = 1e-6
 """z (1 - z) is at least this on average, so that votes without a dispute have a precision."""
@@ -106,6 +107,17 @@ class Bwa(Model):
         """z, shape (K, n)."""
         z = (self.prior_precision * mu[:, None] + X) / (self.prior_precision + V)
         return known_posterior(block, z)
+
+    def terms(self, block: Block, weights: Any, log_classes: Floats) -> Terms:
+        """v x / (lambda + V), and lambda mu / (lambda + V) of the prior, over their sum."""
+        v, mu = weights
+        V, X = precisions(block, v)
+        z = (self.prior_precision * mu[:, None] + X) / (self.prior_precision + V)
+        whole = (self.prior_precision + V) * z.sum(axis=0)
+        own = v[block.label, block.annotator]
+        terms = at_own_label(block, own) / whole[:, block.example]
+        prior = self.prior_precision * mu[:, None] / whole
+        return Terms(terms, is_log=False, weight=own, prior=prior)
 
     def count_found(
         self, block: Block, found: Posterior, T: Floats, weights: Any

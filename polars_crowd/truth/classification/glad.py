@@ -63,6 +63,7 @@ from polars_crowd.truth.options import Likelihood, LikelihoodOptions
 from polars_crowd.truth.past import COUNTS, past_counts
 from polars_crowd.truth.posterior import Posterior, softmax, with_known, with_sum
 from polars_crowd.truth.result import TruthInference
+from polars_crowd.truth.terms import Terms, at_own_label
 
 MEAN = 1.0  # of the priors of alpha and b; their variance is 1
 STEP = 1.9  # how far along the way to the parabola's maximum; below 2
@@ -284,6 +285,13 @@ class Glad(Model):
         b = easiness(labels)
         found = labels.posterior(np.exp(b))
         return EasyPosterior(found.T, labels.value_at(b, found), b)
+
+    def terms(self, block: Block, weights: Floats, log_classes: Floats) -> Terms:
+        """alpha u for the label, -log (K - 1) for the others, which it is shared among."""
+        found = self.e_step(block, weights, log_classes)
+        strength = weights.take(block.annotator) * block.at_rows(np.exp(found.b))
+        others = -float(np.log(max(block.n_classes - 1, 1)))
+        return Terms(at_own_label(block, strength, others), weight=strength)
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """The sums at alpha = 1 and b = 1, to begin with."""

@@ -38,6 +38,7 @@ from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.past import past_counts
 from polars_crowd.truth.posterior import Posterior, softmax
 from polars_crowd.truth.result import TruthInference
+from polars_crowd.truth.terms import Terms, at_own_label
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,12 @@ class Iwmv(WeightedVotes):
     def posterior(self, W: Floats, block: Block) -> Floats:
         """T[i,k] ∝ exp( K / (K - 1) W[i,k] )."""
         return softmax(self.n_classes / max(self.n_classes - 1, 1) * W).T
+
+    def terms(self, block: Block, weights: Floats, log_classes: Floats) -> Terms:
+        """K / (K - 1) v."""
+        v = weights.take(block.annotator)
+        K = self.n_classes
+        return Terms(at_own_label(block, K / max(K - 1, 1) * v), weight=v)
 
     def log_prior(self, skills: Votes) -> float:
         """G."""

@@ -44,6 +44,7 @@ from polars_crowd.truth.options import IterationOptions, Options
 from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
 from polars_crowd.truth.result import TruthInference
 from polars_crowd.truth.sums import on_grid
+from polars_crowd.truth.terms import Terms
 
 NOTHING = 2.0**-30
 """What is left of messages, at most about 1, that cancel but for rounding."""
@@ -82,6 +83,18 @@ class Kos(Model):
             return Posterior(np.ones((1, block.n_examples)), np.abs(lean))
         T = known_posterior(block, np.stack([1 - lean, 1 + lean]) / 2)
         return Posterior(T, np.abs(lean))
+
+    def terms(self, block: Block, weights: Any, log_classes: Floats) -> Terms:
+        """(|y| + A y) / 2 over the sum of |y| for the second class, (|y| - A y) / 2 for the first."""
+        A, y = signs(block), messages(block, weights)
+        size = block.per_example(np.abs(y))
+        of_rows = block.at_rows(np.where(size > 0, size, 1.0))
+        unsaid = np.where(size > 0, 0.0, 1 / block.n_classes)
+        prior = np.broadcast_to(unsaid, (block.n_classes, block.n_examples))
+        sides = np.stack([np.abs(y) - A * y, np.abs(y) + A * y]) / 2
+        if block.n_classes == 1:
+            sides = np.abs(y)[None]
+        return Terms(sides / of_rows, is_log=False, weight=y, prior=prior)
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """sum over all labels of j: A x[i->j]; and the expected right answers."""

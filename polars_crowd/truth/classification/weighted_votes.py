@@ -28,6 +28,7 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.model import ANNOTATOR, LogSize, Model, Sums
 from polars_crowd.truth.past import COUNTS
 from polars_crowd.truth.posterior import Posterior, known_posterior, with_sum
+from polars_crowd.truth.terms import Terms, at_own_label
 
 TIE = 2.0**-34
 """Shares of the vote closer than this are a tie."""
@@ -74,6 +75,14 @@ class WeightedVotes(Model):
         total = W.sum(axis=0)
         shares = np.where(total > 0, W, block.vote_shares())
         return shares / np.where(total > 0, total, 1.0)
+
+    def terms(self, block: Block, weights: Floats, log_classes: Floats) -> Terms:
+        """The share of each vote, by its weight."""
+        w = weights.take(block.annotator)
+        total = block.at_rows(block.per_example(w))
+        plain = 1 / block.at_rows(block.count.astype(np.float64))
+        share = np.divide(w, total, where=total > 0, out=plain)
+        return Terms(at_own_label(block, share), is_log=False, weight=w)
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """sum over the labels y of j: [y = z[i]]."""
