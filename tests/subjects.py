@@ -238,6 +238,7 @@ ASKED = {of_itself.__name__ for of_itself in (subject.asks for subject in SUBJEC
 NOT_OF_A_LOG_ALONE = {
     "intra_rater_agreement": "of repeats, which are duplicates to all others",
     "refine": "of features, and of a model that is trained",
+    "explain": "of a fit, and of a log beside votes",
     "to_wide": "a table of the annotations as they are",
 }
 """Functions of a log that are no subjects, and why."""

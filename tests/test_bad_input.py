@@ -75,6 +75,7 @@ ANSWERS: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Any], bool]]] = 
     ("from_counts", "counts"): (("(0, 0) []",), is_empty),
     ("AnnotationStore.append", "log"): (("None",), lambda found: found is None),
     ("noisy_labels", "truth"): (("list []",), lambda found: len(found) == 0),
+    ("explain", "example"): (("int 3",), finds_something),
     ("bradley_terry", "n_boot"): (("NoneType None",), has_no_ranks),
     ("crowd_bradley_terry", "n_boot"): (("NoneType None",), has_no_ranks),
 }

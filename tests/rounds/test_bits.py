@@ -45,6 +45,7 @@ def test_results_that_are_opened(how: str, store: pc.AnnotationStore, tmp_path: 
         fit.write(place, how)  # type: ignore[arg-type]
     expected, rng = tables(pc.open_results(place)), random.Random(2)
     files = [f for f in sorted(place.rglob("*.*")) if f.suffix in (".parquet", ".csv", ".json")]
+    files = [f for f in files if f.stem != "posterior"]  # which is not asked for
     told = 0
     for _ in range(40):
         file = rng.choice(files)
