@@ -73,6 +73,7 @@ _NAMES = {
     "reliability.pairwise": ("pairwise_agreement",),
     "reliability.per_example": ("example_agreement", "vote_shares"),
     "reporting": ("plot",),
+    "reporting.report": ("LogReport", "report"),
     "rounds.results": ("Results", "open_results"),
     "store.store": ("AnnotationStore",),
     "truth.classification.blend": ("Blend", "blend"),

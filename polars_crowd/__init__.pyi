@@ -51,6 +51,7 @@ from polars_crowd.reliability.one_vs_rest import agreement_by_class
 from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.per_example import example_agreement, vote_shares
 from polars_crowd.reporting import plot
+from polars_crowd.reporting.report import LogReport, report
 from polars_crowd.rounds.results import Results, open_results
 from polars_crowd.store.store import AnnotationStore
 from polars_crowd.truth.classification.blend import Blend, blend
@@ -86,6 +87,7 @@ __all__ = [
     "AnnotationWarning",
     "Blend",
     "Crowdlab",
+    "LogReport",
     "MemoryLimitError",
     "MethodComparison",
     "MultiLabelCrowdlab",
@@ -149,6 +151,7 @@ __all__ = [
     "percent_agreement",
     "plot",
     "refine",
+    "report",
     "scan_annotations",
     "scan_comparisons",
     "scan_label_sets",

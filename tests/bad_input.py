@@ -127,6 +127,7 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "compare": {"log": LOG, "methods": ["majority_vote", "wawa"], "folds": 2},
     "icc": {"log": NUMBERS},
+    "report": {"log": LOG, "path": None},
     "intra_rater_agreement": {"log": pl.concat([LOG, LOG.with_columns(label=1 - pl.col("label"))])},
 }
 

@@ -237,6 +237,7 @@ ASKED = {of_itself.__name__ for of_itself in (subject.asks for subject in SUBJEC
 """The public functions that the subjects ask."""
 NOT_OF_A_LOG_ALONE = {
     "intra_rater_agreement": "of repeats, which are duplicates to all others",
+    "report": "words about what others find",
     "refine": "of features, and of a model that is trained",
     "explain": "of a fit, and of a log beside votes",
     "to_wide": "a table of the annotations as they are",

@@ -46,6 +46,10 @@ def finds_something(found: pl.DataFrame) -> bool:
     return not found.is_empty()
 
 
+def says_something(found: Any) -> bool:
+    return bool(found.text())
+
+
 def is_of_sets(found: Any) -> bool:
     """Labels are of sets: a null is the empty one, and the same class twice is there once."""
     return found is not None
@@ -70,6 +74,8 @@ ANSWERS: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Any], bool]]] = 
         finds_something,
     ),
     ("intra_rater_agreement", "log"): ((TWICE,), finds_something),
+    ("report", "path"): (("NoneType None",), says_something),
+    ("report", "format"): (("NoneType None",), says_something),
     ("to_wide", "log"): (NO_LABELS, is_empty),
     ("from_wide", "matrix"): (("(0, 0) []",), is_empty),
     ("from_counts", "counts"): (("(0, 0) []",), is_empty),

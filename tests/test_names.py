@@ -98,8 +98,12 @@ def of_groups() -> Iterator[Call]:
     return (
         call
         for call in bad_input.public_functions()
-        if "by" in signature_of(call.function).parameters and call.name != "intra_rater_agreement"
+        if "by" in signature_of(call.function).parameters and call.name not in IN_OTHER_WORDS
     )
+
+
+IN_OTHER_WORDS = ("intra_rater_agreement", "report")
+"""Functions whose groups are others, or whose tables are words."""
 
 
 MADE_BY_OTHERS = ("agreement", "agreement_by_class", "icc", "pairwise_agreement")

@@ -241,7 +241,7 @@ def told(command: Callable[..., Answer]) -> Callable[..., None]:
                 piped = options.get("out") == STDOUT
                 put(
                     answer,
-                    options["format"],
+                    "table" if "format" in own else options["format"],
                     quiet=options["quiet"],
                     piped=piped,
                     raw=options["raw"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -26,7 +26,9 @@ WRITERS: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
 }
 
 
-def file_for(call: typer.Context, out: Path | None, force: bool) -> Path | None:
+def file_for(
+    call: typer.Context, out: Path | None, force: bool, endings: Collection[str] = (*WRITERS,)
+) -> Path | None:
     """The file that a table goes into; None where it is printed.
 
     Raises
@@ -37,8 +39,8 @@ def file_for(call: typer.Context, out: Path | None, force: bool) -> Path | None:
     if out is None or out == STDOUT:
         refuse(call, ["force"], "only with --out FILE.")
         return None
-    if out.suffix not in WRITERS:
-        raise typer.BadParameter(f"--out {out}: name a file that ends in {', '.join(WRITERS)}.")
+    if out.suffix not in endings:
+        raise typer.BadParameter(f"--out {out}: name a file that ends in {', '.join(endings)}.")
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a directory; name a file in it.")
     if out.exists() and not force:

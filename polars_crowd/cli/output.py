@@ -69,6 +69,8 @@ class Answer:
     """What is told on stderr."""
     fails: bool = False
     """Whether the exit code is 1."""
+    text: str | None = None
+    """What goes to standard output as it is, in the place of a table."""
 
 
 def aside(text: str, table: pl.DataFrame | None = None) -> Block:
@@ -96,15 +98,19 @@ def cut(lines: Sequence[str], noun: str) -> list[str]:
 
 def put(answer: Answer, form: Format, *, quiet: bool, piped: bool, raw: bool) -> None:
     """Print an answer; where it is piped on, the main table goes to stdout and the report to stderr."""
-    if form == "table" and not piped:
+    if form == "table" and not piped and answer.text is None:
         _put_report([b for b in answer.report() if not (quiet and b.aside)], quiet, sys.stdout)
         return
-    pieces = map(_seen, json_of(answer)) if form == "json" else csv_of(answer.rows, raw)
+    pieces: Iterable[str] = csv_of(answer.rows, raw)
+    if answer.text is not None:
+        pieces = [answer.text]
+    elif form == "json":
+        pieces = map(_seen, json_of(answer))
     sys.stdout.flush()
     for piece in pieces:
         sys.stdout.buffer.write(piece.encode())
     sys.stdout.flush()
-    if piped and not quiet:
+    if (piped or answer.text is not None) and not quiet:
         _put_report([block for block in answer.report() if block.aside], quiet, sys.stderr)
 
 

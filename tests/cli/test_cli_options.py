@@ -66,6 +66,9 @@ WITHOUT_EFFECT = {
     "store append STORE LOG": f"--probs-example x | {TEXT} | --decimal-comma",
     "compare LOG": f"--force | --out-format csv | --truth-label x | {TEXT}",
     "compare STORE": OF_FILES,
+    "report LOG --out OUT.md": f"{WORKERS} | --probs-example x | --truth-label x | {TEXT} | --decimal-comma",
+    "report LOG --format md": "--force | --raw",
+    "report STORE --out OUT.md": f"{OF_MODEL} | {OF_FILES}",
     "rank COMPARISONS --out OUT": TEXT,
     "rank COMPARISONS --method crowd-bradley-terry": "--n-boot 20",
     "rank COMPARISONS": "--force | --out-format csv",
@@ -104,6 +107,7 @@ ALWAYS = {
     "append": {"pred_probs", "example"},
     "compare": {"truth", "method", "folds", "executor"},
     "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight", "intervals"},
+    "report": {"truth", "by", "text", "title", "size"},
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "memory_limit"},
 }
 

@@ -1,0 +1,48 @@
+"""How a table's cells are written: the same text in HTML as in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.escapes import escaped
+from polars_crowd.reporting.content import number_text
+
+COUNTS = ("num_", "count", "n_")
+"""How columns of counts are called; other integers may be ids, and are written as they are."""
+
+
+def heading(column: str) -> str:
+    """A column's name in words.
+
+    >>> heading("ci_low"), heading("num_annotations")
+    ('ci low', 'annotations')
+    """
+    return escaped(column.removeprefix("num_").replace("_", " "))
+
+
+def is_number(name: str, dtype: pl.DataType) -> bool:
+    """Whether a column's values are numbers, to be written as such."""
+    return dtype.is_float() or (dtype.is_integer() and name.startswith(COUNTS))
+
+
+def cells(frame: pl.DataFrame) -> Iterator[list[str]]:
+    """The rows as text."""
+    numbers = [is_number(name, dtype) for name, dtype in frame.schema.items()]
+    for row in frame.iter_rows():
+        yield [cell(value, number) for value, number in zip(row, numbers, strict=True)]
+
+
+def cell(value: Any, number: bool) -> str:
+    """A value; a text that steers a terminal or a line is shown as what it is.
+
+    >>> cell(1234, True), cell(1234, False), cell(None, False), cell(["a", "b"], False)
+    ('1,234', '1234', '', 'a, b')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(cell(one, number) for one in value)
+    return number_text(value) if number or isinstance(value, bool) else escaped(str(value))

@@ -1,0 +1,188 @@
+"""What a report says, before it is written as HTML, Markdown or JSON: numbers, findings, tables, charts.
+
+It is computed once, and whoever writes it computes nothing: all three say the same. Text of the log (an id, a
+label) stands in sentences as a `Quoted` value, so that each writer can show it as what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
+
+import polars as pl
+
+from polars_crowd.errors import shown_value
+from polars_crowd.escapes import escaped
+from polars_crowd.inputs.findings import SEVERITIES
+from polars_crowd.inputs.suspicions import Severity
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """A value of the log in a sentence."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        return shown_value(self.value)
+
+
+Sentence = tuple["str | Quoted", ...]
+
+
+def sentence(template: str, **values: Any) -> Sentence:
+    """A sentence with values in the place of `{name}`; text is written as it is, and `{name!r}` is quoted.
+
+    >>> plain(sentence("{who!r} gave {n} labels.", who="ann", n="1,200"))
+    "'ann' gave 1,200 labels."
+    """
+    parts: list[str | Quoted] = []
+    for text, name, _, conversion in Formatter().parse(template):
+        parts += [text] if text else []
+        if name is not None:
+            parts.append(Quoted(values[name]) if conversion == "r" else str(values[name]))
+    return tuple(parts)
+
+
+def listed(values: Sequence[Any], most: int = 5) -> Sentence:
+    """Values one after another, and how many more there are."""
+    parts: list[str | Quoted] = []
+    for value in values[:most]:
+        parts += [", ", Quoted(value)] if parts else [Quoted(value)]
+    more = len(values) - most
+    return (*parts, f", ... ({more:,} more)") if more > 0 else tuple(parts)
+
+
+def plain(said: Sentence) -> str:
+    """The sentence as text without what steers a terminal."""
+    return escaped("".join(map(str, said)))
+
+
+@dataclass(frozen=True)
+class Number:
+    """A headline number, with its interval where it has one."""
+
+    key: str
+    name: str
+    value: float | int | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the log in words, with its number and what to do about it.
+
+    `severity` is `"error"` for what makes results untrustworthy, `"warning"` for what costs quality, `"note"`
+    for what is worth knowing. Of one severity the one that touches the largest `reach` comes first, the share
+    of the annotations, examples or annotators that it is about.
+    """
+
+    key: str
+    severity: Severity
+    reach: float
+    says: Sentence
+    do: Sentence
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def rank(self) -> tuple[int, float, str]:
+        return SEVERITIES.index(self.severity), -self.reach, self.key
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `total` rows in all, where it was cut."""
+
+    key: str
+    title: str
+    frame: pl.DataFrame
+    says: str = ""
+    total: int | None = None
+
+    @property
+    def more(self) -> int:
+        """How many rows are left out."""
+        return (self.total or self.frame.height) - self.frame.height
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture of one of the section's tables, drawn when it is asked for."""
+
+    key: str
+    title: str
+    table: str
+    """The key of the table that has its numbers."""
+    draw: Callable[[], Any]
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report."""
+
+    key: str
+    title: str
+    text: Sequence[Sentence] = ()
+    numbers: Sequence[Number] = ()
+    findings: Sequence[Finding] = ()
+    tables: Sequence[Table] = ()
+    charts: Sequence[Chart] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.text or self.numbers or self.findings or self.tables)
+
+
+@dataclass(frozen=True)
+class Content:
+    """All of a report."""
+
+    title: str
+    sections: Sequence[Section]
+    about: Mapping[str, Any]
+    """How it was made: versions, options, fingerprint."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        return [finding for section in self.sections for finding in section.findings]
+
+    def tables(self) -> Iterator[Table]:
+        for section in self.sections:
+            yield from section.tables
+
+
+# --- how numbers are written -----------------------------------------------------------------------
+
+
+def number_text(value: Any) -> str:
+    """A number for people, the same in every format.
+
+    >>> [number_text(v) for v in (1456, 0.58, 12.5, 1.0, 1e-9, 1234.5, None, float("nan"), True)]
+    ['1,456', '0.580', '12.5', '1.00', '1.00e-09', '1,234', '-', '-', 'yes']
+    """
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
+
+
+def with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A number and its interval.
+
+    >>> with_interval(0.41, 0.38, 0.44), with_interval(3, None, None)
+    ('0.410 (0.380 to 0.440)', '3')
+    """
+    between = "" if low is None or high is None else f" ({number_text(low)} to {number_text(high)})"
+    return number_text(value) + between

@@ -1,0 +1,420 @@
+"""What a report is made from: every number of it, computed once, the log's tables gone through in batches.
+
+Nothing of the log's size is held: the consensus of the examples is a pass that keeps counts and the few rows
+that are shown. So a store of any size is reported on by its summaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.active.batches import next_batch
+from polars_crowd.active.scores import activelab
+from polars_crowd.active.votes import vote_scores
+from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
+from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.findings import as_frame, findings_of
+from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
+from polars_crowd.inputs.matching import written
+from polars_crowd.numerics.shares import wilson
+from polars_crowd.reliability.coefficients import agreement
+from polars_crowd.reliability.coincidences import disagreements
+from polars_crowd.rounds.partitions import Partitioned
+from polars_crowd.runs.hashing import MIX, PRIME, hashed
+from polars_crowd.truth.classification.blend import Blend, blend
+from polars_crowd.truth.known import ExampleLabels, check_matched
+
+T = TypeVar("T")
+
+ALPHA = "krippendorff_alpha"
+HEADLINES = (ALPHA, "gwet_ac1", "percent_agreement")
+BINS = 20
+"""Of the histogram of probabilities."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is reported on, and how its log is read."""
+
+    log: Any
+    pred_probs: Any = None
+    truth: Any = None
+    by: Any = None
+    text: str | None = None
+    size: int = 20
+    """How many rows of examples are shown."""
+    classes: Any = None
+    duplicates: Duplicates = "error"
+    executor: Any = None
+    words: Words = "python"
+    """Who asks: advice is in these words."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What the log's columns are called where they come from."""
+
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """The annotations as a lazy frame."""
+        return scan_annotations(self.log)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What functions of the log are told: nothing that a store has itself."""
+        if isinstance(self.log, Partitioned):
+            return {"executor": self.executor}
+        return {"classes": self.classes, "duplicates": self.duplicates}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that could not be computed of this log, and why."""
+
+    why: str
+
+
+@dataclass
+class Listener:
+    """Computes the parts of a report; what they warn of, and what they cannot do, is kept to be said."""
+
+    warnings: list[str] = field(default_factory=list)
+
+    def hear(self, compute: Callable[[], T]) -> T:
+        """What it computes; warnings go into the report."""
+        with heard() as said:
+            found = compute()
+        texts = [warning.wrong for warning in said if isinstance(warning, AnnotationWarning)]
+        self.warnings += [text for text in texts if text not in self.warnings]
+        return found
+
+    def attempt(self, compute: Callable[[], T]) -> T | Missing:
+        """... or why that cannot be computed of this log."""
+        try:
+            return self.hear(compute)
+        except Advised as error:
+            return Missing(error.wrong)
+
+
+# --- the consensus, in one pass --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """The examples' consensus, counted."""
+
+    cells: pl.DataFrame
+    """`label, bin, num_annotations, n, quality`: how many examples, and the sum of their quality."""
+    least: pl.DataFrame
+    """The least certain examples, as in `fit.examples`."""
+    right: pl.DataFrame
+    """`bin, n, quality, correct` of the examples whose truth is known."""
+
+    @property
+    def n(self) -> int:
+        return int(self.cells["n"].sum())
+
+    @property
+    def quality(self) -> float:
+        """The mean probability of a consensus label."""
+        return float(self.cells["quality"].sum()) / max(self.n, 1)
+
+    @property
+    def of_labels(self) -> pl.DataFrame:
+        """`label, num_examples, share, mean_quality`."""
+        n = pl.col("n").sum()
+        table = self.cells.group_by("label", maintain_order=True).agg(
+            num_examples=n, mean_quality=pl.col("quality").sum() / n
+        )
+        table = table.with_columns(share=pl.col("num_examples") / self.n)
+        return table.select("label", "num_examples", "share", "mean_quality").sort(
+            "num_examples", "label", descending=[True, False]
+        )
+
+    @property
+    def of_bins(self) -> pl.DataFrame:
+        """`quality_from, quality_to, num_examples`."""
+        return self.cells.group_by("bin").agg(num_examples=pl.col("n").sum()).sort("bin").select(
+            quality_from=pl.col("bin") / BINS,
+            quality_to=(pl.col("bin") + 1) / BINS,
+            num_examples="num_examples",
+        )  # fmt: skip
+
+    @property
+    def of_counts(self) -> pl.DataFrame:
+        """`num_annotations, num_examples, mean_quality`."""
+        n = pl.col("n").sum()
+        by = self.cells.group_by("num_annotations")
+        return by.agg(num_examples=n, mean_quality=pl.col("quality").sum() / n).sort(
+            "num_annotations"
+        )
+
+    @property
+    def n_single(self) -> int:
+        """Examples with one annotation."""
+        return int(self.cells.filter(num_annotations=1)["n"].sum())
+
+    def n_below(self, quality: float) -> int:
+        """Examples whose consensus is less probable than this, a multiple of 1 / BINS."""
+        return int(self.cells.filter(pl.col("bin") < round(quality * BINS))["n"].sum())
+
+
+def consensus_of(fit: Blend, size: int, known: pl.DataFrame | None) -> Consensus:
+    """One pass over the examples; `known` is `example, truth`."""
+    cells, least, right = [], [], []
+    for batch in fit.examples.collect_batches(maintain_order=True):
+        if batch.height:
+            binned = batch.with_columns(bin=bin_of(pl.col("consensus_quality_score")))
+            cells.append(counted_in(binned))
+            least.append(least_certain(batch, size))
+            right += [] if known is None else [right_in(binned, known)]
+    keys = ("label", "bin", "num_annotations")
+    return Consensus(
+        summed(cells, keys).sort(*keys),
+        least_certain(pl.concat(least), size),
+        summed(right, ("bin",)).sort("bin") if right else pl.DataFrame(),
+    )
+
+
+def bin_of(probability: pl.Expr) -> pl.Expr:
+    return (probability * BINS + 1e-9).floor().clip(0, BINS - 1).cast(pl.Int32)
+
+
+def counted_in(binned: pl.DataFrame) -> pl.DataFrame:
+    keys = (pl.col("consensus_label").alias("label"), "bin", "num_annotations")
+    quality = pl.col("consensus_quality_score").sum()
+    return binned.group_by(*keys).agg(n=pl.len().cast(pl.Int64), quality=quality)
+
+
+def right_in(binned: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Of the examples whose truth is known, how many are right."""
+    both = binned.join(known, on="example")
+    return both.group_by("bin").agg(
+        n=pl.len().cast(pl.Int64),
+        quality=pl.col("consensus_quality_score").sum(),
+        correct=(pl.col("consensus_label") == pl.col("truth")).sum().cast(pl.Int64),
+    )
+
+
+def summed(parts: list[pl.DataFrame], keys: tuple[str, ...]) -> pl.DataFrame:
+    """The sums of all parts by key."""
+    return pl.concat(parts).group_by(*keys).agg(pl.all().sum())
+
+
+def least_certain(examples: pl.DataFrame, size: int) -> pl.DataFrame:
+    return examples.sort("consensus_quality_score", "example").head(size)
+
+
+# --- what is known ---------------------------------------------------------------------------------
+
+
+def known_labels(fit: Blend, truth: Any) -> pl.DataFrame | None:
+    """`example, truth`, in the types of the log."""
+    if truth is None:
+        return None
+    fitted = fit._fitted
+    schema = fit.examples.collect_schema()
+    labels = ExampleLabels.of(truth, "truth", fitted.rounds.book, schema["example"])
+    found = labels.frame.join(fit.examples.select("example").collect(), on="example", how="semi")
+    check_matched(labels.given, found.height, lambda: labels.frame["example"], "truth")
+    return found.select("example", truth=fitted.log.classes.gather(found["known"]))
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How many consensus labels are right, of those whose truth is known."""
+
+    n: int
+    value: float
+    low: float
+    high: float
+    claimed: float
+    """The mean probability that they have."""
+
+    @classmethod
+    def of(cls, n: int, correct: float, quality: float) -> Accuracy:
+        share = correct / n
+        low, high = wilson(np.array([share]), np.array([float(n)]), 0.95)
+        return cls(n, share, float(low[0]), float(high[0]), quality / n)
+
+
+def accuracy_of(found: Consensus) -> Accuracy | None:
+    if found.right.is_empty():
+        return None
+    sums = found.right.sum().row(0, named=True)
+    return Accuracy.of(sums["n"], sums["correct"], sums["quality"])
+
+
+# --- what to label next ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What to label next."""
+
+    by: str
+    batch: pl.DataFrame
+    n: int
+    n_unlabelled: int
+    bins: pl.DataFrame
+    """`score_from, score_to, num_examples`."""
+
+
+def queue_of(asked: Asked) -> Queue:
+    """One pass over the scores of all examples, annotated or not."""
+    has_model = asked.pred_probs is not None or getattr(asked.log, "n_models", False)
+    if has_model:
+        probs = None if isinstance(asked.log, Partitioned) else asked.pred_probs
+        scores = activelab(asked.log, probs, **asked.options)
+    else:
+        scores = vote_scores(asked.log, **asked.options)
+    best, bins, n, unlabelled = [], [], 0, 0
+    for batch in scores.collect_batches(maintain_order=True):
+        if batch.height:
+            best.append(next_batch(batch, asked.size))
+            bins.append(
+                batch.group_by(bin=bin_of(pl.col("active_learning_score"))).agg(
+                    n=pl.len().cast(pl.Int64)
+                )
+            )
+            n += batch.height
+            unlabelled += int((batch["num_annotations"] == 0).sum())
+    counts = summed(bins, ("bin",)).sort("bin")
+    table = counts.select(
+        score_from=pl.col("bin") / BINS, score_to=(pl.col("bin") + 1) / BINS, num_examples="n"
+    )
+    by = "ActiveLab" if has_model else "the votes"
+    return Queue(by, next_batch(pl.concat(best), asked.size), n, unlabelled, table)
+
+
+# --- the votes of a few examples -------------------------------------------------------------------
+
+
+def rows_of(asked: Asked, ids: pl.Series) -> pl.DataFrame:
+    """The annotations of a few examples, with the text of each, if that is asked for."""
+    columns = ["example", "annotator", "label", *([asked.text] if asked.text else [])]
+    rows = asked.rows.select(columns).filter(pl.col("example").is_in(ids.implode()))
+    return rows.collect().sort("example", "label", "annotator")
+
+
+# --- the fingerprint -------------------------------------------------------------------------------
+
+
+def fingerprint(rows: pl.LazyFrame) -> str:
+    """A sum of hashes of the rows as they are written: the same whatever their order, types and file.
+
+    >>> log = pl.LazyFrame({"example": [1, 2], "annotator": ["a", "b"], "label": ["x", "y"]})
+    >>> fingerprint(log) == fingerprint(log.reverse().cast({"example": pl.String}))
+    True
+    """
+    schema = rows.collect_schema()
+    h = pl.lit(0, pl.UInt64)
+    for column in ("example", "annotator", "label"):
+        text = (
+            pl.col(column).cast(pl.String) if schema[column].is_float() else _text(column, schema)
+        )
+        h = ((h ^ hashed(text, pl.String())) * PRIME) ^ (h // (1 << 32))
+    h = h * MIX
+    sums = rows.select(h=h).select(
+        n=pl.len(), low=(pl.col("h") % (1 << 32)).sum(), high=(pl.col("h") // (1 << 32)).sum()
+    )
+    n, low, high = sums.collect(engine="streaming").row(0)
+    return f"{(low + (high << 32)) % (1 << 64):016x}-{n}"
+
+
+def _text(column: str, schema: pl.Schema) -> pl.Expr:
+    return written(column, schema[column])
+
+
+# --- all of it -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a report says, as numbers."""
+
+    asked: Asked
+    fit: Blend
+    checks: pl.DataFrame
+    consensus: Consensus
+    known: pl.DataFrame | None
+    agreement: pl.DataFrame | Missing
+    groups: pl.DataFrame | Missing | None
+    cells: pl.DataFrame | Missing
+    queue: Queue | Missing
+    votes: pl.DataFrame
+    fingerprint: str
+    warnings: list[str]
+
+    @property
+    def annotators(self) -> pl.DataFrame:
+        return self.fit.annotators
+
+    @property
+    def n_annotations(self) -> int:
+        return int(self.annotators["num_examples_labeled"].sum())
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        return accuracy_of(self.consensus)
+
+    def coefficient(self, name: str = ALPHA) -> dict[str, Any] | None:
+        """A row of the agreement of all, if it has a value."""
+        if isinstance(self.agreement, Missing):
+            return None
+        found = self.agreement.filter(pl.col("value").is_not_null(), coefficient=name)
+        return next(found.iter_rows(named=True), None)
+
+
+def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> Facts:
+    """Everything, in the order in which it is likely to fail; errors of the log itself are raised."""
+    ear = Listener()
+    tell("looking for what is wrong with the log")
+    checks = ear.hear(lambda: checks_of(asked))
+    tell("finding the consensus")
+    fit = ear.hear(lambda: blend(asked.log, probs_for_fit(asked), **asked.options))
+    known = ear.hear(lambda: known_labels(fit, asked.truth))
+    consensus = ear.hear(lambda: consensus_of(fit, asked.size, known))
+    tell("measuring agreement")
+    found = partial(agreement, asked.log, **asked.options)
+    groups = None
+    if asked.by is not None:
+        groups = ear.hear(lambda: found(coefficients=[ALPHA, "percent_agreement"], by=asked.by))
+    measured = ear.attempt(lambda: found(coefficients=list(HEADLINES)))
+    cells = ear.attempt(lambda: disagreements(asked.log, **asked.options))
+    tell("choosing what to label next")
+    queue = ear.attempt(lambda: queue_of(asked))
+    ids = [consensus.least["example"]] + (
+        [] if isinstance(queue, Missing) else [queue.batch["example"]]
+    )
+    votes = rows_of(asked, pl.concat(ids).unique())
+    return Facts(
+        asked=asked,
+        fit=fit,
+        checks=checks,
+        consensus=consensus,
+        known=known,
+        agreement=measured,
+        groups=groups,
+        cells=cells,
+        queue=queue,
+        votes=votes,
+        fingerprint=fingerprint(asked.rows),
+        warnings=ear.warnings,
+    )
+
+
+def checks_of(asked: Asked) -> pl.DataFrame:
+    """What `check_annotations` finds."""
+    names = {**{name: name for name in LOG_COLUMNS}, **asked.names}
+    return as_frame(findings_of(open_rows(asked.log), asked.classes), asked.words, names)
+
+
+def probs_for_fit(asked: Asked) -> Any:
+    """The models of a log, or whether those of a store are there."""
+    if isinstance(asked.log, Partitioned):
+        return True if asked.log.n_models else None
+    return asked.pred_probs

@@ -1,0 +1,208 @@
+"""A report as one HTML file that asks nobody for anything: style, scripts and data are in it.
+
+A Content-Security-Policy lets only its own two scripts and its own style work, each by its hash, and no
+request leave the page. Charts are drawn by Vega, whose bundle is in the file once; its expressions are
+interpreted, never evaluated as code. Whatever the log says is text.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from polars_crowd.errors import Advice, PackageError
+from polars_crowd.reporting.cells import cells, heading, is_number
+from polars_crowd.reporting.content import (
+    Chart,
+    Content,
+    Finding,
+    Number,
+    Quoted,
+    Section,
+    Sentence,
+    Table,
+    number_text,
+    with_interval,
+)
+from polars_crowd.reporting.markup import Markup, data, joined, tag
+
+INSTALL = Advice(
+    "Install it",
+    python='pip install "polars-crowd[report]"',
+    command='pip install "polars-crowd[report]"',
+)
+
+SNIPPET = "window.vegaEmbed = vegaEmbed;"
+
+
+def html_text(content: Content) -> str:
+    """The page.
+
+    Raises
+    ------
+    PackageError
+        The extra `report` is not installed.
+    """
+    drawn = {chart.key: spec_of(chart) for section in content.sections for chart in section.charts}
+    scripts = (bundle(), own("report.js")) if drawn else ()
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy(scripts)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="generator", content=f"polars-crowd {content.about['polars_crowd']}"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", content.title),
+        tag("style", own("report.css")),
+    )
+    body = tag(
+        "body",
+        tag("a", "Skip to the findings", href="#findings", class_="skip"),
+        tag("header", tag("h1", content.title), tag("p", str(content.about["method"]))),
+        contents_list(content),
+        tag("main", *map(of_section, content.sections), id="main"),
+        *(data(spec, id=f"spec-{key}") for key, spec in drawn.items()),
+        *(tag("script", script) for script in scripts),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+# --- what may run ----------------------------------------------------------------------------------
+
+
+def policy(scripts: tuple[Markup, ...]) -> str:
+    """Nothing but these scripts and the style, and no requests."""
+    allowed = " ".join(map(digest, scripts)) or "'none'"
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src {digest(own('report.css'))}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def digest(text: str) -> str:
+    """
+    >>> digest("")
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+    """
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def own(name: str) -> Markup:
+    """A file of this package."""
+    return Markup((resources.files("polars_crowd") / "data" / "report" / name).read_text("utf-8"))
+
+
+@cache
+def bundle() -> Markup:
+    """Vega, Vega-Lite and Vega-Embed in one script."""
+    try:
+        import vl_convert
+    except ModuleNotFoundError:
+        wrong = "an HTML report needs vl-convert-python, which is not installed."
+        raise PackageError(wrong, INSTALL) from None
+    return Markup(vl_convert.javascript_bundle(SNIPPET).replace("</script", "<\\/script"))
+
+
+def spec_of(chart: Chart) -> dict[str, Any]:
+    """The chart in Vega-Lite, with its title as the name that a screen reader says."""
+    spec: dict[str, Any] = chart.draw().to_dict()
+    return {**spec, "description": chart.title}
+
+
+# --- the page --------------------------------------------------------------------------------------
+
+
+def contents_list(content: Content) -> Markup:
+    links = (tag("li", tag("a", s.title, href=f"#{s.key}")) for s in content.sections)
+    return tag("nav", tag("ul", *links), aria_label="Contents")
+
+
+def of_section(section: Section) -> Markup:
+    inside = [tag("h2", section.title, id=f"{section.key}-title")]
+    inside += [tag("p", said(paragraph)) for paragraph in section.text]
+    if section.numbers:
+        inside.append(tag("dl", *map(of_number, section.numbers), class_="numbers"))
+    if section.findings:
+        inside.append(tag("ol", *map(of_finding, section.findings), class_="findings"))
+    drawn = {chart.table: chart for chart in section.charts}
+    for table in section.tables:
+        chart = drawn.get(table.key)
+        inside.append(of_table(table) if chart is None else of_chart(chart, table))
+    return tag("section", *inside, id=section.key, aria_labelledby=f"{section.key}-title")
+
+
+def said(sentence: Sentence) -> Markup:
+    """A sentence, with what is of the log as code."""
+    return joined(*(tag("code", str(p)) if isinstance(p, Quoted) else p for p in sentence))
+
+
+def of_number(number: Number) -> Markup:
+    between = with_interval(None, number.low, number.high).removeprefix("-").strip(" ()")
+    notes = [note for note in (between, number.note) if note]
+    value = tag("dd", number_text(number.value), *(tag("span", note) for note in notes))
+    return tag("div", tag("dt", number.name), value)
+
+
+def of_finding(finding: Finding) -> Markup:
+    return tag(
+        "li",
+        tag("p", tag("strong", finding.severity, class_="severity"), " ", said(finding.says)),
+        tag("p", tag("em", "What to do: "), said(finding.do)),
+        class_=finding.severity,
+    )
+
+
+def of_table(table: Table) -> Markup:
+    """The table in a box of its own, which scrolls where it is wider than the page."""
+    name = f"table-{table.key}"
+    box = tag(
+        "div",
+        plain_table(table, name),
+        class_="scroll",
+        role="region",
+        aria_labelledby=name,
+        tabindex=0,
+    )
+    return joined(tag("h3", table.title), *notes(table), box)
+
+
+def notes(table: Table) -> Iterator[Markup]:
+    if table.says:
+        yield tag("p", table.says)
+
+
+def plain_table(table: Table, name: str) -> Markup:
+    columns = table.frame.schema.items()
+    classes = ["number" if is_number(*column) else None for column in columns]
+    more = f" ({table.more:,} more rows are left out)" if table.more else ""
+    head = (
+        tag("th", heading(column), scope="col", class_=kind)
+        for column, kind in zip(table.frame.columns, classes, strict=True)
+    )
+    rows = (
+        tag(
+            "tr",
+            tag("th", row[0], scope="row", class_=classes[0]),
+            *(tag("td", c, class_=kind) for c, kind in zip(row[1:], classes[1:], strict=True)),
+        )
+        for row in cells(table.frame)
+    )
+    return tag(
+        "table",
+        tag("caption", f"{table.title}{more}", id=name),
+        tag("thead", tag("tr", *head)),
+        tag("tbody", *rows),
+    )
+
+
+def of_chart(chart: Chart, table: Table) -> Markup:
+    """The chart, and its numbers for who wants to read them."""
+    drawn = tag("div", class_="chart", data_spec=f"spec-{chart.key}")
+    caption = tag("figcaption", chart.says or table.says)
+    numbers = tag("details", tag("summary", f"The numbers of “{chart.title}”"), of_table(table))
+    return joined(tag("figure", tag("h3", chart.title), drawn, caption), numbers)

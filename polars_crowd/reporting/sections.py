@@ -1,0 +1,292 @@
+"""The sections of a report, from its facts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.errors import counted, shown_value
+from polars_crowd.reporting.card import card_of
+from polars_crowd.reporting.content import (
+    Content,
+    Number,
+    Section,
+    Sentence,
+    Table,
+    sentence,
+)
+from polars_crowd.reporting.facts import ALPHA, HEADLINES, Accuracy, Facts, Missing
+from polars_crowd.reporting.findings import confusions, findings_of
+
+MOST = 50
+"""Rows of a table of annotators, of groups, of classes."""
+NAMES = {
+    ALPHA: "Krippendorff's alpha",
+    "gwet_ac1": "Gwet's AC1",
+    "percent_agreement": "percent agreement",
+}
+OF_AGREEMENT = ("value", "ci_low", "ci_high", "num_examples", "num_annotators")
+
+
+def content_of(facts: Facts, title: str) -> Content:
+    """All sections that have something to say, in their order."""
+    made = [
+        headlines(facts),
+        found(facts),
+        checked(facts),
+        agreed(facts),
+        of_annotators(facts),
+        confused(facts),
+        consensus(facts),
+        next_ones(facts),
+        card_of(facts),
+        how(facts),
+    ]
+    return Content(title, [section for section in made if not section.is_empty], about(facts))
+
+
+def why(missing: Missing) -> tuple[Sentence, ...]:
+    return (sentence("Not computed: {why}", why=missing.why),)
+
+
+def headlines(facts: Facts) -> Section:
+    """The numbers that people ask for first."""
+    seen = facts.consensus
+    numbers = [
+        Number("num_examples", "examples", seen.n),
+        Number("num_annotators", "annotators", facts.annotators.height),
+        Number("num_annotations", "annotations", facts.n_annotations),
+        Number("num_classes", "classes", len(facts.fit.classes)),
+        *(number for name in HEADLINES for number in coefficient(facts, name)),
+        Number(
+            "consensus_quality",
+            "probability of a consensus label",
+            seen.quality,
+            note="mean over the examples, as the fit has it",
+        ),
+        *accuracy(facts.accuracy),
+    ]
+    return Section("headlines", "Headline numbers", numbers=numbers)
+
+
+def coefficient(facts: Facts, name: str) -> Iterator[Number]:
+    row = facts.coefficient(name)
+    if row is not None:
+        yield Number(name, NAMES[name], row["value"], row["ci_low"], row["ci_high"])
+
+
+def accuracy(found: Accuracy | None) -> Iterator[Number]:
+    if found is not None:
+        note = f"of {counted(found.n, 'known label')}"
+        yield Number(
+            "accuracy", "accuracy of the consensus", found.value, found.low, found.high, note
+        )
+
+
+def found(facts: Facts) -> Section:
+    findings = findings_of(facts)
+    text = [] if findings else [sentence("Nothing to worry about was found.")]
+    return Section("findings", "Findings", text=text, findings=findings)
+
+
+def checked(facts: Facts) -> Section:
+    """What `check_annotations` says."""
+    if facts.checks.is_empty():
+        return Section(
+            "checks", "What the check found", [sentence("The log has no faults of form.")]
+        )
+    shown = pl.col("shown").list.join("; ")
+    table = Table(
+        "checks", "Faults of form, and what is worth knowing", facts.checks.with_columns(shown)
+    )
+    return Section("checks", "What the check found", tables=[table])
+
+
+def agreed(facts: Facts) -> Section:
+    if isinstance(facts.agreement, Missing):
+        return Section("agreement", "Agreement", text=why(facts.agreement))
+    columns = [
+        c for c in ("coefficient", *OF_AGREEMENT, "reason") if has_values(facts.agreement, c)
+    ]
+    tables = [Table("agreement", "How far annotators agree", facts.agreement.select(columns))]
+    if isinstance(facts.groups, pl.DataFrame):
+        tables.append(by_group(facts.groups))
+    return Section("agreement", "Agreement", tables=tables)
+
+
+def has_values(frame: pl.DataFrame, column: str) -> bool:
+    return frame[column].null_count() < frame.height
+
+
+def by_group(groups: pl.DataFrame) -> Table:
+    """Alpha of each group, the lowest first."""
+    names = groups.columns[: groups.columns.index("coefficient")]
+    alpha = groups.filter(coefficient=ALPHA).select(*names, *OF_AGREEMENT, "reason")
+    frame = alpha.sort("value", *names, nulls_last=True).head(MOST)
+    frame = frame.select(c for c in frame.columns if c in names or has_values(frame, c))
+    says = "Krippendorff's alpha, the lowest first."
+    return Table("agreement_by_group", "Agreement by group", frame, says, alpha.height)
+
+
+def of_annotators(facts: Facts) -> Section:
+    frame = facts.annotators.head(MOST)
+    says = "The least accurate first."
+    table = Table("annotators", "How good each annotator is", frame, says, facts.annotators.height)
+    return Section("annotators", "Annotators", tables=[table])
+
+
+def confused(facts: Facts) -> Section:
+    if isinstance(facts.cells, Missing):
+        return Section("confusions", "Which classes are taken for one another", why(facts.cells))
+    pairs = confusions(facts.cells)
+    says = (
+        "How often two classes are chosen for one example (observed), how often they would be by chance "
+        "(expected), and the ratio: 1 says that the two are not told apart at all."
+    )
+    table = Table(
+        "confusions",
+        "Pairs of classes, those told apart worst first",
+        pairs.head(MOST),
+        says,
+        pairs.height,
+    )
+    return Section("confusions", "Which classes are taken for one another", tables=[table])
+
+
+def consensus(facts: Facts) -> Section:
+    """The labels that come out, how sure they are, and the least certain of them."""
+    seen = facts.consensus
+    labels = seen.of_labels
+    tables = [
+        Table("consensus_labels", "Consensus labels", labels.head(MOST), total=labels.height),
+        Table("consensus_quality", "How probable the consensus labels are", seen.of_bins),
+        Table("labels_per_example", "Annotations per example", seen.of_counts),
+        Table(
+            "least_certain",
+            f"The {counted(seen.least.height, 'example')} whose consensus is least certain",
+            with_votes(seen.least, facts),
+        ),
+    ]
+    if facts.accuracy is not None:
+        tables.insert(2, calibration(facts))
+    return Section("consensus", "The consensus", tables=tables)
+
+
+def calibration(facts: Facts) -> Table:
+    """How often labels are right, by how probable they are."""
+    rows = facts.consensus.right
+    low, high = accuracy_bounds(rows)
+    frame = rows.select(
+        num_examples="n",
+        mean_quality=pl.col("quality") / pl.col("n"),
+        accuracy=pl.col("correct") / pl.col("n"),
+    ).with_columns(accuracy_low=low, accuracy_high=high)
+    return Table("calibration", "How often labels of that probability are right", frame)
+
+
+def accuracy_bounds(rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    from polars_crowd.numerics.shares import wilson
+
+    n = rows["n"].cast(pl.Float64).to_numpy()
+    low, high = wilson(rows["correct"].to_numpy() / np.maximum(n, 1), n, 0.95)
+    return pl.Series(low), pl.Series(high)
+
+
+def with_votes(examples: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """Examples with who said what of them, and with their text."""
+    votes = {}
+    texts = {}
+    for (example,), rows in facts.votes.group_by("example", maintain_order=True):
+        votes[example] = votes_text(rows)
+        if facts.asked.text:
+            texts[example] = next(iter(rows[facts.asked.text].drop_nulls()), None)
+    ids = examples["example"]
+    more: dict[str, Any] = {
+        "votes": pl.Series([votes.get(id_, "") for id_ in ids], dtype=pl.String)
+    }
+    if facts.asked.text:
+        shown = [None if texts.get(id_) is None else str(texts[id_]) for id_ in ids]
+        more["text"] = pl.Series(shown, dtype=pl.String)
+    return examples.with_columns(**more)
+
+
+def votes_text(rows: pl.DataFrame, most: int = 3) -> str:
+    """Who chose which label, the most frequent one first.
+
+    >>> rows = pl.DataFrame({"annotator": ["a", "b", "c"], "label": ["x", "y", "y"]})
+    >>> votes_text(rows)
+    "2 'y' (b, c), 1 'x' (a)"
+    """
+    by_label = rows.group_by("label", maintain_order=True).agg("annotator", n=pl.len())
+    parts = []
+    for label, who, n in by_label.sort("n", descending=True, maintain_order=True).rows():
+        more = "" if n <= most else ", ..."
+        parts.append(f"{n} {shown_value(label)} ({', '.join(map(str, who[:most]))}{more})")
+    return ", ".join(parts)
+
+
+def next_ones(facts: Facts) -> Section:
+    title = "What to label next"
+    if isinstance(facts.queue, Missing):
+        return Section("next", title, text=why(facts.queue))
+    queue = facts.queue
+    text = sentence(
+        "By {by}, the lowest score first, of {n}{unlabelled}.",
+        by=queue.by,
+        n=counted(queue.n, "example"),
+        unlabelled=f", {queue.n_unlabelled:,} of them without a label"
+        if queue.n_unlabelled
+        else "",
+    )
+    tables = [
+        Table(
+            "next", "The examples most worth a label", with_votes(queue.batch, facts), total=queue.n
+        ),
+        Table("scores", "Scores of all examples", queue.bins),
+    ]
+    return Section("next", title, text=[text], tables=tables)
+
+
+# --- so that it can be made again ------------------------------------------------------------------
+
+
+def how(facts: Facts) -> Section:
+    """Method, options, versions, fingerprint, warnings."""
+    rows = [(name, str(value)) for name, value in about(facts).items()]
+    table = Table("about", "Made with", pl.DataFrame(rows, schema=["what", "value"], orient="row"))
+    weights = Table("methods", "What each method and the model count for", facts.fit.weights)
+    text = [sentence("Warned of: {text}", text=text) for text in facts.warnings]
+    return Section("how", "How this was made", text=text, tables=[table, weights])
+
+
+def about(facts: Facts) -> dict[str, Any]:
+    import polars_crowd
+
+    asked = facts.asked
+    options = {
+        "size": asked.size,
+        "by": None if asked.by is None else describe(asked.by),
+        "text": asked.text,
+        "classes": asked.classes,
+        "duplicates": asked.duplicates,
+    }
+    given = {name: value for name, value in options.items() if value not in (None, "error")}
+    return {
+        "polars_crowd": polars_crowd.__version__,
+        "polars": pl.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "method": facts.fit._header(),
+        "options": ", ".join(f"{name}={value!r}" for name, value in given.items()),
+        "fingerprint": facts.fingerprint,
+    }
+
+
+def describe(by: Any) -> Any:
+    """What it is grouped by, in a word."""
+    if isinstance(by, (list, tuple)):
+        return [describe(one) for one in by]
+    return by if isinstance(by, str) else f"a frame of {', '.join(by.columns)}"
