@@ -7,14 +7,25 @@ does not fit is left out by a rule that the subtitle says. `chart.save("chart.ht
 
 from polars_crowd.reporting.charts.annotators import annotator_quality
 from polars_crowd.reporting.charts.classes import class_confusions, confusion
-from polars_crowd.reporting.charts.examples import consensus_quality, labels_per_example
+from polars_crowd.reporting.charts.drift import drift
+from polars_crowd.reporting.charts.examples import consensus_quality, labels_per_example, queue
+from polars_crowd.reporting.charts.overlap import overlap
 from polars_crowd.reporting.charts.pairs import pairwise_agreement
+from polars_crowd.reporting.charts.posteriors import calibration, confidence
+from polars_crowd.reporting.charts.rankings import comparison, ranking
 
 __all__ = [
     "annotator_quality",
+    "calibration",
     "class_confusions",
+    "comparison",
+    "confidence",
     "confusion",
     "consensus_quality",
+    "drift",
     "labels_per_example",
+    "overlap",
     "pairwise_agreement",
+    "queue",
+    "ranking",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -44,6 +46,74 @@ def a_fit(strange: bool = False) -> Any:
     return pc.dawid_skene(a_log(strange))
 
 
+@cache
+def a_truth(strange: bool = False) -> pl.DataFrame:
+    """The most probable labels, but for one example in seven."""
+    found: pl.DataFrame = a_fit(strange).examples.collect()
+    first, label = found["consensus_label"][0], pl.col("consensus_label")
+    return found.select(
+        "example",
+        label=pl.when(pl.int_range(pl.len()) % 7 > 0).then(label).otherwise(pl.lit(first)),
+    )
+
+
+def a_queue(strange: bool = False) -> pl.DataFrame:
+    """Scores, and as many examples that nobody has labelled."""
+    examples: pl.DataFrame = a_fit(strange).examples.collect()
+    score = examples["consensus_quality_score"] / 2 + 0.2
+    scored = examples.select("example", "num_annotations", active_learning_score=score)
+    none = scored.with_columns(num_annotations=pl.lit(0, pl.UInt32))
+    return pl.concat([scored, none])
+
+
+def windows(strange: bool = False) -> pl.DataFrame:
+    """Nine annotators in sixty weeks, of whom the first falls."""
+    weeks = pl.select(week=pl.int_range(60))
+    who = a_log(strange)["annotator"].unique().sort().head(9).to_frame().with_row_index("k")
+    falls = pl.when(pl.col("k") == 0).then(pl.col("week") / 150).otherwise(0.0)
+    return who.join(weeks, how="cross").select(
+        "annotator",
+        window=date(2026, 1, 5) + pl.duration(weeks="week"),
+        num_annotations=10 + pl.col("week") % 5,
+        accuracy=0.9 - falls - (pl.col("week") * (pl.col("k") + 1) % 7) / 100,
+        alarm=(pl.col("k") == 0) & (pl.col("week") > 50),
+    )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Who shares examples, as `pc.overlap` says it."""
+
+    annotators: pl.DataFrame
+    pairs: pl.DataFrame
+
+
+def shared(strange: bool = False, n: int = 9, components: int = 2) -> Shared:
+    """Annotators who share examples with the next two of their component."""
+    ids = a_log(strange)["annotator"].unique().sort().head(n)
+    pairs = [
+        (ids[k], ids[k + step], k + 1)
+        for step in (components, 2 * components)
+        for k in range(n - step)
+    ]
+    return Shared(
+        pl.DataFrame({"annotator": ids, "component": pl.Series(range(n)) % components}),
+        pl.DataFrame(pairs, schema=["annotator_1", "annotator_2", "num_examples"], orient="row"),
+    )
+
+
+@cache
+def methods() -> Any:
+    return pc.compare(a_log(), ["majority_vote", "wawa"], truth=a_truth(), folds=0)
+
+
+def preferences(strange: bool = False) -> pl.DataFrame:
+    score = pl.int_range(pl.len()) / 10
+    ends = {"score": score, "lower": score - 1, "upper": score + 1}
+    examples = a_log(strange).select(pl.col("example").unique().sort()).head(40)
+    return examples.with_columns(**ends, num_comparisons=pl.lit(7))
+
+
 CHARTS: dict[str, Callable[[bool], Any]] = {
     "consensus_quality": lambda strange: pc.plot.consensus_quality(a_fit(strange)),
     "annotator_quality": lambda strange: pc.plot.annotator_quality(a_fit(strange)),
@@ -58,5 +128,15 @@ CHARTS: dict[str, Callable[[bool], Any]] = {
         pc.pairwise_agreement(a_log(strange))
     ),
     "labels_per_example": lambda strange: pc.plot.labels_per_example(a_log(strange)),
+    "queue": lambda strange: pc.plot.queue(a_queue(strange)),
+    "calibration": lambda strange: pc.plot.calibration(a_fit(strange), a_truth(strange)),
+    "confidence": lambda strange: pc.plot.confidence(a_fit(strange)),
+    "drift": lambda strange: pc.plot.drift(windows(strange)),
+    "drift by number": lambda strange: pc.plot.drift(
+        windows(strange).with_columns(window=pl.col("window").rank("dense"))
+    ),
+    "overlap": lambda strange: pc.plot.overlap(shared(strange)),
+    "comparison": lambda strange: pc.plot.comparison(methods()),
+    "ranking": lambda strange: pc.plot.ranking(preferences(strange)),
 }
 """Charts by name: of the log as it is, or of the one with strange names."""

@@ -8,25 +8,19 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.numerics.shares import wilson
+from polars_crowd.reporting.charts.dots import FINE, FLAGGED, dots
 from polars_crowd.reporting.charts.tables import has, some_of, table_of
 from polars_crowd.reporting.charts.theme import (
-    BLUE,
-    COUNT,
-    GREY,
-    RED,
-    SCORE,
     Chart,
     altair,
+    chart,
     drawn,
-    in_order,
     left_out,
     names_of,
-    told,
 )
 
 MOST_ANNOTATORS = 30
 CONFIDENCE = 0.95
-FINE, FLAGGED = "not flagged", "flagged"
 MEASURES = (
     ("Accuracy", "accuracy", "num_annotations"),
     ("Annotator quality", "annotator_quality", "num_examples_labeled"),
@@ -34,6 +28,7 @@ MEASURES = (
 """What annotators are measured by: in words, and the columns of the value and of the numbers behind it."""
 
 
+@chart
 def annotator_quality(found: Any) -> Chart:
     """How good the annotators are, the worst first, with intervals.
 
@@ -58,13 +53,6 @@ def annotator_quality(found: Any) -> Chart:
     altair.LayerChart
         Of at most 30 annotators.
 
-    Raises
-    ------
-    AnnotationError
-        It is none of these.
-    PackageError
-        Altair is not installed (the extra `report`).
-
     Examples
     --------
     >>> import polars_crowd as pc
@@ -78,7 +66,7 @@ def annotator_quality(found: Any) -> Chart:
     rows = rows.with_columns(kind=flagged_among(rows["annotator"], found))
     rows = rows.with_columns(name=names_of(rows["annotator"])).drop("annotator")
     said = left_out(len(rows), len(table), "annotator", "least accurate", beyond(table["value"]))
-    layers = dots(what, rows["kind"].n_unique() > 1, table["value"].median())
+    layers = dots(what, "Annotator", table["value"].median(), flagged=rows["kind"].n_unique() > 1)
     title = "How good the annotators are"
     return drawn(rows, layers, title, said, "Dashed: the median of all.", height=altair().Step(18))
 
@@ -119,30 +107,3 @@ def with_wilson(table: pl.DataFrame) -> pl.DataFrame:
     low, high = wilson(value, np.where(n > 0, n, np.nan), CONFIDENCE)
     ends = table.with_columns(low=pl.Series(low), high=pl.Series(high))
     return ends.with_columns(pl.col("low", "high").fill_nan(None))
-
-
-def dots(what: str, of_two_kinds: bool, middle: Any) -> list[Any]:
-    """A point with its interval for each `name`, and a dashed line at the middle of all."""
-    alt = altair()
-    y = alt.Y("name:N", title="Annotator", sort=in_order("place"))
-    fields = {"value": what, "low": "from", "high": "to"}
-    numbers = [(field, title, SCORE) for field, title in fields.items()]
-    says = told(("name", "Annotator", ""), *numbers, ("n", "Annotations", COUNT))
-    domain = {"domain": [FINE, FLAGGED]}
-    legend = alt.Legend(title=None) if of_two_kinds else None
-    line = alt.Chart().mark_rule(color=GREY).encode(y=y, x=alt.X("low:Q", title=what), x2="high:Q")
-    point = (
-        alt.Chart()
-        .mark_point(filled=True, size=60, opacity=1)
-        .encode(
-            y=y,
-            x=alt.X("value:Q", title=what, scale=alt.Scale(zero=False)),
-            shape=alt.Shape(
-                "kind:N", scale={**domain, "range": ["circle", "triangle-up"]}, legend=legend
-            ),
-            color=alt.Color("kind:N", scale={**domain, "range": [BLUE, RED]}, legend=legend),
-            tooltip=says,
-        )
-    )
-    dashed = alt.Chart().mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(middle))
-    return [line, point, dashed]

@@ -16,6 +16,7 @@ from polars_crowd.reporting.charts.theme import (
     PERCENT,
     Chart,
     altair,
+    chart,
     drawn,
     in_order,
     left_out,
@@ -31,6 +32,7 @@ DARK = 0.55
 PAIR = ("true_label", "label")
 
 
+@chart
 def confusion(found: Any, annotator: Any = None) -> Chart:
     """What annotators call the examples of each class, as a matrix.
 
@@ -55,13 +57,6 @@ def confusion(found: Any, annotator: Any = None) -> Chart:
     -------
     altair.LayerChart
         Of at most 12 classes: those that are confused most.
-
-    Raises
-    ------
-    AnnotationError
-        There is no such table, or the annotator is not in it.
-    PackageError
-        Altair is not installed (the extra `report`).
 
     Examples
     --------
@@ -136,6 +131,7 @@ def texts_in_cells() -> Any:
     return alt.Chart().mark_text(fontSize=10).encode(**matrix_axes(), text="percent:N", color=white)
 
 
+@chart
 def class_confusions(found: Any) -> Chart:
     """Which classes are taken for one another, the most frequent confusion first, as bars.
 
@@ -157,13 +153,6 @@ def class_confusions(found: Any) -> Chart:
     -------
     altair.LayerChart
         Of at most 15 pairs of classes.
-
-    Raises
-    ------
-    AnnotationError
-        There is no such table, or nothing in it is confused.
-    PackageError
-        Altair is not installed (the extra `report`).
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Any
 
 import polars as pl
@@ -23,7 +24,9 @@ from polars_crowd.reporting.charts.theme import (
     PERCENT,
     Chart,
     altair,
+    chart,
     drawn,
+    in_order,
     told,
 )
 from polars_crowd.rounds.opening import open_rounds
@@ -36,6 +39,7 @@ OF_SHARES: dict[str, Any] = {"scale": {"domain": [0, 1]}, "axis": {"tickCount": 
 QUALITY = "consensus_quality_score"
 
 
+@chart
 def consensus_quality(fit: Any) -> Chart:
     """How sure the consensus of the examples is, as a histogram.
 
@@ -50,17 +54,6 @@ def consensus_quality(fit: Any) -> Chart:
     ----------
     fit
         A fit of classes, results that were opened, or a frame with the column `consensus_quality_score`.
-
-    Returns
-    -------
-    altair.LayerChart
-
-    Raises
-    ------
-    AnnotationError
-        There is no such column, or no score in it.
-    PackageError
-        Altair is not installed (the extra `report`).
 
     Examples
     --------
@@ -110,6 +103,7 @@ def between(title: str) -> list[Any]:
     return told(("low", f"{title} from", ".2f"), ("high", "to", ".2f"))
 
 
+@chart
 def labels_per_example(log: Any) -> Chart:
     """How many annotations the examples have, as bars.
 
@@ -124,17 +118,6 @@ def labels_per_example(log: Any) -> Chart:
     log
         Annotations, whatever `scan_annotations` takes, or a store; or a fit, results that were opened, or a
         frame of examples with the column `num_annotations`.
-
-    Returns
-    -------
-    altair.LayerChart
-
-    Raises
-    ------
-    AnnotationError
-        It is none of these, or has no annotations.
-    PackageError
-        Altair is not installed (the extra `report`).
 
     Examples
     --------
@@ -197,3 +180,89 @@ def count_of(examples: pl.LazyFrame) -> pl.LazyFrame:
 def count_annotations(part: Partition) -> Summary:
     """How many examples of a partition have so many annotations."""
     return {KEY: count_of(part.runs.examples.lazy())}
+
+
+QUEUE = "active_learning_score"
+SO_FAR = ("none", "one", "two", "three or more")
+SHADES = ("#00204C", "#5B5E6E", "#A59C74", "#FDE737")
+"""Of cividis, four steps apart."""
+
+
+@chart
+def queue(scores: Any) -> Chart:
+    """What to label next: the active learning scores, as a histogram.
+
+    **How to read it.** The lower the score, the more another label of the example is worth: the queue begins
+    on the left. The shade says how many annotations the examples have so far.
+
+    **What to do.** Label from the left: `pc.next_batch(scores, size)` picks a batch. A heap of dark bars on
+    the left asks for first labels, light ones for another look at disputed examples. Where the left end has
+    run dry, another label changes little, and it is time to stop.
+
+    Parameters
+    ----------
+    scores
+        The table of `pc.activelab` or `pc.multilabel_activelab`, or one with `active_learning_score`, and
+        `num_annotations` if it is known.
+
+    Examples
+    --------
+    >>> import polars_crowd as pc
+    >>> data = pc.datasets.tutorial()
+    >>> chart = pc.plot.queue(pc.activelab(data.log, data.pred_probs))
+    >>> chart.to_dict()["title"]["subtitle"]
+    ['296 examples; the lowest scores come first.']
+    """
+    table = table_of(scores, "scores", "scores", QUEUE)
+    number = pl.col("num_annotations") if has(table, "num_annotations") else pl.lit(None)
+    place = number.clip(0, len(SO_FAR) - 1).cast(pl.Int64).alias("place")
+    known = table.select(place, score=pl.col(QUEUE)).drop_nulls("score")
+    least, most = (
+        known.select(least=pl.col("score").min(), most=pl.col("score").max()).collect().row(0)
+    )
+    width = bin_width((most or 0.0) - (least or 0.0))
+    of_bin = known.group_by("place", bin=(pl.col("score") / width).floor()).agg(count=pl.len())
+    rows = (
+        some_of(of_bin.collect(), "scores")
+        .sort("bin", "place")
+        .with_columns(
+            low=pl.col("bin") * width,
+            high=(pl.col("bin") + 1) * width,
+            so_far=pl.col("place").replace_strict(dict(enumerate(SO_FAR)), return_dtype=pl.String),
+        )
+    )
+    said = f"{counted(int(rows['count'].sum()), 'example')}; the lowest scores come first."
+    return drawn(rows, [bars_of_queue(rows["place"])], "What to label next", said)
+
+
+def bin_width(span: float) -> float:
+    """A round number that goes into a span about twenty times.
+
+    >>> bin_width(0.3), bin_width(1.0), bin_width(0.0)
+    (0.02, 0.05, 0.05)
+    """
+    rough = span / BINS or 1 / BINS
+    unit = 10.0 ** floor(log10(rough) + 1e-9)
+    return next(
+        round(unit * step, 12) for step in (1, 2, 5, 10) if unit * step >= rough * (1 - 1e-9)
+    )
+
+
+def bars_of_queue(places: pl.Series) -> Any:
+    alt = altair()
+    there = places.drop_nulls().unique().sort()
+    shades = {"domain": [SO_FAR[k] for k in there], "range": [SHADES[k] for k in there]}
+    color = alt.Color("so_far:N", title="Annotations so far", scale=shades, sort=in_order("place"))
+    x = alt.X("low:Q", bin="binned", title="Active learning score")
+    bars = (
+        alt.Chart()
+        .mark_bar(binSpacing=1, color=BLUE)
+        .encode(
+            x=x,
+            x2="high:Q",
+            y=alt.Y("count:Q", title="Examples"),
+            order="place:Q",
+            tooltip=[*between("Score"), *told(("count", "Examples", COUNT))],
+        )
+    )
+    return bars.encode(color=color) if len(there) else bars

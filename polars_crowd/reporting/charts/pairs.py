@@ -12,20 +12,20 @@ from polars_crowd.reporting.charts.theme import (
     SCORE,
     Chart,
     altair,
+    chart,
     drawn,
     in_order,
     left_out,
     names_of,
     told,
 )
-from polars_crowd.signatures import checked
 
 MOST_COMPARED = 14
 BOTH = ("annotator_1", "annotator_2")
 WORDS = {"agreement": "Share of same labels", "kappa": "Cohen's kappa"}
 
 
-@checked
+@chart
 def pairwise_agreement(pairs: Any, measure: Literal["agreement", "kappa"] = "agreement") -> Chart:
     """Who agrees with whom, as a matrix of annotators.
 
@@ -49,13 +49,6 @@ def pairwise_agreement(pairs: Any, measure: Literal["agreement", "kappa"] = "agr
     -------
     altair.LayerChart
         Of at most 14 annotators.
-
-    Raises
-    ------
-    AnnotationError
-        It is no such table, or no pair in it has a value.
-    PackageError
-        Altair is not installed (the extra `report`).
 
     Examples
     --------

@@ -18,6 +18,7 @@ import polars as pl
 
 from polars_crowd.errors import PackageError, counted
 from polars_crowd.escapes import escaped
+from polars_crowd.signatures import F, checked, completed, signature_of
 
 if TYPE_CHECKING:
     import altair as alt
@@ -35,6 +36,12 @@ LONGEST = 80
 """Characters of a name; longer ones are cut in the middle."""
 TITLE_WIDTH, SAID_WIDTH = 40, 54
 """Characters of a line that a telephone shows."""
+SAID_OF_ALL = {
+    "Parameters": "",
+    "Returns": "altair.LayerChart\n    As wide as what holds it, and small: it draws a summary.",
+    "Raises": "AnnotationError\n    What is given is not what is drawn here, or has no rows.\n"
+    "PackageError\n    Altair is not installed (the extra `report`).",
+}
 ENDS_SCRIPT = re.compile(r"<(?=[/!?]|script)", re.IGNORECASE)
 INSTEAD = "\u2039"
 """Looks like what it stands for."""
@@ -77,6 +84,13 @@ CONFIG: dict[str, Any] = {
         "heatmap": {"scheme": "cividis"},
     },
 }
+
+
+def chart(draw: F) -> F:
+    """A decorator for charts: arguments are checked, and what all charts return and raise is said once."""
+    said = completed(draw.__doc__, SAID_OF_ALL, signature_of(draw).parameters)
+    draw.__doc__ = said
+    return checked(draw)
 
 
 def altair() -> Any:
