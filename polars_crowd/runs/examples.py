@@ -1,7 +1,8 @@
 """Examples as integers that sort like their ids, and back.
 
-Encoding string ids is the largest single cost on real logs. It goes by a 64-bit hash, which is sorted in
-place of the strings; that no two ids share a hash is then proven by reading every id back from its code.
+Encoding string ids is the largest single cost on real logs. Those that are numbered are the numbers that they
+write (`runs.numerals`). Others go by a 64-bit hash, which is sorted in place of the strings; that no two ids
+share a hash is then proven by reading every id back from its code.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from polars_crowd.runs.codes import largest, smallest
+from polars_crowd.runs.numerals import Numerals
 from polars_crowd.runs.order import sorted_order
 
 
@@ -20,23 +22,28 @@ class ExampleCodes:
 
     values: pl.Series
     first: int
-    ids: pl.Series | None
-    """The id of each code, unless the ids are integers themselves."""
+    ids: pl.Series | None = None
+    """The id of each code, unless the ids are integers themselves, or numbered."""
+    numerals: Numerals | None = None
+    """How they are numbered."""
 
     def decode(self, codes: pl.Series) -> pl.Series:
         """The ids behind codes, as UInt64."""
         if self.ids is not None:
             return self.ids.gather(codes)
         wide = pl.UInt64 if self.values.dtype == pl.UInt64 else pl.Int64
-        return (codes.cast(wide) + self.first).cast(self.values.dtype)
+        numbers = (codes.cast(wide) + self.first).cast(self.values.dtype)
+        return numbers if self.numerals is None else self.numerals.texts(numbers)
 
 
 def example_codes(example: pl.Series, bits: int) -> ExampleCodes:
     """Examples as integers of at most `bits` bits that sort like the ids."""
-    if example.dtype.is_integer():
-        first, last = smallest(example), largest(example)
+    numerals = Numerals.of(example) if example.dtype == pl.String else None
+    numbers = example if numerals is None else numerals.numbers(example)
+    if numbers is not None and numbers.dtype.is_integer():
+        first, last = smallest(numbers), largest(numbers)
         if last - first < 1 << bits:
-            return ExampleCodes(example, first, None)
+            return ExampleCodes(numbers, first, numerals=numerals)
     codes, ids = dense_codes(example)
     return ExampleCodes(codes, 0, ids)
 

@@ -14,7 +14,7 @@ from polars_crowd.runs import examples
 from polars_crowd.runs.examples import dense_codes, example_codes
 from polars_crowd.runs.order import sorted_order
 
-BITS = 40
+BITS = 46
 BEGINNINGS = st.sampled_from(["", "e", "item-", "https://", "x" * 8, "é" * 4, "y" * 21])
 MIDDLES = st.sampled_from(["", "/crowd/batch/2024/images/", "\0" * 8, "m" * 16])
 """What several ids share inside, a whole number of words among them."""
@@ -38,7 +38,26 @@ UUIDS = st.lists(st.uuids().map(str), min_size=1)
 LIKE_UUIDS = st.lists(
     st.integers(0, 999).map(lambda i: str(UUID(int=i << 40 | 7))), min_size=1, max_size=30
 )
-ANY = st.one_of(IDS, UUIDS, LIKE_UUIDS, st.lists(st.text(), min_size=1))
+DIGITS = st.text("0123456789", min_size=1, max_size=19) | st.sampled_from(
+    ["+5", "5", "05", "-5", "", "5_0"]
+)
+NUMBERED = st.tuples(BEGINNINGS, st.sampled_from(["", ".png", "/x1", "a", "é", "\0"])).flatmap(
+    lambda of: st.lists(
+        st.tuples(DIGITS, st.sampled_from([of[1]] * 9 + ["", ".pn"])).map(
+            lambda ends: of[0] + ends[0] + ends[1]
+        ),
+        min_size=1,
+        max_size=9,
+    )
+)
+PADDED = st.tuples(BEGINNINGS, st.sampled_from(["", ".png", "z"]), st.integers(1, 18)).flatmap(
+    lambda of: st.lists(
+        st.integers(0, 10 ** of[2] - 1).map(lambda i: f"{of[0]}{i:0{of[2]}}{of[1]}"),
+        min_size=1,
+        max_size=9,
+    )
+)
+ANY = st.one_of(IDS, UUIDS, LIKE_UUIDS, NUMBERED, PADDED, st.lists(st.text(), min_size=1))
 
 
 @given(ANY)
@@ -57,7 +76,10 @@ def test_many_ties_at_every_word() -> None:
 
 
 @given(ANY)
-@settings(max_examples=50)
+@example(["1x", "10x", "12x"])
+@example(["a12345678.png", "a1.png", "a12.png", "a123456789012"])
+@example(["a1", "a+1", "a01", "a2"])
+@settings(max_examples=200)
 def test_codes_are_in_the_order_of_ids_and_lead_back(ids: list[str]) -> None:
     given_ = pl.Series(ids)
     coded = example_codes(given_, BITS)
@@ -83,3 +105,17 @@ def test_ids_that_share_a_hash_are_told_apart(
     codes, names = dense_codes(ids)
     assert names.to_list() == ["a", "ab", "b", "c"]
     assert codes.to_list() == [2, 0, 3, 0, 1, 2]
+
+
+NUMBERS: dict[str, list[str]] = {
+    "of several lengths": ["item-10", "item-2", "item-1", "item-01"],
+    "padded": ["e0000017", "e0000003", "e0000017"],
+    "files": ["frames/07.png", "frames/11.png"],
+    "files of several lengths": ["7.png", "11.png", "70.png"],
+    "alone": ["0017", "0018"],
+}
+
+
+@pytest.mark.parametrize("ids", NUMBERS.values(), ids=NUMBERS)
+def test_numbered_ids_are_read_as_their_numbers(ids: list[str]) -> None:
+    assert example_codes(pl.Series(ids), BITS).numerals is not None
