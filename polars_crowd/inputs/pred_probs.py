@@ -479,16 +479,42 @@ def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str, probs: PredPro
     given = frame["example"]
     if given.len() == examples.len() and bool((given == examples).all()):
         return frame
-    if given.n_unique() < given.len():
+    if not _are_distinct(given):
         raise probability_checks.repeated_examples(frame)
-    wanted = examples.alias("example").to_frame().lazy()
-    rows = given.to_frame().lazy().with_row_index("row")
-    at = wanted.join(rows, on="example", how="left", maintain_order="left").collect()["row"]
+    at = _rows_of(given, examples)
     if at.null_count():
         lacking = examples.filter(at.is_null())
         sides = _both_sides(probs, examples) if len(lacking) == len(examples) else []
         raise probability_checks.missing_examples(lacking, examples.len(), kind, sides)
-    return frame[at]
+    return frame.select(examples.alias("example"), pl.exclude("example").gather(at))
+
+
+def _rows_of(given: pl.Series, examples: pl.Series) -> pl.Series:
+    """Where the examples are among the given ids, which are distinct: null if they are not.
+
+    Texts are looked up by their hashes and compared; should two share one, by themselves.
+    """
+    if given.dtype != pl.String:
+        return _places(given, examples)
+    hashes = _hash(given)
+    at = _places(hashes, _hash(examples)) if hashes.n_unique() == len(hashes) else None
+    if at is not None and (given.gather(at) == examples).all():
+        return at
+    return _places(given, examples)
+
+
+def _are_distinct(ids: pl.Series) -> bool:
+    return _hash(ids).n_unique() == len(ids) or ids.n_unique() == len(ids)
+
+
+def _places(given: pl.Series, wanted: pl.Series) -> pl.Series:
+    rows = given.alias("id").to_frame().lazy().with_row_index("row")
+    ids = wanted.alias("id").to_frame().lazy()
+    return ids.join(rows, on="id", how="left", maintain_order="left").collect()["row"]
+
+
+def _hash(ids: pl.Series) -> pl.Series:
+    return ids.hash()
 
 
 def _matrix(frame: pl.DataFrame, probs: PredProbs, names: tuple[str, ...]) -> Probabilities:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
-from polars_crowd.errors import OptionError
+from polars_crowd.errors import AnnotationError, OptionError
+from polars_crowd.inputs import pred_probs
 
 LOG = pl.DataFrame(
     {
@@ -524,3 +526,17 @@ def test_columns_that_are_one_class_to_the_log() -> None:
             pc.AnnotationError, match="the columns of pred_probs '1', '01' are one class"
         ):
             call(log, probs)
+
+
+@pytest.mark.parametrize("hashed", [lambda ids: ids.hash(), lambda ids: ids.str.len_bytes()])
+def test_rows_in_another_order_are_found_by_hashes_and_where_these_collide(
+    hashed: Callable[[pl.Series], pl.Series], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pred_probs, "_hash", hashed)
+    ids = pl.Series("example", ["b", "a", "cc", "d"])
+    probs = pred_probs.open_pred_probs(pl.DataFrame({"example": ids, "x": [0.1, 0.2, 0.3, 0.4]}))
+    probs = replace(probs, independent=True)
+    found = pred_probs.read_probabilities(probs, pl.Series("example", ["a", "b", "cc"]), ("x",))
+    assert found[:, 0].tolist() == [0.2, 0.1, 0.3]
+    with pytest.raises(AnnotationError, match="'e', 'f'"):
+        pred_probs.read_probabilities(probs, pl.Series(["f", "e", "d"]).sort(), ("x",))
