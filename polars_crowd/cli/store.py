@@ -34,7 +34,7 @@ Partitions = Annotated[
         metavar="N",
         min=1,
         help="How many partitions. More of them need less memory at a time. By default one for every "
-        "4 million rows.",
+        "4 million rows, and more where these have long texts.",
         show_default=False,
     ),
 ]

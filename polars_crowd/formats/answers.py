@@ -94,6 +94,23 @@ def sent(value: pl.Expr) -> pl.Expr:
     return pl.when(value.is_not_null()).then(pl.lit(SUBMITTED)).otherwise(pl.lit("empty"))
 
 
+def blank_as_null(cell: pl.Expr, *blanks: str) -> pl.Expr:
+    """Cells of text, null where they are blank, or say one of some words for it."""
+    return pl.when(~cell.is_in(["", *blanks])).then(cell)
+
+
+def translated(value: pl.Expr, words: Mapping[str, str], default: str | None = None) -> pl.Expr:
+    """What the words of a tool are called here; those of which nobody knows are the default.
+
+    Unlike `replace_strict` this does not hold the whole column in memory.
+    """
+    found: Any = pl
+    for theirs, ours in words.items():
+        found = found.when(value == theirs).then(pl.lit(ours))
+    otherwise: pl.Expr = found.otherwise(pl.lit(default, pl.String))
+    return otherwise
+
+
 def column(name: str, there: Collection[str]) -> pl.Expr:
     """A column of text; nulls where the file has none of that name."""
     return pl.col(name) if name in there else pl.lit(None, pl.String)

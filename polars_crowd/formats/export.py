@@ -21,14 +21,13 @@ from polars_crowd.errors import (
     shown,
     warn,
 )
+from polars_crowd.formats.again import KEY, Keys, num_distinct
 from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers
 from polars_crowd.inputs.blame import first_line
 from polars_crowd.signatures import in_module_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ROW = "polars_crowd_row"
-KEY = "polars_crowd_key"
 CLASSES = ("class", "set")
 """The kinds of questions that ask for classes."""
 OTHER_QUESTION = "other_question"
@@ -37,7 +36,6 @@ NO_EXAMPLE = "no_example"
 NO_QUESTIONS = pl.DataFrame(
     schema={"question": pl.String, "kind": pl.String, "num_answers": pl.Int64}
 )
-AGAIN = {"last": "superseded", "first": "repeated"}
 WHICH = Advice("Say which", python="question=...", command="--question NAME")
 NAME_THEM = Advice(
     "If they are one person, give the name",
@@ -175,8 +173,8 @@ class Export:
         """What the log holds, in words."""
         if "left" in self.log.collect_schema():
             return f": {counted(self.log.select(pl.len()).collect(engine='streaming').item(), 'comparison')}"
-        distinct = pl.col("example", "annotator").drop_nulls().n_unique()
-        annotations, *of = self.log.select(pl.len(), distinct).collect(engine="streaming").row(0)
+        annotations = self.log.select(pl.len()).collect(engine="streaming").item()
+        of = num_distinct(self.log, "example", "annotator")
         examples, annotators = map(counted, of, ("example", "annotator"))
         of_question = f", question {self.question!r}: {counted(annotations, 'annotation')}"
         return f"{of_question} of {examples} by {annotators}"
@@ -214,7 +212,8 @@ def _unshaped(path: Any, error: Exception) -> AnnotationError:
 def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Export:
     """The log of the question that is asked for, of all answers that there are."""
     rows = _completed(answers.rows, asked)
-    counts = _counts(rows, answers)
+    keys = Keys()
+    counts = _counts(rows, answers, keys)
     _check_examples(counts)
     questions = _questions(counts)
     question = _question(asked.question, questions)
@@ -222,7 +221,7 @@ def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Exp
     kind = kinds.get(question, "class")
     of_all = pl.col("question").is_null()
     own = rows.filter(of_all if question is None else (pl.col("question") == question) | of_all)
-    own, num_again = _settled(own, answers.counts)
+    own, num_again = keys.settled(own, answers.counts)
     of_own = counts.filter(
         of_all if question is None else (pl.col("question") == question) | of_all
     )
@@ -246,7 +245,7 @@ def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Exp
             **_others(counts, question),
             **_gold_apart(own, asked),
         },
-        notes=(*answers.notes, *(note for note in answers.notices if counts[note].any())),
+        notes=(*answers.notes, *(note for note in answers.notices if counts[note].sum())),
     )
 
 
@@ -273,29 +272,32 @@ def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
     )
 
 
-def _counts(rows: pl.LazyFrame, answers: Answers) -> pl.DataFrame:
+def _counts(rows: pl.LazyFrame, answers: Answers, keys: Keys) -> pl.DataFrame:
     """How many answers there are to each question, by status, in one pass over the file."""
+    of = ("question", "kind", "status")
+    sums = [pl.col("n", *answers.notices).sum(), pl.col("most").max()]
+    wanted = rows.select(
+        *of,
+        keys.of_rows(),
+        is_whole=every_column(rows),
+        n=pl.lit(1, pl.Int64),
+        most=pl.col("values").list.len(),
+        **{note: about.cast(pl.Int64) for note, about in answers.notices.items()},
+    )
+    parts = [wanted.clear().collect()]
     with ExitStack() as stack:
         for records in answers.records:
             stack.enter_context(records.named())
-        return (
-            rows.group_by("question", "kind", "status")
-            .agg(
-                pl.len().cast(pl.Int64).alias("n"),
-                pl.col("values").list.len().max().alias("most"),
-                *(notice.any().alias(note) for note, notice in answers.notices.items()),
-                *every_column(rows, "question", "kind", "status"),
-            )
-            .collect(engine="streaming")
-            .select(pl.exclude(f"^{KEY}.*$"))
-            .sort("question", "kind", "status", nulls_last=True)
-        )
+        for batch in wanted.collect_batches(maintain_order=False, engine="streaming"):
+            keys.note(batch[KEY])
+            parts.append(batch.group_by(of).agg(sums))
+    counts = pl.concat(parts, how="diagonal").group_by(of).agg(sums)
+    return counts.sort(of, nulls_last=True)
 
 
-def every_column(rows: pl.LazyFrame, *but: str) -> list[pl.Expr]:
-    """What counts the values of all columns, so that each is read and what is broken in it is found."""
-    there = [name for name in rows.collect_schema() if name not in but]
-    return [pl.col(name).count().alias(f"{KEY}_{name}") for name in there]
+def every_column(rows: pl.LazyFrame) -> pl.Expr:
+    """What looks at all columns, so that each is read and what is broken in it is found."""
+    return pl.all_horizontal(pl.col(rows.collect_schema().names()).is_not_null())
 
 
 # --- which question -------------------------------------------------------------------------------
@@ -372,38 +374,6 @@ def _check_single(rows: pl.LazyFrame) -> None:
             f"{rows_shown(found, *found.columns)}",
             "Mend the file, or read it as the tool's readers say for questions of several classes.",
         )
-
-
-# --- the last of several answers --------------------------------------------------------------------
-
-
-def _settled(
-    rows: pl.LazyFrame, counts: Literal["first", "last"]
-) -> tuple[pl.LazyFrame, dict[str, int]]:
-    """The rows with those marked that do not count, since their annotator answered again; how many they are.
-
-    Only keys are held in memory here: first hashes of them all, then the few that may be there twice.
-    """
-    indexed = rows.with_row_index(ROW)
-    counting = indexed.filter(
-        (pl.col("status") == SUBMITTED) & pl.col("annotator").is_not_null()
-    ).with_columns(pl.struct("example", "annotator").hash().alias(KEY))
-    often = counting.group_by(KEY).len().filter(pl.col("len") > 1).select(KEY)
-    keys = often.collect(engine="streaming")
-    if not keys.height:
-        return rows, {}
-    order = [name for name in ("timestamp",) if name in rows.collect_schema()]
-    again = (
-        counting.join(keys.lazy(), on=KEY, how="semi")
-        .select(ROW, "example", "annotator", *order)
-        .collect(engine="streaming")
-        .sort(*order, ROW, nulls_last=False)
-    )
-    one = again.unique(["example", "annotator"], keep=counts, maintain_order=True)
-    not_counting = again.filter(~pl.col(ROW).is_in(one[ROW].implode()))[ROW]
-    marked = pl.col(ROW).is_in(not_counting.implode())
-    status = pl.when(marked).then(pl.lit(AGAIN[counts])).otherwise("status")
-    return indexed.with_columns(status=status).drop(ROW), {AGAIN[counts]: len(not_counting)}
 
 
 # --- the log ----------------------------------------------------------------------------------------

@@ -16,8 +16,3 @@ def kind_of(value: pl.Expr) -> pl.Expr:
     """The kind of a question whose answer is a value: numbers are asked for if all answers are some."""
     is_number = value.str.contains(NUMBER)
     return pl.when(is_number).then(pl.lit("number")).otherwise(pl.lit("class"))
-
-
-def called(source: pl.Expr, kinds: dict[str, str]) -> pl.Expr:
-    """The `annotator_kind` of a source; null if the tool's word for it says nothing."""
-    return source.replace_strict(kinds, default=None, return_dtype=TEXT)

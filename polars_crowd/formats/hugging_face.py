@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, one, sent
+from polars_crowd.formats.answers import SUBMITTED, Answers, blank_as_null, one, sent, translated
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.records import Records
@@ -226,13 +226,13 @@ def _answers(rows: pl.LazyFrame, label: str, names: Sequence[str] | None) -> pl.
     """The answers in a column of labels."""
     dtype, value = rows.collect_schema()[label], pl.col(label)
     if names is not None:
-        numbers = list(range(len(names)))
-        value = value.replace_strict(numbers, names, default=None, return_dtype=TEXT)
+        numbered = {str(number): name for number, name in enumerate(names)}
+        value = translated(value.cast(pl.Int64).cast(TEXT), numbered)
     kind = "number" if dtype.is_float() and names is None else "class"
     if isinstance(dtype, pl.List):
         kind, values = "set", value.cast(pl.List(TEXT))
     else:
-        values = one(value.cast(TEXT).replace("", None))
+        values = one(blank_as_null(value.cast(TEXT)))
     kept = [name for name in ("example", "annotator", "text") if name in rows.collect_schema()]
     return rows.select(
         *kept, question=pl.lit(label), kind=pl.lit(kind), values=values

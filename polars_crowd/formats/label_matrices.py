@@ -13,7 +13,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, blank_as_null
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.signatures import shares
@@ -149,7 +149,7 @@ def _long(look: Look) -> pl.LazyFrame:
     example, *annotators = table.collect_schema().names()
     if not annotators:
         raise AnnotationError(f"{look.path} is no matrix: it is {look.seen()}.")
-    cell = pl.col("cell").cast(pl.String).replace(["NaN", "nan"], None)
+    cell = blank_as_null(pl.col("cell").cast(pl.String), "NaN", "nan")
     whole = pl.when(cell.str.contains(WHOLE)).then(cell.str.replace(r"\.0+$", "")).otherwise(cell)
     return (
         table.with_columns(pl.col(example).cast(pl.String).alias("example"))

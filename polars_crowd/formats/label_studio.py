@@ -16,8 +16,16 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, utc
-from polars_crowd.formats.export import KEY, Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.again import KEY
+from polars_crowd.formats.answers import (
+    SUBMITTED,
+    Answers,
+    answers_of,
+    blank_as_null,
+    translated,
+    utc,
+)
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, files_in, object_in
 from polars_crowd.formats.records import Records, as_lines, objects
 from polars_crowd.signatures import shares
@@ -171,7 +179,7 @@ def _results(annotations: pl.LazyFrame) -> pl.LazyFrame:
         .drop_nulls("result")
         .unnest("result")
         .with_columns(
-            kind=pl.col("type").replace_strict(KINDS, default=None),
+            kind=translated(pl.col("type"), KINDS),
             is_whole=~pl.col("is_region") & ~several & pl.col("type").is_in(list(KINDS)),
         )
         .drop("annotation", "type", "is_region")
@@ -354,7 +362,7 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
             *(pl.col(name).alias(f"{KEY}{name}") for name in controls),
             example=pl.col(names.example.removeprefix("data.")),
             text=pl.col(names.text) if names.text in said else pl.lit(None, TEXT),
-            annotator=pl.col("annotator").replace("None", None),
+            annotator=blank_as_null(pl.col("annotator"), "None"),
             timestamp=utc(pl.col("created_at")),
             seconds=pl.col("lead_time").cast(pl.Float64),
         )
@@ -366,7 +374,9 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
         )
         .with_columns(
             question=pl.col("question").str.strip_prefix(KEY),
-            values=pl.col("cell").map_batches(_of_cells, return_dtype=pl.List(TEXT)),
+            values=pl.col("cell").map_batches(
+                _of_cells, return_dtype=pl.List(TEXT), is_elementwise=True
+            ),
             kind=_kind_of_cell(),
             is_region=pl.col("cell").str.contains(SPANS) & ~pl.col("cell").str.contains(MARKED),
         )

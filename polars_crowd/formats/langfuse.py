@@ -7,9 +7,9 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, utc
+from polars_crowd.formats.answers import Answers, one, sent, translated, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.feedback import TEXT, called
+from polars_crowd.formats.feedback import TEXT
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
 
@@ -63,10 +63,10 @@ def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     rows = records.scan().select(
         example=pl.coalesce(*OF, pl.col("subject").struct.field("id")),
         annotator=pl.coalesce("authorUserId", evaluator, "source"),
-        annotator_kind=called(pl.col("source"), KINDS),
+        annotator_kind=translated(pl.col("source"), KINDS),
         question="name",
         timestamp=utc(pl.col("timestamp")),
-        kind=pl.col("dataType").replace_strict(ASKS, default="class"),
+        kind=translated(pl.col("dataType"), ASKS, "class"),
         values=one(value),
         status=pl.when(pl.col("dataType") == CORRECTION)
         .then(pl.lit("correction"))

@@ -8,9 +8,9 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, utc
+from polars_crowd.formats.answers import Answers, one, sent, translated, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.feedback import TEXT, called, kind_of
+from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.records import unescaped
 from polars_crowd.signatures import shares
@@ -62,7 +62,7 @@ def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export
     user = (source.field("user_name"), source.field("user_id"))
     evaluator = source.field("metadata").struct.field("evaluator")
     value = pl.coalesce("value", "score")
-    kind = called(source.field("type"), KINDS)
+    kind = translated(source.field("type"), KINDS)
     rows = records.scan().select(
         "correction",
         example="run_id",
@@ -76,7 +76,9 @@ def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export
         values=one(value),
         status=sent(value),
     )
-    corrected = pl.struct("question", "correction").map_batches(_corrected, return_dtype=TEXT)
+    corrected = pl.struct("question", "correction").map_batches(
+        _corrected, return_dtype=TEXT, is_elementwise=True
+    )
     answers = Answers(
         rows=rows.drop("correction"),
         gold=rows.filter(pl.col("correction").is_not_null())

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
+from polars_crowd.formats.answers import blank_as_null
 from polars_crowd.formats.records import BLANK, Records, elements, open_text
 from polars_crowd.formats.zips import Zip
 
@@ -82,7 +83,7 @@ class Look:
         text = pl.scan_csv(
             self.path, separator=_separator(_head(self.path)), infer_schema=False, glob=False
         )
-        return text.with_columns(pl.all().replace("", None))
+        return text.with_columns(blank_as_null(pl.all()))
 
     def records(self, schema: Mapping[str, Any]) -> Records:
         """The records of JSON, or the rows of a table as such."""

@@ -7,9 +7,9 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, utc
+from polars_crowd.formats.answers import Answers, one, sent, translated, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.feedback import TEXT, called, kind_of
+from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
 
@@ -60,7 +60,7 @@ def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     rows = rows.with_columns(
         example=pl.concat_str("trace_id", "span_id", separator="|", ignore_nulls=True),
         annotator=pl.col("source").struct.field("source_id"),
-        annotator_kind=called(pl.col("source").struct.field("source_type"), KINDS),
+        annotator_kind=translated(pl.col("source").struct.field("source_type"), KINDS),
         question=pl.col("assessment_name"),
         timestamp=utc(pl.col("create_time")),
     )

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, column
+from polars_crowd.formats.answers import SUBMITTED, Answers, column, translated
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format, Look, tables
 from polars_crowd.signatures import shares
@@ -166,7 +166,7 @@ def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -
 
 def _time(text: pl.Expr) -> pl.Expr:
     """Times like `Wed Jan 24 09:51:16 PST 2018`."""
-    zone = text.str.extract(r" ([A-Z]{3,4}) \d{4}$").replace_strict(ZONES, default=None)
+    zone = translated(text.str.extract(r" ([A-Z]{3,4}) \d{4}$"), ZONES)
     day = text.str.extract(r"^\w{3} (\w{3} \d{1,2} [\d:]{8}) ")
     year = text.str.extract(r" (\d{4})$")
     written = pl.concat_str([day, year, zone], separator=" ")

@@ -8,9 +8,9 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, utc
+from polars_crowd.formats.answers import Answers, one, sent, translated, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.feedback import TEXT, called, kind_of
+from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.records import unescaped
 from polars_crowd.signatures import shares
@@ -51,7 +51,9 @@ def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         .drop_nulls("feedback_scores")
         .unnest("feedback_scores")
         .with_columns(
-            given=pl.col("value_by_author").map_batches(_by_author, return_dtype=BY_AUTHOR)
+            given=pl.col("value_by_author").map_batches(
+                _by_author, return_dtype=BY_AUTHOR, is_elementwise=True
+            )
         )
     )
     alone = scores.filter(pl.col("given").is_null()).with_columns(
@@ -68,7 +70,7 @@ def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     rows = pl.concat([by_author.select(columns), alone.select(columns)]).select(
         example="id",
         annotator="author",
-        annotator_kind=called(pl.col("source"), KINDS),
+        annotator_kind=translated(pl.col("source"), KINDS),
         question="name",
         timestamp=utc(pl.col("last_updated_at")),
         kind=kind_of(value),

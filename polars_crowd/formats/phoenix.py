@@ -7,9 +7,9 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, utc
+from polars_crowd.formats.answers import Answers, blank_as_null, one, sent, translated, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
-from polars_crowd.formats.feedback import TEXT, called, kind_of
+from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
 
@@ -55,12 +55,12 @@ def read_phoenix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     value = pl.coalesce(
         result.field("label"), "result.label", result.field("score"), "result.score"
     )
-    identifier = pl.col("identifier").replace("", None)
+    identifier = blank_as_null(pl.col("identifier"))
     is_note = pl.col("name") == NOTE
     rows = records.scan().select(
         example=pl.coalesce(*OF),
         annotator=pl.coalesce("user_id", identifier, "annotator_kind"),
-        annotator_kind=called(pl.col("annotator_kind"), KINDS),
+        annotator_kind=translated(pl.col("annotator_kind"), KINDS),
         question="name",
         timestamp=utc(pl.col("created_at")),
         kind=pl.when(is_note).then(pl.lit("text")).otherwise(kind_of(value)),

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, utc, utc_of_seconds
+from polars_crowd.formats.answers import SUBMITTED, Answers, translated, utc, utc_of_seconds
 from polars_crowd.formats.export import (
     NO_QUESTIONS,
     Asked,
@@ -128,8 +128,8 @@ def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Expor
     with Records(look.path, shape.schema).named() if look.kind != "table" else nullcontext():
         counts = (
             settled.group_by("status")
-            .agg(pl.len(), *every_column(settled, "status"))
-            .collect()
+            .agg(pl.len(), every_column(settled).any().alias("is_whole"))
+            .collect(engine="streaming")
             .select("status", "len")
             .sort("status")
         )
@@ -286,7 +286,7 @@ def _pairs(look: Look) -> pl.LazyFrame:
                 annotator=_judge(),
                 left=left,
                 right=right,
-                verdict=says if game == 1 else says.replace_strict(other, default=None),
+                verdict=says if game == 1 else translated(says, other),
                 status=pl.lit("error"),
                 timestamp=utc_of_seconds(pl.col("tstamp")),
                 position=pl.lit(game, pl.Int8),
@@ -331,7 +331,7 @@ def _crowd_kit(look: Look) -> pl.LazyFrame:
 
 
 def _says(column: str) -> pl.Expr:
-    return pl.col(column).replace_strict(SAYS, default=None, return_dtype=TEXT)
+    return translated(pl.col(column), SAYS)
 
 
 def _judge() -> pl.Expr:

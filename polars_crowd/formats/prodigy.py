@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, utc_of_seconds
+from polars_crowd.formats.answers import SUBMITTED, Answers, translated, utc_of_seconds
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.records import Records
@@ -154,7 +154,7 @@ def _answer() -> list[pl.Expr]:
     kind = (
         pl.when(~of_choice)
         .then(pl.lit("class"))
-        .otherwise(style.replace_strict({"single": "class", "multiple": "set"}, default="choice"))
+        .otherwise(translated(style, {"single": "class", "multiple": "set"}, "choice"))
     )
     chosen = (pl.col("accept").list.len() > 0) | (style == "multiple")
     status = (
@@ -180,7 +180,11 @@ def _answer() -> list[pl.Expr]:
 def _names(name: pl.Expr, dataset: str | None) -> pl.Expr:
     """Names as they were given: they are escaped as in addresses, and begin with the dataset's."""
     escaped = name.str.contains("%[0-9A-Fa-f]{2}")
-    plain = pl.when(escaped).then(name.map_batches(_unquoted, return_dtype=TEXT)).otherwise(name)
+    plain = (
+        pl.when(escaped)
+        .then(name.map_batches(_unquoted, return_dtype=TEXT, is_elementwise=True))
+        .otherwise(name)
+    )
     return plain if dataset is None else plain.str.strip_prefix(f"{dataset}-")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import OptionError, shown
-from polars_crowd.formats.answers import Answers, column, one, sent, utc
+from polars_crowd.formats.answers import Answers, column, one, sent, translated, utc
 from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
 from polars_crowd.formats.look import Format
 from polars_crowd.signatures import shares
@@ -92,7 +92,7 @@ def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
     cell = pl.col(f"{OUTPUT}{name}")
     golden = f"{GOLDEN}{name}"
     there = golden in table.collect_schema()
-    status = pl.col(STATE).replace_strict(STATUS, default=None)
+    status = translated(pl.col(STATE), STATUS)
     is_json = cell.str.contains(JSON)
     return table.select(
         "example",
@@ -121,7 +121,7 @@ def _truth(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
 
 def _values(cell: pl.Expr) -> pl.Expr:
     """What stands in a cell: text, or JSON of several choices."""
-    listed = cell.map_batches(_listed, return_dtype=pl.List(TEXT))
+    listed = cell.map_batches(_listed, return_dtype=pl.List(TEXT), is_elementwise=True)
     return pl.when(cell.str.contains(JSON)).then(listed).otherwise(one(cell))
 
 

@@ -116,7 +116,7 @@ def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
             annotator=session if anonymous == "session" else "user_name",
             timestamp=utc(pl.col("created_at").str.replace(" UTC", "Z", literal=True)),
             seconds=(finished - started).dt.total_microseconds() / 1e6,
-            said=pl.col("annotations").map_batches(_said, return_dtype=SAID),
+            said=pl.col("annotations").map_batches(_said, return_dtype=SAID, is_elementwise=True),
         )
         .explode("said", empty_as_null=False)
         .unnest("said")

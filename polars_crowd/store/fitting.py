@@ -167,6 +167,8 @@ def _check_ids(probs: PredProbs, dtype: pl.DataType) -> None:
 
 
 ROWS_PER_PARTITION = 4_000_000
+BYTES_LIKE_A_ROW = 100
+"""So many bytes of further columns, such as texts, take as much memory as a row without them."""
 MOST_CLASSES = 65_536
 """Whole numbers with more different values are numbers, not classes."""
 MOST_PARTITIONS = 100_000
@@ -195,7 +197,7 @@ def empty(
         advice = checks.GIVE_COLUMNS if models else checks.DECLARE
         check_labels(log, named_classes(names, schema["label"]), advice)
     check_models(models, schema["example"], names)
-    parts = (None,) * (partitions or _partitions_for(n_rows, models))
+    parts = (None,) * (partitions or _partitions_for(n_rows, log, models))
     return Manifest(schema, names, len(models), is_ensemble, parts)
 
 
@@ -214,7 +216,7 @@ def empty_of_sets(
     sets, models, book = read_book(log, pred_probs, declared)
     n_rows, schema = _checked_size(sets.log), sets.log.collect_schema()
     check_models(models, schema["example"], book.names)
-    parts = (None,) * (partitions or _partitions_for(n_rows, models))
+    parts = (None,) * (partitions or _partitions_for(n_rows, sets.log, models))
     manifest = Manifest(schema, book.names, len(models), is_ensemble, parts)
     return sets.log, models, replace(manifest, sets=tuple(book.classes), set_of=sets.dtype)
 
@@ -242,6 +244,16 @@ def _class_names(
     return classes_of(labels.lazy(), dtype)[1]
 
 
-def _partitions_for(n_rows: int, models: Sequence[PredProbs]) -> int:
+def _partitions_for(n_rows: int, log: pl.LazyFrame, models: Sequence[PredProbs]) -> int:
     sizes = (int(probs.frame.select(pl.len()).collect().item()) for probs in models)
-    return math.ceil(max(n_rows, *sizes, 1) / ROWS_PER_PARTITION)
+    of_rows = n_rows * (1 + _further_bytes(log) / BYTES_LIKE_A_ROW)
+    return math.ceil(max(of_rows, *sizes, 1) / ROWS_PER_PARTITION)
+
+
+def _further_bytes(log: pl.LazyFrame) -> float:
+    """The bytes of a row in other columns than those of a log, as the first rows have them."""
+    further = log.select(pl.exclude(LOG_COLUMNS))
+    if not further.collect_schema():
+        return 0.0
+    first = further.head(10_000).collect(engine="streaming")
+    return first.estimated_size() / max(first.height, 1)

@@ -127,7 +127,8 @@ class AnnotationStore(Partitioned):
             A model's probabilities (whatever `scan_pred_probs` takes), or a list of several models'.
             Examples without annotations are kept too.
         partitions
-            How many; by default one for every 4 million rows. More of them need less memory at a time.
+            How many; by default one for every 4 million rows, and more where it has further columns: a row
+            with 100 bytes in these counts as two. More of them need less memory at a time.
         classes, duplicates, progress
             As for `crowdlab`; the classes are by default those of pred_probs, else those of an Enum, else the
             labels there are. Labels that are floats are numbers without classes.
