@@ -23,6 +23,7 @@ _NAMES = {
     "active.one_vs_rest": ("multilabel_activelab",),
     "active.scores": ("activelab",),
     "annotators.explain": ("explain",),
+    "annotators.report": ("AnnotatorReport", "annotator_report"),
     "consensus.crowdlab": ("crowdlab",),
     "consensus.majority_vote": ("majority_vote",),
     "consensus.one_vs_rest.crowdlab": ("multilabel_crowdlab",),

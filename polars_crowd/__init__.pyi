@@ -6,6 +6,7 @@ from polars_crowd.active.campaign import simulate_labelling
 from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
 from polars_crowd.annotators.explain import explain
+from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
 from polars_crowd.consensus.one_vs_rest.crowdlab import multilabel_crowdlab
@@ -85,6 +86,7 @@ __all__ = [
     "AnnotationError",
     "AnnotationStore",
     "AnnotationWarning",
+    "AnnotatorReport",
     "Blend",
     "Crowdlab",
     "LogReport",
@@ -103,6 +105,7 @@ __all__ = [
     "agreement_by_annotator",
     "agreement_by_class",
     "agreement_difference",
+    "annotator_report",
     "blend",
     "bradley_terry",
     "brennan_prediger",

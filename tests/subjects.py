@@ -26,9 +26,21 @@ Options = dict[str, Any]
 
 EXAMPLES = ("example", "left", "right", "winner")
 ANNOTATORS = ("annotator", "annotator_1", "annotator_2")
-LABELS = ("label", "true_label", "consensus_label", "worst_class", "class", "label_1", "label_2")
+LABELS = (
+    *("label", "true_label", "consensus_label", "worst_class", "class", "label_1", "label_2"),
+    "most_used_label",
+)
 """The columns with ids of examples, of annotators, and with labels, in logs and tables."""
-KEYS = ("coefficient", "method", "what", *EXAMPLES[:3], *ANNOTATORS, "true_label", *LABELS[4:])
+KEYS = (
+    "coefficient",
+    "method",
+    "what",
+    *EXAMPLES[:3],
+    *ANNOTATORS,
+    "true_label",
+    *LABELS[4:7],
+    "flag",
+)
 """The columns by which tables are sorted before they are compared."""
 
 NO_OPTIONS: st.SearchStrategy[Options] = st.just({})
@@ -131,6 +143,19 @@ def difference(log: Any, **options: Any) -> pl.DataFrame:
     )
 
 
+def annotator_report(
+    log: Any, *, classes: Any = None, duplicates: Any = "error"
+) -> dict[str, pl.DataFrame]:
+    """The tables of a report, but for what goes by the order of rows, repeats, and names in reasons."""
+    found = pc.annotator_report(log, classes=classes, duplicates=duplicates)
+    by_rows = ("longest_run", "num_repeated", "repeat_consistency")
+    return {
+        "annotators": found.annotators.drop(by_rows),
+        "confusion": found.confusion,
+        "flags": found.flags.drop("reason"),
+    }
+
+
 def findings(log: Any) -> pl.DataFrame:
     """What is found without a word about the classes, of which a store has its own."""
     return pc.check_annotations(log)
@@ -228,6 +253,7 @@ OTHERS = [
     Subject("multilabel_activelab", pc.multilabel_activelab, labels="sets", models=(1, 2)),
     Subject("compare", compared, st.just({"folds": 2}), names_matter=True, draws=2),
     Subject("check_annotations", findings, names_matter=True),
+    Subject("annotator_report", annotator_report),
 ]
 SUBJECTS = [*CROWDLAB, *TRUTH, *WITH_MODELS, *AGREEMENT, *OTHERS]
 ASKED = {of_itself.__name__ for of_itself in (subject.asks for subject in SUBJECTS)} | {

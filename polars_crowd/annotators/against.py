@@ -76,11 +76,10 @@ class Judged:
     @cached_property
     def correct(self) -> pl.Series:
         """(R,) T[r,l], in [0, 1]; null where there is no truth."""
-        own = pl.lit(self.label).gather("case") == pl.col("true_label")
-        right = self.truths.lazy().group_by("case", maintain_order=True)
-        found = right.agg(correct=pl.col("weight").filter(own).sum()).collect()
+        own = self.truths.filter(pl.lit(self.label).gather("case") == pl.col("true_label"))
         of_cases = pl.repeat(None, len(self.label), dtype=pl.Float64, eager=True)
-        of_cases = of_cases.scatter(found["case"], found["correct"])
+        of_cases.scatter(self.truths["case"], 0.0)
+        of_cases.scatter(own["case"], own["weight"])
         return of_cases.gather(self.case).alias("correct")
 
 

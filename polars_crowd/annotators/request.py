@@ -44,6 +44,8 @@ class Opened:
     rounds: Rounds
     against: Against
     grouping: Grouping
+    rows: pl.LazyFrame
+    """The log, with the columns that were asked for."""
 
     @property
     def annotators(self) -> pl.Series:
@@ -123,22 +125,31 @@ class Judging:
     progress: bool = False
     memory_limit: Limit = None
 
-    def open(self, log: Any, columns: Iterable[str] = (), taken: Iterable[str] = ()) -> Opened:
-        """The log with some of its other columns, where it has them; the result has columns `taken`."""
+    def open(
+        self,
+        log: Any,
+        columns: Iterable[str | None] = (),
+        taken: Iterable[str] = (),
+        row: str | None = None,
+    ) -> Opened:
+        """The log with some of its other columns, where it has them; the result has columns `taken`.
+
+        A log in memory gets a column that says the place of each `row`, if it is given a name.
+        """
         log, given = log_and_labels(log, self.against, "known")
-        classes = (
-            self.classes if isinstance(log, Partitioned) else self.classes or classes_of_fit(given)
-        )
         stored = isinstance(log, Partitioned)
         rows = log.scan_annotations() if stored else scan_annotations(log, keep_missing=True)
         grouping = grouped(rows, self.by, taken)
         if not stored:
             there = rows.collect_schema().names()
             wanted = [c for c in columns if c in there and c not in grouping.columns]
-            log = rows.select(*LOG_COLUMNS, *grouping.columns, *wanted)
+            rows = rows.select(*LOG_COLUMNS, *grouping.columns, *wanted)
+            rows = rows if row is None else rows.with_row_index(row)
         options = {name: getattr(self, name) for name in OPENING}
-        rounds = open_rounds(log, **{**options, "classes": classes})
-        return Opened(rounds, against_of(given, rounds), grouping)
+        if self.classes is None and not stored:
+            options["classes"] = classes_of_fit(given)
+        rounds = open_rounds(log if stored else rows, **options)
+        return Opened(rounds, against_of(given, rounds), grouping, rows)
 
 
-OPENING = ("duplicates", "executor", "progress", "memory_limit")
+OPENING = ("classes", "duplicates", "executor", "progress", "memory_limit")

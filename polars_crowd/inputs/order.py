@@ -33,7 +33,7 @@ def in_order(rows: pl.LazyFrame, column: str) -> pl.LazyFrame:
     schema = rows.collect_schema()
     if column not in schema:
         raise missing_column("the log", column, list(schema))
-    keyed = rows.with_columns(_key(rows, column, schema[column]).alias(KEY))
+    keyed = rows.with_columns(time_key(rows, column).alias(KEY))
     pairs = keyed.group_by("example", "annotator").agg(
         pl.len().alias("rows"),
         pl.col(KEY).n_unique().alias("distinct"),
@@ -54,9 +54,9 @@ def in_order(rows: pl.LazyFrame, column: str) -> pl.LazyFrame:
     return keyed.sort(KEY, maintain_order=True).drop(KEY)
 
 
-def _key(rows: pl.LazyFrame, column: str, dtype: pl.DataType) -> pl.Expr:
+def time_key(rows: pl.LazyFrame, column: str) -> pl.Expr:
     """What the rows are ordered by; of text the numbers or the times that it writes."""
-    value = pl.col(column)
+    value, dtype = pl.col(column), rows.collect_schema()[column]
     if dtype.is_float():
         return value.fill_nan(None)
     if dtype.is_numeric() or dtype.is_temporal():

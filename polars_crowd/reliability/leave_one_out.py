@@ -48,8 +48,9 @@ from polars_crowd.reliability.patterns import (
 from polars_crowd.reliability.registry import ALPHA
 from polars_crowd.reliability.request import ClassesOption, LevelOption, Reading, Request
 from polars_crowd.reliability.scales import Scales
-from polars_crowd.reliability.weights import SquaredDistance, Weights
+from polars_crowd.reliability.weights import Level, SquaredDistance, Weights
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary, dense
 from polars_crowd.signatures import shares
 
@@ -104,9 +105,14 @@ def agreement_by_annotator(log: Any, **options: Unpack[OfAnnotators]) -> pl.Data
     └───────────┴───────────┴───────────────┴──────────────┘
     """
     request = Request((ALPHA,), **options)
-    rounds, grouping = request.open(log, anonymous=False)
+    rounds, _ = request.open(log, anonymous=False)
     check_annotators(rounds.book.annotators)
-    scales, level = Scales.of_classes(rounds.book.classes, "identity", request.level), request.level
+    return without_each(rounds, request.level)
+
+
+def without_each(rounds: Rounds, level: Level = "nominal") -> pl.DataFrame:
+    """The table, of a log that is open."""
+    grouping, scales = Grouping(), Scales.of_classes(rounds.book.classes, "identity", level)
     M, K = len(rounds.book.annotators), rounds.n_classes
     merged = rounds.run(
         count_without, grouping, M, scales.weights if level == "ordinal" else scales.fixed_metric
