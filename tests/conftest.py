@@ -11,9 +11,13 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "polars_crowd",
     deadline=None,
-    max_examples=40,
+    max_examples=20,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=bool(os.environ.get("CI")),
+)
+# For a night's run: --hypothesis-profile=thorough
+settings.register_profile(
+    "thorough", settings.get_profile("polars_crowd"), max_examples=400, derandomize=False
 )
 settings.load_profile("polars_crowd")
 

@@ -59,17 +59,14 @@ def as_summary(
 
 
 def _frame(columns: dict[str, Any], key: Key, n_classes: int, pairs: Ints | None) -> pl.DataFrame:
-    frame = pl.DataFrame(columns)
     if not key:
-        return frame
-    place = pl.int_range(pl.len(), dtype=pl.UInt32)
+        return pl.DataFrame(columns)
+    used = np.flatnonzero(np.logical_or.reduce([values != 0 for values in columns.values()]))
+    place = (used if pairs is None or key != CELL else pairs[used]).astype(np.uint32)
     coded = {"annotator": place}
     if key == CELL:
-        if pairs is not None:
-            place = pl.lit(pl.Series(pairs.astype(np.uint32)))
         coded = {"annotator": place // n_classes, "label": place % n_classes}
-    used = pl.any_horizontal(pl.col(list(columns)) != 0)
-    return frame.select(**coded, **{c: pl.col(c) for c in columns}).filter(used)
+    return pl.DataFrame({**coded, **{name: values[used] for name, values in columns.items()}})
 
 
 def as_sums(merged: Merged, keys: Mapping[str, Key], log: LogSize) -> dict[str, Floats]:
@@ -81,10 +78,11 @@ def as_sums(merged: Merged, keys: Mapping[str, Key], log: LogSize) -> dict[str, 
         frame = merged[key]
         columns = [c for c in frame.columns if c.rpartition(".")[0] == name]
         if not key:
-            found[name] = frame.select(columns).to_numpy()[0] if columns else np.zeros(0)
+            found[name] = np.array([frame[c].item() for c in columns], dtype=np.float64)
             continue
-        values = np.zeros((len(columns), sizes[key]))
-        values[:, _rows(frame, key, log)] = frame.select(columns).to_numpy().T
+        values, rows = np.zeros((len(columns), sizes[key])), _rows(frame, key, log)
+        for row, c in zip(values, columns, strict=True):
+            row[rows] = frame[c].to_numpy()
         found[name] = values
     return found
 

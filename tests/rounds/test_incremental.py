@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_crowd as pc
@@ -169,7 +169,6 @@ def test_beyond_the_tolerance_everything_is_written(tmp_path: Path) -> None:
 # --- steady examples -------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
 @given(case=cases(max_examples=20, max_models=2), data=st.data())
 def test_counts_of_steady_examples_are_those_of_all(
     tmp_path_factory: pytest.TempPathFactory, case: Case, data: st.DataObject

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from numpy.testing import assert_allclose, assert_array_equal
 from polars.testing import assert_frame_equal
 
@@ -46,7 +46,6 @@ def log_predicted(T: Any, log: pl.DataFrame, classes: list[Any]) -> Any:
     return total
 
 
-@settings(max_examples=40)
 @given(cases())
 def test_the_exponent_predicts_what_is_left_out_best(case: Case) -> None:
     options: dict[str, Any] = {"smoothing": 0.3, "max_iter": 5}

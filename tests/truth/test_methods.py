@@ -66,14 +66,12 @@ def trials(draw: st.DrawFn, methods: list[Method] = METHODS) -> tuple[Method, Ca
 # --- the objective ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
 @given(trials(CLIMBING))
 def test_no_iteration_lowers_the_objective(trial: tuple[Method, Case]) -> None:
     method, case = trial
     assert_never_lower(quiet(method, case.log, max_iter=30, tol=0.0).trace)
 
 
-@settings(max_examples=40)
 @given(trials(CLIMBING), st.data())
 def test_nor_with_known_labels(trial: tuple[Method, Case], data: st.DataObject) -> None:
     method, case = trial
@@ -112,7 +110,6 @@ def test_the_report_begins_with_the_name_of_the_model(method: Method) -> None:
 # --- options ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
 @given(trials(), st.data())
 def test_gold_is_held_fixed(trial: tuple[Method, Case], data: st.DataObject) -> None:
     method, case = trial
@@ -123,7 +120,6 @@ def test_gold_is_held_fixed(trial: tuple[Method, Case], data: st.DataObject) -> 
         assert T[ids.index_of(example), label] == pytest.approx(1, abs=1e-12)
 
 
-@settings(max_examples=40)
 @given(trials())
 def test_predicting_the_log_itself_is_its_posterior(trial: tuple[Method, Case]) -> None:
     method, case = trial

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from polars.testing import assert_frame_equal
@@ -138,7 +138,6 @@ def loop_of_activelab(case: SetCase, log: Any) -> NDArray[np.float64]:
     return mean
 
 
-@settings(max_examples=40)
 @given(st.data())
 def test_activelab_is_the_mean_of_binary_problems(data: st.DataObject) -> None:
     case = data.draw(set_cases(max_models=3))

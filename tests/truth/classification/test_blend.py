@@ -24,7 +24,7 @@ def powered(T: NDArray[np.float64], exponent: float) -> NDArray[np.float64]:
     return shares
 
 
-@settings(max_examples=30)
+@settings(max_examples=8)
 @given(cases())
 def test_without_a_model_it_is_the_mean_of_four(case: Case) -> None:
     fit = quiet(pc.blend, case.log)

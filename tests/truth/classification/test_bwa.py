@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import polars_crowd as pc
 from polars_crowd.truth.classification.bwa import bwa
@@ -38,7 +38,6 @@ def brute_force(case: Case, classes: list[int], n: int) -> tuple[list[float], np
     return objective.tolist(), T / T.sum(axis=1, keepdims=True)
 
 
-@settings(max_examples=40)
 @given(cases())
 def test_by_brute_force(case: Case) -> None:
     classes = sorted(case.log["label"].unique().to_list())

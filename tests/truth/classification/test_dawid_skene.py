@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import polars_crowd as pc
@@ -52,7 +52,6 @@ def test_posterior_and_objective_are_those_of_products(case: Case, smoothing: fl
     assert fit.trace[-1] == pytest.approx(evidence + prior, rel=1e-9)
 
 
-@settings(max_examples=40)
 @given(cases(), st.sampled_from([0.1, 1.0]), st.integers(1, 50))
 def test_the_m_step_is_the_shares_of_the_posterior(case: Case, smoothing: float, n: int) -> None:
     """theta and pi are the shares of what the posterior before counts, plus the pseudo-counts.

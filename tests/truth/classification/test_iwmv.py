@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 
 import polars_crowd as pc
 from polars_crowd.truth.classification.iwmv import iwmv
@@ -33,7 +33,6 @@ def brute_force(case: Case, classes: list[int]) -> tuple[np.ndarray, np.ndarray,
         z = new
 
 
-@settings(max_examples=40)
 @given(cases())
 def test_by_brute_force(case: Case) -> None:
     classes = sorted(case.log["label"].unique().to_list())

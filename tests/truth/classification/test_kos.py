@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from numpy.typing import NDArray
 
 import polars_crowd as pc
@@ -46,7 +46,6 @@ def share_of_second(
     return float((1 + z / size) / 2) if size else 0.5
 
 
-@settings(max_examples=40)
 @given(cases(max_examples=6, max_annotators=4, max_classes=2))
 def test_by_brute_force(case: Case) -> None:
     A = np.where(case.labels < 0, 0, 2 * case.labels - 1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import polars_crowd as pc
 from polars_crowd.truth.classification.mace import mace
@@ -16,7 +16,6 @@ from tests.cases import Case, assert_same, cases
 from tests.truth.truth_cases import accuracy, brute_force, matrix, quiet
 
 
-@settings(max_examples=40)
 @given(cases())
 def test_the_objective_is_the_penalised_likelihood(case: Case) -> None:
     """By products of P(label | truth), and the pseudo-counts' part by the formula."""
