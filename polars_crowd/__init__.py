@@ -12,7 +12,7 @@ longer than Polars does. What type checkers read of the public names is in `__in
 from importlib import import_module
 from typing import Any
 
-from polars_crowd import namespace
+from polars_crowd import charted, namespace
 
 __version__ = "0.1.0"
 
@@ -130,3 +130,4 @@ def __dir__() -> list[str]:
 
 
 namespace.register()
+charted.register(lambda: import_module(f"{__name__}.reporting.fitting").chart_of)

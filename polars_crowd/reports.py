@@ -7,19 +7,21 @@ value in the whole head is left out.
 
 from __future__ import annotations
 
-import html
 import os
 import re
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from polars_crowd.cells import cells, is_number
+from polars_crowd.charted import chart_of
 from polars_crowd.errors import counted
 from polars_crowd.escapes import escaped, escaped_lines, escaped_texts
+from polars_crowd.markup import Markup, tag
 
 Heads = Mapping[str, tuple[str, int]]
 """The tables that a report begins to show, by name: their titles, and how many rows."""
@@ -48,10 +50,10 @@ class Report:
     def _repr_html_(self) -> str:
         """The same for notebooks."""
         figures = (
-            f"<figure><figcaption>{html.escape(title)}</figcaption>{table_html(head)}</figure>"
+            tag("figure", tag("figcaption", title), table_html(with_values(head)))
             for title, head in self.heads.items()
         )
-        return f"<section><p>{html.escape(escaped(self.header))}</p>{''.join(figures)}</section>"
+        return str(tag("section", tag("p", self.header), *figures))
 
 
 class Reported(ABC):
@@ -66,6 +68,38 @@ class Reported(ABC):
 
     def _repr_html_(self) -> str:
         return self._report()._repr_html_()
+
+    def plot(self, chart: str | None = None, **options: Any) -> Any:
+        """A chart of it: the one that fits, or another of `pc.plot`.
+
+        Parameters
+        ----------
+        chart
+            The name of a function of `pc.plot`: `"confusion"`, say.
+        **options
+            What that function takes beside the result.
+
+        Returns
+        -------
+        altair.LayerChart
+
+        Raises
+        ------
+        OptionError
+            There is no such chart, or none that fits.
+        PackageError
+            Altair is not installed (the extra `report`).
+
+        Examples
+        --------
+        >>> import polars_crowd as pc
+        >>> fit = pc.dawid_skene(pc.datasets.tutorial().log)
+        >>> fit.plot().to_dict()["title"]["text"]
+        ['How sure the consensus is']
+        >>> fit.plot("confusion", annotator="A0050").to_dict()["title"]["text"]
+        ['What A0050 calls what']
+        """
+        return chart_of(self, chart, **options)
 
 
 # --- the header ------------------------------------------------------------------------------------
@@ -112,10 +146,24 @@ def table_text(frame: pl.DataFrame) -> str:
         return "\n".join(str(block) for block in blocks(presentable(frame), width))
 
 
-def table_html(frame: pl.DataFrame) -> str:
-    """A frame as a table of HTML, its values escaped by Polars."""
-    with pl.Config(**ALL_OF_IT):
-        return presentable(frame)._repr_html_()
+def table_html(
+    frame: pl.DataFrame, *before: Markup, heading: Callable[[str], str] = escaped
+) -> Markup:
+    """A frame as a table of HTML, the first cell of a row its head; `before` is what stands before them."""
+    numbers = ["number" if is_number(*column) else None for column in frame.schema.items()]
+    head = (
+        tag("th", heading(name), scope="col", class_=number)
+        for name, number in zip(frame.columns, numbers, strict=True)
+    )
+    rows = (
+        tag(
+            "tr",
+            *row[:1] and (tag("th", row[0], scope="row", class_=numbers[0]),),
+            *(tag("td", c, class_=number) for c, number in zip(row[1:], numbers[1:], strict=True)),
+        )
+        for row in cells(frame)
+    )
+    return tag("table", *before, tag("thead", tag("tr", *head)), tag("tbody", *rows))
 
 
 def line_width() -> int:
@@ -126,10 +174,16 @@ def line_width() -> int:
     return shutil.get_terminal_size((USUAL, 0)).columns
 
 
+def with_values(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns that have a value."""
+    if frame.is_empty():
+        return frame
+    return frame[[column.name for column in frame if column.null_count() < frame.height]]
+
+
 def presentable(frame: pl.DataFrame) -> pl.DataFrame:
     """The columns that have a value, and nothing in them that steers a terminal."""
-    if frame.height:
-        frame = frame[[column.name for column in frame if column.null_count() < frame.height]]
+    frame = with_values(frame)
     texts = pl.col(pl.String, pl.Categorical, pl.Enum).cast(pl.String)
     lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
     nested = [

@@ -10,7 +10,7 @@ import polars_crowd
 PACKAGE = Path(polars_crowd.__file__).parent
 FLOORS = (
     ("escapes",),
-    ("errors", "arrays", "compatible"),
+    ("errors", "arrays", "compatible", "markup", "cells", "charted"),
     ("option_checks", "limits", "calls"),
     ("reports", "signatures"),
     ("numerics",),

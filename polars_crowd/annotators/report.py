@@ -122,10 +122,6 @@ class AnnotatorReport(Fit):
         with pl.Config(fmt_str_lengths=LONGEST):
             return super().__repr__()
 
-    def _repr_html_(self) -> str:
-        with pl.Config(fmt_str_lengths=LONGEST):
-            return super()._repr_html_()
-
     def _report(self) -> Any:
         report = super()._report()
         annotators = report.heads["annotators, least accurate first"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
+from polars_crowd.cells import number_text
 from polars_crowd.errors import counted
-from polars_crowd.reporting.content import Section, Table, number_text, sentence, with_interval
+from polars_crowd.reporting.content import Section, Table, sentence, with_interval
 from polars_crowd.reporting.facts import ALPHA, Facts
 
 

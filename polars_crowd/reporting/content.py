@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.cells import number_text
 from polars_crowd.errors import shown_value
 from polars_crowd.escapes import escaped
 from polars_crowd.inputs.findings import SEVERITIES
@@ -159,23 +160,6 @@ class Content:
 
 
 # --- how numbers are written -----------------------------------------------------------------------
-
-
-def number_text(value: Any) -> str:
-    """A number for people, the same in every format.
-
-    >>> [number_text(v) for v in (1456, 0.58, 12.5, 1.0, 1e-9, 1234.5, None, float("nan"), True)]
-    ['1,456', '0.580', '12.5', '1.00', '1.00e-09', '1,234', '-', '-', 'yes']
-    """
-    if value is None or value != value:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:,.0f}"
-    return str(value)
 
 
 def with_interval(value: float | None, low: float | None, high: float | None) -> str:

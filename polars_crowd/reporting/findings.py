@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
+from polars_crowd.cells import number_text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.suspicions import Severity, values_shown
 from polars_crowd.reporting.content import (
     Finding,
     Sentence,
     listed,
-    number_text,
     sentence,
 )
 from polars_crowd.reporting.facts import ALPHA, Facts, Missing

@@ -14,8 +14,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from polars_crowd.cells import heading, number_text
 from polars_crowd.errors import Advice, PackageError
-from polars_crowd.reporting.cells import cells, heading, is_number
+from polars_crowd.markup import Markup, data, joined, tag
 from polars_crowd.reporting.content import (
     Chart,
     Content,
@@ -25,10 +26,9 @@ from polars_crowd.reporting.content import (
     Section,
     Sentence,
     Table,
-    number_text,
     with_interval,
 )
-from polars_crowd.reporting.markup import Markup, data, joined, tag
+from polars_crowd.reports import table_html
 
 INSTALL = Advice(
     "Install it",
@@ -177,27 +177,9 @@ def notes(table: Table) -> Iterator[Markup]:
 
 
 def plain_table(table: Table, name: str) -> Markup:
-    columns = table.frame.schema.items()
-    classes = ["number" if is_number(*column) else None for column in columns]
     more = f" ({table.more:,} more rows are left out)" if table.more else ""
-    head = (
-        tag("th", heading(column), scope="col", class_=kind)
-        for column, kind in zip(table.frame.columns, classes, strict=True)
-    )
-    rows = (
-        tag(
-            "tr",
-            tag("th", row[0], scope="row", class_=classes[0]),
-            *(tag("td", c, class_=kind) for c, kind in zip(row[1:], classes[1:], strict=True)),
-        )
-        for row in cells(table.frame)
-    )
-    return tag(
-        "table",
-        tag("caption", f"{table.title}{more}", id=name),
-        tag("thead", tag("tr", *head)),
-        tag("tbody", *rows),
-    )
+    caption = tag("caption", f"{table.title}{more}", id=name)
+    return table_html(table.frame, caption, heading=heading)
 
 
 def of_chart(chart: Chart, table: Table) -> Markup:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from polars_crowd.cells import cells, heading, is_number
 from polars_crowd.escapes import escaped
-from polars_crowd.reporting.cells import cells, heading, is_number
 from polars_crowd.reporting.content import (
     Content,
     Number,

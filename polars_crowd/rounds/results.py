@@ -236,7 +236,7 @@ class Results(Fit):
         raise AttributeError(f"these results have no {name!r}; they have {', '.join(dir(self))}.")
 
     def __dir__(self) -> list[str]:
-        own = ("method", "options", "tables", "write")
+        own = ("method", "options", "plot", "tables", "write")
         return [*own, *self.tables, *self._contents.get("values", {})]
 
     def _names(self) -> Sequence[str]:

@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
+from polars_crowd.cells import cell, is_number
 from polars_crowd.errors import AnnotationError, OptionError
-from polars_crowd.reporting.cells import cell, is_number
 from polars_crowd.reporting.content import Content, plain
 from polars_crowd.reporting.facts import fingerprint
 from polars_crowd.reporting.report import LogReport

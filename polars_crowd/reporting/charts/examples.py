@@ -29,8 +29,8 @@ from polars_crowd.reporting.charts.theme import (
     in_order,
     told,
 )
-from polars_crowd.rounds.opening import open_rounds
-from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.opening import OpenOptions, open_rounds
+from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.summaries import Summary
 
 MOST_BARS = 30
@@ -164,7 +164,8 @@ def annotation_counts(log: Any) -> pl.DataFrame:
     frames = (pl.DataFrame, pl.LazyFrame)
     of_examples = isinstance(log, frames) and has(log.lazy(), "num_annotations")
     if not of_examples and (isinstance(log, frames) or not hasattr(log, "examples")):
-        return open_rounds(log, duplicates="all", anonymous=True).run(count_annotations)[KEY]
+        options: OpenOptions = {} if isinstance(log, Partitioned) else {"duplicates": "all"}
+        return open_rounds(log, anonymous=True, **options).run(count_annotations)[KEY]
     table = table_of(log, "examples", "log", "num_annotations")
     return count_of(table).collect().sort(*KEY)
 
@@ -214,7 +215,7 @@ def queue(scores: Any) -> Chart:
     ['296 examples; the lowest scores come first.']
     """
     table = table_of(scores, "scores", "scores", QUEUE)
-    number = pl.col("num_annotations") if has(table, "num_annotations") else pl.lit(None)
+    number = pl.col("num_annotations") if has(table, "num_annotations") else pl.lit(None, pl.Int64)
     place = number.clip(0, len(SO_FAR) - 1).cast(pl.Int64).alias("place")
     known = table.select(place, score=pl.col(QUEUE)).drop_nulls("score")
     least, most = (

@@ -1,4 +1,4 @@
-"""How a table's cells are written: the same text in HTML as in Markdown."""
+"""How a table's cells are written for people: the same text in notebooks, reports and Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.escapes import escaped
-from polars_crowd.reporting.content import number_text
 
 COUNTS = ("num_", "count", "n_")
 """How columns of counts are called; other integers may be ids, and are written as they are."""
@@ -46,3 +45,20 @@ def cell(value: Any, number: bool) -> str:
     if isinstance(value, list):
         return ", ".join(cell(one, number) for one in value)
     return number_text(value) if number or isinstance(value, bool) else escaped(str(value))
+
+
+def number_text(value: Any) -> str:
+    """A number for people, the same in every format.
+
+    >>> [number_text(v) for v in (1456, 0.58, 12.5, 1.0, 1e-9, 1234.5, None, float("nan"), True)]
+    ['1,456', '0.580', '12.5', '1.00', '1.00e-09', '1,234', '-', '-', 'yes']
+    """
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:#.3g}".rstrip(".") if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
