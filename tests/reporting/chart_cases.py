@@ -26,6 +26,15 @@ DATA = pc.datasets.tutorial()
 Draw = Callable[..., Any]
 
 
+def rows_of(chart: Any) -> list[dict[str, Any]]:
+    """The rows that a chart draws."""
+    return drawn_rows(chart.to_dict())
+
+
+def drawn_rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for rows in spec["datasets"].values() for row in rows]
+
+
 def hostile(ids: pl.Series) -> pl.Series:
     """Other names for ids, as many as there are."""
     known = ids.unique().sort()

@@ -16,7 +16,7 @@ import vl_convert
 
 import polars_crowd as pc
 from polars_crowd.errors import PackageError
-from tests.reporting.chart_cases import CHARTS, HOSTILE
+from tests.reporting.chart_cases import CHARTS, HOSTILE, drawn_rows
 
 MARKS = {
     "bar": "mark-rect",
@@ -38,11 +38,6 @@ each = pytest.mark.parametrize("name", CHARTS)
 def spec_of(name: str, strange: bool = False) -> dict[str, Any]:
     spec: dict[str, Any] = CHARTS[name](strange).to_dict()
     return spec
-
-
-def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that are drawn."""
-    return [row for rows in spec["datasets"].values() for row in rows]
 
 
 def inside(node: Any) -> Iterator[dict[str, Any]]:
@@ -77,7 +72,7 @@ def test_every_mark_is_drawn(name: str) -> None:
 @each
 def test_what_is_drawn_is_small(name: str) -> None:
     spec = spec_of(name)
-    assert 0 < len(rows_of(spec)) <= MOST_ROWS
+    assert 0 < len(drawn_rows(spec)) <= MOST_ROWS
     assert len(json.dumps(spec)) < 300_000
 
 
@@ -102,7 +97,7 @@ def test_names_of_others_are_values_and_nothing_else(name: str) -> None:
     assert re.sub(r"[\d.]+", "0", same_places) == re.sub(r"[\d.]+", "0", without_data(plain))
     fields = {node["field"] for node in inside(strange) if "field" in node}
     assert all(re.fullmatch(r"[a-z]+(_\w+)?", field) for field in fields)
-    assert fields <= rows_of(strange)[0].keys()
+    assert fields <= drawn_rows(strange)[0].keys()
     written = json.dumps(strange, ensure_ascii=False)
     assert "</script" not in written
     assert "<!--" not in written

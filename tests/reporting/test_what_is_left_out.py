@@ -13,13 +13,17 @@ from polars.testing import assert_frame_equal
 import polars_crowd as pc
 from polars_crowd.errors import AnnotationError
 from polars_crowd.reporting.charts import classes, overlap, posteriors
-from tests.reporting.chart_cases import Shared, a_fit, a_queue, a_truth, shared, windows
+from tests.reporting.chart_cases import (
+    Shared,
+    a_fit,
+    a_queue,
+    a_truth,
+    rows_of,
+    shared,
+    windows,
+)
 
 SMALL = 300_000
-
-
-def rows_of(chart: Any) -> list[dict[str, Any]]:
-    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
 
 
 def said(chart: Any) -> str:

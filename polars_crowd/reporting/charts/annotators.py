@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,23 +10,25 @@ import polars as pl
 
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reporting.charts.dots import FINE, FLAGGED, dots
-from polars_crowd.reporting.charts.tables import has, some_of, table_of
+from polars_crowd.reporting.charts.tables import some_of, table_of
 from polars_crowd.reporting.charts.theme import (
     Chart,
     altair,
     chart,
     drawn,
     left_out,
+    name_of,
     names_of,
 )
 
 MOST_ANNOTATORS = 30
 CONFIDENCE = 0.95
 MEASURES = (
-    ("Accuracy", "accuracy", "num_annotations"),
+    ("Accuracy", "accuracy", "num_judged", "num_annotations"),
     ("Annotator quality", "annotator_quality", "num_examples_labeled"),
 )
-"""What annotators are measured by: in words, and the columns of the value and of the numbers behind it."""
+"""What annotators are measured by: in words, and the columns of the value and of the number behind it."""
+TOO_FEW = "few"
 
 
 @chart
@@ -60,11 +63,13 @@ def annotator_quality(found: Any) -> Chart:
     >>> pc.plot.annotator_quality(fit).to_dict()["title"]["subtitle"][0]
     'The 30 least accurate of 50 annotators; the others are'
     """
-    what, table = qualities(found)
-    table = some_of(table.drop_nulls("value"), "found").sort("value", "annotator")
-    rows = table.head(MOST_ANNOTATORS).with_row_index("place")
-    rows = rows.with_columns(kind=flagged_among(rows["annotator"], found))
-    rows = rows.with_columns(name=names_of(rows["annotator"])).drop("annotator")
+    what, keys, table = qualities(found)
+    table = some_of(table.drop_nulls("value"), "found").sort("value", *keys)
+    worst = table.head(MOST_ANNOTATORS)
+    flagged = worst.select(keys).hash_rows().is_in(flagged_among(found, keys).hash_rows().implode())
+    rows = worst.drop(keys).with_row_index("place")
+    kind = pl.when(flagged).then(pl.lit(FLAGGED)).otherwise(pl.lit(FINE))
+    rows = rows.with_columns(kind=kind, name=names_of(in_groups(worst.select(keys))))
     said = left_out(len(rows), len(table), "annotator", "least accurate", beyond(table["value"]))
     layers = dots(what, "Annotator", table["value"].median(), flagged=rows["kind"].n_unique() > 1)
     title = "How good the annotators are"
@@ -77,28 +82,37 @@ def beyond(values: pl.Series) -> str:
     return f"the others are at {rest[0]:.2f} or better" if len(rest) else ""
 
 
-def flagged_among(annotators: pl.Series, found: Any) -> pl.Series:
-    """Which annotators have a flag in a report."""
+def in_groups(keys: pl.DataFrame) -> pl.Series:
+    """Annotators; where they are reported by groups, with these: `ann (en)`."""
+    *groups, annotator = keys
+    if not groups:
+        return annotator
+    said = [", ".join(name_of(value) for value in row) for row in keys.drop("annotator").rows()]
+    both = zip(annotator.to_list(), said, strict=True)
+    return pl.Series([f"{name_of(one)} ({group})" for one, group in both], dtype=pl.String)
+
+
+def flagged_among(found: Any, keys: Sequence[str]) -> pl.DataFrame:
+    """The keys of annotators with a flag in a report, other than that there is too little to tell."""
     flags = getattr(found, "flags", None)
-    flagged = flags["annotator"] if isinstance(flags, pl.DataFrame) else annotators.head(0)
-    return annotators.is_in(flagged.implode()).replace_strict(
-        {True: FLAGGED, False: FINE}, return_dtype=pl.String
-    )
+    if not isinstance(flags, pl.DataFrame):
+        return pl.DataFrame(schema=dict.fromkeys(keys, pl.String))
+    return flags.filter(pl.col("flag") != TOO_FEW).select(keys)
 
 
-def qualities(found: Any) -> tuple[str, pl.DataFrame]:
-    """What the annotators are measured by; and `annotator`, `value`, `low`, `high`, `n`."""
+def qualities(found: Any) -> tuple[str, list[str], pl.DataFrame]:
+    """What the annotators are measured by; the keys, which are groups and `annotator`; and these with
+    `value`, `low`, `high`, `n`."""
     frame = table_of(found, "annotators", "found", "annotator")
-    what, value, n = next(of for of in MEASURES if has(frame, of[1]) or of is MEASURES[-1])
+    names = frame.collect_schema().names()
+    keys = names[: names.index("annotator") + 1]
+    what, value, *counts = next(of for of in MEASURES if of[1] in names or of is MEASURES[-1])
+    n = next((count for count in counts if count in names), counts[-1])
     table_of(frame, "annotators", "found", value, n)
-    ends = {
-        end: pl.col(f"{value}_{end}") for end in ("low", "high") if has(frame, f"{value}_{end}")
-    }
+    ends = {end: pl.col(f"{value}_{end}") for end in ("low", "high") if f"{value}_{end}" in names}
     numbers = {"value": pl.col(value), **ends, "n": pl.col(n)}
-    table = frame.select(
-        "annotator", **{k: v.cast(pl.Float64) for k, v in numbers.items()}
-    ).collect()
-    return what, table if ends else with_wilson(table)
+    table = frame.select(*keys, **{k: v.cast(pl.Float64) for k, v in numbers.items()}).collect()
+    return what, keys, table if ends else with_wilson(table)
 
 
 def with_wilson(table: pl.DataFrame) -> pl.DataFrame:

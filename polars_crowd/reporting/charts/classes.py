@@ -231,18 +231,33 @@ def shown_as(column: str) -> pl.Expr:
 
 
 def class_cells(found: Any, annotator: Any = None) -> pl.DataFrame:
-    """`true_label`, `label`, `count`, and `share` of the true label's, in the order of the classes; of one
-    annotator or of all. Where nothing is counted, each annotator counts as one."""
+    """`true_label`, `label`, `count`, and `share` of the true label's, of every two classes in their order;
+    of one annotator or of all. Where nothing is counted, each annotator counts as one."""
     table = some_of(table_of(found, "confusion", "found", *PAIR).collect(), "found")
+    classes = classes_of(table, getattr(found, "classes", None))
     if annotator is not None:
         table = of_annotator(table, annotator)
     count = "num_annotations" if "num_annotations" in table.columns else "probability"
     table_of(table, "confusion", "found", count)
-    cells = table.group_by(PAIR, maintain_order=True).agg(
-        count=pl.col(count).cast(pl.Float64).sum()
+    sums = table.group_by(PAIR).agg(count=pl.col(count).cast(pl.Float64).sum())
+    every = classes.rename({"class": "true_label"}).join(
+        classes.rename({"class": "label"}), how="cross"
     )
+    cells = every.join(sums, on=PAIR, how="left", maintain_order="left")
     share = pl.col("count") / pl.col("count").sum().over("true_label")
-    return cells.with_columns(share=share.fill_nan(None))
+    return cells.with_columns(pl.col("count").fill_null(0.0)).with_columns(
+        share=share.fill_nan(None)
+    )
+
+
+def classes_of(table: pl.DataFrame, known: Any) -> pl.DataFrame:
+    """The classes in the order of a fit that says it, else sorted."""
+    there = pl.concat([table.select(pl.col(name).alias("class")) for name in PAIR]).unique()
+    if isinstance(known, list):
+        order = pl.DataFrame({"class": pl.Series(known).cast(there["class"].dtype, strict=False)})
+        there = there.join(order.with_row_index("at"), on="class", how="left").sort("at", "class")
+        return there.drop("at")
+    return there.sort("class")
 
 
 def of_annotator(table: pl.DataFrame, annotator: Any) -> pl.DataFrame:

@@ -1,0 +1,48 @@
+"""Charts of what is said of annotators: of the real reports, as of frames with their columns."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import polars as pl
+import pytest
+
+import polars_crowd as pc
+from tests.reporting.chart_cases import a_log, rows_of
+
+
+@cache
+def a_report(by: str | None = None) -> Any:
+    log = a_log().with_columns(half=pl.col("example") < "150")
+    return pc.annotator_report(log, by=by)
+
+
+def test_accuracies_are_those_of_the_report() -> None:
+    report = a_report()
+    rows = rows_of(a_report().plot())
+    worst = report.annotators.drop_nulls("accuracy").sort("accuracy", "annotator").head(len(rows))
+    assert [row["name"] for row in rows] == worst["annotator"].to_list()
+    ends = worst.select(value="accuracy", low="accuracy_low", high="accuracy_high", n="num_judged")
+    assert [{k: row[k] for k in ends.columns} for row in rows] == ends.to_dicts()
+    flagged = report.flags.filter(pl.col("flag") != "few")["annotator"]
+    assert {row["name"] for row in rows if row["kind"] == "flagged"} == set(
+        flagged.filter(flagged.is_in(worst["annotator"].implode()))
+    )
+
+
+def test_a_report_by_groups_names_them() -> None:
+    report = a_report("half")
+    rows = rows_of(report.plot())
+    assert len({row["name"] for row in rows}) == len(rows)
+    assert all(row["name"].endswith(("(true)", "(false)", "(True)", "(False)")) for row in rows)
+
+
+def test_confusions_of_a_report_have_every_cell() -> None:
+    report = a_report()
+    who = report.annotators["annotator"][0]
+    rows = rows_of(report.plot("confusion", annotator=who))
+    assert len(rows) == 9
+    own = report.confusion.filter(annotator=who)
+    assert sum(row["count"] for row in rows) == pytest.approx(own["num_annotations"].sum())
+    assert {row["percent"] for row in rows if not row["count"]} <= {""}
