@@ -12,6 +12,9 @@ from polars_crowd.escapes import escaped
 COUNTS = ("num_", "count", "n_")
 """How columns of counts are called; other integers may be ids, and are written as they are."""
 
+LONG = 40
+"""Characters from which on a text has room of its own."""
+
 
 def heading(column: str) -> str:
     """A column's name in words.
@@ -25,6 +28,14 @@ def heading(column: str) -> str:
 def is_number(name: str, dtype: pl.DataType) -> bool:
     """Whether a column's values are numbers, to be written as such."""
     return dtype.is_float() or (dtype.is_integer() and name.startswith(COUNTS))
+
+
+def kind_of(column: pl.Series) -> str | None:
+    """What its cells are where that says how they stand: numbers to the right, long texts with room."""
+    if is_number(column.name, column.dtype):
+        return "number"
+    is_long = column.dtype == pl.String and (column.str.len_chars() > LONG).any()
+    return "long" if is_long else None
 
 
 def cells(frame: pl.DataFrame) -> Iterator[list[str]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.cells import cells, is_number
+from polars_crowd.cells import cells, kind_of
 from polars_crowd.charted import chart_of
 from polars_crowd.errors import counted
 from polars_crowd.escapes import escaped, escaped_lines, escaped_texts
@@ -150,16 +150,16 @@ def table_html(
     frame: pl.DataFrame, *before: Markup, heading: Callable[[str], str] = escaped
 ) -> Markup:
     """A frame as a table of HTML, the first cell of a row its head; `before` is what stands before them."""
-    numbers = ["number" if is_number(*column) else None for column in frame.schema.items()]
+    kinds = [kind_of(column) for column in frame]
     head = (
-        tag("th", heading(name), scope="col", class_=number)
-        for name, number in zip(frame.columns, numbers, strict=True)
+        tag("th", heading(name), scope="col", class_=kind)
+        for name, kind in zip(frame.columns, kinds, strict=True)
     )
     rows = (
         tag(
             "tr",
-            *row[:1] and (tag("th", row[0], scope="row", class_=numbers[0]),),
-            *(tag("td", c, class_=number) for c, number in zip(row[1:], numbers[1:], strict=True)),
+            *row[:1] and (tag("th", row[0], scope="row", class_=kinds[0]),),
+            *(tag("td", c, class_=kind) for c, kind in zip(row[1:], kinds[1:], strict=True)),
         )
         for row in cells(frame)
     )

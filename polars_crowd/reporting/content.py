@@ -6,8 +6,10 @@ label) stands in sentences as a `Quoted` value, so that each writer can show it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import getdoc
 from string import Formatter
 from typing import Any
 
@@ -120,8 +122,23 @@ class Chart:
     title: str
     table: str
     """The key of the table that has its numbers."""
-    draw: Callable[[], Any]
-    says: str = ""
+    draw: Callable[..., Any]
+    """The function of `plot` with what it is drawn from."""
+    given: tuple[Any, ...] = ()
+    folds: bool = True
+    """Whether the table is there for those only who want to read its numbers."""
+    reading: str = ""
+    """How to read it, where that is not what its function says."""
+
+    @property
+    def says(self) -> str:
+        """How to read it, as its function says."""
+        if self.reading:
+            return self.reading
+        found = re.search(
+            r"\*\*How to read it\.\*\*(.*?)(?:\n\n|$)", getdoc(self.draw) or "", re.DOTALL
+        )
+        return " ".join(found[1].replace("`", "").split()) if found else ""
 
 
 @dataclass(frozen=True)

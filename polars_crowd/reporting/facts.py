@@ -25,6 +25,7 @@ from polars_crowd.inputs.matching import written
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
+from polars_crowd.reporting.why import reasons
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.runs.hashing import MIX, PRIME, hashed
 from polars_crowd.truth.classification.blend import Blend, blend
@@ -346,6 +347,9 @@ class Facts:
     cells: pl.DataFrame | Missing
     queue: Queue | Missing
     votes: pl.DataFrame
+    """The annotations of the examples that are listed."""
+    reasons: pl.DataFrame
+    """Of the least certain examples, as `why.reasons` has them."""
     fingerprint: str
     warnings: list[str]
 
@@ -402,6 +406,7 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
         cells=cells,
         queue=queue,
         votes=votes,
+        reasons=ear.hear(lambda: reasons(fit, consensus.least["example"])),
         fingerprint=fingerprint(asked.rows),
         warnings=ear.warnings,
     )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from polars_crowd.cells import heading, number_text
-from polars_crowd.errors import Advice, PackageError
+from polars_crowd.errors import Advice, AnnotationError, PackageError
 from polars_crowd.markup import Markup, data, joined, tag
 from polars_crowd.reporting.content import (
     Chart,
@@ -47,8 +47,10 @@ def html_text(content: Content) -> str:
     PackageError
         The extra `report` is not installed.
     """
-    drawn = {chart.key: spec_of(chart) for section in content.sections for chart in section.charts}
-    scripts = (bundle(), own("report.js")) if drawn else ()
+    charts = [chart for section in content.sections for chart in section.charts]
+    drawn = {chart.key: drawing(chart) for chart in charts}
+    specs = {key: spec for key, (spec, _) in drawn.items() if spec}
+    scripts = (bundle(), own("report.js")) if specs else ()
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -64,8 +66,8 @@ def html_text(content: Content) -> str:
         tag("a", "Skip to the findings", href="#findings", class_="skip"),
         tag("header", tag("h1", content.title), tag("p", str(content.about["method"]))),
         contents_list(content),
-        tag("main", *map(of_section, content.sections), id="main"),
-        *(data(spec, id=f"spec-{key}") for key, spec in drawn.items()),
+        tag("main", *(of_section(s, drawn) for s in content.sections), id="main"),
+        *(data(spec, id=f"spec-{key}") for key, spec in specs.items()),
         *(tag("script", script) for script in scripts),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
@@ -108,10 +110,19 @@ def bundle() -> Markup:
     return Markup(vl_convert.javascript_bundle(SNIPPET).replace("</script", "<\\/script"))
 
 
-def spec_of(chart: Chart) -> dict[str, Any]:
-    """The chart in Vega-Lite, with its title as the name that a screen reader says."""
-    spec: dict[str, Any] = chart.draw().to_dict()
-    return {**spec, "description": chart.title}
+Drawing = tuple[dict[str, Any] | None, str]
+"""A chart in Vega-Lite, and what stands below it; None where there is nothing to draw."""
+
+
+def drawing(chart: Chart) -> Drawing:
+    """The chart without its title, which is a heading of the page; what it says of itself stands below."""
+    try:
+        spec: dict[str, Any] = chart.draw(*chart.given).to_dict()
+    except AnnotationError as error:
+        return None, f"Not drawn: {error.wrong}"
+    said = spec.pop("title", {}).get("subtitle", [])
+    autosize = {"type": "fit-x", "contains": "padding"}
+    return {**spec, "autosize": autosize, "description": chart.title}, " ".join([*said, chart.says])
 
 
 # --- the page --------------------------------------------------------------------------------------
@@ -122,17 +133,19 @@ def contents_list(content: Content) -> Markup:
     return tag("nav", tag("ul", *links), aria_label="Contents")
 
 
-def of_section(section: Section) -> Markup:
+def of_section(section: Section, drawn: Mapping[str, Drawing]) -> Markup:
     inside = [tag("h2", section.title, id=f"{section.key}-title")]
     inside += [tag("p", said(paragraph)) for paragraph in section.text]
     if section.numbers:
         inside.append(tag("dl", *map(of_number, section.numbers), class_="numbers"))
     if section.findings:
         inside.append(tag("ol", *map(of_finding, section.findings), class_="findings"))
-    drawn = {chart.table: chart for chart in section.charts}
+    charts = {chart.table: chart for chart in section.charts}
     for table in section.tables:
-        chart = drawn.get(table.key)
-        inside.append(of_table(table) if chart is None else of_chart(chart, table))
+        chart = charts.get(table.key)
+        if chart is not None:
+            inside.append(of_chart(chart, *drawn[chart.key]))
+        inside.append(of_table(table) if chart is None or not chart.folds else folded(table))
     return tag("section", *inside, id=section.key, aria_labelledby=f"{section.key}-title")
 
 
@@ -159,16 +172,12 @@ def of_finding(finding: Finding) -> Markup:
 
 def of_table(table: Table) -> Markup:
     """The table in a box of its own, which scrolls where it is wider than the page."""
-    name = f"table-{table.key}"
-    box = tag(
-        "div",
-        plain_table(table, name),
-        class_="scroll",
-        role="region",
-        aria_labelledby=name,
-        tabindex=0,
-    )
-    return joined(tag("h3", table.title), *notes(table), box)
+    return joined(tag("h3", table.title), *notes(table), boxed(table, f"table-{table.key}"))
+
+
+def boxed(table: Table, name: str) -> Markup:
+    named = {"role": "region", "aria_labelledby": name, "tabindex": 0}
+    return tag("div", plain_table(table, name), class_="scroll", **named)
 
 
 def notes(table: Table) -> Iterator[Markup]:
@@ -182,9 +191,13 @@ def plain_table(table: Table, name: str) -> Markup:
     return table_html(table.frame, caption, heading=heading)
 
 
-def of_chart(chart: Chart, table: Table) -> Markup:
-    """The chart, and its numbers for who wants to read them."""
-    drawn = tag("div", class_="chart", data_spec=f"spec-{chart.key}")
-    caption = tag("figcaption", chart.says or table.says)
-    numbers = tag("details", tag("summary", f"The numbers of “{chart.title}”"), of_table(table))
-    return joined(tag("figure", tag("h3", chart.title), drawn, caption), numbers)
+def of_chart(chart: Chart, spec: dict[str, Any] | None, said: str) -> Markup:
+    """The chart under its title; a script draws it."""
+    box = [tag("div", class_="chart", data_spec=f"spec-{chart.key}")] if spec else []
+    return tag("figure", tag("h3", chart.title), *box, tag("figcaption", said))
+
+
+def folded(table: Table) -> Markup:
+    """A table for who wants to read the numbers of a chart."""
+    name = f"table-{table.key}"
+    return tag("details", tag("summary", f"In numbers: {table.title}"), boxed(table, name))

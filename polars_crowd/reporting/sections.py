@@ -10,8 +10,10 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.errors import counted, shown_value
+from polars_crowd.reporting import plot
 from polars_crowd.reporting.card import card_of
 from polars_crowd.reporting.content import (
+    Chart,
     Content,
     Number,
     Section,
@@ -22,7 +24,8 @@ from polars_crowd.reporting.content import (
 from polars_crowd.reporting.facts import ALPHA, HEADLINES, Accuracy, Facts, Missing
 from polars_crowd.reporting.findings import confusions, findings_of
 
-MOST = 50
+CONFUSED = "Which classes are taken for one another"
+MOST = 30
 """Rows of a table of annotators, of groups, of classes."""
 NAMES = {
     ALPHA: "Krippendorff's alpha",
@@ -136,12 +139,16 @@ def of_annotators(facts: Facts) -> Section:
     frame = facts.annotators.head(MOST)
     says = "The least accurate first."
     table = Table("annotators", "How good each annotator is", frame, says, facts.annotators.height)
-    return Section("annotators", "Annotators", tables=[table])
+    title = "The least accurate annotators"
+    chart = Chart(
+        "annotator_quality", title, "annotators", plot.annotator_quality, (facts.fit,), False
+    )
+    return Section("annotators", "Annotators", tables=[table], charts=[chart])
 
 
 def confused(facts: Facts) -> Section:
     if isinstance(facts.cells, Missing):
-        return Section("confusions", "Which classes are taken for one another", why(facts.cells))
+        return Section("confusions", CONFUSED, why(facts.cells))
     pairs = confusions(facts.cells)
     says = (
         "How often two classes are chosen for one example (observed), how often they would be by chance "
@@ -154,7 +161,17 @@ def confused(facts: Facts) -> Section:
         says,
         pairs.height,
     )
-    return Section("confusions", "Which classes are taken for one another", tables=[table])
+    chart = Chart(
+        "class_confusions",
+        "How often two classes are chosen for one example",
+        "confusions",
+        plot.class_confusions,
+        (facts.cells,),
+        folds=False,
+        reading="The longer a bar the more pairs of annotations of one example disagree like this. Bars that "
+        "reach their black tick are of classes that are not told apart at all.",
+    )
+    return Section("confusions", CONFUSED, tables=[table], charts=[chart])
 
 
 def consensus(facts: Facts) -> Section:
@@ -168,12 +185,19 @@ def consensus(facts: Facts) -> Section:
         Table(
             "least_certain",
             f"The {counted(seen.least.height, 'example')} whose consensus is least certain",
-            with_votes(seen.least, facts),
+            with_votes(seen.least, facts).join(
+                facts.reasons, on="example", how="left", maintain_order="left"
+            ),
         ),
     ]
     if facts.accuracy is not None:
         tables.insert(2, calibration(facts))
-    return Section("consensus", "The consensus", tables=tables)
+    quality, votes = "How sure the consensus is", "How many annotations the examples have"
+    charts = [
+        Chart("quality", quality, "consensus_quality", plot.consensus_quality, (facts.fit,)),
+        Chart("votes", votes, "labels_per_example", plot.labels_per_example, (facts.fit,)),
+    ]
+    return Section("consensus", "The consensus", tables=tables, charts=charts)
 
 
 def calibration(facts: Facts) -> Table:
@@ -181,8 +205,8 @@ def calibration(facts: Facts) -> Table:
     rows = facts.consensus.right
     low, high = accuracy_bounds(rows)
     frame = rows.select(
-        num_examples="n",
         mean_quality=pl.col("quality") / pl.col("n"),
+        num_examples="n",
         accuracy=pl.col("correct") / pl.col("n"),
     ).with_columns(accuracy_low=low, accuracy_high=high)
     return Table("calibration", "How often labels of that probability are right", frame)
@@ -219,14 +243,14 @@ def votes_text(rows: pl.DataFrame, most: int = 3) -> str:
 
     >>> rows = pl.DataFrame({"annotator": ["a", "b", "c"], "label": ["x", "y", "y"]})
     >>> votes_text(rows)
-    "2 'y' (b, c), 1 'x' (a)"
+    "'y' (2): b, c; 'x' (1): a"
     """
     by_label = rows.group_by("label", maintain_order=True).agg("annotator", n=pl.len())
     parts = []
     for label, who, n in by_label.sort("n", descending=True, maintain_order=True).rows():
         more = "" if n <= most else ", ..."
-        parts.append(f"{n} {shown_value(label)} ({', '.join(map(str, who[:most]))}{more})")
-    return ", ".join(parts)
+        parts.append(f"{shown_value(label)} ({n}): {', '.join(map(str, who[:most]))}{more}")
+    return "; ".join(parts)
 
 
 def next_ones(facts: Facts) -> Section:

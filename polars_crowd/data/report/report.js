@@ -7,6 +7,7 @@ for (const box of document.querySelectorAll("[data-spec]")) {
     actions: false,
     defaultStyle: false,
     tooltip: false,
+    logLevel: 1,
     renderer: "svg",
     loader: { load: refuse, sanitize: refuse, http: refuse, file: refuse },
   }).then(
