@@ -25,6 +25,7 @@ from polars_crowd.inputs.matching import written
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
+from polars_crowd.reporting.charts.tables import BINS, bin_of
 from polars_crowd.reporting.why import reasons
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.runs.hashing import MIX, PRIME, hashed
@@ -35,8 +36,7 @@ T = TypeVar("T")
 
 ALPHA = "krippendorff_alpha"
 HEADLINES = (ALPHA, "gwet_ac1", "percent_agreement")
-BINS = 20
-"""Of the histogram of probabilities."""
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class Consensus:
     """`label, bin, num_annotations, n, quality`: how many examples, and the sum of their quality."""
     least: pl.DataFrame
     """The least certain examples, as in `fit.examples`."""
-    right: pl.DataFrame
-    """`bin, n, quality, correct` of the examples whose truth is known."""
+    judged: pl.DataFrame
+    """... with `truth`, those whose truth is known."""
 
     @property
     def n(self) -> int:
@@ -138,11 +138,7 @@ class Consensus:
     @property
     def of_bins(self) -> pl.DataFrame:
         """`quality_from, quality_to, num_examples`."""
-        return self.cells.group_by("bin").agg(num_examples=pl.col("n").sum()).sort("bin").select(
-            quality_from=pl.col("bin") / BINS,
-            quality_to=(pl.col("bin") + 1) / BINS,
-            num_examples="num_examples",
-        )  # fmt: skip
+        return from_to(self.cells.group_by("bin").agg(pl.col("n").sum()), "quality")
 
     @property
     def of_counts(self) -> pl.DataFrame:
@@ -165,38 +161,33 @@ class Consensus:
 
 def consensus_of(fit: Blend, size: int, known: pl.DataFrame | None) -> Consensus:
     """One pass over the examples; `known` is `example, truth`."""
-    cells, least, right = [], [], []
+    cells, least, judged = [], [], []
     for batch in fit.examples.collect_batches(maintain_order=True):
         if batch.height:
-            binned = batch.with_columns(bin=bin_of(pl.col("consensus_quality_score")))
-            cells.append(counted_in(binned))
+            cells.append(counted_in(batch))
             least.append(least_certain(batch, size))
-            right += [] if known is None else [right_in(binned, known)]
+            judged += [] if known is None else [batch.join(known, on="example")]
     keys = ("label", "bin", "num_annotations")
     return Consensus(
         summed(cells, keys).sort(*keys),
         least_certain(pl.concat(least), size),
-        summed(right, ("bin",)).sort("bin") if right else pl.DataFrame(),
+        pl.concat(judged) if judged else pl.DataFrame(),
     )
 
 
-def bin_of(probability: pl.Expr) -> pl.Expr:
-    return (probability * BINS + 1e-9).floor().clip(0, BINS - 1).cast(pl.Int32)
+def counted_in(examples: pl.DataFrame) -> pl.DataFrame:
+    quality = pl.col("consensus_quality_score")
+    keys = (pl.col("consensus_label").alias("label"), bin_of(quality).alias("bin"))
+    n = pl.len().cast(pl.Int64)
+    return examples.group_by(*keys, "num_annotations").agg(n=n, quality=quality.sum())
 
 
-def counted_in(binned: pl.DataFrame) -> pl.DataFrame:
-    keys = (pl.col("consensus_label").alias("label"), "bin", "num_annotations")
-    quality = pl.col("consensus_quality_score").sum()
-    return binned.group_by(*keys).agg(n=pl.len().cast(pl.Int64), quality=quality)
-
-
-def right_in(binned: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Of the examples whose truth is known, how many are right."""
-    both = binned.join(known, on="example")
-    return both.group_by("bin").agg(
-        n=pl.len().cast(pl.Int64),
-        quality=pl.col("consensus_quality_score").sum(),
-        correct=(pl.col("consensus_label") == pl.col("truth")).sum().cast(pl.Int64),
+def from_to(counts: pl.DataFrame, what: str) -> pl.DataFrame:
+    """The ends of each `bin`, and how many examples are in it, `n`."""
+    return counts.sort("bin").select(
+        (pl.col("bin") / BINS).alias(f"{what}_from"),
+        ((pl.col("bin") + 1) / BINS).alias(f"{what}_to"),
+        num_examples="n",
     )
 
 
@@ -236,17 +227,14 @@ class Accuracy:
     """The mean probability that they have."""
 
     @classmethod
-    def of(cls, n: int, correct: float, quality: float) -> Accuracy:
-        share = correct / n
-        low, high = wilson(np.array([share]), np.array([float(n)]), 0.95)
-        return cls(n, share, float(low[0]), float(high[0]), quality / n)
-
-
-def accuracy_of(found: Consensus) -> Accuracy | None:
-    if found.right.is_empty():
-        return None
-    sums = found.right.sum().row(0, named=True)
-    return Accuracy.of(sums["n"], sums["correct"], sums["quality"])
+    def of(cls, judged: pl.DataFrame) -> Accuracy:
+        n, share, claimed = judged.select(
+            pl.len(),
+            share=(pl.col("consensus_label") == pl.col("truth")).mean(),
+            claimed=pl.col("consensus_quality_score").mean(),
+        ).row(0)
+        low, high = wilson(np.array([share]), np.array([float(n)]), CONFIDENCE)
+        return cls(n, share, float(low[0]), float(high[0]), claimed)
 
 
 # --- what to label next ----------------------------------------------------------------------------
@@ -258,10 +246,21 @@ class Queue:
 
     by: str
     batch: pl.DataFrame
-    n: int
-    n_unlabelled: int
-    bins: pl.DataFrame
-    """`score_from, score_to, num_examples`."""
+    cells: pl.DataFrame
+    """`bin, num_annotations, n`: how many examples."""
+
+    @property
+    def n(self) -> int:
+        return int(self.cells["n"].sum())
+
+    @property
+    def n_unlabelled(self) -> int:
+        return int(self.cells.filter(num_annotations=0)["n"].sum())
+
+    @property
+    def of_bins(self) -> pl.DataFrame:
+        """`score_from, score_to, num_examples`."""
+        return from_to(self.cells.group_by("bin").agg(pl.col("n").sum()), "score")
 
 
 def queue_of(asked: Asked) -> Queue:
@@ -272,23 +271,15 @@ def queue_of(asked: Asked) -> Queue:
         scores = activelab(asked.log, probs, **asked.options)
     else:
         scores = vote_scores(asked.log, **asked.options)
-    best, bins, n, unlabelled = [], [], 0, 0
+    best, cells = [], []
+    score = bin_of(pl.col("active_learning_score")).alias("bin")
     for batch in scores.collect_batches(maintain_order=True):
         if batch.height:
             best.append(next_batch(batch, asked.size))
-            bins.append(
-                batch.group_by(bin=bin_of(pl.col("active_learning_score"))).agg(
-                    n=pl.len().cast(pl.Int64)
-                )
-            )
-            n += batch.height
-            unlabelled += int((batch["num_annotations"] == 0).sum())
-    counts = summed(bins, ("bin",)).sort("bin")
-    table = counts.select(
-        score_from=pl.col("bin") / BINS, score_to=(pl.col("bin") + 1) / BINS, num_examples="n"
-    )
-    by = "ActiveLab" if has_model else "the votes"
-    return Queue(by, next_batch(pl.concat(best), asked.size), n, unlabelled, table)
+            cells.append(batch.group_by("num_annotations", score).agg(n=pl.len().cast(pl.Int64)))
+    keys = ("bin", "num_annotations")
+    batch = next_batch(pl.concat(best), asked.size)
+    return Queue("ActiveLab" if has_model else "the votes", batch, summed(cells, keys).sort(*keys))
 
 
 # --- the votes of a few examples -------------------------------------------------------------------
@@ -363,7 +354,8 @@ class Facts:
 
     @property
     def accuracy(self) -> Accuracy | None:
-        return accuracy_of(self.consensus)
+        judged = self.consensus.judged
+        return None if judged.is_empty() else Accuracy.of(judged)
 
     def coefficient(self, name: str = ALPHA) -> dict[str, Any] | None:
         """A row of the agreement of all, if it has a value."""

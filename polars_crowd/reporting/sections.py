@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from polars_crowd.errors import counted, shown_value
+from polars_crowd.numerics.shares import wilson
 from polars_crowd.reporting import plot
 from polars_crowd.reporting.card import card_of
+from polars_crowd.reporting.charts.tables import BINS, bin_of
 from polars_crowd.reporting.content import (
     Chart,
     Content,
@@ -21,7 +22,7 @@ from polars_crowd.reporting.content import (
     Table,
     sentence,
 )
-from polars_crowd.reporting.facts import ALPHA, HEADLINES, Accuracy, Facts, Missing
+from polars_crowd.reporting.facts import ALPHA, CONFIDENCE, HEADLINES, Accuracy, Facts, Missing
 from polars_crowd.reporting.findings import confusions, findings_of
 
 CONFUSED = "Which classes are taken for one another"
@@ -177,47 +178,63 @@ def confused(facts: Facts) -> Section:
 def consensus(facts: Facts) -> Section:
     """The labels that come out, how sure they are, and the least certain of them."""
     seen = facts.consensus
-    labels = seen.of_labels
+    labels, n = seen.of_labels, counted(seen.least.height, "example")
+    why_not = with_votes(seen.least, facts).join(
+        facts.reasons, on="example", how="left", maintain_order="left"
+    )
     tables = [
         Table("consensus_labels", "Consensus labels", labels.head(MOST), total=labels.height),
         Table("consensus_quality", "How probable the consensus labels are", seen.of_bins),
+        *calibration(seen.judged),
         Table("labels_per_example", "Annotations per example", seen.of_counts),
         Table(
             "least_certain",
-            f"The {counted(seen.least.height, 'example')} whose consensus is least certain",
-            with_votes(seen.least, facts).join(
-                facts.reasons, on="example", how="left", maintain_order="left"
-            ),
+            f"The {n} whose consensus is least certain",
+            why_not.drop(SAID_BY_VOTES),
+            "Why: what each method says and how sure it is; then what speaks for each of the two most "
+            "probable classes, with what it adds to the log of their odds.",
         ),
     ]
-    if facts.accuracy is not None:
-        tables.insert(2, calibration(facts))
-    quality, votes = "How sure the consensus is", "How many annotations the examples have"
-    charts = [
-        Chart("quality", quality, "consensus_quality", plot.consensus_quality, (facts.fit,)),
-        Chart("votes", votes, "labels_per_example", plot.labels_per_example, (facts.fit,)),
-    ]
-    return Section("consensus", "The consensus", tables=tables, charts=charts)
+    return Section("consensus", "The consensus", tables=tables, charts=[*pictures(facts)])
 
 
-def calibration(facts: Facts) -> Table:
-    """How often labels are right, by how probable they are."""
-    rows = facts.consensus.right
-    low, high = accuracy_bounds(rows)
-    frame = rows.select(
-        mean_quality=pl.col("quality") / pl.col("n"),
+SAID_BY_VOTES = ("annotator_agreement", "num_annotations")
+"""Columns of examples that say no more than their votes."""
+
+
+def pictures(facts: Facts) -> Iterator[Chart]:
+    """Of the consensus."""
+    cells, judged = facts.consensus.cells, facts.consensus.judged
+    examples = cells.select(
+        "num_annotations",
+        consensus_quality_score=(pl.col("bin") + 0.5) / BINS,
         num_examples="n",
-        accuracy=pl.col("correct") / pl.col("n"),
-    ).with_columns(accuracy_low=low, accuracy_high=high)
-    return Table("calibration", "How often labels of that probability are right", frame)
+    )
+    title = "How sure the consensus is"
+    yield Chart("quality", title, "consensus_quality", plot.consensus_quality, (examples,))
+    if facts.known is not None:
+        given = (judged, facts.known.rename({"truth": "label"}))
+        yield Chart(
+            "calibration", "Is it as right as it says?", "calibration", plot.calibration, given
+        )
+    title = "How many annotations the examples have"
+    yield Chart("votes", title, "labels_per_example", plot.labels_per_example, (examples,))
 
 
-def accuracy_bounds(rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    from polars_crowd.numerics.shares import wilson
-
-    n = rows["n"].cast(pl.Float64).to_numpy()
-    low, high = wilson(rows["correct"].to_numpy() / np.maximum(n, 1), n, 0.95)
-    return pl.Series(low), pl.Series(high)
+def calibration(judged: pl.DataFrame) -> Iterator[Table]:
+    """How often labels are right, by how probable they are."""
+    if judged.is_empty():
+        return
+    quality = pl.col("consensus_quality_score")
+    right = pl.col("consensus_label") == pl.col("truth")
+    by_bin = judged.group_by(bin=bin_of(quality)).agg(
+        mean_quality=quality.mean(), num_examples=pl.len().cast(pl.Int64), accuracy=right.mean()
+    )
+    frame = by_bin.sort("bin").drop("bin")
+    n = frame["num_examples"].cast(pl.Float64).to_numpy()
+    low, high = wilson(frame["accuracy"].to_numpy(), n, CONFIDENCE)
+    frame = frame.with_columns(accuracy_low=low, accuracy_high=high)
+    yield Table("calibration", "How often labels of that probability are right", frame)
 
 
 def with_votes(examples: pl.DataFrame, facts: Facts) -> pl.DataFrame:
@@ -270,9 +287,13 @@ def next_ones(facts: Facts) -> Section:
         Table(
             "next", "The examples most worth a label", with_votes(queue.batch, facts), total=queue.n
         ),
-        Table("scores", "Scores of all examples", queue.bins),
+        Table("scores", "Scores of all examples", queue.of_bins),
     ]
-    return Section("next", title, text=[text], tables=tables)
+    scores = queue.cells.select(
+        "num_annotations", active_learning_score=(pl.col("bin") + 0.5) / BINS, num_examples="n"
+    )
+    chart = Chart("queue", "How much another label is worth", "scores", plot.queue, (scores,))
+    return Section("next", title, text=[text], tables=tables, charts=[chart])
 
 
 # --- so that it can be made again ------------------------------------------------------------------

@@ -50,9 +50,9 @@ def reason(account: pl.DataFrame, classes: list[Any]) -> dict[str, Any]:
 
 
 def said_by_methods(posterior: pl.DataFrame, classes: list[Any]) -> str:
-    """What each method takes for the most probable class."""
+    """What each method takes for the most probable class; variants of one are left aside."""
     by_class: dict[str, list[str]] = {}
-    for method, *shares in posterior.rows():
+    for method, *shares in posterior.filter(~pl.col("method").str.contains(",")).rows():
         k = max(range(len(classes)), key=lambda k: shares[k])
         by_class.setdefault(shown_value(classes[k]), []).append(
             f"{method} {number_text(shares[k])}"

@@ -213,7 +213,7 @@ def test_the_numbers_are_those_of_the_library(tutorial: LogReport) -> None:
     assert tables["labels_per_example"]["num_examples"].sum() == 296
     votes = tables["least_certain"].row(0, named=True)["votes"]
     chosen = DATA.log.filter(example=examples["example"][0])
-    assert sum(map(int, re.findall(r"(\d+) \d \(", votes))) == chosen.height
+    assert sum(map(int, re.findall(r"\((\d+)\):", votes))) == chosen.height
 
 
 def test_a_store_has_the_report_of_its_log(tutorial: LogReport, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from polars_crowd.reporting.charts.tables import (
     BINS,
     bin_of,
     ends_of_bins,
+    examples_in,
     has,
     share_said,
     some_of,
@@ -53,7 +54,8 @@ def consensus_quality(fit: Any) -> Chart:
     Parameters
     ----------
     fit
-        A fit of classes, results that were opened, or a frame with the column `consensus_quality_score`.
+        A fit of classes, results that were opened, or a frame with the column `consensus_quality_score`; and
+        `num_examples`, if a row stands for several.
 
     Examples
     --------
@@ -66,7 +68,7 @@ def consensus_quality(fit: Any) -> Chart:
     scores = table_of(fit, "examples", "fit", QUALITY).filter(pl.col(QUALITY).is_not_null())
     doubtful = pl.col("bin") < DOUBTFUL * BINS
     rows = some_of(
-        scores.group_by(bin=bin_of(pl.col(QUALITY))).agg(count=pl.len()).collect(), "fit"
+        scores.group_by(bin=bin_of(pl.col(QUALITY))).agg(count=examples_in(scores)).collect(), "fit"
     )
     rows = rows.sort("bin").with_columns(
         **ends_of_bins(),
@@ -117,7 +119,7 @@ def labels_per_example(log: Any) -> Chart:
     ----------
     log
         Annotations, whatever `scan_annotations` takes, or a store; or a fit, results that were opened, or a
-        frame of examples with the column `num_annotations`.
+        frame of examples with the column `num_annotations`; and `num_examples`, if a row stands for several.
 
     Examples
     --------
@@ -175,7 +177,7 @@ KEY = ("num_annotations",)
 
 def count_of(examples: pl.LazyFrame) -> pl.LazyFrame:
     number = pl.col("num_annotations").cast(pl.Int64)
-    return examples.group_by(num_annotations=number).agg(examples=pl.len().cast(pl.Int64))
+    return examples.group_by(num_annotations=number).agg(examples=examples_in(examples))
 
 
 def count_annotations(part: Partition) -> Summary:
@@ -204,7 +206,7 @@ def queue(scores: Any) -> Chart:
     ----------
     scores
         The table of `pc.activelab` or `pc.multilabel_activelab`, or one with `active_learning_score`, and
-        `num_annotations` if it is known.
+        `num_annotations` if it is known; and `num_examples`, if a row stands for several.
 
     Examples
     --------
@@ -216,13 +218,16 @@ def queue(scores: Any) -> Chart:
     """
     table = table_of(scores, "scores", "scores", QUEUE)
     number = pl.col("num_annotations") if has(table, "num_annotations") else pl.lit(None, pl.Int64)
+    weight = ["num_examples"] if has(table, "num_examples") else []
     place = number.clip(0, len(SO_FAR) - 1).cast(pl.Int64).alias("place")
-    known = table.select(place, score=pl.col(QUEUE)).drop_nulls("score")
+    known = table.select(place, *weight, score=pl.col(QUEUE)).drop_nulls("score")
     least, most = (
         known.select(least=pl.col("score").min(), most=pl.col("score").max()).collect().row(0)
     )
     width = bin_width((most or 0.0) - (least or 0.0))
-    of_bin = known.group_by("place", bin=(pl.col("score") / width).floor()).agg(count=pl.len())
+    of_bin = known.group_by("place", bin=(pl.col("score") / width).floor()).agg(
+        count=examples_in(known)
+    )
     rows = (
         some_of(of_bin.collect(), "scores")
         .sort("bin", "place")

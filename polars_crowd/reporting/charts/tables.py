@@ -51,6 +51,11 @@ def has(frame: pl.LazyFrame, column: str) -> bool:
     return column in frame.collect_schema()
 
 
+def examples_in(table: pl.LazyFrame) -> pl.Expr:
+    """How many examples there are: a row is one, or as many as `num_examples` says."""
+    return pl.col("num_examples").sum() if has(table, "num_examples") else pl.len().cast(pl.Int64)
+
+
 def bin_of(score: pl.Expr, bins: int = BINS) -> pl.Expr:
     """Which of the bins of [0, 1] a score is in; 1 is in the last."""
     return (score * bins).floor().clip(0, bins - 1).cast(pl.Int64)
