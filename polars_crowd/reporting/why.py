@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.annotators.explain import explain
+from polars_crowd.cells import number_text
 from polars_crowd.errors import shown_value
-from polars_crowd.reporting.content import number_text
 from polars_crowd.truth.classification.blend import Blend
 
 PARTS = ("annotation", "model", "prior", "gold")
