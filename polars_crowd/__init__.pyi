@@ -6,6 +6,7 @@ from polars_crowd.active.campaign import simulate_labelling
 from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
 from polars_crowd.annotators.explain import explain
+from polars_crowd.annotators.gold import gold_needed, gold_report
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
@@ -130,6 +131,8 @@ __all__ = [
     "from_wide",
     "gaussian_truth",
     "glad",
+    "gold_needed",
+    "gold_report",
     "gwet_ac1",
     "gwet_ac2",
     "ibcc",

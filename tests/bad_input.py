@@ -126,6 +126,8 @@ GOOD: dict[str, dict[str, Any]] = {
         "cv": 2,
     },
     "compare": {"log": LOG, "methods": ["majority_vote", "wawa"], "folds": 2},
+    "gold_needed": {"acceptable": 0.9},
+    "gold_report": {"log": LOG, "gold": TRUTH},
     "icc": {"log": NUMBERS},
     "report": {"log": LOG, "path": None},
     "intra_rater_agreement": {"log": pl.concat([LOG, LOG.with_columns(label=1 - pl.col("label"))])},

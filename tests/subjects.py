@@ -262,6 +262,7 @@ ASKED = {of_itself.__name__ for of_itself in (subject.asks for subject in SUBJEC
 }
 """The public functions that the subjects ask."""
 NOT_OF_A_LOG_ALONE = {
+    "gold_report": "of known labels",
     "intra_rater_agreement": "of repeats, which are duplicates to all others",
     "report": "words about what others find",
     "refine": "of features, and of a model that is trained",

@@ -155,8 +155,10 @@ def of_classes() -> Iterator[Call]:
 def with_classes(call: Call, names: tuple[str, str]) -> dict[str, pl.DataFrame]:
     """What it finds where classes are called so."""
     to = dict(zip(["0", "1"], names, strict=True))
-    labels = LOG.with_columns(label=pl.col("label").cast(pl.String).replace(to))
-    given: dict[str, Any] = {"log": labels}
+    label = pl.col("label").cast(pl.String).replace(to)
+    given: dict[str, Any] = {"log": LOG.with_columns(label)}
+    if "gold" in call.good:
+        given["gold"] = call.good["gold"].with_columns(label)
     if "pred_probs" in call.good:
         given["pred_probs"] = PROBS.rename(to)
     return found_by(call, **given)

@@ -44,7 +44,6 @@ from polars_crowd.truth.numeric.result import NumericTruth
 from polars_crowd.truth.sums import GRID
 
 SOFT = ("example", "label", "probability")
-WHAT = "against"
 
 JUDGE = Advice(
     "Judge by labels",
@@ -166,6 +165,8 @@ class OfExamples(Against):
     """`example` (id), `true_label` (code), `weight`."""
     given: pl.Series
     """The ids as they were given."""
+    what: str
+    """What the caller gave it as."""
     left_out = "the truth of the example is not known"
 
     def of_part(self, part: Partition) -> Judged:
@@ -184,16 +185,18 @@ class OfExamples(Against):
         )
 
     def check(self, num_known: int, rounds: Rounds) -> None:
-        check_matched(
-            self.given, num_known, lambda: rounds.handles[0].runs().examples["example"], WHAT
-        )
+        def some_ids() -> pl.Series:
+            return rounds.handles[0].runs().examples["example"]
+
+        check_matched(self.given, num_known, some_ids, self.what)
 
 
 # --- from what the caller gives --------------------------------------------------------------------
 
 
-def against_of(given: Any, rounds: Rounds) -> Against:
-    """What to judge by: the others if nothing is given, a fit, or a frame of labels or probabilities.
+def against_of(given: Any, rounds: Rounds, what: str = "against") -> Against:
+    """What to judge by: the others if nothing is given, a fit, or a frame of labels or probabilities, which
+    errors call `what`.
 
     Raises
     ------
@@ -205,24 +208,24 @@ def against_of(given: Any, rounds: Rounds) -> Against:
     if given is None:
         return Others()
     if isinstance(given, Fit):
-        name, source = given.method, labels_of_fit(given)
+        name, source = given.method, labels_of_fit(given, what)
     else:
-        name, source = "known labels", open_frame(given, WHAT)
+        name, source = "known labels", open_frame(given, what)
     columns = source.collect_schema().names()
     ids = rounds.handles[0].runs().examples.schema["example"]
     if set(SOFT) <= set(columns):
-        return soft(name, source, rounds.book, ids)
+        return soft(name, source, rounds.book, ids, what)
     if "consensus_label" in columns and "label" not in columns:
         source = source.select("example", label="consensus_label")
-    hard = ExampleLabels.of(source, WHAT, rounds.book, ids)
+    hard = ExampleLabels.of(source, what, rounds.book, ids)
     weight = pl.lit(1.0).alias("weight")
     frame = hard.frame.select(
         "example", pl.col("known").cast(pl.UInt32).alias("true_label"), weight
     )
-    return OfExamples(name, frame, hard.given)
+    return OfExamples(name, frame, hard.given, what)
 
 
-def labels_of_fit(fit: Fit) -> pl.LazyFrame:
+def labels_of_fit(fit: Fit, what: str) -> pl.LazyFrame:
     """The posterior of a fit, or the consensus where it was not written."""
     if not isinstance(fit, NumericTruth):
         for name, columns in (("posterior", SOFT), ("examples", ("example", "consensus_label"))):
@@ -230,7 +233,7 @@ def labels_of_fit(fit: Fit) -> pl.LazyFrame:
             if table is not None and set(columns) <= set(table.lazy().collect_schema()):
                 return table.lazy().select(columns)
     raise OptionError(
-        WHAT, ..., f"is a fit of {fit.method}, which says no labels of classes.", JUDGE
+        what, ..., f"is a fit of {fit.method}, which says no labels of classes.", JUDGE
     )
 
 
@@ -240,20 +243,22 @@ def classes_of_fit(given: Any) -> list[Any] | None:
     return classes if isinstance(classes, list) else None
 
 
-def soft(name: str, source: pl.LazyFrame, book: Codebook, dtype: pl.DataType) -> OfExamples:
+def soft(
+    name: str, source: pl.LazyFrame, book: Codebook, dtype: pl.DataType, what: str
+) -> OfExamples:
     """A truth of examples by probabilities, rounded to what adds up exactly."""
     given = source.select(SOFT).filter(pl.col("label").is_not_null()).collect()
     given = given.filter(pl.col("probability") > 0.5 / GRID)
     coded = given.with_columns(true_label=class_codes(given["label"], book))
-    check_labels(coded.filter(pl.col("true_label").is_null()), WHAT, book)
-    _check_probabilities(given)
+    check_labels(coded.filter(pl.col("true_label").is_null()), what, book)
+    _check_probabilities(given, what)
     weight = (pl.col("probability").cast(pl.Float64) * GRID).round() / GRID
-    ids = ids_like("example", given.schema["example"], dtype, WHAT)
+    ids = ids_like("example", given.schema["example"], dtype, what)
     frame = coded.select(ids, "true_label", weight=weight).drop_nulls()
-    return OfExamples(name, frame, given["example"].drop_nulls().unique(maintain_order=True))
+    return OfExamples(name, frame, given["example"].drop_nulls().unique(maintain_order=True), what)
 
 
-def _check_probabilities(given: pl.DataFrame) -> None:
+def _check_probabilities(given: pl.DataFrame, what: str) -> None:
     by_example = given.lazy().group_by("example", maintain_order=True)
     twice = pl.col("label").is_duplicated().any()
     sums = by_example.agg(pl.col("probability").sum(), twice=twice)
@@ -264,7 +269,7 @@ def _check_probabilities(given: pl.DataFrame) -> None:
             f"does not add up to 1 over the classes of {counted(found.height, 'example')}:\n"
             f"{rows_shown(found, 'example', 'probability')}",
             "Give each example a row for each class, and probabilities that add up to 1.",
-            source=WHAT,
+            source=what,
             column="probability",
         )
 

@@ -3,15 +3,17 @@
 Letters as in `scores.py`; a' is the median accuracy of the annotators with ENOUGH judged annotations, and all
 tests are one-sided, of a share of n independent annotations, at the level TOLD. An annotator
 
-    chance        answers like a coin: a may be c, and is not as high as c + 2/3 (a' - c)
+    chance        answers like a coin: a is not surely above c, and not as high as c + 3/4 (a' - c)
     below_chance  is right less often than by chance: a is below c
     one_label     says one label l on nine tenths of the examples, and where the truth is another one more
                   often than r + (1 - r) / 3, r being how often others do
     fast          takes less than a quarter of the median of all seconds, in the median
     few           has less than ENOUGH judged annotations, so that nothing is said of how right they are
 
-Honest annotators who are at least as good as two thirds of the way from chance to the others get the first in
-at most one case of twenty, whatever their number of annotations; `benchmarks/annotators.py` counts.
+Whether a is above c goes by the variance of a - c where labels say nothing about the truth (Fleiss, Cohen and
+Everitt 1969), with p and q the shares of truths and labels: ( c + c^2 - sum_k p_k q_k (p_k + q_k) ) / n. Who
+is right as often as three quarters of the way from chance to the others gets the first flag in at most one
+case of twenty, whatever their number of annotations; `benchmarks/annotators.py` counts.
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polars_crowd.annotators.scores import Confusions, accuracy, chance, interval
+from polars_crowd.annotators.scores import Confusions, accuracy, chance, chance_error, interval
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import counted, shown_value
-from polars_crowd.numerics.special import beta_cdf
+from polars_crowd.numerics.special import beta_cdf, normal
 
 ENOUGH = 10
 TOLD, SURELY = 0.05, 0.01
-TOWARDS = 2 / 3
+TOWARDS = 3 / 4
 ALWAYS = 0.9
 FAST = 0.25
 
@@ -103,7 +105,7 @@ def of_accuracy(seen: Seen) -> Iterator[Flag]:
     """`chance` and `below_chance`."""
     n, a, c = seen.found.total, accuracy(seen.found), chance(seen.found)
     low, high = interval(a, n, seen.confidence)
-    lowest, _ = interval(a, n, 1 - TOLD)
+    above = a - c > normal.inv_cdf(1 - TOLD) * chance_error(seen.found)
     usual = usual_accuracy(a, n)
     for j in np.flatnonzero(n >= ENOUGH).tolist():
         bar = c[j] + TOWARDS * (usual - c[j])
@@ -111,7 +113,7 @@ def of_accuracy(seen: Seen) -> Iterator[Flag]:
         numbers = (float(a[j]), float(low[j]), float(high[j]))
         if at_most(n[j], c[j], n[j] * a[j]) < SURELY:
             yield Flag(j, "below_chance", f"is right less often than by chance: {said}", *numbers)
-        elif lowest[j] <= c[j] < usual and at_most(n[j], bar, n[j] * a[j]) < TOLD:
+        elif not above[j] and c[j] < usual and at_most(n[j], bar, n[j] * a[j]) < TOLD:
             said = f"{said}; others {share_text(usual)}"
             yield Flag(j, "chance", f"answers like a coin: {said}", *numbers)
 

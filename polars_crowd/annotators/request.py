@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import polars as pl
 
@@ -20,15 +20,20 @@ from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
 
 
-class JudgingOptions(TypedDict, total=False):
-    """How annotators are judged, and how their log is read."""
+class LogOptions(TypedDict, total=False):
+    """How the log of annotators is read."""
 
-    against: Any
     classes: Sequence[Any] | None
     duplicates: Duplicates
     executor: Any
     progress: bool
     memory_limit: Limit
+
+
+class JudgingOptions(LogOptions, total=False):
+    """... and what they are judged by."""
+
+    against: Any
 
 
 class IntervalOptions(JudgingOptions, total=False):
@@ -125,6 +130,9 @@ class Judging:
     progress: bool = False
     memory_limit: Limit = None
 
+    what: ClassVar[tuple[str, str]] = ("against", "known")
+    """The option with what annotations are judged by, and what its labels are called."""
+
     def open(
         self,
         log: Any,
@@ -136,7 +144,7 @@ class Judging:
 
         A log in memory gets a column that says the place of each `row`, if it is given a name.
         """
-        log, given = log_and_labels(log, self.against, "known")
+        log, given = log_and_labels(log, self.against, self.what[1])
         stored = isinstance(log, Partitioned)
         rows = log.scan_annotations() if stored else scan_annotations(log, keep_missing=True)
         grouping = grouped(rows, self.by, taken)
@@ -149,7 +157,7 @@ class Judging:
         if self.classes is None and not stored:
             options["classes"] = classes_of_fit(given)
         rounds = open_rounds(log if stored else rows, **options)
-        return Opened(rounds, against_of(given, rounds), grouping, rows)
+        return Opened(rounds, against_of(given, rounds, self.what[0]), grouping, rows)
 
 
 OPENING = ("classes", "duplicates", "executor", "progress", "memory_limit")

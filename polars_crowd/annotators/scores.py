@@ -205,11 +205,25 @@ def mutual_information(found: Confusions) -> Floats:
 
 def chance(found: Confusions) -> Floats:
     """c."""
+    unit, p, q = shares(found)
+    return ratio(found.summed(unit, p * q), (found.total > 0).astype(np.float64))
+
+
+def chance_error(found: Confusions) -> Floats:
+    """The standard error of a - c where labels say nothing about the truth."""
+    unit, p, q = shares(found)
+    c = found.summed(unit, p * q)
+    variance = c + c**2 - found.summed(unit, p * q * (p + q))
+    return np.sqrt(ratio(np.maximum(variance, 0), found.total))
+
+
+def shares(found: Confusions) -> tuple[Ints, Floats, Floats]:
+    """The unit, the share of truths and that of labels, of each class that is both in a unit."""
     truth, label = found.of_truth, found.of_label
     keys, others = (m.unit * found.n_classes + m.code for m in (truth, label))
     both, first, second = np.intersect1d(keys, others, assume_unique=True, return_indices=True)
-    products = truth.n[first] * label.n[second]
-    return ratio(found.summed(both // found.n_classes, products), found.total**2)
+    unit = both // found.n_classes
+    return unit, truth.n[first] / found.total[unit], label.n[second] / found.total[unit]
 
 
 def worst_classes(found: Confusions) -> tuple[Ints, Floats]:

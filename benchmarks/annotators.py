@@ -1,0 +1,160 @@
+"""What is said of annotators, on logs where it is known who is honest: `python benchmarks/annotators.py`.
+
+`flags`: how often each flag of `annotator_report` is raised on honest annotators, by the number of their
+answers, the classes and their shares, judged by the others and by the truth. They know the truth of 40 to
+90 % of examples, and guess the others: of two classes they are right in 70 to 95 % of cases. And how many
+spammers with 50 answers are flagged, who are a sixth of the annotators: who throws a coin, says one label,
+says the most frequent class in 95 % of cases, or answers in an eighth of the time. `few` is no accusation,
+and not counted.
+
+With `--check` it ends with an error where more than 5 % of the honest annotators of a setting get a flag, or
+less than 90 % of the spammers of a kind are found over all settings. `--draws` are the logs of each setting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import polars_crowd as pc
+
+MOST_FALSE, LEAST_FOUND = 0.05, 0.9
+SHARES = {
+    "2 alike": (0.5, 0.5),
+    "2 skewed": (0.8, 0.2),
+    "3 alike": (1 / 3, 1 / 3, 1 / 3),
+    "3 skewed": (0.7, 0.2, 0.1),
+    "5 skewed": (0.6, 0.2, 0.1, 0.05, 0.05),
+}
+ANSWERS = (10, 20, 50, 200)
+HONEST, SPAMMERS, PER_EXAMPLE = 40, 8, 5
+KINDS = ("coin", "one label", "most frequent", "fast")
+FLAGS = ("chance", "below_chance", "one_label", "fast")
+
+
+# --- flags of annotator_report ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class World:
+    """A log, its truth, and what each annotator is."""
+
+    log: pl.DataFrame
+    truth: pl.DataFrame
+    kinds: dict[str, str]
+
+
+def world(
+    shares: Sequence[float], n_answers: int, spammers: int, rng: np.random.Generator
+) -> World:
+    K, M = len(shares), HONEST + spammers
+    truth = rng.choice(K, size=max(M * n_answers // PER_EXAMPLE, n_answers), p=shares)
+    parts, kinds = [], {}
+    for j in range(M):
+        kind = "honest" if j < HONEST else KINDS[j % len(KINDS)]
+        kinds[f"a{j}"] = kind
+        example = rng.choice(len(truth), n_answers, replace=False)
+        label = answers(kind, truth[example], shares, rng)
+        seconds = rng.lognormal(2 + rng.normal(0, 0.4), 0.6, n_answers)
+        seconds *= 1 / 8 if kind == "fast" else 1
+        parts.append(
+            pl.DataFrame({"example": example, "label": label, "seconds": seconds}).with_columns(
+                annotator=pl.lit(f"a{j}")
+            )
+        )
+    log = pl.concat(parts)
+    known = pl.DataFrame({"example": np.arange(len(truth)), "label": truth})
+    return World(log, known.join(log, on="example", how="semi"), kinds)
+
+
+def answers(kind: str, truth: Any, shares: Sequence[float], rng: np.random.Generator) -> Any:
+    """What somebody of a kind says."""
+    K, n = len(shares), len(truth)
+    guess = rng.integers(0, K, n)
+    if kind == "coin":
+        return guess
+    if kind == "one label":
+        return np.full(n, rng.integers(0, K))
+    if kind == "most frequent":
+        return np.where(rng.random(n) < 0.95, int(np.argmax(shares)), guess)
+    return np.where(rng.random(n) < rng.uniform(0.4, 0.9), truth, guess)
+
+
+def flagged(of: World, against: Any) -> dict[str, set[str]]:
+    """The flags of each annotator."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = pc.annotator_report(of.log, against=against, time=None)
+    found: dict[str, set[str]] = {name: set() for name in of.kinds}
+    for annotator, flag in report.flags.select("annotator", "flag").rows():
+        found[annotator].add(flag)
+    return found
+
+
+def flags(draws: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Of each setting the share of honest annotators with each flag, and of spammers with one."""
+    false, found = [], []
+    for name, shares in SHARES.items():
+        for judge in ("others", "truth"):
+            for n in ANSWERS:
+                rng = np.random.default_rng([n, len(name)])
+                worlds = [world(shares, n, 0, rng) for _ in range(draws)]
+                of_all = [raised for w in worlds for raised in seen(w, judge).values()]
+                rates = {flag: np.mean([flag in raised for raised in of_all]) for flag in FLAGS}
+                false.append({"classes": name, "judged by": judge, "answers": n, **rates})
+            rng = np.random.default_rng([7, len(name)])
+            worlds = [world(shares, 50, SPAMMERS, rng) for _ in range(draws)]
+            pairs = [(w.kinds[j], raised) for w in worlds for j, raised in seen(w, judge).items()]
+            rates = {
+                k: np.mean([bool(r & {*FLAGS}) for kind, r in pairs if kind == k]) for k in KINDS
+            }
+            honest = np.mean([bool(r & {*FLAGS}) for kind, r in pairs if kind == "honest"])
+            found.append({"classes": name, "judged by": judge, **rates, "honest beside": honest})
+    return pl.DataFrame(false), pl.DataFrame(found)
+
+
+def seen(of: World, judge: str) -> dict[str, set[str]]:
+    return flagged(of, of.truth if judge == "truth" else None)
+
+
+def check_flags(draws: int) -> list[str]:
+    """Prints the tables; what is not as it must be."""
+    false, found = flags(draws)
+    print("honest annotators with each flag\n", false, "\n\nspammers with a flag\n", found, sep="")
+    most, least = false.select(pl.col(FLAGS).max()), found.select(pl.col(KINDS).mean())
+    wrong = [
+        f"{f}: {x:.3f} of honest annotators"
+        for f, x in most.row(0, named=True).items()
+        if x > MOST_FALSE
+    ]
+    return wrong + [
+        f"{k}: {x:.3f} found" for k, x in least.row(0, named=True).items() if x < LEAST_FOUND
+    ]
+
+
+# --- all of it -------------------------------------------------------------------------------------
+
+CHECKS: dict[str, Callable[[int], list[str]]] = {"flags": check_flags}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checks", nargs="*", choices=[[], *CHECKS], default=[])
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--check", action="store_true")
+    asked = parser.parse_args()
+    pl.Config(tbl_rows=-1, tbl_cols=-1, float_precision=3, tbl_width_chars=200)
+    wrong = [w for name in asked.checks or CHECKS for w in CHECKS[name](asked.draws)]
+    print(*wrong, sep="\n")
+    return int(asked.check and bool(wrong))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
