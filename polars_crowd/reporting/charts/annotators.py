@@ -13,7 +13,6 @@ from polars_crowd.reporting.charts.dots import FINE, FLAGGED, dots
 from polars_crowd.reporting.charts.tables import some_of, table_of
 from polars_crowd.reporting.charts.theme import (
     Chart,
-    altair,
     chart,
     drawn,
     left_out,
@@ -73,7 +72,7 @@ def annotator_quality(found: Any) -> Chart:
     said = left_out(len(rows), len(table), "annotator", "least accurate", beyond(table["value"]))
     layers = dots(what, "Annotator", table["value"].median(), flagged=rows["kind"].n_unique() > 1)
     title = "How good the annotators are"
-    return drawn(rows, layers, title, said, "Dashed: the median of all.", height=altair().Step(18))
+    return drawn(rows, layers, title, said, "Dashed: the median of all.", height=18 * len(rows))
 
 
 def beyond(values: pl.Series) -> str:

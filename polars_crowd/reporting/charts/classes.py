@@ -84,7 +84,7 @@ def confusion(found: Any, annotator: Any = None) -> Chart:
         else f"What {name_of(annotator)} calls what"
     )
     height = max(150, 26 * len(shown))
-    return drawn(rows, [shares_in_cells(), texts_in_cells()], title, how, said, height=height)
+    return drawn(rows, shares_in_cells(), title, how, said, height=height)
 
 
 def percent_text() -> pl.Expr:
@@ -112,7 +112,8 @@ def matrix_axes() -> dict[str, Any]:
     }
 
 
-def shares_in_cells() -> Any:
+def shares_in_cells() -> list[Any]:
+    """The shares as shades, and as numbers where they are not next to nothing."""
     alt = altair()
     color = alt.Color("share:Q", scale=alt.Scale(domain=[0, 1]), legend=None)
     says = told(
@@ -121,14 +122,10 @@ def shares_in_cells() -> Any:
         ("share", "Share", PERCENT),
         ("count", "Annotations", ",.1f"),
     )
-    return alt.Chart().mark_rect().encode(**matrix_axes(), color=color, tooltip=says)
-
-
-def texts_in_cells() -> Any:
-    """The shares in words, where they are not next to nothing."""
-    alt = altair()
+    cell = alt.Chart().encode(**matrix_axes(), tooltip=says)
     white = alt.condition(alt.datum.dark, alt.value("white"), alt.value("black"))
-    return alt.Chart().mark_text(fontSize=10).encode(**matrix_axes(), text="percent:N", color=white)
+    number = cell.mark_text(fontSize=10).encode(text="percent:N", color=white)
+    return [cell.mark_rect().encode(color=color), number]
 
 
 @chart
@@ -170,7 +167,7 @@ def class_confusions(found: Any) -> Chart:
     by_chance = "Black ticks: as many by chance." if "expected" in rows.columns else ""
     layers = bars_of_pairs(what, "expected" in rows.columns)
     title = "Classes taken for one another"
-    return drawn(rows, layers, title, by_chance, said, height=altair().Step(34))
+    return drawn(rows, layers, title, by_chance, said, height=34 * len(rows))
 
 
 def bars_of_pairs(what: str, has_expected: bool) -> list[Any]:

@@ -28,8 +28,11 @@ from polars_crowd.reporting.charts.theme import (
 MOST_NODES = 40
 MOST_EDGES = 150
 MOST_NAMED = 12
+HEIGHT = 340
+NAMED_AT = 20
+"""So many pixels above or below its node is a name."""
 NAME = 14
-"""Characters of a name beside its node."""
+"""Characters of a name."""
 PAIR = ("annotator_1", "annotator_2")
 
 
@@ -72,7 +75,7 @@ def overlap(found: Any) -> Chart:
     of_edges = left_out(edges.height, n_edges, "pair", "widest")
     layers = graph_layers(nodes["group"].unique().sort())
     return drawn(
-        rows, layers, "Who shares examples", in_components(sizes), rest, of_edges, height=340
+        rows, layers, "Who shares examples", in_components(sizes), rest, of_edges, height=HEIGHT
     )
 
 
@@ -105,8 +108,8 @@ def chosen_nodes(everybody: pl.DataFrame, strength: pl.DataFrame) -> pl.DataFram
 
 
 def placed(nodes: pl.DataFrame) -> pl.DataFrame:
-    """The nodes with `x`, `y`: the components in a grid, the annotators of each in a circle; and their names,
-    beside those that are named at `at_x`, `at_y`."""
+    """The nodes with `x`, `y`: the components in a grid, the annotators of each in a circle; and with their
+    names, which stand above or below them at `at_y` where they are few."""
     group, rank = (nodes[name].cast(pl.Int64).to_numpy() for name in ("group", "rank"))
     n_in = np.bincount(group)
     columns = int(np.ceil(np.sqrt(len(n_in))))
@@ -114,7 +117,8 @@ def placed(nodes: pl.DataFrame) -> pl.DataFrame:
     radius = np.where(n_in > 1, 0.25 + 0.1 * np.minimum(n_in, 10) / 10, 0)[group]
     center = np.array([group % columns, -(group // columns)])
     around = np.array([np.cos(angle), np.sin(angle)])
-    (x, y), (at_x, at_y) = center + radius * around, center + (radius + 0.09) * around
+    x, y = center + radius * around
+    at_y = y + np.where(around[1] > -0.1, 1, -1) * NAMED_AT / HEIGHT * (np.ptp(center[1]) + 0.9)
     shown = names_of(nodes["annotator"])
     beside = (
         [name_of(name, NAME) for name in shown] if len(nodes) <= MOST_NAMED else [""] * len(nodes)
@@ -124,7 +128,7 @@ def placed(nodes: pl.DataFrame) -> pl.DataFrame:
         name=shown,
         beside=pl.Series(beside, dtype=pl.String),
         component=pl.Series(of_group),
-        **{k: pl.Series(v) for k, v in {"x": x, "y": y, "at_x": at_x, "at_y": at_y}.items()},
+        **{k: pl.Series(v) for k, v in {"x": x, "y": y, "at_y": at_y}.items()},
     )
 
 
@@ -189,6 +193,6 @@ def graph_layers(groups: pl.Series) -> list[Any]:
         tooltip=told(("name", "Annotator", ""), ("component", "Component", "")),
     )
     name = own.mark_text(fontSize=10).encode(
-        x=alt.X("at_x:Q", **none), y=alt.Y("at_y:Q", **none), text="beside:N"
+        x=alt.X("x:Q", **none), y=alt.Y("at_y:Q", **none), text="beside:N"
     )
     return [edge, node, name]

@@ -20,7 +20,7 @@ from polars_crowd.reporting.charts.theme import (
     told,
 )
 
-MOST_COMPARED = 14
+MOST_COMPARED = 12
 BOTH = ("annotator_1", "annotator_2")
 WORDS = {"agreement": "Share of same labels", "kappa": "Cohen's kappa"}
 
@@ -48,7 +48,7 @@ def pairwise_agreement(pairs: Any, measure: Literal["agreement", "kappa"] = "agr
     Returns
     -------
     altair.LayerChart
-        Of at most 14 annotators.
+        Of at most 12 annotators.
 
     Examples
     --------
@@ -96,10 +96,15 @@ def least_agreeing(pairs: pl.DataFrame) -> pl.DataFrame:
 
 def cells_of_pairs(what: str) -> list[Any]:
     alt = altair()
-    narrow = alt.Axis(labelAngle=-45, labelLimit=70)
+    narrow = {"labelLimit": 70}
     axes = {
-        "x": alt.X("name_2:N", title="Annotator", sort=in_order("place_2"), axis=narrow),
-        "y": alt.Y("name_1:N", title="Annotator", sort=in_order("place_1")),
+        "x": alt.X(
+            "name_2:N",
+            title="Annotator",
+            sort=in_order("place_2"),
+            axis={"labelAngle": -45, **narrow},
+        ),
+        "y": alt.Y("name_1:N", title="Annotator", sort=in_order("place_1"), axis=narrow),
     }
     color = alt.Color("value:Q", scale=alt.Scale(domainMax=1), legend=None)
     says = told(
@@ -111,5 +116,5 @@ def cells_of_pairs(what: str) -> list[Any]:
     white = alt.condition(alt.datum.dark, alt.value("white"), alt.value("black"))
     return [
         alt.Chart().mark_rect().encode(**axes, color=color, tooltip=says),
-        alt.Chart().mark_text(fontSize=10).encode(**axes, text="text:N", color=white),
+        alt.Chart().mark_text(fontSize=9).encode(**axes, text="text:N", color=white, tooltip=says),
     ]

@@ -8,7 +8,7 @@ import polars as pl
 
 from polars_crowd.reporting.charts.dots import dots
 from polars_crowd.reporting.charts.tables import has, some_of, table_of
-from polars_crowd.reporting.charts.theme import Chart, altair, chart, drawn, left_out, names_of
+from polars_crowd.reporting.charts.theme import Chart, chart, drawn, left_out, names_of
 
 MOST_RANKED = 30
 MEASURES = (
@@ -55,9 +55,7 @@ def comparison(found: Any) -> Chart:
         name=names_of(table["method"]), value=value, low=low, high=high, n=pl.col(n) if n else NONE
     ).with_row_index("place")
     title = "How good the methods are"
-    return drawn(
-        rows, dots(what, "Method", n="Compared"), title, f"{what}.", height=altair().Step(24)
-    )
+    return drawn(rows, dots(what, "Method", n="Compared"), title, f"{what}.", height=24 * len(rows))
 
 
 @chart
@@ -101,5 +99,5 @@ def ranking(fit: Any) -> Chart:
         "What is preferred",
         said,
         "Dashed: the median of all.",
-        height=altair().Step(18),
+        height=18 * len(rows),
     )

@@ -111,13 +111,14 @@ def altair() -> Any:
 
 
 def drawn(
-    rows: pl.DataFrame, layers: Sequence[Any], title: str, *said: str, height: Any = 240
+    rows: pl.DataFrame, layers: Sequence[Any], title: str, *said: str, height: int = 240
 ) -> Chart:
     """Layers over one small frame, as wide as what holds them, under a title and what is to be said."""
     alt = altair()
     lines = [line for sentence in said if sentence for line in wrap(sentence, SAID_WIDTH)]
     chart = alt.layer(*layers, data=alt.InlineData(values=rows.to_dicts())).properties(
         width="container",
+        autosize={"type": "fit-x", "contains": "padding"},
         height=height,
         title=alt.TitleParams(text=wrap(title, TITLE_WIDTH), subtitle=lines),
         description=" ".join([f"{title}.", *said]),
