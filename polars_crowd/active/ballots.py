@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice, AnnotationError, OptionError
-from polars_crowd.inputs.pred_probs import PredProbs, read_unlabelled
+from polars_crowd.inputs.pred_probs import PredProbs
+from polars_crowd.inputs.probabilities import read_unlabelled
 from polars_crowd.rounds import unlabelled
 from polars_crowd.rounds.opening import Opening, opened, refuse_executor
 from polars_crowd.rounds.partitions import InMemory, Partition, Partitioned

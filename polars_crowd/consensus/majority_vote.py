@@ -27,7 +27,8 @@ from polars_crowd.arrays import Floats, Probabilities
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, scan_annotations
-from polars_crowd.inputs.pred_probs import PredProbs, lookup, open_models
+from polars_crowd.inputs.pred_probs import PredProbs, open_models
+from polars_crowd.inputs.probabilities import lookup
 from polars_crowd.inputs.probability_audit import audit_probabilities
 from polars_crowd.numerics import mixture
 from polars_crowd.numerics.mixture import EXACT

@@ -1,13 +1,13 @@
 """The door for a model's probabilities: from any source to a lazy frame, and to checked numbers.
 
 **pred_probs** are a model's class probabilities, one row per example. `scan_pred_probs` reads no more than
-a schema; `read_probabilities` reads the rows of given examples and checks that they are probabilities.
+a schema; `inputs.probabilities` reads the rows of given examples and checks that they are probabilities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from polars_crowd.arrays import Probabilities
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column, shown
-from polars_crowd.inputs import probability_checks
-from polars_crowd.inputs.matching import both_sides, ids_like
+from polars_crowd.inputs.blame import READERS
 from polars_crowd.inputs.numbers import as_numbers
 from polars_crowd.inputs.parts import Part, is_read_from_text, settled
-from polars_crowd.inputs.sources import USUAL, check_names, open_parts, stacked
+from polars_crowd.inputs.sources import USUAL, check_names, open_parts, stacked, suffix_of
 from polars_crowd.inputs.text import Reading, ReadingOptions
 from polars_crowd.signatures import shares
 
@@ -52,6 +51,8 @@ class PredProbs:
     is_array: bool = False
     independent: bool = False
     """Whether each class has a probability of its own, so that they need not sum to 1."""
+    by_columns: bool = False
+    """Whether some columns can be read without the others: of files that hold them so."""
 
     def __post_init__(self) -> None:
         if not self.is_array:
@@ -194,7 +195,8 @@ def open_pred_probs(
         return _from_long(frame, classes)
     if nested:
         return _from_array(frame, nested, schema, classes)
-    return _from_columns(frame, others, schema, classes)
+    found = _from_columns(frame, others, schema, classes)
+    return replace(found, by_columns=all(suffix_of(part.file) in READERS for part in parts))
 
 
 def _probability_columns(others: list[str], classes: Classes | None) -> list[str]:
@@ -365,163 +367,3 @@ def class_names(classes: Values) -> list[str]:
     ['3', 'true', 'cat']
     """
     return [str(c).lower() if isinstance(c, (bool, np.bool_)) else str(c) for c in classes]
-
-
-# --- reading and checking --------------------------------------------------------------------------
-
-
-def read_unlabelled(
-    models: Sequence[PredProbs], annotated: pl.Series, names: tuple[str, ...], check: bool = True
-) -> Unlabelled:
-    """The examples that are not among the annotated ones, sorted, and each model's probabilities."""
-    ids = pl.concat([_ids_like(probs, annotated.dtype) for probs in models]).unique()
-    known = annotated.alias("example").to_frame().lazy()
-    ids = ids.lazy().join(known, on="example", how="anti").sort("example").collect()
-    examples = ids["example"].drop_nulls()
-    kind = "unlabelled example"
-    return examples, tuple(read_probabilities(p, examples, names, check, kind) for p in models)
-
-
-def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
-    """The ids of a model's examples, in the type of the log's."""
-    held = with_ids_like(probs, dtype).select("example").collect()
-    if probs.frame.collect_schema()["example"] == dtype:
-        return held
-    given = probs.frame.select("example").collect()
-    if held.height < given.height:
-        lost = given.filter(
-            ids_like("example", given.schema["example"], dtype, "pred_probs").is_null()
-        )["example"]
-        raise AnnotationError(
-            f": {counted(len(lost), 'id')} of examples without annotations cannot be {dtype}, the type of "
-            f"the log's: {shown(lost.drop_nulls().to_list())}.",
-            cast_ids(given["example"].dtype),
-            source="pred_probs",
-            column="example",
-        )
-    return held
-
-
-def cast_ids(dtype: pl.DataType) -> Advice:
-    """How the log's ids get the type of those of pred_probs."""
-    return Advice(
-        "Give the ids of the log the type of those of pred_probs",
-        python=f"log.with_columns(pl.col('example').cast(pl.{dtype}))",
-    )
-
-
-def read_probabilities(
-    probs: PredProbs,
-    examples: pl.Series,
-    names: tuple[str, ...],
-    check: bool = True,
-    kind: str = "annotated example",
-) -> Probabilities:
-    """The probabilities of these examples as an array of shape (N, K), in the order of `names`."""
-    _check_classes(probs, names)
-    columns = [PROBABILITIES] if probs.is_array else list(names)
-    frame = with_ids_like(probs, examples.dtype).select("example", *columns).collect()
-    if frame["example"].null_count():
-        raise probability_checks.null_ids(frame)
-    frame = _aligned(frame, examples, kind, probs)
-    if check:
-        probability_checks.check_nulls(frame, columns)
-    matrix = _matrix(frame, probs, names)
-    if check and len(matrix):
-        probability_checks.check_range(matrix, names, examples)
-        if not probs.independent:
-            probability_checks.check_sums(matrix, names, examples)
-    return matrix
-
-
-def _check_classes(probs: PredProbs, names: tuple[str, ...]) -> None:
-    if set(probs.names) != set(names):
-        raise AnnotationError(
-            f"the pred_probs of an ensemble must have the same classes: {shown(list(names), 20)} in one, "
-            f"{shown(list(probs.names), 20)} in another."
-        )
-
-
-def lookup(
-    probs: PredProbs, dtype: pl.DataType, names: tuple[str, ...], prefix: str
-) -> pl.LazyFrame:
-    """`example` and a column per class, named by its number: for joins."""
-    _check_classes(probs, names)
-    entry = pl.col(PROBABILITIES).arr.get
-    columns = {
-        f"{prefix}{k}": entry(probs.names.index(name)) if probs.is_array else pl.col(name)
-        for k, name in enumerate(names)
-    }
-    return with_ids_like(probs, dtype).select("example", **columns)
-
-
-def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
-    """The frame with its example ids in the type of the log's.
-
-    Rows whose id that type cannot hold are left out: they are of no example of the log.
-    """
-    given = probs.frame.collect_schema()["example"]
-    if given == dtype:
-        return probs.frame
-    example = ids_like("example", given, dtype, "pred_probs")
-    held = example.is_not_null() | pl.col("example").is_null()
-    return probs.frame.filter(held).with_columns(example)
-
-
-def _both_sides(probs: PredProbs, examples: pl.Series) -> list[str]:
-    """What the ids of pred_probs look like, beside examples none of which is among them."""
-    given = probs.frame.select("example").collect()["example"]
-    return [] if given.is_empty() else [both_sides(given, examples, "pred_probs")]
-
-
-def _aligned(frame: pl.DataFrame, examples: pl.Series, kind: str, probs: PredProbs) -> pl.DataFrame:
-    """The rows of pred_probs for the given examples, in their order."""
-    given = frame["example"]
-    if given.len() == examples.len() and bool((given == examples).all()):
-        return frame
-    if not _are_distinct(given):
-        raise probability_checks.repeated_examples(frame)
-    at = _rows_of(given, examples)
-    if at.null_count():
-        lacking = examples.filter(at.is_null())
-        sides = _both_sides(probs, examples) if len(lacking) == len(examples) else []
-        raise probability_checks.missing_examples(lacking, examples.len(), kind, sides)
-    return frame.select(examples.alias("example"), pl.exclude("example").gather(at))
-
-
-def _rows_of(given: pl.Series, examples: pl.Series) -> pl.Series:
-    """Where the examples are among the given ids, which are distinct: null if they are not.
-
-    Texts are looked up by their hashes and compared; should two share one, by themselves.
-    """
-    if given.dtype != pl.String:
-        return _places(given, examples)
-    hashes = _hash(given)
-    at = _places(hashes, _hash(examples)) if hashes.n_unique() == len(hashes) else None
-    if at is not None and (given.gather(at) == examples).all():
-        return at
-    return _places(given, examples)
-
-
-def _are_distinct(ids: pl.Series) -> bool:
-    return _hash(ids).n_unique() == len(ids) or ids.n_unique() == len(ids)
-
-
-def _places(given: pl.Series, wanted: pl.Series) -> pl.Series:
-    rows = given.alias("id").to_frame().lazy().with_row_index("row")
-    ids = wanted.alias("id").to_frame().lazy()
-    return ids.join(rows, on="id", how="left", maintain_order="left").collect()["row"]
-
-
-def _hash(ids: pl.Series) -> pl.Series:
-    return ids.hash()
-
-
-def _matrix(frame: pl.DataFrame, probs: PredProbs, names: tuple[str, ...]) -> Probabilities:
-    if not probs.is_array:
-        matrix = frame.select(names).to_numpy()
-    else:
-        matrix = frame[PROBABILITIES].to_numpy()
-        if names != probs.names:
-            matrix = matrix[:, [probs.names.index(name) for name in names]]
-    return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)

@@ -11,12 +11,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from polars_crowd.compatible import HORIZONTAL
-from polars_crowd.inputs.pred_probs import (
-    PROBABILITIES,
-    PredProbs,
-    read_probabilities,
-    with_ids_like,
-)
+from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs
+from polars_crowd.inputs.probabilities import read_probabilities, with_ids_like
 from polars_crowd.inputs.probability_checks import SUM_TOLERANCE
 
 SUSPICIOUS = 0.9 * SUM_TOLERANCE

@@ -68,18 +68,22 @@ def missing_examples(
     )
 
 
-def check_nulls(frame: pl.DataFrame, columns: list[str]) -> None:
-    is_array = isinstance(frame.schema[columns[0]], pl.Array)
-    null = [pl.col(c).arr.contains(None) if is_array else pl.col(c).is_null() for c in columns]
-    has_null = frame.select(
-        (pl.col(c).is_null() | is_null).alias(c) for c, is_null in zip(columns, null, strict=True)
-    )
-    lacking = [c for c in columns if has_null[c].any()]
-    if lacking:
-        rows = frame.filter(has_null.select(pl.any_horizontal(columns)).to_series())
+def _nulls(probabilities: pl.Series) -> pl.Series:
+    """Whether each is null, or has an entry that is."""
+    null = probabilities.is_null()
+    is_array = isinstance(probabilities.dtype, pl.Array)
+    return null | probabilities.arr.contains(None) if is_array else null
+
+
+def check_nulls(frame: pl.DataFrame, examples: pl.Series) -> None:
+    """The probabilities of the examples, in columns or in one of arrays, are not null."""
+    null = [null for column in frame if (null := _nulls(column)).any()]
+    if null:
+        rows = examples.filter(pl.DataFrame(null).select(pl.any_horizontal(pl.all())).to_series())
+        lacking = [column.name for column in null]
         raise AnnotationError(
-            f"pred_probs are null in {counted(rows.height, 'row')} of the columns {shown(lacking)}, for "
-            f"the examples {shown(rows['example'].to_list())}. Every class needs a probability; fill or "
+            f"pred_probs are null in {counted(len(rows), 'row')} of the columns {shown(lacking)}, for "
+            f"the examples {shown(rows.to_list())}. Every class needs a probability; fill or "
             "drop them."
         )
 

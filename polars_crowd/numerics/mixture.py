@@ -89,14 +89,24 @@ class Mixture:
     def _numerators(self) -> Iterator[tuple[slice, Floats]]:
         """sum_m w_m p_m + gain * W[e,k]: the part of q that differs between an example's classes."""
         for block in example_blocks(len(self.total), self.n_classes):
-            q = np.zeros((self.n_classes, block.stop - block.start))
-            for w, p in weighted(self.model_weights, self.models):
-                q += w * p[block].T
+            q = self._of_models(block)
             votes = votes_of(self.example, block)
             q[self.label[votes], self.example[votes] - np.uint32(block.start)] += (
                 self.gain * self.weight[votes]
             )
             yield block, q
+
+    def _of_models(self, block: slice) -> Floats:
+        """sum_m w_m p_m: the first is written where the others are added."""
+        q = np.empty((self.n_classes, block.stop - block.start))
+        if not self.models:
+            q.fill(0)
+        for m, (w, p) in enumerate(weighted(self.model_weights, self.models)):
+            if m == 0:
+                np.multiply(w, p[block].T, out=q)
+            else:
+                q += w * p[block].T
+        return q
 
     def best(self) -> tuple[Codes, Flags]:
         """The first class of largest q per example, and whether another one ties with it."""
@@ -188,9 +198,7 @@ def votes_of(example: Codes, block: slice) -> slice:
 
 def first_true(flags: Flags) -> Codes:
     """The first true row of each column."""
-    first = np.zeros(flags.shape[1], dtype=np.uint32)
-    for k in range(len(flags) - 1, -1, -1):
-        np.copyto(first, np.uint32(k), where=flags[k])
+    first: Codes = flags.argmax(axis=0).astype(np.uint32)
     return first
 
 

@@ -23,7 +23,8 @@ from polars_crowd.inputs.label_sets import (
 )
 from polars_crowd.inputs.log import of_sets, scan_annotations
 from polars_crowd.inputs.numbers import labels_as_numbers
-from polars_crowd.inputs.pred_probs import PredProbs, Unlabelled, open_models, read_unlabelled
+from polars_crowd.inputs.pred_probs import PredProbs, Unlabelled, open_models
+from polars_crowd.inputs.probabilities import read_unlabelled
 from polars_crowd.inputs.suspicions import CODES, warn_of_labels
 from polars_crowd.limits import Limit, bytes_of
 from polars_crowd.rounds.directory import ResultDirectory, WorkDirectory
@@ -171,7 +172,8 @@ def open_rounds(
         Of a log in memory: labels may be what was not meant, and no classes are declared; examples have no
         label.
     """
-    bytes_of(memory_limit)
+    if memory_limit is not None:
+        bytes_of(memory_limit)
     directory = opened(into)
     if isinstance(log, Partitioned):
         refuse_what_a_store_has(pred_probs, classes, duplicates)

@@ -21,10 +21,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Floats, Probabilities
-from polars_crowd.compatible import HORIZONTAL
+from polars_crowd.compatible import HORIZONTAL, engine_for
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
-from polars_crowd.inputs.pred_probs import PredProbs, class_names, read_probabilities
+from polars_crowd.inputs.pred_probs import PredProbs, class_names
+from polars_crowd.inputs.probabilities import read_probabilities
 from polars_crowd.numerics import mixture
 from polars_crowd.runs.abstentions import Abstentions
 from polars_crowd.runs.codes import (
@@ -107,10 +108,8 @@ class Runs:
         is_last = pl.col("vote") != pl.col("vote").shift(-1, fill_value=self.votes.height)
         running = pl.lit(fixed).gather("annotator").cum_sum()
         last = self.rows.lazy().select(sum=running, is_last=is_last).filter("is_last").select("sum")
-        return (
-            last.select(pl.col("sum") - pl.col("sum").shift(1, fill_value=0)).collect()["sum"]
-            / scale
-        )
+        sums = last.select(pl.col("sum") - pl.col("sum").shift(1, fill_value=0))
+        return sums.collect(engine=engine_for(self.rows.height))["sum"] / scale
 
     def annotations(self, score: pl.Expr | pl.Series) -> pl.LazyFrame:
         """`example`, `annotator`, `label`, `label_quality_score`, then the log's other columns (an earlier
@@ -187,8 +186,10 @@ def sort_runs(
         refuse_duplicates(annotations, columns["pair"], largest(counts["len"]))
     examples = key.examples(counts, schema["example"])
     vote, votes = _votes(columns["vote"], 1 << key.bits[0])
+    rows = pl.DataFrame({"vote": vote, "annotator": columns["annotator"]})
+    del columns, key  # before the probabilities are read
     return Runs(
-        rows=pl.DataFrame({"vote": vote, "annotator": columns["annotator"]}),
+        rows=rows,
         extra=others.lazy(),
         votes=votes,
         examples=examples,

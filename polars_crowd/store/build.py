@@ -22,12 +22,8 @@ from polars_crowd.inputs import checks
 from polars_crowd.inputs.anonymous import is_anonymous, numbered
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS
-from polars_crowd.inputs.pred_probs import (
-    PROBABILITIES,
-    PredProbs,
-    read_probabilities,
-    with_ids_like,
-)
+from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs
+from polars_crowd.inputs.probabilities import read_probabilities, with_ids_like
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.runs.classes import sort_runs

@@ -14,7 +14,8 @@ from polars_crowd.inputs import checks, probability_checks
 from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.parts import is_text
-from polars_crowd.inputs.pred_probs import PredProbs, cast_ids, open_models, with_ids_like
+from polars_crowd.inputs.pred_probs import PredProbs, open_models
+from polars_crowd.inputs.probabilities import cast_ids, with_ids_like
 from polars_crowd.inputs.suspicions import warn_of_labels
 from polars_crowd.rounds.opening import read_book
 from polars_crowd.runs.classes import classes_of

@@ -15,7 +15,8 @@ from polars.testing import assert_frame_equal
 
 import polars_crowd as pc
 from polars_crowd.errors import AnnotationError, OptionError
-from polars_crowd.inputs import pred_probs
+from polars_crowd.inputs import probabilities
+from polars_crowd.inputs.pred_probs import open_pred_probs
 
 LOG = pl.DataFrame(
     {
@@ -532,11 +533,11 @@ def test_columns_that_are_one_class_to_the_log() -> None:
 def test_rows_in_another_order_are_found_by_hashes_and_where_these_collide(
     hashed: Callable[[pl.Series], pl.Series], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pred_probs, "_hash", hashed)
+    monkeypatch.setattr(probabilities, "_hash", hashed)
     ids = pl.Series("example", ["b", "a", "cc", "d"])
-    probs = pred_probs.open_pred_probs(pl.DataFrame({"example": ids, "x": [0.1, 0.2, 0.3, 0.4]}))
+    probs = open_pred_probs(pl.DataFrame({"example": ids, "x": [0.1, 0.2, 0.3, 0.4]}))
     probs = replace(probs, independent=True)
-    found = pred_probs.read_probabilities(probs, pl.Series("example", ["a", "b", "cc"]), ("x",))
+    found = probabilities.read_probabilities(probs, pl.Series("example", ["a", "b", "cc"]), ("x",))
     assert found[:, 0].tolist() == [0.2, 0.1, 0.3]
     with pytest.raises(AnnotationError, match="'e', 'f'"):
-        pred_probs.read_probabilities(probs, pl.Series(["f", "e", "d"]).sort(), ("x",))
+        probabilities.read_probabilities(probs, pl.Series(["f", "e", "d"]).sort(), ("x",))

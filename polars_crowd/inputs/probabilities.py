@@ -1,0 +1,209 @@
+"""The probabilities of given examples: the rows of pred_probs, in their order, as checked numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Probabilities
+from polars_crowd.errors import Advice, AnnotationError, counted, shown
+from polars_crowd.inputs import probability_checks
+from polars_crowd.inputs.matching import both_sides, ids_like
+from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs, Unlabelled
+
+AT_ONCE = 16
+"""How many columns are read at once, of files that hold columns."""
+
+
+def read_unlabelled(
+    models: Sequence[PredProbs], annotated: pl.Series, names: tuple[str, ...], check: bool = True
+) -> Unlabelled:
+    """The examples that are not among the annotated ones, sorted, and each model's probabilities."""
+    ids = pl.concat([_ids_like(probs, annotated.dtype) for probs in models]).unique()
+    known = annotated.alias("example").to_frame().lazy()
+    ids = ids.lazy().join(known, on="example", how="anti").sort("example").collect()
+    examples = ids["example"].drop_nulls()
+    kind = "unlabelled example"
+    return examples, tuple(read_probabilities(p, examples, names, check, kind) for p in models)
+
+
+def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
+    """The ids of a model's examples, in the type of the log's."""
+    held = with_ids_like(probs, dtype).select("example").collect()
+    if probs.frame.collect_schema()["example"] == dtype:
+        return held
+    given = probs.frame.select("example").collect()
+    if held.height < given.height:
+        lost = given.filter(
+            ids_like("example", given.schema["example"], dtype, "pred_probs").is_null()
+        )["example"]
+        raise AnnotationError(
+            f": {counted(len(lost), 'id')} of examples without annotations cannot be {dtype}, the type of "
+            f"the log's: {shown(lost.drop_nulls().to_list())}.",
+            cast_ids(given["example"].dtype),
+            source="pred_probs",
+            column="example",
+        )
+    return held
+
+
+def cast_ids(dtype: pl.DataType) -> Advice:
+    """How the log's ids get the type of those of pred_probs."""
+    return Advice(
+        "Give the ids of the log the type of those of pred_probs",
+        python=f"log.with_columns(pl.col('example').cast(pl.{dtype}))",
+    )
+
+
+def read_probabilities(
+    probs: PredProbs,
+    examples: pl.Series,
+    names: tuple[str, ...],
+    check: bool = True,
+    kind: str = "annotated example",
+) -> Probabilities:
+    """The probabilities of these examples as an array of shape (N, K), in the order of `names`."""
+    _check_classes(probs, names)
+    columns = [PROBABILITIES] if probs.is_array else list(names)
+    rows = with_ids_like(probs, examples.dtype)
+    first, *others = read_together(columns, probs)
+    frame = rows.select("example", *first).collect()
+    at = _places_in(frame, examples, kind, probs)
+    frames = chain([frame], (rows.select(more).collect() for more in others))
+    held = (_at(each, at, examples, check) for each in frames)
+    matrix = (
+        _of_array(next(held), probs, names) if probs.is_array else _of_columns(held, rows, names)
+    )
+    if check and len(matrix):
+        probability_checks.check_range(matrix, names, examples)
+        if not probs.independent:
+            probability_checks.check_sums(matrix, names, examples)
+    return matrix
+
+
+def _check_classes(probs: PredProbs, names: tuple[str, ...]) -> None:
+    if set(probs.names) != set(names):
+        raise AnnotationError(
+            f"the pred_probs of an ensemble must have the same classes: {shown(list(names), 20)} in one, "
+            f"{shown(list(probs.names), 20)} in another."
+        )
+
+
+def lookup(
+    probs: PredProbs, dtype: pl.DataType, names: tuple[str, ...], prefix: str
+) -> pl.LazyFrame:
+    """`example` and a column per class, named by its number: for joins."""
+    _check_classes(probs, names)
+    entry = pl.col(PROBABILITIES).arr.get
+    columns = {
+        f"{prefix}{k}": entry(probs.names.index(name)) if probs.is_array else pl.col(name)
+        for k, name in enumerate(names)
+    }
+    return with_ids_like(probs, dtype).select("example", **columns)
+
+
+def with_ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.LazyFrame:
+    """The frame with its example ids in the type of the log's.
+
+    Rows whose id that type cannot hold are left out: they are of no example of the log.
+    """
+    given = probs.frame.collect_schema()["example"]
+    if given == dtype:
+        return probs.frame
+    example = ids_like("example", given, dtype, "pred_probs")
+    held = example.is_not_null() | pl.col("example").is_null()
+    return probs.frame.filter(held).with_columns(example)
+
+
+def _both_sides(probs: PredProbs, examples: pl.Series) -> list[str]:
+    """What the ids of pred_probs look like, beside examples none of which is among them."""
+    given = probs.frame.select("example").collect()["example"]
+    return [] if given.is_empty() else [both_sides(given, examples, "pred_probs")]
+
+
+def read_together(columns: list[str], probs: PredProbs) -> list[list[str]]:
+    """The columns in groups that are read one after another, so that few are held twice."""
+    size = AT_ONCE if probs.by_columns else len(columns)
+    return [columns[start : start + size] for start in range(0, len(columns), size)]
+
+
+def _places_in(
+    frame: pl.DataFrame, examples: pl.Series, kind: str, probs: PredProbs
+) -> pl.Series | None:
+    """Where the examples are among the rows of pred_probs; None if these are the rows, in their order."""
+    given = frame["example"]
+    if given.null_count():
+        raise probability_checks.null_ids(frame)
+    if given.len() == examples.len() and bool((given == examples).all()):
+        return None
+    if not _are_distinct(given):
+        raise probability_checks.repeated_examples(frame)
+    at = _rows_of(given, examples)
+    if at.null_count():
+        lacking = examples.filter(at.is_null())
+        sides = _both_sides(probs, examples) if len(lacking) == len(examples) else []
+        raise probability_checks.missing_examples(lacking, examples.len(), kind, sides)
+    return at
+
+
+def _at(
+    frame: pl.DataFrame, at: pl.Series | None, examples: pl.Series, check: bool
+) -> pl.DataFrame:
+    """Columns of probabilities at the rows of the examples."""
+    values = frame.select(pl.exclude("example"))
+    values = values if at is None else values.select(pl.all().gather(at))
+    if check:
+        probability_checks.check_nulls(values, examples)
+    return values
+
+
+def _rows_of(given: pl.Series, examples: pl.Series) -> pl.Series:
+    """Where the examples are among the given ids, which are distinct: null if they are not.
+
+    Texts are looked up by their hashes and compared; should two share one, by themselves.
+    """
+    if given.dtype != pl.String:
+        return _places(given, examples)
+    hashes = _hash(given)
+    at = _places(hashes, _hash(examples)) if hashes.n_unique() == len(hashes) else None
+    if at is not None and (given.gather(at) == examples).all():
+        return at
+    return _places(given, examples)
+
+
+def _are_distinct(ids: pl.Series) -> bool:
+    return _hash(ids).n_unique() == len(ids) or ids.n_unique() == len(ids)
+
+
+def _places(given: pl.Series, wanted: pl.Series) -> pl.Series:
+    rows = given.alias("id").to_frame().lazy().with_row_index("row")
+    ids = wanted.alias("id").to_frame().lazy()
+    return ids.join(rows, on="id", how="left", maintain_order="left").collect()["row"]
+
+
+def _hash(ids: pl.Series) -> pl.Series:
+    return ids.hash()
+
+
+def _of_columns(
+    frames: Iterable[pl.DataFrame], rows: pl.LazyFrame, names: Sequence[str]
+) -> Probabilities:
+    """Columns as an array (N, K), which is laid out class by class. Float32 stays what it is."""
+    schema = rows.collect_schema()
+    dtype = pl.Float32 if all(schema[name] == pl.Float32 for name in names) else pl.Float64
+    columns = (column.cast(dtype) for frame in frames for column in frame)
+    first = next(columns)
+    matrix = np.empty((len(names), len(first)), np.float32 if dtype == pl.Float32 else np.float64)
+    for k, column in enumerate(chain([first], columns)):
+        matrix[k] = column.to_numpy()
+    return matrix.T
+
+
+def _of_array(frame: pl.DataFrame, probs: PredProbs, names: Sequence[str]) -> Probabilities:
+    matrix = frame[PROBABILITIES].to_numpy()
+    if tuple(names) != probs.names:
+        matrix = matrix[:, [probs.names.index(name) for name in names]]
+    return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
