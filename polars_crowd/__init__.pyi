@@ -7,6 +7,7 @@ from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
 from polars_crowd.annotators.explain import explain
 from polars_crowd.annotators.gold import gold_needed, gold_report
+from polars_crowd.annotators.overlap import Overlap, overlap
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
@@ -18,6 +19,7 @@ from polars_crowd.errors import (
     AnnotationError,
     AnnotationWarning,
     MemoryLimitError,
+    OverlapWarning,
     PartitionError,
     StoreError,
 )
@@ -95,6 +97,8 @@ __all__ = [
     "MethodComparison",
     "MultiLabelCrowdlab",
     "NumericTruth",
+    "Overlap",
+    "OverlapWarning",
     "PartitionError",
     "Preferences",
     "Refined",
@@ -153,6 +157,7 @@ __all__ = [
     "next_batch",
     "one_coin_dawid_skene",
     "open_results",
+    "overlap",
     "pairwise_agreement",
     "percent_agreement",
     "plot",

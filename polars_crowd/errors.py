@@ -189,6 +189,11 @@ class AnnotationWarning(Advised, UserWarning):
     """The result is right, and something about the log limits what it can tell."""
 
 
+class OverlapWarning(AnnotationWarning):
+    """Annotators are compared of whom some share no example with the others, not even through a third: see
+    `overlap`."""
+
+
 def missing_column(
     what: str, column: str, columns: list[str], *advice: Advice | str
 ) -> AnnotationError:

@@ -240,6 +240,7 @@ AGREEMENT = [
 ]
 OTHERS = [
     Subject("majority_vote", pc.majority_vote),
+    Subject("overlap", pc.overlap, names_matter=True),
     Subject("majority_vote with models", pc.majority_vote, models=(1, 2)),
     Subject("activelab", pc.activelab, models=(1, 2)),
     Subject(

@@ -76,6 +76,7 @@ ANSWERS: dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Any], bool]]] = 
     ("intra_rater_agreement", "log"): ((TWICE,), finds_something),
     ("report", "path"): (("NoneType None",), says_something),
     ("report", "format"): (("NoneType None",), says_something),
+    ("overlap", "log"): ((TWICE,), lambda found: found.annotators.height == 2),
     ("to_wide", "log"): (NO_LABELS, is_empty),
     ("from_wide", "matrix"): (("(0, 0) []",), is_empty),
     ("from_counts", "counts"): (("(0, 0) []",), is_empty),

@@ -49,10 +49,13 @@ from polars_crowd.reliability.registry import ALPHA
 from polars_crowd.reliability.request import ClassesOption, LevelOption, Reading, Request
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.weights import Level, SquaredDistance, Weights
+from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary, dense
 from polars_crowd.signatures import shares
+
+WHOLE = Grouping()
 
 
 class OfAnnotators(LevelOption, ClassesOption, Reading, total=False):
@@ -81,6 +84,11 @@ def agreement_by_annotator(log: Any, **options: Unpack[OfAnnotators]) -> pl.Data
     OptionError
         `level` is another one, or goes by an order that the classes have not.
 
+    Warns
+    -----
+    OverlapWarning
+        Some annotators share no example with the others, not even through a third.
+
     Agrees with
     -----------
     `krippendorff_alpha` of the log without the annotator's rows, to 1e-9, at every level.
@@ -105,14 +113,18 @@ def agreement_by_annotator(log: Any, **options: Unpack[OfAnnotators]) -> pl.Data
     └───────────┴───────────┴───────────────┴──────────────┘
     """
     request = Request((ALPHA,), **options)
-    rounds, _ = request.open(log, anonymous=False)
+    rounds, grouping = request.open(log, anonymous=False)
     check_annotators(rounds.book.annotators)
-    return without_each(rounds, request.level)
+    are_numbers = grouping.numbers is not None
+    warn_of_components(rounds, "agreement_by_annotator", are_numbers=are_numbers)
+    return without_each(rounds, request.level, grouping)
 
 
-def without_each(rounds: Rounds, level: Level = "nominal") -> pl.DataFrame:
+def without_each(
+    rounds: Rounds, level: Level = "nominal", grouping: Grouping = WHOLE
+) -> pl.DataFrame:
     """The table, of a log that is open."""
-    grouping, scales = Grouping(), Scales.of_classes(rounds.book.classes, "identity", level)
+    scales = Scales.of_classes(rounds.book.classes, "identity", level)
     M, K = len(rounds.book.annotators), rounds.n_classes
     merged = rounds.run(
         count_without, grouping, M, scales.weights if level == "ordinal" else scales.fixed_metric

@@ -195,8 +195,12 @@ class PairCodes:
 
 def check_codes(rounds: Rounds) -> PairCodes:
     """The codes of a log, if it has two annotators or more and not too many."""
-    annotators, K = rounds.book.annotators, rounds.n_classes
-    check_annotators(annotators)
+    check_annotators(rounds.book.annotators)
+    return pair_codes(rounds.book.annotators, rounds.n_classes)
+
+
+def pair_codes(annotators: pl.Series, K: int) -> PairCodes:
+    """The codes of so many annotators and classes, if there are."""
     if len(annotators) * K > KEY_LIMIT:
         raise AnnotationError(
             f"the log has {counted(len(annotators), 'annotator')} and {counted(K, 'class')}: too many to "
@@ -219,16 +223,21 @@ def by_id(annotators: pl.Series) -> pl.Series:
 BASE, PER_KEY, PER_PAIR = 1 << 25, 60, 100
 """Bytes that are held in any case, for each key that is counted, and for each pair of annotators."""
 FEWER_PAIRS = Advice("Look at fewer pairs of annotations", python="max_pairs=10_000_000")
+FEWER_ANNOTATORS = Advice(
+    "Look at fewer annotators", python="log.filter(pl.col('annotator').is_in(...))"
+)
 
 
-def check_size(rounds: Rounds, codes: PairCodes, n_pairs: float) -> None:
+def check_size(
+    rounds: Rounds, codes: PairCodes, n_pairs: float, advice: Advice = FEWER_PAIRS
+) -> None:
     """That the counts and the table of so many pairs of annotations fit into memory, if none meet twice."""
     M = len(codes.rank)
     of_annotators = min(n_pairs, M * (M - 1) / 2)
     keys = min(n_pairs, of_annotators * codes.n_classes**2)
     what = f"up to {of_annotators:,.0f} pairs of annotators share examples, which take"
     size = BASE + keys * PER_KEY + of_annotators * PER_PAIR
-    rounds.check_memory(size, what, FEWER_PAIRS)
+    rounds.check_memory(size, what, advice)
 
 
 # --- which annotations are looked at ---------------------------------------------------------------

@@ -15,6 +15,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
+from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.parameters import Kept
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, OfTables
@@ -181,6 +182,7 @@ class Answers(Iterated, OfTables):
 
     @cached_property
     def annotators(self) -> pl.DataFrame:
+        self._warn_of_components()
         log = self._fitted.log
         right = as_sums(self._tables.summary, RIGHT, log)["right"][0]
         table = pl.DataFrame(
@@ -194,6 +196,11 @@ class Answers(Iterated, OfTables):
         table = table.with_columns(pl.col("annotator_quality").fill_nan(None))
         table = table.sort("annotator_quality", "annotator", nulls_last=True)
         return self._fitted.rounds.with_abstentions(table)
+
+    def _warn_of_components(self) -> None:
+        """Where neither a model nor known labels say more of the examples than their annotators do."""
+        if not self._fitted.rounds.n_models and self._fitted.known.gold is None:
+            warn_of_components(self._fitted.rounds, f"the annotator_quality of {self.method}")
 
     def _quality(self, right: Floats, n: Floats) -> Floats:
         """The mean of the annotators' label quality scores, of which `right` is the sum."""

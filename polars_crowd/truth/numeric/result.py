@@ -12,6 +12,7 @@ import polars as pl
 from polars_crowd.arrays import Floats
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reports import FEW, Heads, header, went
+from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import OfTables
 from polars_crowd.rounds.rounds import TablePlan, Tables
@@ -82,6 +83,8 @@ class NumericTruth(Iterated, OfTables):
     @cached_property
     def annotators(self) -> pl.DataFrame:
         fit, sums = self._fit, self._fit.sums
+        if fit.known is None:
+            warn_of_components(fit.rounds, f"the residuals of {self.method}")
         m = np.where(sums.annotations > 0, sums.annotations, np.nan)
         found = self._tables.summary[("annotator",)]
         score = np.zeros(len(m))

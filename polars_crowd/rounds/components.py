@@ -1,0 +1,113 @@
+"""Components: which annotators are joined by examples that they share, directly or through others.
+
+Annotators are the nodes of a graph in which two are neighbours if both labelled an example. Its components
+are found without its edges, of which there may be very many: an example joins each of its annotators to the
+first of them. Each partition joins the annotators that it has, and sends back one root for each; the roots of
+all partitions are joined in the same way.
+
+Between two components nothing in the log compares: whoever looks better in one may have had easier examples,
+or neighbours who err as they do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.arrays import Ints
+from polars_crowd.errors import Advice, OverlapWarning, counted, warn_again
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Summary
+
+LOOK = Advice("See which they are", python="pc.overlap(log)")
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """Which of a log's M annotators are joined, by their codes."""
+
+    root: Ints
+    """(M,) the same for all annotators of a component: one of them."""
+    annotations: Ints
+    """(M,) how many each has."""
+    examples: Ints
+    """(M,) how many examples each is the first of: over a component, its examples."""
+
+    @classmethod
+    def of_log(cls, rounds: Rounds) -> Components:
+        """In one round."""
+        M = len(rounds.book.annotators)
+        merged = rounds.run(join_annotators, M, rounds.book.classes.is_empty())
+        found = merged[("annotator", "root")]
+        annotator = found["annotator"].to_numpy()
+        annotations, examples = (
+            np.bincount(annotator, found[c].to_numpy(), M).astype(np.int64)
+            for c in ("annotations", "examples")
+        )
+        return cls(joined(annotator, found["root"].to_numpy(), M), annotations, examples)
+
+    @property
+    def sizes(self) -> Ints:
+        """How many annotators there are in each component, the largest first."""
+        _, sizes = np.unique(self.root[self.annotations > 0], return_counts=True)
+        return np.sort(sizes)[::-1]
+
+
+def join_annotators(part: Partition, M: int, are_numbers: bool) -> Summary:
+    """The root of each annotator, their annotations, and the examples that they are the first of."""
+    links = annotators_of(part, are_numbers).group_by("annotator", "first")
+    sums = links.agg(annotations=pl.len(), examples=pl.col("is_first").sum()).collect()
+    annotator, first = (sums[c].to_numpy().astype(np.int64) for c in ("annotator", "first"))
+    roots = sums.select(
+        "annotator", "annotations", "examples", root=joined(annotator, first, M)[annotator]
+    )
+    return {("annotator", "root"): roots.group_by("annotator", "root").agg(pl.all().sum())}
+
+
+def annotators_of(part: Partition, are_numbers: bool) -> pl.LazyFrame:
+    """`example`, `annotator`, `first` (of the example's annotators), `is_first`: a row per annotation."""
+    runs = part.values if are_numbers else part.runs
+    rows = part.values.rows.lazy() if are_numbers else part.runs.vote_rows()
+    n = runs.examples["num_annotations"].cast(pl.Int64)
+    row, begin = pl.int_range(pl.len()), pl.lit(n.cum_sum() - n).gather("example")
+    return rows.select(
+        "example", "annotator", first=pl.col("annotator").gather(begin), is_first=row == begin
+    )
+
+
+def joined(some: Ints, others: Ints, size: int) -> Ints:
+    """(size,) the smallest node that each is joined with, by the edges from `some` to `others`.
+
+    >>> import numpy as np
+    >>> joined(np.array([3, 1]), np.array([1, 2]), 5)
+    array([0, 1, 1, 1, 4])
+    """
+    root = np.arange(size)
+    while True:
+        a, b = root[some], root[others]
+        apart = a != b
+        if not apart.any():
+            return root
+        high, low = np.maximum(a, b)[apart], np.minimum(a, b)[apart]
+        np.minimum.at(root, high, low)
+        while (root != root[root]).any():
+            root = root[root]
+
+
+def warn_of_components(rounds: Rounds, what: str) -> None:
+    """Warns where `what` compares annotators of whom some share no example, not even through others."""
+    sizes = Components.of_log(rounds).sizes
+    if len(sizes) > 1:
+        listed = ", ".join(f"{n:,}" for n in sizes[:5].tolist()) + (
+            ", ..." if len(sizes) > 5 else ""
+        )
+        warn_again(
+            OverlapWarning(
+                f"the annotators are {counted(len(sizes), 'group')} (of {listed}) that share no example, "
+                f"not even through others: {what} compares within a group, not between groups.",
+                LOOK,
+            )
+        )
