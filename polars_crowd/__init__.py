@@ -26,6 +26,7 @@ _NAMES = {
     "annotators.gold": ("gold_needed", "gold_report"),
     "annotators.report": ("AnnotatorReport", "annotator_report"),
     "annotators.overlap": ("Overlap", "overlap"),
+    "annotators.pairs": ("annotator_pairs",),
     "consensus.crowdlab": ("crowdlab",),
     "consensus.majority_vote": ("majority_vote",),
     "consensus.one_vs_rest.crowdlab": ("multilabel_crowdlab",),

@@ -8,6 +8,7 @@ from polars_crowd.active.scores import activelab
 from polars_crowd.annotators.explain import explain
 from polars_crowd.annotators.gold import gold_needed, gold_report
 from polars_crowd.annotators.overlap import Overlap, overlap
+from polars_crowd.annotators.pairs import annotator_pairs
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
@@ -110,6 +111,7 @@ __all__ = [
     "agreement_by_annotator",
     "agreement_by_class",
     "agreement_difference",
+    "annotator_pairs",
     "annotator_report",
     "blend",
     "bradley_terry",

@@ -241,6 +241,7 @@ AGREEMENT = [
 OTHERS = [
     Subject("majority_vote", pc.majority_vote),
     Subject("overlap", pc.overlap, names_matter=True),
+    Subject("annotator_pairs", pc.annotator_pairs, tolerance=1e-7),
     Subject("majority_vote with models", pc.majority_vote, models=(1, 2)),
     Subject("activelab", pc.activelab, models=(1, 2)),
     Subject(

@@ -37,10 +37,10 @@ class Components:
     """(M,) how many examples each is the first of: over a component, its examples."""
 
     @classmethod
-    def of_log(cls, rounds: Rounds) -> Components:
-        """In one round."""
+    def of_log(cls, rounds: Rounds, *, are_numbers: bool = False) -> Components:
+        """In one round; `are_numbers` says that partitions hold numbers, though there are classes."""
         M = len(rounds.book.annotators)
-        merged = rounds.run(join_annotators, M, rounds.book.classes.is_empty())
+        merged = rounds.run(join_annotators, M, are_numbers or rounds.book.classes.is_empty())
         found = merged[("annotator", "root")]
         annotator = found["annotator"].to_numpy()
         annotations, examples = (
@@ -97,9 +97,9 @@ def joined(some: Ints, others: Ints, size: int) -> Ints:
             root = root[root]
 
 
-def warn_of_components(rounds: Rounds, what: str) -> None:
+def warn_of_components(rounds: Rounds, what: str, *, are_numbers: bool = False) -> None:
     """Warns where `what` compares annotators of whom some share no example, not even through others."""
-    sizes = Components.of_log(rounds).sizes
+    sizes = Components.of_log(rounds, are_numbers=are_numbers).sizes
     if len(sizes) > 1:
         listed = ", ".join(f"{n:,}" for n in sizes[:5].tolist()) + (
             ", ..." if len(sizes) > 5 else ""

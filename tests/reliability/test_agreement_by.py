@@ -29,6 +29,8 @@ from tests import DATA
 from tests.cases import Case, assert_same, log_of_rows, several, text_case
 from tests.reliability.agreement_cases import krippendorff_2011, looped
 
+pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.OverlapWarning")
+
 LEVELS: tuple[Level, ...] = ("nominal", "ordinal", "interval", "ratio")
 
 

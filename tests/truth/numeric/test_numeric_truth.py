@@ -30,6 +30,8 @@ from polars_crowd.truth.numeric.result import NumericTruth
 from tests.cases import files_of, log_of
 from tests.truth.truth_cases import assert_never_lower, unwarned
 
+pytestmark = pytest.mark.filterwarnings("ignore::polars_crowd.OverlapWarning")
+
 Method = Callable[..., NumericTruth]
 Floats = NDArray[np.float64]
 

@@ -1,0 +1,323 @@
+"""Pairs of annotators who give the same wrong labels more often than their errors explain: copying.
+
+For annotators j and j' let S be on how many of the n examples that both labelled they gave the same wrong
+label. If nobody copied, it would be a sum of independent draws with
+
+    P_i = sum over wrong labels l of P(j and j' both choose l), by what the others did on example i
+
+(`common_errors`), so that a hard example, on which everybody errs in the same way, is no evidence, nor are
+two annotators who err often, or in the same classes. Then
+
+    p = P(Binomial(n, sum P_i / n) >= S)
+
+is at least as large as the probability under the draws themselves (Hoeffding 1956, Annals of Mathematical
+Statistics 27), and takes no more than sums that add up over partitions. The p-values of all pairs are
+corrected together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import polars as pl
+
+from polars_crowd.annotators import common_errors
+from polars_crowd.annotators.against import Against, Others
+from polars_crowd.annotators.common_errors import UNKNOWN, Group, Law, groups_in, in_blocks
+from polars_crowd.annotators.overlap import count_pairs_of, count_shared
+from polars_crowd.annotators.request import Judging, JudgingOptions, Opened
+from polars_crowd.arrays import Floats, Ints
+from polars_crowd.errors import OptionError, check_choice
+from polars_crowd.numerics.special import beta_cdf
+from polars_crowd.reliability.pairwise import (
+    FEWER_ANNOTATORS,
+    PairCodes,
+    check_codes,
+    check_size,
+    pair_codes,
+)
+from polars_crowd.reliability.patterns import sums_at
+from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Summary
+from polars_crowd.signatures import shares
+
+Correction = Literal["holm", "bh"]
+STEPS = 8
+"""How often the odds are made better."""
+CELL = ("cell",)
+
+
+@shares(JudgingOptions, Judging)
+def annotator_pairs(
+    log: Any,
+    *,
+    correction: Correction = "holm",
+    min_shared: int = 1,
+    **options: Unpack[JudgingOptions],
+) -> pl.DataFrame:
+    """Which two annotators give the same wrong labels more often than their errors explain: copying.
+
+    Expected is what two annotators would do who decide for themselves: by how often each of them gives a
+    label where another is right, and by how hard the example is, which the labels of the others tell. On
+    examples on which everybody errs alike, to err alike is no evidence.
+
+    Copied labels count as votes. With few annotations per example those who copy outvote the others and
+    are right by the vote, above all with three, where two who agree always are: judge by known labels then.
+
+    Parameters
+    ----------
+    against
+        What is wrong is judged by: by default the label with most votes (examples on which two labels have
+        as many are left out). Or a fit, or results opened again: their most probable labels. Or known labels:
+        a frame or file `example, label`, or the name of a column of the log.
+    correction
+        Of the p-values for the number of pairs that have one: `"holm"`, that any of the pairs below a level
+        is there by chance has at most that probability (Holm 1979); `"bh"`, of these pairs at most that
+        share is there by chance (Benjamini and Hochberg 1995).
+    min_shared
+        Leave out pairs with fewer shared examples than this, at least 1.
+
+    Returns
+    -------
+    DataFrame
+        One row per pair with shared examples, the least probable first: `annotator_1`, `annotator_2`;
+        `num_examples` that both labelled; `num_judged`, those whose truth is known; `num_same_wrong`, those
+        of these on which both gave the same wrong label; `expected_same_wrong`; `p_value`, of as many or
+        more if nobody copied, and `p_value_corrected`, null where nothing was judged.
+
+    Raises
+    ------
+    AnnotationError
+        The log has one annotator only, or more annotators than 2^31.
+    MemoryLimitError
+        There may be more pairs, or annotators x classes x classes, than fit into memory.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> log = pc.simulate.simulate_annotations(
+    ...     n_examples=300, n_annotators=8, annotations_per_example=8, accuracy=0.7, seed=1
+    ... ).log
+    >>> given = log.filter(pl.col("annotator") == "a0001").select("example", given="label")
+    >>> copied = log.join(given, on="example").with_columns(
+    ...     label=pl.when(pl.col("annotator") == "a0005").then("given").otherwise("label")
+    ... )
+    >>> found = pc.annotator_pairs(copied)
+    >>> found.filter(pl.col("p_value_corrected") < 0.05).select("annotator_1", "annotator_2").rows()
+    [('a0001', 'a0005')]
+    """
+    check_choice("correction", correction, Correction)
+    if min_shared < 1:
+        raise OptionError("min_shared", min_shared, "it must be at least 1.")
+    opened = Judging(**options).open(log)
+    rounds, truth = opened.rounds, Truth(opened.against)
+    check_codes(rounds)
+    codes = pair_codes(opened.annotators, 1)
+    n_pairs = int(rounds.run(count_pairs_of, False)[()]["pairs"].item())
+    check_size(rounds, codes, n_pairs, FEWER_ANNOTATORS)
+    _check_cells(rounds)
+    law = fitted_law(opened, truth)
+    shared = rounds.run(count_shared, codes, False)[("pair",)]
+    same = rounds.run(compare_pairs, truth, law, codes)[("pair",)]
+    both = shared.filter(pl.col("shared") >= min_shared).join(
+        same, on="pair", how="left", maintain_order="left"
+    )
+    return pair_table(both.fill_null(0), codes, correction)
+
+
+PER_CELL = 60
+"""Bytes for each (annotator, class, class)."""
+
+
+def _check_cells(rounds: Rounds) -> None:
+    M, K = len(rounds.book.annotators), rounds.n_classes
+    what = f"the odds of {M:,} annotators in {K:,} x {K:,} classes take"
+    rounds.check_memory(M * K**2 * PER_CELL, what, FEWER_ANNOTATORS)
+
+
+# --- what is right ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One label per example."""
+
+    against: Against
+
+    def of_part(self, part: Partition) -> tuple[Ints, int]:
+        """(N,) its code, UNKNOWN where there is none, or there are several; how many have any."""
+        return part.once("one truth", lambda: self._of_part(part), self.against)
+
+    def _of_part(self, part: Partition) -> tuple[Ints, int]:
+        runs = part.runs
+        if isinstance(self.against, Others):
+            weights = runs.votes.lazy().select("example", true_label="label", weight="votes")
+        else:
+            found = self.against.of_part(part)
+            case = found.truths.lazy().with_columns(
+                example=pl.lit(runs.votes["example"]).gather("case")
+            )
+            weights = case.select("example", "true_label", "weight").unique()
+        largest = pl.col("weight") == pl.col("weight").max()
+        first = weights.group_by("example").agg(pl.col("true_label").filter(largest)).collect()
+        one = first.filter(pl.col("true_label").list.len() == 1).explode("true_label")
+        truth = np.full(runs.examples.height, UNKNOWN)
+        truth[one["example"].to_numpy()] = one["true_label"].to_numpy()
+        return truth, first.height
+
+    def groups(self, part: Partition) -> list[Group]:
+        """The examples of a partition that have one."""
+        return part.once(
+            "groups", lambda: groups_in(part.runs, self.of_part(part)[0]), self.against
+        )
+
+
+# --- the law of errors -----------------------------------------------------------------------------
+
+
+def fitted_law(opened: Opened, truth: Truth) -> Law:
+    """The odds of the annotators' errors, and how examples differ."""
+    rounds = opened.rounds
+    M, K = len(opened.annotators), rounds.n_classes
+    merged = rounds.run(count_choices, truth, K)
+    opened.against.check(int(merged[()]["known"].item()), rounds)
+
+    def dense(frame: pl.DataFrame, column: str) -> Floats:
+        found = np.zeros(M * K * K)
+        found[frame["cell"].to_numpy()] = frame[column].to_numpy()
+        return found.reshape(M, K, K)
+
+    counts = dense(merged[CELL], "annotations")
+    law = Law.begin(counts)
+    for _ in range(STEPS):
+        sums = rounds.run(expect_choices, truth, law)
+        of_grid = sums[("kind",)].drop("kind").to_numpy().reshape(K, K, -1)
+        law = law.better(counts, dense(sums[CELL], "expected"), of_grid)
+    return law
+
+
+def count_choices(part: Partition, truth: Truth, K: int) -> Summary:
+    """The annotations of each (annotator, truth, label), and how many examples have a truth."""
+    cells = [
+        ((g.annotator * K + g.truth[:, None]) * K + g.label).ravel() for g in truth.groups(part)
+    ]
+    cell = pl.LazyFrame({"cell": np.concatenate([np.zeros(0, np.int64), *cells])})
+    return {
+        CELL: cell.group_by("cell").agg(annotations=pl.len()),
+        (): pl.LazyFrame({"known": [truth.of_part(part)[1]]}),
+    }
+
+
+def expect_choices(part: Partition, truth: Truth, law: Law) -> Summary:
+    """How often each (annotator, truth, label) is expected, and the sums over the grid by (truth, label)."""
+    of_cells, of_grid = common_errors.expected_choices(truth.groups(part), law)
+    found = np.flatnonzero(of_cells)
+    by_kind = {f"b{g}": column for g, column in enumerate(of_grid.T)}
+    return {
+        CELL: pl.LazyFrame({"cell": found, "expected": of_cells[found]}),
+        ("kind",): pl.LazyFrame({"kind": np.arange(len(of_grid)), **by_kind}),
+    }
+
+
+# --- pairs -----------------------------------------------------------------------------------------
+
+
+def compare_pairs(part: Partition, truth: Truth, law: Law, codes: PairCodes) -> Summary:
+    """The sums of each pair of annotators: `judged` examples, the `same` wrong labels, and how many are
+    `expected`."""
+    schema = {"pair": pl.Int64, "judged": pl.Int64, "same": pl.Int64, "expected": pl.Float64}
+    sums = [pl.LazyFrame(schema=schema)]
+    for block in in_blocks(truth.groups(part)):
+        i, j = np.triu_indices(block.annotator.shape[1], 1)
+        pair = _packed(codes, block.annotator, i, j)
+        same, expected = common_errors.same_choices(block, law, i, j)
+        sums.append(_sums(pair, np.ones(pair.shape), same, expected))
+    return {("pair",): pl.concat(sums).group_by("pair").agg(pl.all().sum())}
+
+
+def _packed(codes: PairCodes, annotator: Ints, i: Ints, j: Ints) -> Ints:
+    rank = codes.rank[annotator]
+    low, high = np.minimum(rank[:, i], rank[:, j]), np.maximum(rank[:, i], rank[:, j])
+    return np.asarray(low * len(codes.rank) + high)
+
+
+def _sums(pair: Ints, judged: Any, same: Any, expected: Floats) -> pl.LazyFrame:
+    """The sums over a block."""
+    found, at = np.unique(pair.ravel(), return_inverse=True)
+    columns = {"judged": judged, "same": same, "expected": expected}
+    sums = {name: sums_at(at, values.ravel(), len(found)) for name, values in columns.items()}
+    return pl.LazyFrame({"pair": found, **sums}).cast({"judged": pl.Int64, "same": pl.Int64})
+
+
+# --- the table -------------------------------------------------------------------------------------
+
+
+def pair_table(sums: pl.DataFrame, codes: PairCodes, correction: Correction) -> pl.DataFrame:
+    """The pairs by name, with their p-values."""
+    M = len(codes.rank)
+    n, same, expected = (sums[c].to_numpy() for c in ("judged", "same", "expected"))
+    p = np.full(len(n), np.nan)
+    p[n > 0] = [at_least(*one) for one in zip(same[n > 0], n[n > 0], expected[n > 0], strict=True)]
+    corrected = p.copy()
+    corrected[n > 0] = CORRECTIONS[correction](p[n > 0])
+    return (
+        sums.lazy()
+        .select(
+            pl.lit(codes.annotators).gather(pl.col("pair") // M).alias("annotator_1"),
+            pl.lit(codes.annotators).gather(pl.col("pair") % M).alias("annotator_2"),
+            num_examples="shared",
+            num_judged="judged",
+            num_same_wrong="same",
+            expected_same_wrong="expected",
+            p_value=pl.lit(pl.Series(p)).fill_nan(None),
+            p_value_corrected=pl.lit(pl.Series(corrected)).fill_nan(None),
+            pair="pair",
+        )
+        .sort("p_value", "pair", nulls_last=True)
+        .drop("pair")
+        .collect()
+    )
+
+
+def at_least(same: int, n: int, expected: float) -> float:
+    """P(Binomial(n, expected / n) >= same); 1 where no more are the same than expected.
+
+    >>> round(at_least(2, 2, 1.0), 9), at_least(1, 4, 2.0)
+    (0.25, 1.0)
+    """
+    if same <= expected:
+        return 1.0
+    share = expected / n
+    return beta_cdf(share, 1 - share, same, n - same + 1)
+
+
+def holm(p: Floats) -> Floats:
+    """Holm's p-values: in ascending order m p, (m - 1) p, ..., none below one before it.
+
+    >>> holm(np.array([0.04, 0.01, 0.5])).tolist()
+    [0.08, 0.03, 0.5]
+    """
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    found = np.empty(len(p))
+    found[order] = np.minimum(steps, 1)
+    return found
+
+
+def benjamini_hochberg(p: Floats) -> Floats:
+    """Benjamini and Hochberg's: in ascending order m p / rank, none above one after it.
+
+    >>> benjamini_hochberg(np.array([0.04, 0.01, 0.5])).round(3).tolist()
+    [0.06, 0.03, 0.5]
+    """
+    order, ranks = np.argsort(p)[::-1], np.arange(len(p), 0, -1)
+    found = np.empty(len(p))
+    found[order] = np.minimum(np.minimum.accumulate(p[order] * len(p) / ranks), 1)
+    return found
+
+
+CORRECTIONS = {"holm": holm, "bh": benjamini_hochberg}
