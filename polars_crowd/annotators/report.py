@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.annotators import scores
-from polars_crowd.annotators.against import CELLS, Against, count_against
+from polars_crowd.annotators.against import CELLS, Against, Others, count_against
 from polars_crowd.annotators.flags import Flag, Seen, flag_table, flags_of
 from polars_crowd.annotators.habits import (
     ROW,
@@ -39,6 +39,7 @@ from polars_crowd.reliability.intra_rater import GROUP, repeated
 from polars_crowd.reliability.leave_one_out import without_each
 from polars_crowd.reliability.request import PERCENT
 from polars_crowd.reports import MANY, Heads, header
+from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.summaries import Merged, Summary
@@ -210,6 +211,8 @@ def annotator_report(
     judging = Judging(by=by, **options)
     taken = ("annotator", *TAKEN)
     opened = judging.open(log, (time, seconds), taken, row=ROW)
+    if isinstance(opened.against, Others):
+        warn_of_components(opened.rounds, "annotator_report")
     columns = Columns.of(opened.rows, time, seconds)
     merged = opened.rounds.run(count_panel, opened.against, opened.grouping, columns.seconds)
     opened.against.check(int(merged[()]["known"].item()), opened.rounds)

@@ -161,6 +161,7 @@ APART = pl.DataFrame(
         lambda log: pc.wawa(log).annotators,
         lambda log: pc.catd(log.with_columns(label=pl.col("example") / 2)).annotators,
         pc.agreement_by_annotator,
+        pc.annotator_report,
     ],
 )
 def test_annotators_of_different_components_are_compared_with_a_warning(compare: Any) -> None:
