@@ -16,6 +16,7 @@ from weakref import ref
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from polars_crowd.compatible import Engine, engine_for
 from polars_crowd.inputs.pred_probs import Unlabelled
 from polars_crowd.rounds.cache import KEPT, Cache, digest
 from polars_crowd.runs.classes import Runs
@@ -69,6 +70,11 @@ class Handle(ABC):
     memo: Memo | None = None
     """What later rounds find in memory again; without one each works on the partition anew."""
 
+    @property
+    def engine(self) -> Engine:
+        """The engine of Polars for its plans."""
+        return "auto"
+
     @abstractmethod
     def runs(self) -> Runs:
         """The partition as sorted runs."""
@@ -100,6 +106,11 @@ class InMemory(Handle):
     work: Path | None = None
     memo: Memo = field(default_factory=Memo)
 
+    @property
+    def engine(self) -> Engine:
+        held = self.sorted_runs or self.sorted_values
+        return engine_for(held.rows.height if held else 0)
+
     def runs(self) -> Runs:
         assert self.sorted_runs is not None, "a numeric log has values, not runs"
         return self.sorted_runs
@@ -129,6 +140,10 @@ class View(Handle):
         self.name, self.work, self.memo = handle.name, handle.work, memo
         given = handle.fingerprint
         self.fingerprint = f"{given}-{digest(read, args)}" if given else ""
+
+    @property
+    def engine(self) -> Engine:
+        return self.handle.engine
 
     def runs(self) -> Runs:
         return self.read(self.handle, *self.args)

@@ -147,7 +147,7 @@ class Rounds:
 
 def summarise(handle: Handle, plan: Plan, params: Sequence[Any]) -> Merged:
     """What a worker does in a round."""
-    return collected(plan(Partition(handle), *params))
+    return collected(plan(Partition(handle), *params), handle.engine)
 
 
 def recall_summary(

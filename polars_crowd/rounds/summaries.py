@@ -14,6 +14,7 @@ import polars as pl
 from polars import selectors as cs
 
 from polars_crowd.arrays import Floats
+from polars_crowd.compatible import Engine
 
 Keys = tuple[str, ...]
 Frame = pl.DataFrame | pl.LazyFrame
@@ -76,7 +77,7 @@ def _in_order(frame: pl.DataFrame, keys: Keys) -> bool:
     return True
 
 
-def collected(summary: Summary) -> Merged:
+def collected(summary: Summary, engine: Engine = "auto") -> Merged:
     """A summary as frames in memory, its counts as 64-bit integers."""
     ready = {
         keys: frame
@@ -88,7 +89,7 @@ def collected(summary: Summary) -> Merged:
         for keys, frame in summary.items()
         if keys not in ready
     }
-    frames = pl.collect_all(list(waiting.values())) if waiting else []
+    frames = pl.collect_all(list(waiting.values()), engine=engine) if waiting else []
     made = dict(zip(waiting, frames, strict=True))
     return {keys: ready[keys] if keys in ready else made[keys] for keys in summary}
 

@@ -209,11 +209,15 @@ def _distinct(ids: pl.Series) -> pl.Series:
 
 
 def smallest(integers: pl.Series) -> int:
-    return int(integers.to_frame().min().item())
+    found = integers.min()
+    assert isinstance(found, int), "there is a number"
+    return found
 
 
 def largest(integers: pl.Series) -> int:
-    return int(integers.to_frame().max().item())
+    found = integers.max()
+    assert isinstance(found, int), "there is a number"
+    return found
 
 
 def _numbers(n: int) -> pl.Series:

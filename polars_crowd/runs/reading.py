@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from polars_crowd.compatible import engine_for
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
@@ -77,7 +78,9 @@ class Key:
         key = (pl.col("example").cast(wide) - self.example.first).cast(pl.UInt64)
         for i, bits in enumerate(self.bits):
             key = key * (1 << bits) + pl.col(str(i)).cast(pl.UInt64)
-        return pl.LazyFrame(columns).select(key=key).collect()["key"]
+        return (
+            pl.LazyFrame(columns).select(key=key).collect(engine=engine_for(len(codes[0])))["key"]
+        )
 
     def upto(self, n: int) -> pl.Expr:
         """The example and the first n codes, packed, from a column `key`."""
@@ -118,7 +121,8 @@ def sort_by_key(key: pl.Series, others: pl.DataFrame, *then: str) -> tuple[pl.Se
 def run_lengths(sorted_keys: pl.Series) -> pl.DataFrame:
     """`key` and `len` of each run of equal keys."""
     keys = sorted_keys.alias("key").set_sorted().to_frame().lazy()
-    return keys.group_by("key", maintain_order=True).len().collect()
+    runs = keys.group_by("key", maintain_order=True).len()
+    return runs.collect(engine=engine_for(len(sorted_keys)))
 
 
 def refuse_duplicates(log: pl.LazyFrame, pairs: pl.Series, longest: int) -> None:
