@@ -30,10 +30,11 @@ COLUMNS = (
 
 def report(evidence: Evidence, found: Mapping[Coefficient, Found]) -> pl.DataFrame:
     """One row per group and coefficient, groups in order."""
-    prevalence, notes = _prevalence(evidence), _scale_notes(list(found), evidence.scales)
+    nothing, notes = [None] * evidence.n_groups, _scale_notes(list(found), evidence.scales)
+    prevalence = _prevalence(evidence) if any(c.is_corrected for c in found) else nothing
     parts = []
     for place, (c, one) in enumerate(found.items()):
-        first = prevalence if c.is_corrected else [None] * evidence.n_groups
+        first = prevalence if c.is_corrected else nothing
         warnings = [_joined(*all_of, notes[c]) for all_of in zip(first, one.warning, strict=True)]
         rows = _rows(c, evidence, one).with_columns(warning=pl.Series(warnings, dtype=pl.String))
         parts.append(rows.with_columns(group=pl.int_range(pl.len()), place=pl.lit(place)))

@@ -27,6 +27,8 @@ KEPT_ROWS = 1 << 20
 """The blocks of a log in memory of up to this many annotations are kept between rounds."""
 BLOCK_CELLS = 1 << 24
 """But no more than this many, times the number of classes."""
+LIKELY_CELLS = 1 << 22
+"""... where there are no sums."""
 UNKNOWN = -1
 
 W = TypeVar("W")
@@ -139,7 +141,8 @@ def of_blocks(
     Blocks are worked on by several threads, and made by them where they are not kept.
     """
     runs = part.runs
-    size = max(BLOCK_ROWS, min(sums, BLOCK_CELLS // runs.n_classes))
+    least = BLOCK_ROWS if sums else min(BLOCK_ROWS, LIKELY_CELLS // runs.n_classes)
+    size = max(least, min(sums, BLOCK_CELLS // runs.n_classes))
     columns = part.once("truth_columns", lambda: Columns.of(runs))
     cuts = list(cut(columns.first_row, size))
     if runs.rows.height > KEPT_ROWS:

@@ -125,13 +125,12 @@ class Asked:
 def count_confusion(part: Partition, who: Ints, source: Source) -> Summary:
     """C, shape (K, asked * K)."""
 
-    def count(answer: Answer) -> dict[str, Floats]:
-        asked = Asked.of(answer, who)
-        size = (who.max() + 1) * answer.block.n_classes
-        rows = [np.bincount(asked.cell, of_class, size) for of_class in asked.T]
-        return {"confusion": np.stack(rows)}
-
-    return as_summary(added(source.each(part, count)), COUNTED, part)
+    K = part.runs.n_classes
+    C = np.zeros((K, (who.max() + 1) * K))
+    for asked in source.each(part, lambda answer: Asked.of(answer, who)):
+        for of_class, T in zip(C, asked.T, strict=True):
+            of_class += np.bincount(asked.cell, T, len(of_class))
+    return as_summary({"confusion": C}, COUNTED, part)
 
 
 @dataclass(frozen=True)
@@ -151,10 +150,12 @@ class Expected:
     def of(cls, counts: Floats) -> Expected:
         """From C in the shape (K, asked, K)."""
         K, of_truth = len(counts), counts.sum(axis=2)
-        smooth = (counts + SMOOTHING) / (of_truth[:, :, None] + SMOOTHING * K)
+        smooth = counts + SMOOTHING
+        smooth /= of_truth[:, :, None] + SMOOTHING * K
         together = counts.sum(axis=1) + 1 / K + np.eye(K)
         pooled = together / together.sum(axis=1, keepdims=True)
-        return cls(np.log(smooth).reshape(K, -1), counts.reshape(K, -1), of_truth, pooled)
+        log_smooth = np.log(smooth, out=smooth).reshape(K, -1)
+        return cls(log_smooth, counts.reshape(K, -1), of_truth, pooled)
 
 
 def count_predicted(part: Partition, who: Ints, counts: Floats, source: Source) -> Summary:

@@ -85,8 +85,8 @@ def iterate(
             if converged or len(trace) == max_iter:
                 asked = {"max_iter": max_iter, "tol": tol}
                 return params, sums, Iterations(tuple(trace), converged, asked)
-            params, before = steps.maximise(sums, params), params
-            moved = steps.change(before, params)
+            better = steps.maximise(sums, params)
+            moved, params = steps.change(params, better), better
 
 
 def gained_little(trace: Sequence[float], tol: float) -> bool:
@@ -138,7 +138,7 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     warn_of_few_annotations(first, log)
     if known.gold is None and not rounds.n_models:
         warn_of_single_annotations(first)
-    fitted = Fitted(rounds, model, params, known, log, first)
+    fitted = Fitted(rounds, model, params, model.weights(params.skills), known, log, first)
     if isinstance(options, Likelihood):
         exponent = exponent_of(options.confidence, rounds.quiet(), fitted.estimate, log)
         fitted = replace(fitted, exponent=exponent)

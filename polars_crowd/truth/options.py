@@ -218,7 +218,7 @@ class Matrices(Likelihood):
     max_classes
         With more classes than this the log is refused before the work begins: the label column is likely
         another one, and what is counted takes 8 K bytes several times over for each pair of annotator and
-        label that occurs.
+        label that occurs, or for each example.
     """
 
     max_classes: int = MOST_CLASSES

@@ -6,13 +6,14 @@ number of annotations. Letters as in `truth.classification.dawid_skene`: S state
     C[j,k,l] = b[j,k,l] + seen[j,k,l],     seen = 0 but at the pairs,     m[j,k] = sum_l C[j,k,l]
 
 so that all that is estimated from C is known from seen, shape (S, P), and from the pseudo-counts b, which are
-kept in a shape that broadcasts to (S, M, K).
+kept in a shape that broadcasts to (S, M, K). Where even that is more than the posterior that it is a sum of,
+`truth.held` keeps the posterior instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,10 +22,12 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, counted
+from polars_crowd.numerics.special import log_gamma
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.truth.block import Block
+from polars_crowd.truth.classification.dirichlet import Dirichlet
 from polars_crowd.truth.posterior import with_sum
 
 PER_CELL = 160
@@ -61,6 +64,11 @@ class Pairs:
     def is_all(self) -> bool:
         return len(self.code) == self.n_annotators * self.n_classes
 
+    @property
+    def summed(self) -> Ints:
+        """The pairs that partitions send sums of."""
+        return self.code
+
     @cached_property
     def annotator(self) -> Ints:
         return self.code // self.n_classes
@@ -90,12 +98,29 @@ class Pairs:
             [np.bincount(place, block.at_rows(of_state), len(self.code)) for of_state in T]
         )
 
+    def counted(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
+        """A block's part of what `counts` needs. The likelihoods that it came from are not needed again."""
+        return {"confusion": self.sums(block, T)}
+
+    def counts(self, sums: Mapping[str, Floats], b: Floats) -> Counts:
+        """C of the whole log."""
+        return Counts(self, sums["confusion"], b)
+
+    def log_likelihood(self, block: Block, log_theta: Any) -> Floats:
+        """sum over the labels of i: log theta[j,k,y], shape (S, n), from (S, P)."""
+        place = self.place(block.cell)
+        return np.stack([block.per_example(of_state.take(place)) for of_state in log_theta])
+
+    @cached_property
+    def _first(self) -> Ints:
+        """The first pair of each annotator who has one."""
+        return np.flatnonzero(np.diff(self.annotator, prepend=-1))
+
     def per_annotator(self, values: Floats) -> Floats:
         """The sum of (S, P) over each annotator's pairs, shape (S, M)."""
         sums = np.zeros((len(values), self.n_annotators))
         if len(self.code):
-            first = np.flatnonzero(np.diff(self.annotator, prepend=-1))
-            sums[:, self.annotator[first]] = np.add.reduceat(values, first, axis=1)
+            sums[:, self.annotator[self._first]] = np.add.reduceat(values, self._first, axis=1)
         return sums
 
     def at(self, b: Floats) -> Floats:
@@ -113,19 +138,19 @@ class Pairs:
         return dense.reshape(-1, self.n_annotators, self.n_classes)
 
 
-def occurring(rounds: Rounds) -> Pairs:
-    """The pairs of a log."""
-    return counted_pairs(rounds)[0]
-
-
 def counted_pairs(rounds: Rounds) -> tuple[Pairs, Ints]:
     """The pairs of a log, and how often each occurs, shape (P,)."""
     K, M = rounds.n_classes, len(rounds.book.annotators)
     found = rounds.quiet().run(count_pairs)[("annotator", "label")]
     code = found["annotator"].cast(pl.Int64) * K + found["label"].cast(pl.Int64)
-    what = f"the matrices of {counted(M, 'annotator')} with {counted(K, 'class')} take"
-    rounds.check_memory(K * found.height * PER_CELL, what, WITHOUT_MATRICES)
     return Pairs(code.to_numpy().astype(np.intp), M, K), found["annotations"].to_numpy()
+
+
+def check_matrices(rounds: Rounds, n_bytes: int) -> None:
+    """That what is counted of annotators may take so much."""
+    M, K = len(rounds.book.annotators), rounds.n_classes
+    what = f"the matrices of {counted(M, 'annotator')} with {counted(K, 'class')} take"
+    rounds.check_memory(n_bytes, what, WITHOUT_MATRICES)
 
 
 def count_pairs(part: Partition) -> Summary:
@@ -159,10 +184,25 @@ class Counts:
         """C, shape (S, M, K)."""
         return self.pairs.spread(self.seen) + self.b
 
+    def weights(self, pairs: Pairs, rule: Dirichlet) -> Floats:
+        """What the E-step of a log with these pairs needs: log theta, shape (S, P)."""
+        return self.log_theta(pairs, rule.log_of)
+
+    def log_prior(self, rule: Dirichlet) -> float:
+        """What the prior of theta adds to the objective: what it adds at the pairs, and at all others
+        together, where C = b."""
+        log_theta = self.log_theta(self.pairs, rule.log_of)
+        of_pairs = log_prior_at_pairs(rule, self, log_theta)
+        return of_pairs + log_prior_of_rows(rule, self.pairs, self.b, self.total)
+
+    def exchanged(self, order: Ints) -> Counts:
+        """The same by the states in another order."""
+        return replace(self, seen=self.seen[order])
+
     def log_theta(self, pairs: Pairs, log_of: Callable[[Floats], Floats]) -> Floats:
         """log theta at some pairs: log C - log m, or what stands for the logs, shape (S, P)."""
         log_theta = log_of(self.moved_to(pairs).at_pairs)
-        log_theta -= log_of(self.total)[:, pairs.annotator]
+        log_theta -= log_of(self.total).take(pairs.annotator, axis=1)
         return log_theta
 
     def moved_to(self, pairs: Pairs) -> Counts:
@@ -183,18 +223,44 @@ class Counts:
 
     def own_shares(self) -> Floats:
         """theta[j,k,k], shape (K, M)."""
-        pairs, K = self.pairs, self.pairs.n_classes
-        own = np.zeros((K, pairs.n_annotators))
-        every = np.arange(K)
-        own += self.b[every % len(self.b), :, every % self.b.shape[2]]
-        own[pairs.label, pairs.annotator] += self.seen[pairs.label, np.arange(len(pairs))]
-        shares: Floats = own / self.total
-        return shares
+        own = self.seen[self.pairs.label, np.arange(len(self.pairs))]
+        return own_shares(self.pairs, own, self.b, self.total)
 
     def by_label(self) -> Floats:
         """seen of all annotators together, shape (S, K)."""
         size = self.pairs.n_classes
         return np.stack([np.bincount(self.pairs.label, row, size) for row in self.seen])
+
+
+def own_shares(pairs: Pairs, own: Floats, b: Floats, total: Floats) -> Floats:
+    """theta[j,k,k], shape (K, M), from seen[l,j,l] at the pairs, shape (P,)."""
+    shares, every = np.zeros((pairs.n_classes, pairs.n_annotators)), np.arange(pairs.n_classes)
+    shares += b[every % len(b), :, every % b.shape[2]]
+    shares[pairs.label, pairs.annotator] += own
+    shares /= total
+    return shares
+
+
+def log_prior_at_pairs(rule: Dirichlet, counts: Counts, log_theta: Floats) -> float:
+    """What the prior of theta adds at the pairs, of rows aside."""
+    at = counts.pairs.at(counts.b)
+    if rule.rule == "mode":
+        return float((at * log_theta).sum())
+    of_b = counts.pairs.at(log_gamma(counts.b))
+    return float((log_gamma(counts.at_pairs) - of_b - counts.seen * log_theta).sum())
+
+
+def log_prior_of_rows(rule: Dirichlet, pairs: Pairs, b: Floats, total: Floats) -> float:
+    """What it adds at the labels that an annotator never gave, and what rows add; `total` is m."""
+    of_all = of_labels(b, pairs.n_classes)
+    if rule.rule == "variational":
+        return -float((log_gamma(total) - log_gamma(of_all)).sum())
+    if pairs.is_all:
+        return 0.0
+    at = np.broadcast_to(pairs.at(b), (len(b), len(pairs)))
+    rest = of_all - pairs.per_annotator(at)
+    b_log_b = of_labels(b * np.log(b), pairs.n_classes) - pairs.per_annotator(at * np.log(at))
+    return float((b_log_b - rest * np.log(total)).sum())
 
 
 def with_axes(b: Floats) -> Floats:

@@ -100,6 +100,8 @@ class Fitted:
     rounds: Rounds
     model: Model
     params: Parameters
+    weights: Any
+    """What the E-step needs of the skills."""
     known: Known
     log: LogSize
     census: Sums
@@ -110,9 +112,8 @@ class Fitted:
     @property
     def estimate(self) -> Estimate:
         """What answers come from."""
-        weights = self.model.weights(self.params.skills)
-        known = replace(self.known, init=None)
-        return Estimate(self.model, weights, self.params.classes.weights(), known, self.exponent)
+        known, classes = replace(self.known, init=None), self.params.classes.weights()
+        return Estimate(self.model, self.weights, classes, known, self.exponent)
 
     def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
         """The parameters for the annotators of another log: those it does not know get the pooled skill."""
@@ -136,11 +137,12 @@ class Fitted:
         """The same parameters, on another log."""
         params, known = self.parameters_for(rounds, self.model), Known.of(rounds, gold)
         model = self.model.for_annotators(self.places_of(rounds), self.params.skills)
+        weights = model.weights(params.skills)
         log = LogSize.of(rounds.book)
         census = as_sums(rounds.run(count_census, known), CENSUS, log)
         check_known(known, census, rounds)
         log = log.counted(census["n_annotations"])
-        return Fitted(rounds, model, params, known, log, census, self.exponent)
+        return Fitted(rounds, model, params, weights, known, log, census, self.exponent)
 
     @property
     def _class_names(self) -> list[str]:

@@ -18,6 +18,8 @@ from polars_crowd.rounds.summaries import Merged, Summary
 from polars_crowd.truth.model import ANNOTATOR, CELL, Key, LogSize
 
 GRID = 2.0**36
+NOTHING = pl.DataFrame()
+"""The frame of a key under which nothing was counted."""
 
 
 def on_grid(T: Floats) -> Floats:
@@ -75,12 +77,13 @@ def as_sums(merged: Merged, keys: Mapping[str, Key], log: LogSize) -> dict[str, 
     n_cells = log.n_annotators * log.n_classes if log.pairs is None else len(log.pairs)
     sizes = {ANNOTATOR: log.n_annotators, CELL: n_cells}
     for name, key in keys.items():
-        frame = merged[key]
+        frame = merged.get(key, NOTHING)
         columns = [c for c in frame.columns if c.rpartition(".")[0] == name]
         if not key:
             found[name] = np.array([frame[c].item() for c in columns], dtype=np.float64)
             continue
-        values, rows = np.zeros((len(columns), sizes[key])), _rows(frame, key, log)
+        values = np.zeros((len(columns), sizes[key]))
+        rows = _rows(frame, key, log) if columns else None
         for row, c in zip(values, columns, strict=True):
             row[rows] = frame[c].to_numpy()
         found[name] = values

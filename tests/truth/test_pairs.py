@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polars_crowd as pc
-from polars_crowd.truth.classification.dawid_skene import log_prior_at_pairs
+from polars_crowd.truth import block, held
 from polars_crowd.truth.classification.dirichlet import MODE, VARIATIONAL
 from polars_crowd.truth.pairs import Counts, Pairs, moved_prior
 from tests.cases import assert_same
@@ -45,7 +45,7 @@ def test_what_is_estimated_at_pairs_is_what_all_counts_say(
         if len(counts.pairs):
             found = counts.log_theta(pairs, prior.log_of)
             np.testing.assert_allclose(found, log_theta[:, pairs.code], atol=1e-12)
-    assert log_prior_at_pairs(prior, counts) == pytest.approx(prior.log_prior(dense, counts.b))
+    assert counts.log_prior(prior) == pytest.approx(prior.log_prior(dense, counts.b))
     np.testing.assert_allclose(
         counts.own_shares(), np.einsum("kjk->kj", dense / dense.sum(axis=2, keepdims=True))
     )
@@ -118,3 +118,51 @@ def test_a_store_with_pairs_in_one_of_its_partitions(method: Any, tmp_path: Path
     assert again.n_iter < whole.n_iter
     predicted = quiet(whole.predict, log.with_columns(pl.col("annotator") + 2))
     assert predicted.examples.collect().height == 200
+
+
+def of_many_classes(seed: int, n: int) -> pl.DataFrame:
+    """Three of seven annotators on each of n examples, of 30 classes."""
+    rng = np.random.default_rng(seed)
+    truth, who = rng.integers(0, 30, n), rng.permuted(np.tile(np.arange(7), (n, 1)), axis=1)[:, :3]
+    said = np.where(rng.random((n, 3)) < 0.6, truth[:, None], rng.integers(0, 30, (n, 3)))
+    columns = {"example": np.repeat(np.arange(n), 3), "annotator": who.ravel()}
+    return pl.DataFrame({**columns, "label": said.ravel()})
+
+
+@settings(max_examples=8)
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([5, 50]),
+    st.sampled_from([pc.dawid_skene, pc.ibcc]),
+    st.sampled_from(["gold", "init", "pred_probs", "prior"]),
+)
+def test_counts_known_from_the_posterior_are_those_that_are_added_up(
+    seed: int, n: int, method: Any, given_too: str
+) -> None:
+    log, more = of_many_classes(seed, n), of_many_classes(seed + 1, 20)
+    labels = log.group_by("example", maintain_order=True).first().select("example", "label")
+    probs = np.random.default_rng(seed).dirichlet(np.ones(30), n)
+    known = {
+        "gold": labels.head(3),
+        "init": labels,
+        "pred_probs": pl.DataFrame(
+            {"example": np.arange(n), **dict(zip(map(str, range(30)), probs.T, strict=True))}
+        ),
+        "prior": pl.DataFrame({"annotator": range(7), "num_correct": 3.0, "num_incorrect": 1.0}),
+    }
+    options = {given_too: known[given_too], "classes": range(30), "max_iter": 6, "tol": 0.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block, "LIKELY_CELLS", 30 * 20)
+        added = quiet(method, log, **options)
+        patch.setattr(held, "FROM_CELLS", 0)
+        kept = quiet(method, log, **options)
+    assert isinstance(kept._fitted.params.skills, held.HeldCounts)
+    assert not isinstance(added._fitted.params.skills, held.HeldCounts)
+    assert kept.trace.to_list() == pytest.approx(added.trace.to_list(), rel=1e-12)
+    assert kept.confidence_exponent == added.confidence_exponent
+    for table in ("posterior", "examples", "annotators", "confusion"):
+        assert_same(getattr(kept, table).lazy().collect(), getattr(added, table).lazy().collect())
+    if given_too != "pred_probs":
+        for of_more in (lambda fit: fit.predict(more), lambda fit: method(log, init=fit)):
+            found, expected = (quiet(of_more, fit).posterior.collect() for fit in (kept, added))
+            assert_same(found, expected)

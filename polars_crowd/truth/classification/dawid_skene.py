@@ -37,7 +37,6 @@ import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.numerics.mixture import SMALLEST_LOG
-from polars_crowd.numerics.special import log_gamma
 from polars_crowd.option_checks import check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
@@ -45,14 +44,13 @@ from polars_crowd.truth.block import Block
 from polars_crowd.truth.classification.dirichlet import MODE, Dirichlet
 from polars_crowd.truth.em import fit
 from polars_crowd.truth.given import class_shares
+from polars_crowd.truth.held import HeldCounts, occurring
 from polars_crowd.truth.model import CELL, LogSize, Model, Sums
 from polars_crowd.truth.options import Matrices, MatrixOptions
 from polars_crowd.truth.pairs import (
     Counts,
     Pairs,
     moved_prior,
-    occurring,
-    of_labels,
     with_axes,
 )
 from polars_crowd.truth.past import past_confusion
@@ -74,81 +72,64 @@ class Confusions(Model):
 
     @property
     def codes(self) -> Ints:
-        return self.pairs.code
+        return self.pairs.summed
 
     @cached_property
     def b(self) -> Floats:
         """The pseudo-counts, in a shape of three axes."""
         return with_axes(self.pseudo_counts)
 
-    def weights(self, skills: Counts) -> Floats:
-        """log theta, shape (K, P)."""
-        return skills.log_theta(self.pairs, self.rule.log_of)
+    def weights(self, skills: Counts | HeldCounts) -> Any:
+        """log theta, shape (K, P), or what is known from it."""
+        return skills.weights(self.pairs, self.rule)
 
-    def log_likelihood(self, block: Block, weights: Floats) -> Floats:
+    def log_likelihood(self, block: Block, weights: Any) -> Floats:
         """sum over the labels of i: log theta[j,k,y]."""
-        place = self.pairs.place(block.cell)
-        return np.stack([block.per_example(of_class.take(place)) for of_class in weights])
+        return self.pairs.log_likelihood(block, weights)
 
     def count(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """sum over the labels l of j: T[i,k], shape (K, P)."""
-        return {"confusion": self.pairs.sums(block, T)}
+        return self.pairs.counted(block, T, weights)
 
-    def maximise(self, sums: Sums, skills: Counts | None, log: LogSize) -> Counts:
+    def maximise(
+        self, sums: Sums, skills: Counts | HeldCounts | None, log: LogSize
+    ) -> Counts | HeldCounts:
         """C = b + the sums."""
-        return Counts(self.pairs, sums["confusion"], self.b)
+        return self.pairs.counts(sums, self.b)
 
-    def log_prior(self, skills: Counts) -> float:
+    def log_prior(self, skills: Counts | HeldCounts) -> float:
         """sum b log theta, once per row of theta."""
         if skills.b is not self.b:  # those of an earlier fit
             return self.rule.log_prior(skills.dense, self.b)
-        return log_prior_at_pairs(self.rule, skills)
+        return skills.log_prior(self.rule)
 
-    def moved(self, skills: Counts, place: Ints) -> Counts:
+    def moved(self, skills: Counts | HeldCounts, place: Ints) -> Counts:
         return skills.of_annotators(place)
 
-    def for_annotators(self, place: Ints, skills: Counts) -> Self:
+    def for_annotators(self, place: Ints, skills: Counts | HeldCounts) -> Self:
         """... with their pseudo-counts, and whatever labels."""
         pairs = Pairs.all_of(len(place), skills.pairs.n_classes)
         prior = moved_prior(self.b, skills.pairs.n_annotators, place)
         return replace(self, pseudo_counts=prior, pairs=pairs)
 
-    def of_classes(self, skills: Counts) -> Counts:
+    def of_classes(self, skills: Any) -> Counts | HeldCounts:
         """C by class of the truth."""
-        return skills
+        counts: Counts | HeldCounts = skills
+        return counts
 
-    def annotator_columns(self, skills: Counts) -> dict[str, Any]:
+    def annotator_columns(self, skills: Counts | HeldCounts) -> dict[str, Any]:
         """`balanced_accuracy`: the mean over classes of theta[j,k,k]."""
         return {"balanced_accuracy": self.of_classes(skills).own_shares().mean(axis=0)}
 
-    def confusion(self, skills: Counts, n_classes: int) -> Floats:
+    def confusion(self, skills: Counts | HeldCounts, n_classes: int) -> Floats:
         """P(label l | truth k, annotator j)."""
         counts = self.of_classes(skills).dense
         shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
         return shares
 
-    def confusion_counts(self, skills: Counts) -> Floats:
+    def confusion_counts(self, skills: Counts | HeldCounts) -> Floats:
         counts = self.of_classes(skills)
         return counts.pairs.spread(counts.seen)
-
-
-def log_prior_at_pairs(rule: Dirichlet, counts: Counts) -> float:
-    """What the prior of theta adds to the objective: what it adds at the pairs, and at all others together,
-    where C = b."""
-    pairs, b = counts.pairs, counts.b
-    log_theta = counts.log_theta(pairs, rule.log_of)
-    at, of_all = pairs.at(b), of_labels(b, pairs.n_classes)
-    if rule.rule == "variational":
-        of_counts = (log_gamma(counts.at_pairs) - log_gamma(at)).sum()
-        of_totals = (log_gamma(counts.total) - log_gamma(of_all)).sum()
-        return float(of_counts - of_totals - (counts.seen * log_theta).sum())
-    found = float((at * log_theta).sum())
-    if pairs.is_all:
-        return found
-    at = np.broadcast_to(at, counts.seen.shape)
-    rest = of_all - pairs.per_annotator(at)
-    b_log_b = of_labels(b * np.log(b), pairs.n_classes) - pairs.per_annotator(at * np.log(at))
-    return found + float((b_log_b - rest * np.log(counts.total)).sum())
 
 
 @dataclass(frozen=True)
@@ -164,15 +145,15 @@ class DawidSkene(Confusions):
         seen = np.maximum(theta, SMALLEST_LOG).reshape(len(theta), -1)
         return Counts(pairs, seen, np.zeros((1, 1, 1)))
 
-    def class_order(self, skills: Counts) -> Ints | None:
+    def class_order(self, skills: Counts | HeldCounts) -> Ints | None:
         """The names under which classes agree best with the labels of all annotators; shares that are
         given say which class is which."""
         if self.class_shares is not None or self.pseudo_counts.size > 1:
             return None
         return agreeing_order(skills.by_label())
 
-    def exchanged(self, skills: Counts, order: Ints) -> Counts:
-        return replace(skills, seen=skills.seen[order])
+    def exchanged(self, skills: Counts | HeldCounts, order: Ints) -> Counts | HeldCounts:
+        return skills.exchanged(order)
 
 
 def agreeing_order(by_label: Floats) -> Ints:
@@ -202,8 +183,9 @@ def dawid_skene(
     """The truth of each example by Dawid-Skene: every annotator has a confusion matrix.
 
     An iteration takes time in proportion to annotations x classes; counts are kept for the pairs of annotator
-    and label that occur, 8 K bytes for each a few times over: for thousands of classes `one_coin_dawid_skene`
-    is the method.
+    and label that occur, 8 K bytes for each a few times over, or, of a log in memory that has fewer examples
+    than pairs, for each example (`truth.held`). For tens of thousands of classes `one_coin_dawid_skene` is
+    the method.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_cou
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, on_its_own, opened
 from polars_crowd.truth.options import Matrices, MatrixOptions, Options
-from polars_crowd.truth.pairs import Counts, Pairs, counted_pairs
+from polars_crowd.truth.pairs import PER_CELL, Counts, Pairs, check_matrices, counted_pairs
 from polars_crowd.truth.result import TruthInference
 
 OWN, OTHER, CLASS = 4.0, 1.0, 1.0
@@ -106,7 +106,7 @@ class Ebcc(Confusions):
         parts = drawn_parts(example_keys(block, self.keys), self.class_rule.n_subtypes)
         return (T[:, None, :] * parts).reshape(-1, block.n_examples)
 
-    def of_classes(self, skills: Counts) -> Counts:
+    def of_classes(self, skills: Any) -> Counts:
         """The sub-types of each class together."""
         G = self.class_rule.n_subtypes
         seen = skills.seen.reshape(-1, G, len(skills.pairs)).sum(axis=1)
@@ -239,6 +239,7 @@ def ebcc(
     chosen = Matrices(**options)
     rounds, chosen = opened(log, chosen)
     pairs, n_labels = counted_pairs(rounds)
+    check_matrices(rounds, n_subtypes * rounds.n_classes * len(pairs) * PER_CELL)
     seeds = seeds_of(seed, restarts, n_labels, isinstance(chosen.init, TruthInference))
     own = OTHER + (OWN - OTHER) * np.eye(rounds.n_classes)[:, None, :]
     b = pseudo_counts(own, prior, rounds)

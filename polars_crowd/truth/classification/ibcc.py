@@ -32,8 +32,8 @@ from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.dawid_skene import Confusions, pseudo_counts
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL
 from polars_crowd.truth.em import fit
+from polars_crowd.truth.held import occurring
 from polars_crowd.truth.options import Matrices, MatrixOptions
-from polars_crowd.truth.pairs import occurring
 from polars_crowd.truth.result import TruthInference
 
 
