@@ -51,8 +51,10 @@ def occurring(rounds: Rounds) -> Pairs:
     if K * len(pairs) > FROM_CELLS and rounds.executor is None and len(rounds.handles) == 1:
         handle = rounds.handles[0]
         if handle.memo is not None and handle.runs().examples.height < len(pairs):
-            check_matrices(rounds, K * handle.runs().examples.height * PER_POSTERIOR_CELL)
-            return HeldPairs(pairs.code, pairs.n_annotators, K, whole(Partition(handle)))
+            block = whole(Partition(handle))
+            check_matrices(rounds, K * block.n_examples * PER_POSTERIOR_CELL)
+            made = Counted(Kept(np.empty((K, block.n_examples))))
+            return HeldPairs(pairs.code, pairs.n_annotators, K, block, made)
     check_matrices(rounds, K * len(pairs) * PER_CELL)
     return pairs
 
@@ -75,17 +77,25 @@ class Kept:
         return self.values[:, block.first : block.first + block.n_examples]
 
 
+@dataclass(eq=False)
+class Counted:
+    """The posterior that is being counted, and the array of the first one."""
+
+    first: Kept | None
+    last: Kept | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class HeldPairs(Pairs):
     """The pairs of a log in memory whose posterior is kept."""
 
     block: Block
     """The whole log."""
-    made: dict[str, Kept] = field(default_factory=dict)
-    """The posterior that was counted last, and the one to begin with."""
+    made: Counted
 
     def __reduce__(self) -> Any:
-        return HeldPairs, (self.code, self.n_annotators, self.n_classes, self.block)
+        made = Counted(None)
+        return HeldPairs, (self.code, self.n_annotators, self.n_classes, self.block, made)
 
     @property
     def summed(self) -> Ints:
@@ -114,24 +124,62 @@ class HeldPairs(Pairs):
         seen += np.bincount(place_of_others, T.take(others), len(self))
         return seen
 
+    def holds(self, block: Block) -> bool:
+        """Whether a block is of this log, and not of some of its annotations."""
+        end, rows = block.first + block.n_examples, len(block.annotator)
+        if (
+            end > self.block.n_examples
+            or (block.count != self.block.count[block.first : end]).any()
+        ):
+            return False
+        first = int(self.block.start[block.first])
+        return bool((block.cell == self.block.cell[first : first + rows]).all())
+
     def log_likelihood(self, block: Block, weights: Any) -> Floats:
-        if isinstance(weights, Kept):
+        if not isinstance(weights, Likely):
+            return super().log_likelihood(block, weights)
+        if self.holds(block):
             return weights.of(block)
-        return super().log_likelihood(block, weights)
+        return np.stack([block.per_example(row) for row in weights.log_theta(block.cell)])
 
     def counted(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """Nothing to be added: T takes the place of the likelihood that it was made from."""
-        if not isinstance(weights, Kept):
-            nothing = Kept(np.empty((len(T), self.block.n_examples)))
-            weights = self.made.setdefault("first", nothing)
-        weights.of(block)[:] = T
-        self.made["last"] = weights
+        kept = Kept(weights.values) if isinstance(weights, Likely) else self.made.first
+        assert kept is not None, "counted once only without the counts before"
+        kept.of(block)[:] = T
+        self.made.last = kept
         return {}
 
     def counts(self, sums: Mapping[str, Floats], b: Floats) -> HeldCounts:  # type: ignore[override]
-        T = self.made["last"].values
-        self.made.clear()
+        assert self.made.last is not None
+        T = self.made.last.values
+        self.made.first = self.made.last = None
         return HeldCounts(self, T, b)
+
+
+@dataclass(eq=False)
+class Likely(Kept):
+    """log P(labels of i | k), what it was made of, and m."""
+
+    counts: HeldCounts
+    rule: Dirichlet
+    total: Floats
+    """Shape (K, M)."""
+
+    def log_theta(self, cell: Ints) -> Floats:
+        """log theta[j,k,l] at some annotator * K + label, shape (K, cells)."""
+        pairs, T = self.counts.pairs, self.counts.T
+        which, back = np.unique(pairs.place(cell), return_inverse=True)
+        rows = np.flatnonzero(np.isin(pairs.place_of_rows, which))
+        at = np.searchsorted(which, pairs.place_of_rows[rows])
+        examples = pairs.block.example[rows]
+        seen = np.zeros((len(T), len(which)))
+        for row, of_class in zip(seen, T, strict=True):
+            row += np.bincount(at, of_class[examples], len(which))
+        few = Pairs(pairs.code[which], pairs.n_annotators, pairs.n_classes)
+        C = Counts(few, seen, self.counts.b).at_pairs
+        log_theta = self.rule.log_of(C) - self.rule.log_of(self.total)[:, few.annotator]
+        return log_theta[:, back]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,22 +191,22 @@ class HeldCounts:
     """The posterior, shape (K, n)."""
     b: Floats
     """b[k,j,l], in a shape of three axes that broadcasts to (K, M, K)."""
-    of_prior: dict[str, float] = field(default_factory=dict)
-    """What the prior adds to the objective, by its rule, once it is known."""
+    of_prior: list[float] = field(default_factory=list)
+    """What the prior adds to the objective, once it is known."""
 
     def of_class(self, k: int) -> Counts:
         """The counts of one class, shapes (1, P) and what broadcasts to (1, M, K)."""
         seen = self.pairs.seen_of(self.T[k])
         return Counts(self.pairs, seen[None], self.b[k : k + 1] if len(self.b) > 1 else self.b)
 
-    def weights(self, pairs: Pairs, rule: Dirichlet) -> Kept:
+    def weights(self, pairs: Pairs, rule: Dirichlet) -> Likely:
         """What the E-step of the log needs; what the prior adds is found on the way."""
         found = np.empty_like(self.T)
         totals, at_pairs = zip(*self._in_turn(found, rule), strict=True)
         total = np.concatenate(totals)
         of_rows = log_prior_of_rows(rule, self.pairs, self.b, total)
-        self.of_prior[rule.rule] = sum(at_pairs) + of_rows
-        return Kept(found)
+        self.of_prior[:] = [sum(at_pairs) + of_rows]
+        return Likely(found, self, rule, total)
 
     def _in_turn(self, found: Floats, rule: Dirichlet) -> Iterator[tuple[Floats, float]]:
         """The rows of the log likelihood, and of each few classes m and what the prior adds at pairs."""
@@ -182,12 +230,12 @@ class HeldCounts:
         return [range(k, min(k + AT_ONCE, K)) for k in range(0, K, AT_ONCE)]
 
     def log_prior(self, rule: Dirichlet) -> float:
-        if rule.rule not in self.of_prior:
+        if not self.of_prior:
             self.weights(self.pairs, rule)
-        return self.of_prior[rule.rule]
+        return self.of_prior[0]
 
     def exchanged(self, order: Ints) -> HeldCounts:
-        return replace(self, T=self.T[order], of_prior={})
+        return replace(self, T=self.T[order], of_prior=[])
 
     def own_shares(self) -> Floats:
         """theta[j,k,k], shape (K, M)."""

@@ -162,7 +162,16 @@ def test_counts_known_from_the_posterior_are_those_that_are_added_up(
     assert kept.confidence_exponent == added.confidence_exponent
     for table in ("posterior", "examples", "annotators", "confusion"):
         assert_same(getattr(kept, table).lazy().collect(), getattr(added, table).lazy().collect())
+    assert_same(pc.explain(kept, 3), pc.explain(added, 3))
     if given_too != "pred_probs":
         for of_more in (lambda fit: fit.predict(more), lambda fit: method(log, init=fit)):
             found, expected = (quiet(of_more, fit).posterior.collect() for fit in (kept, added))
             assert_same(found, expected)
+
+
+def test_explanations_of_results_whose_posterior_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "FROM_CELLS", 0)
+    fit = quiet(pc.dawid_skene, of_many_classes(0, 40), into=tmp_path / "results")
+    assert_same(pc.explain(pc.open_results(tmp_path / "results"), 3), pc.explain(fit, 3))
