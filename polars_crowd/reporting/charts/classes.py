@@ -159,7 +159,8 @@ def class_confusions(found: Any) -> Chart:
     ['Classes taken for one another']
     """
     pairs, what = confused_pairs(found)
-    pairs = some_of(pairs.filter(pl.col("count") > 0), "found").sort("count", descending=True)
+    pairs = some_of(pairs.filter(pl.col("count") > 0), "found", "takes no class for another.")
+    pairs = pairs.sort("count", descending=True)
     rows = pairs.head(MOST_PAIRS).with_row_index("place")
     rows = rows.with_columns(pair=names_of(rows["pair"]))
     rest = float(pairs["count"].slice(MOST_PAIRS).sum())
@@ -179,12 +180,13 @@ def bars_of_pairs(what: str, has_expected: bool) -> list[Any]:
     says = told(("pair", "Classes", ""), ("count", what, ",.1f"), other)
     y = alt.Y("pair:N", title=None, sort=in_order("place"), axis=None)
     both = alt.Chart().encode(y=y, tooltip=says)
-    bar = both.mark_bar(color=BLUE, size=12, yOffset=7).encode(x=alt.X("count:Q", title=what))
+    along = {"title": what, "axis": {"grid": False}}
+    bar = both.mark_bar(color=BLUE, size=12, yOffset=7).encode(x=alt.X("count:Q", **along))
     name = both.mark_text(align="left", baseline="bottom", yOffset=-1).encode(
-        x=alt.datum(0, title=what), text="pair:N"
+        x=alt.datum(0, **along), text="pair:N"
     )
     tick = both.mark_tick(color="black", thickness=3, size=16, yOffset=7).encode(
-        x=alt.X("expected:Q", title=what)
+        x=alt.X("expected:Q", **along)
     )
     return [bar, name, tick] if has_expected else [bar, name]
 

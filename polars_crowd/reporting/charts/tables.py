@@ -34,7 +34,7 @@ def table_of(found: Any, name: str, what: str, *columns: str) -> pl.LazyFrame:
     return frame
 
 
-def some_of(frame: pl.DataFrame, what: str) -> pl.DataFrame:
+def some_of(frame: pl.DataFrame, what: str, wrong: str = "has no rows to draw.") -> pl.DataFrame:
     """The rows there are.
 
     Raises
@@ -43,7 +43,7 @@ def some_of(frame: pl.DataFrame, what: str) -> pl.DataFrame:
         There are none.
     """
     if frame.is_empty():
-        raise AnnotationError("has no rows to draw.", source=what)
+        raise AnnotationError(wrong, source=what)
     return frame
 
 
