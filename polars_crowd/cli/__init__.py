@@ -24,6 +24,7 @@ COMMANDS = (
     "compare",
     "rank",
     "agreement",
+    "annotators",
     "report",
 )
 

@@ -72,6 +72,7 @@ LOGS = (
 )
 COMMANDS = (
     *("check", "consensus", "agreement", "next", "compare", "store create new", "rank"),
+    "annotators",
     *("consensus -m dawid-skene", "consensus -m mean", "consensus -m kos", "consensus --wide"),
 )
 MODELS = (

@@ -73,6 +73,9 @@ WITHOUT_EFFECT = {
     "rank COMPARISONS --method crowd-bradley-terry": "--n-boot 20",
     "rank COMPARISONS": "--force | --out-format csv",
     "rank COMPARISONS --outcome x --out OUT": "--winner x | --sides A,B | --tie x | --strength 3",
+    "annotators LOG": f"--force | --out-format csv | --truth-label x | {WORKERS} | {TEXT} | --decimal-comma",
+    "annotators LOG --against OUT": "--truth GOLD",
+    "annotators STORE": OF_FILES,
     "agreement LOG": f"--force | {WORKERS} | {TEXT} | --decimal-comma",
     "agreement LOG --coefficients alpha": "--weights linear | --tested-by null | --interval wilson",
     "agreement LOG --coefficients fleiss,gwet-ac1": "--level interval",
@@ -108,6 +111,8 @@ ALWAYS = {
     "compare": {"truth", "method", "folds", "executor"},
     "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight", "intervals"},
     "report": {"truth", "by", "text", "title", "size"},
+    "annotators": {"truth", "against", "by", "time", "seconds", "confidence", "fail_under"}
+    | {"memory_limit"},
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "memory_limit"},
 }
 

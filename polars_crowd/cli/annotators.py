@@ -1,0 +1,191 @@
+"""`polars-crowd annotators`: how good each annotator is, with a bar to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+import polars_crowd as pc
+from polars_crowd.cli import common
+from polars_crowd.cli.agreement import By, Confidence, place
+from polars_crowd.cli.common import progress
+from polars_crowd.cli.compare import Truth
+from polars_crowd.cli.files import directory_for, tables_in
+from polars_crowd.cli.inputs import Input, refuse
+from polars_crowd.cli.output import Answer, Block, aside, cut, written
+from polars_crowd.cli.reading import columns, completing, reads, text
+from polars_crowd.errors import shown
+from polars_crowd.inputs.order import in_order
+
+SHOWN = ("num_annotations", "accuracy", "accuracy_low", "accuracy_high", "spam_score", "flags")
+"""What the table shows of the annotators; JSON and CSV have all."""
+BARS = (
+    *("accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "balanced_accuracy_low"),
+    *("balanced_accuracy_high", "spam_score", "mutual_information", "agreement"),
+    *("worst_class_accuracy", "label_entropy", "median_seconds", "repeat_consistency"),
+)
+"""Columns that may have a bar: the more, the better."""
+
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Results of consensus to judge annotators by, as --out wrote them; by default the consensus of "
+        "each example's other annotators.",
+        show_default=False,
+    ),
+]
+TimeColumn = Annotated[
+    str, typer.Option("--time", metavar="COL", help="The column with the time of each annotation.")
+]
+Seconds = Annotated[
+    str, typer.Option(metavar="COL", help="The column that says how long each annotation took.")
+]
+FailUnder = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=BAR",
+        help="End with exit code 1 if this column is below the bar for an annotator, such as "
+        "accuracy_high=0.7; who is not judged misses none. Repeat it for several.",
+        autocompletion=completing([f"{name}=" for name in BARS]),
+    ),
+]
+Classes = Annotated[
+    str | None, common.in_files("The classes in order, also those that nobody chose.", "A,B,C")
+]
+
+
+@common.told
+@reads(columns, text)
+def annotators(
+    call: typer.Context,
+    log: common.Log,
+    against: Against = None,
+    truth: Truth = None,
+    by: By = None,
+    time: TimeColumn = "timestamp",
+    seconds: Seconds = "seconds",
+    confidence: Confidence = 0.95,
+    fail_under: FailUnder = None,
+    out: common.Out = None,
+    out_format: common.OutFormat = "parquet",
+    force: common.Force = False,
+    executor: common.Executor = None,
+    classes: Classes = None,
+    duplicates: common.Duplicates = "error",
+    truth_label: common.TruthLabel = None,
+    memory_limit: common.MemoryLimit = None,
+) -> Answer:
+    """Say how good each annotator is, what they do, and whom to look at.
+
+    Annotators are judged by the others, by known labels (--truth), or by results (--against). LOG may be a
+    store. With --out DIR the tables annotators, confusion and flags are written.
+
+    Examples:
+
+      polars-crowd annotators log.parquet
+
+      polars-crowd annotators log.csv --truth gold.csv --by language
+
+      polars-crowd annotators log.csv --against results --format csv
+
+      polars-crowd annotators log.csv --truth gold.csv --fail-under accuracy_high=0.8
+    """
+    bars = [bar_of(one) for one in fail_under or ()]
+    given = Input.of(call)
+    directory = directory_for(call, out, pc.AnnotatorReport.TABLES, force=force)
+    if against is not None:
+        refuse(call, ["truth", "truth_label"], "not with --against.")
+    groups = given.groups(by or [])
+    with progress() as step, common.executor_of(executor) as workers, given.reading(truth):
+        step("judging annotations")
+        judge = (
+            given.labels(truth, "truth", truth_label)
+            if against is None
+            else judged_by(against, given)
+        )
+        options: dict[str, Any] = {"confidence": confidence, "memory_limit": memory_limit}
+        options |= {"time": time, "seconds": seconds, "executor": workers, "by": groups or None}
+        found = pc.annotator_report(rows_of(given), against=judge, **options, **given.options)
+        if directory:
+            names = given.theirs(found.annotators, found.confusion)
+            found.write(
+                directory, out_format, names=names, overwrite=force, formulas=common.RAW.get()
+            )
+    ids = found.annotators.columns[: found.annotators.columns.index("num_annotations")]
+    misses = list(missed(found.annotators, bars, ids))
+
+    def report() -> Iterator[Block]:
+        yield aside(found._header())
+        yield Block("Annotators, least accurate first", found.annotators.select(*ids, *SHOWN))
+        if found.flags.height:
+            named = found.flags.iter_rows(named=True)
+            lines = [f"{', '.join(str(row[c]) for c in ids)}: {row['reason']}" for row in named]
+            yield Block("\n".join(["\nWhom to look at", *cut(lines, "flag")]))
+        if directory:
+            yield written(tables_in(directory))
+
+    tables = {name: getattr(found, name) for name in found.TABLES}
+    return Answer(
+        found.annotators,
+        report,
+        document=lambda: {"report": found._header(), **tables},
+        complaints=cut(misses, "miss"),
+        fails=bool(misses),
+    )
+
+
+def rows_of(given: Input) -> Any:
+    """The log, with the rows that have no label: they are counted."""
+    store = given.store
+    if store is not None:
+        return store
+    rows = given.rows()
+    return rows if given.order_by is None else in_order(rows, given.order_by)
+
+
+def judged_by(directory: str, given: Input) -> pl.LazyFrame:
+    """What results say about the truth, by our names: the posterior, or the consensus where there is none."""
+    kept = pc.open_results(directory)
+    ours = {name: column for column, name in given.names.items()}
+    for table in ("posterior", "examples"):
+        if table in kept.tables:
+            rows: pl.LazyFrame = getattr(kept, table).lazy().rename(ours, strict=False)
+            if {"label", "consensus_label"} & set(rows.collect_schema()):
+                return rows
+    raise typer.BadParameter(
+        f"--against {directory}: {Path(directory).name} says no labels of examples."
+    )
+
+
+def bar_of(one: str) -> tuple[str, float]:
+    """A bar from the command line.
+
+    >>> bar_of("accuracy_high=0.7")
+    ('accuracy_high', 0.7)
+    """
+    name, _, bar = one.partition("=")
+    try:
+        value = float(bar)
+    except ValueError:
+        wrong = f"--fail-under {one}: it must be NAME=BAR, such as accuracy_high=0.7."
+        raise typer.BadParameter(wrong) from None
+    name = name.strip().replace("-", "_")
+    if name not in BARS:
+        raise typer.BadParameter(
+            f"--fail-under {one}: {name!r} is not one of {shown(list(BARS), 20)}."
+        )
+    return name, value
+
+
+def missed(
+    table: pl.DataFrame, bars: Sequence[tuple[str, float]], ids: Sequence[str]
+) -> Iterator[str]:
+    """Who is below a bar, a message each."""
+    for name, bar in bars:
+        for row in table.filter(pl.col(name) < bar).iter_rows(named=True):
+            yield f"{name}{place(row, ids)} is {row[name]:.4f}, below {bar:g}"
