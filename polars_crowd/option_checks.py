@@ -134,6 +134,15 @@ def check_place(name: str, place: Any) -> None:
         raise OptionError(name, place, "it must be a path.")
 
 
+def check_places(name: str, places: Any) -> None:
+    """A path, or a list of at least one."""
+    listed = places if isinstance(places, (list, tuple)) else [places]
+    for place in listed:
+        check_place(name, place)
+    if not listed:
+        raise OptionError(name, places, "it names no file.")
+
+
 LEAST = {
     **dict.fromkeys(("max_iter", "rounds", "size", "per_class", "n_labelled", "batch_size"), 1),
     "seed": 0,
@@ -171,6 +180,8 @@ def check_option(name: str, value: Any, hint: Any) -> None:
         check_share(name, value) if name in SHARES else check_any_number(name, value)
     elif str in kinds and set(kinds) <= {str, NoneType}:
         check_text(name, value)
+    elif any(get_origin(kind) is os.PathLike for kind in kinds):
+        check_places(name, value)
     elif any(get_origin(kind) is Sequence for kind in kinds):
         _check_sequence(name, value, kinds)
     elif get_origin(kinds[0]) is Mapping and not isinstance(value, Mapping):

@@ -17,7 +17,7 @@ from polars_crowd.cli.common import note
 from polars_crowd.cli.reading import COLUMNS, EXPORT, OF_SINGLE, SETS, TEXT
 from polars_crowd.errors import Advice, AnnotationError, missing_column
 from polars_crowd.formats.export import Export
-from polars_crowd.formats.registry import format_of
+from polars_crowd.formats.registry import seen_as
 from polars_crowd.inputs import blame
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, with_labels_of
@@ -313,20 +313,23 @@ class Input:
             or (self.is_as_said and not (self.question or self.export))
         ):
             return None
-        if len(self.log) > 1:
-            if self.question or self.export:
-                raise typer.BadParameter("--question and --export: a tool's export is read alone.")
-            return None
-        known = self.export or format_of(self.log[0], plain=self.question is not None)
-        if known is None:
+        found = self._seen()
+        if found is None:
             if self.question is not None:
                 raise typer.BadParameter(
-                    f"--question: {self.log[0]} is not seen to be a tool's export."
+                    f"--question: {', '.join(self.log)} is not seen to be a tool's export."
                 )
             return None
-        found = pc.formats.read(self.log[0], known, question=self.question)
-        note(f"{self.log[0]}: {found}")
-        return found
+        known, files = found
+        export = pc.formats.read(files, known, question=self.question)
+        note(f"{', '.join(self.log)}: {export}")
+        return export
+
+    def _seen(self) -> tuple[str, Any] | None:
+        """The tool whose export LOG is, and its files as they were looked at."""
+        if self.export is not None:
+            return self.export, list(self.log)
+        return seen_as(list(self.log), plain=self.question is not None)
 
     @property
     def _source(self) -> Any:

@@ -16,7 +16,7 @@ from polars_crowd.cli.inputs import Input, given, is_store, listed, reading, ref
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import TEXT, in_files, reads, text
 from polars_crowd.formats.export import Export
-from polars_crowd.formats.registry import format_of
+from polars_crowd.formats.registry import seen_as
 from polars_crowd.truth.pairwise.strengths import Intervals
 
 OF_COLUMNS = {
@@ -178,10 +178,11 @@ def rank(
 
 def _of_export(call: typer.Context, log: Sequence[str]) -> Export | None:
     """The export of battles that LOG is, if no option says what its columns hold."""
-    if len(log) > 1 or given(call).keys() & OF_COLUMNS or format_of(log[0]) != "comparisons":
+    seen = None if given(call).keys() & OF_COLUMNS else seen_as(log)
+    if seen is None or seen[0] != "comparisons":
         return None
-    found = pc.formats.read_comparisons(log[0], annotator="somebody")
-    note(f"{log[0]}: {found}")
+    found = pc.formats.read_comparisons(seen[1], annotator="somebody")
+    note(f"{', '.join(log)}: {found}")
     return found
 
 

@@ -17,11 +17,11 @@ from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.output import SHOWN, Answer, Block, aside
 from polars_crowd.errors import counted
 
-Path_ = Annotated[
-    Path,
+Paths = Annotated[
+    list[str],
     typer.Argument(
-        metavar="EXPORT",
-        help="The file, or the directory where the tool writes one.",
+        metavar="EXPORT...",
+        help="The file, or the directory where the tool writes one; several of one tool are read as one.",
         show_default=False,
     ),
 ]
@@ -58,7 +58,7 @@ GoldOut = Annotated[
 @told
 def read(
     call: typer.Context,
-    path: Path_,
+    paths: Paths,
     question: Question = None,
     export: Tool = None,
     annotator_name: AnnotatorName = None,
@@ -87,7 +87,7 @@ def read(
         options["predictions"] = True
     if question is not None:
         options["question"] = question
-    found = pc.formats.read(path, export, **options)
+    found = pc.formats.read(paths, export, **options)
     if gold_file is not None and found.gold is None:
         raise typer.BadParameter("--gold-out: the file says no truth.")
     made = [

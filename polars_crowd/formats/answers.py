@@ -9,8 +9,9 @@ such rows `export.py` makes the log of one question.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -74,11 +75,29 @@ def answers_of(
     return pl.DataFrame(listed, schema=kept, orient="row").lazy()
 
 
-def timed(rows: pl.LazyFrame, read: Callable[[pl.Expr], pl.Expr]) -> pl.LazyFrame:
-    """The answers with `timestamp`, read from `time`, if any of them has one."""
-    if "time" not in rows.collect_schema():
-        return rows
-    return rows.with_columns(timestamp=read(pl.col("time"))).drop("time")
+def joined(parts: Sequence[Answers]) -> Answers:
+    """The answers of several files."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    return replace(
+        first,
+        rows=pl.concat([_with_status(part.rows) for part in parts], how="diagonal"),
+        gold=_together(part.gold for part in parts),
+        notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        left_out=sum((Counter(part.left_out) for part in parts), Counter[str]()),
+        records=tuple(one for part in parts for one in part.records),
+    )
+
+
+def _with_status(rows: pl.LazyFrame) -> pl.LazyFrame:
+    there = "status" in rows.collect_schema()
+    return rows if there else rows.with_columns(status=pl.lit(SUBMITTED))
+
+
+def _together(gold: Iterable[pl.LazyFrame | None]) -> pl.LazyFrame | None:
+    found = [one.select("example", "question", "values") for one in gold if one is not None]
+    return pl.concat(found) if found else None
 
 
 # --- cells ----------------------------------------------------------------------------------------
@@ -114,32 +133,3 @@ def translated(value: pl.Expr, words: Mapping[str, str], default: str | None = N
 def column(name: str, there: Collection[str]) -> pl.Expr:
     """A column of text; nulls where the file has none of that name."""
     return pl.col(name) if name in there else pl.lit(None, pl.String)
-
-
-def utc(text: pl.Expr) -> pl.Expr:
-    """Times written as ISO 8601, with or without a zone; one without is taken as UTC.
-
-    >>> frame = pl.DataFrame({"t": ["2026-02-02T10:00:01.5Z", "2026-02-02 12:00:01+02:00", "2026-02-02"]})
-    >>> [str(time) for time in frame.select(utc(pl.col("t")))["t"]]
-    ['2026-02-02 10:00:01.500000+00:00', '2026-02-02 10:00:01+00:00', '2026-02-02 00:00:00+00:00']
-    """
-    written = text.str.replace(" ", "T", literal=True).str.replace(r"[zZ]$", "+00:00")
-    whole = (
-        pl.when(written.str.len_chars() == len("2026-02-02"))
-        .then(written + "T00:00:00")
-        .otherwise(written)
-    )
-    zoned = (
-        pl.when(whole.str.contains(r"[+-]\d{2}:?\d{2}$")).then(whole).otherwise(whole + "+00:00")
-    )
-    return zoned.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
-
-
-def utc_of_seconds(seconds: pl.Expr) -> pl.Expr:
-    """Times as seconds since 1970.
-
-    >>> str(pl.select(utc_of_seconds(pl.lit(1772615001.5))).item())
-    '2026-03-04 09:03:21.500000+00:00'
-    """
-    micro = (seconds.cast(pl.Float64) * 1e6).round().cast(pl.Int64)
-    return micro.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Unpack
 
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, column
-from polars_crowd.formats.export import WHICH, Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import WHICH, Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import dated
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 GOLD, REASON = "_gold", "_gold_reason"
 TIMES = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
-PAGES = (
-    "Seconds are those of a page, divided by its rows. Times have no zone and were taken as UTC."
-)
+PAGES = "Seconds are those of a page, divided by its rows."
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_appen(path: str | Path, *, text: str = "text", **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_appen(path: Paths, *, text: str = "text", **options: Unpack[ExportOptions]) -> Part:
     """Read the full report of a job of Appen, CSV.
 
     Parameters
@@ -69,7 +68,7 @@ def read_appen(path: str | Path, *, text: str = "text", **options: Unpack[Export
         gold=pl.concat([_truth(table, name) for name in questions]).lazy(),
         notes=(PAGES,) if "_started_at" in table.columns else (),
     )
-    return export(FORMAT.title, path, answers, asked)
+    return Part(FORMAT.title, answers, asked)
 
 
 def _questions(table: pl.DataFrame) -> list[str]:
@@ -92,12 +91,12 @@ def _answered(table: pl.DataFrame, name: str, text: str) -> pl.DataFrame:
     seen = [pl.col(text).alias("text")] if text in table.columns else []
     return table.select(
         *seen,
+        *dated(column("_created_at", table.columns), _read),
         example="_unit_id",
         annotator="_worker_id",
         question=pl.lit(name),
         kind=pl.lit("choice"),
         values=lines,
-        timestamp=created,
         seconds=seconds,
         gold=is_gold,
         status=pl.when(pl.col(name).is_null())
@@ -127,7 +126,10 @@ def _flag(name: str, columns: Sequence[str]) -> pl.Expr:
 
 def _time(name: str, columns: Sequence[str]) -> pl.Expr:
     """Times like `7/12/2014 01:55:49`, whose seconds some programs drop."""
-    text = column(name, columns)
+    return _read(column(name, columns))
+
+
+def _read(text: pl.Expr) -> pl.Expr:
     read = [text.str.to_datetime(form, time_unit="us", strict=False) for form in TIMES]
     return pl.coalesce(read).dt.replace_time_zone("UTC")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Unpack
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import PREDICTION, SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
 
@@ -21,14 +21,14 @@ Row = dict[str, Any]
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_argilla(
-    path: str | Path,
+    path: Paths,
     *,
     users: Mapping[str, str] | None = None,
     text: str = "text",
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read the records of Argilla: JSON, JSON lines, or Parquet, of 2.x or 1.x.
 
     Parameters
@@ -66,7 +66,7 @@ def read_argilla(
     for row in rows:
         row["annotator"] = (users or {}).get(row["annotator"], row["annotator"])
     answers = Answers(rows=answers_of(rows), notes=(NO_STATUS,) if nested else ())
-    return export(FORMAT.title, path, answers, Asked(**options))
+    return Part(FORMAT.title, answers, Asked(**options))
 
 
 def _fields(record: Row) -> Row:

@@ -9,8 +9,9 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import Answers, one, sent
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.signatures import shares
 
 NAMES = {"task": "example", "worker": "annotator", "performer": "annotator", "label": "label"}
@@ -18,10 +19,10 @@ NETEASE = {"taskId": "example", "workerId": "annotator", "answer": "label", "tru
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_crowd_kit(
-    path: str | Path, *, truth: str | Path | None = None, **options: Unpack[ExportOptions]
-) -> Export:
+    path: Paths, *, truth: str | Path | None = None, **options: Unpack[ExportOptions]
+) -> Part:
     """Read a table as crowd-kit takes it: `task, worker, label`, or `taskId, workerId, answer`.
 
     Parameters
@@ -48,10 +49,10 @@ def read_crowd_kit(
         gold = table.drop_nulls("truth").select(
             "example", *_question(), values=pl.concat_list("truth")
         )
-    return export(FORMAT.title, path, Answers(rows=rows, gold=gold), Asked(**options))
+    return Part(FORMAT.title, Answers(rows=rows, gold=gold), Asked(**options))
 
 
-def _truth(path: str | Path) -> pl.LazyFrame:
+def _truth(path: Paths) -> pl.LazyFrame:
     look = Look.at(path)
     label = next((name for name in ("label", "true_label") if look.has(name)), None)
     if label is None or not look.has("task"):

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_deepeval(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_deepeval(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read a test run of DeepEval, JSON.
 
     Returns
@@ -40,7 +40,7 @@ def read_deepeval(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     run = FORMAT.look(path).first
     cases = [*(run.get("testCases") or []), *(run.get("conversationalTestCases") or [])]
     rows = answers_of((row for case in cases for row in _rows(case)), {"score": pl.Float64()})
-    return export(FORMAT.title, path, Answers(rows=rows), Asked(**options))
+    return Part(FORMAT.title, Answers(rows=rows), Asked(**options))
 
 
 def _rows(case: Row) -> Iterator[Row]:

@@ -12,9 +12,11 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
-from polars_crowd.formats.export import NAME_THEM, Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.export import NAME_THEM, Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import timed
 from polars_crowd.formats.zips import Zip
 from polars_crowd.signatures import shares
 
@@ -27,10 +29,8 @@ LABEL = "label"
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_doccano(
-    path: str | Path, *, confirmed: bool = False, **options: Unpack[ExportOptions]
-) -> Export:
+@reader
+def read_doccano(path: Paths, *, confirmed: bool = False, **options: Unpack[ExportOptions]) -> Part:
     """Read an export of doccano for classification: a zip, its directory, or one of its files.
 
     Parameters
@@ -64,8 +64,8 @@ def read_doccano(
             f"{path} holds the shared annotations of a project, and does not say whose they are.",
             NAME_THEM,
         )
-    answers = timed(answers_of(rows, {"time": pl.String()}), utc)
-    return export(FORMAT.title, path, Answers(rows=answers), asked)
+    answers = timed(answers_of(rows, {"time": pl.String()}))
+    return Part(FORMAT.title, Answers(rows=answers), asked)
 
 
 def _files(look: Look) -> Iterator[tuple[str, bytes]]:

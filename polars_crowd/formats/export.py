@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Literal, TypedDict
 
 import polars as pl
 
 from polars_crowd.errors import (
     Advice,
-    Advised,
     AnnotationError,
     OptionError,
     counted,
@@ -22,17 +20,29 @@ from polars_crowd.errors import (
     warn,
 )
 from polars_crowd.formats.again import KEY, Keys, num_distinct
-from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers
-from polars_crowd.inputs.blame import first_line
-from polars_crowd.signatures import in_module_of
-
-F = TypeVar("F", bound=Callable[..., Any])
+from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers, joined
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.records import named
+from polars_crowd.formats.times import TIME_READ, TIMES_READ, notes_of_times, with_time_read
 
 CLASSES = ("class", "set")
 """The kinds of questions that ask for classes."""
 OTHER_QUESTION = "other_question"
 NO_EXAMPLE = "no_example"
 """The reason for answers that do not say what they are about."""
+NO_QUESTION = "no_question"
+"""The reason for answers that do not say to what."""
+NO_WHAT: dict[str, tuple[str, Advice | str]] = {
+    NO_EXAMPLE: (
+        "which example they are about: the file has no such id",
+        Advice(
+            "Name what holds it, if the reader can be told",
+            python="example=...",
+            command="polars-crowd read --option example=...",
+        ),
+    ),
+    NO_QUESTION: ("to which question", "Export the file anew, with the names of its questions."),
+}
 NO_QUESTIONS = pl.DataFrame(
     schema={"question": pl.String, "kind": pl.String, "num_answers": pl.Int64}
 )
@@ -61,7 +71,8 @@ class Asked:
     Parameters
     ----------
     path
-        The file, or the directory where the tool writes one.
+        The file, or the directory where the tool writes one; several of one format, as a list or a pattern
+        with `*`, are read as one.
     question
         Which question's answers are wanted. By default the only one that asks for classes.
     status
@@ -104,8 +115,8 @@ class Export:
 
     format: str
     """The tool."""
-    path: Path
-    """What was read."""
+    paths: tuple[Path, ...]
+    """What was read: a file or directory, or several."""
     question: str | None
     log: pl.LazyFrame
     """`example, annotator, label`, then those of `timestamp, seconds, gold, status, question, text,
@@ -180,51 +191,34 @@ class Export:
         return f"{of_question} of {examples} by {annotators}"
 
 
-def guarded(function: F) -> F:
-    """A decorator for readers: a file that is not built as its tool builds it is an error that says so."""
-    unlike, unshaped, of_ours = _unshaped, UNSHAPED, Advised
+@dataclass(frozen=True)
+class Part:
+    """The answers that a reader finds in one file, and what is asked for."""
 
-    def call(path: Any, *args: Any, **given: Any) -> Any:
-        try:
-            return function(path, *args, **given)
-        except of_ours:
-            raise
-        except unshaped as error:
-            raise unlike(path, error) from error
+    title: str
+    """The tool."""
+    answers: Answers
+    asked: Asked
 
-    moved: Any = in_module_of(function, call)
-    return moved  # type: ignore[no-any-return]
-
-
-UNSHAPED = (LookupError, TypeError, AttributeError, ValueError, pl.exceptions.PolarsError)
-"""What goes wrong where a record is built otherwise than a reader knows."""
+    def export(self, looks: Sequence[Look], parts: Sequence[Part]) -> Export:
+        """The log of the question that is asked for, of all answers that there are."""
+        answers = joined([part.answers for part in parts])
+        return _export(self.title, tuple(look.path for look in looks), answers, self.asked)
 
 
-def _unshaped(path: Any, error: Exception) -> AnnotationError:
-    said = first_line(error)
-    why = f"a record has no {said}" if isinstance(error, KeyError) else said
-    return AnnotationError(
-        f"{path} is not built as the tool is known to build it: {why}.",
-        "Mend the file, or export it anew; or make a table of examples, annotators and labels of it.",
-    )
-
-
-def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Export:
-    """The log of the question that is asked for, of all answers that there are."""
+def _export(title: str, paths: tuple[Path, ...], answers: Answers, asked: Asked) -> Export:
     rows = _completed(answers.rows, asked)
     keys = Keys()
     counts = _counts(rows, answers, keys)
-    _check_examples(counts)
+    _check_answers(counts)
     questions = _questions(counts)
     question = _question(asked.question, questions)
     kinds = dict(questions.select("question", "kind").iter_rows())
     kind = kinds.get(question, "class")
     of_all = pl.col("question").is_null()
-    own = rows.filter(of_all if question is None else (pl.col("question") == question) | of_all)
-    own, num_again = keys.settled(own, answers.counts)
-    of_own = counts.filter(
-        of_all if question is None else (pl.col("question") == question) | of_all
-    )
+    is_own = of_all if question is None else (pl.col("question") == question) | of_all
+    own, num_again = keys.settled(rows.filter(is_own), answers.counts)
+    of_own = counts.filter(is_own)
     if kind == "class" and _has_several(of_own):
         _check_single(own)
     gold = _gold(answers, question, kind)
@@ -233,9 +227,10 @@ def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Exp
         if "gold" not in kept.collect_schema():
             raise OptionError("gold", "apart", "it has no effect: no answer in the file is gold.")
         kept = kept.filter(~pl.col("gold").fill_null(False))
+    notices = (note for note in answers.notices if counts[note].sum())
     return Export(
-        format=format,
-        path=Path(path).absolute(),
+        format=title,
+        paths=paths,
         question=question,
         log=_log(kept, kind),
         gold=gold,
@@ -245,7 +240,7 @@ def export(format: str, path: str | Path, answers: Answers, asked: Asked) -> Exp
             **_others(counts, question),
             **_gold_apart(own, asked),
         },
-        notes=(*answers.notes, *(note for note in answers.notices if counts[note].sum())),
+        notes=(*answers.notes, *notices, *notes_of_times(of_own)),
     )
 
 
@@ -265,9 +260,12 @@ def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
     if asked.annotator is not None:
         rows = rows.with_columns(pl.col("annotator").fill_null(asked.annotator))
     is_about_none = pl.col("example").is_null() | (pl.col("example") == "")
+    is_sent = pl.col("status") == SUBMITTED
     return rows.with_columns(
-        status=pl.when((pl.col("status") == SUBMITTED) & is_about_none)
+        status=pl.when(is_sent & is_about_none)
         .then(pl.lit(NO_EXAMPLE))
+        .when(is_sent & pl.col("question").is_null())
+        .then(pl.lit(NO_QUESTION))
         .otherwise("status")
     )
 
@@ -275,23 +273,23 @@ def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
 def _counts(rows: pl.LazyFrame, answers: Answers, keys: Keys) -> pl.DataFrame:
     """How many answers there are to each question, by status, in one pass over the file."""
     of = ("question", "kind", "status")
-    sums = [pl.col("n", *answers.notices).sum(), pl.col("most").max()]
+    rows = with_time_read(rows)
+    about = {**answers.notices, **TIMES_READ}
+    sums = [pl.col("n", *about).sum(), pl.col("most").max()]
     wanted = rows.select(
         *of,
         keys.of_rows(),
         is_whole=every_column(rows),
         n=pl.lit(1, pl.Int64),
         most=pl.col("values").list.len(),
-        **{note: about.cast(pl.Int64) for note, about in answers.notices.items()},
+        **{note: found.cast(pl.Int64) for note, found in about.items()},
     )
-    parts = [wanted.clear().collect()]
-    with ExitStack() as stack:
-        for records in answers.records:
-            stack.enter_context(records.named())
+    parts = [wanted.clear().collect().drop(KEY, "is_whole")]
+    with named(answers.records):
         for batch in wanted.collect_batches(maintain_order=False, engine="streaming"):
             keys.note(batch[KEY])
             parts.append(batch.group_by(of).agg(sums))
-    counts = pl.concat(parts, how="diagonal").group_by(of).agg(sums)
+    counts = pl.concat(parts, how="diagonal_relaxed").group_by(of).agg(sums)
     return counts.sort(of, nulls_last=True)
 
 
@@ -344,19 +342,13 @@ def _question(asked: str | None, questions: pl.DataFrame) -> str | None:
     raise AnnotationError(f"The file asks {counted(len(known), 'question')}:\n{listed}", WHICH)
 
 
-def _check_examples(counts: pl.DataFrame) -> None:
-    """Some answers say what they are about, if there are any."""
+def _check_answers(counts: pl.DataFrame) -> None:
+    """Some answers say what they are about and to which question, if there are any."""
     by_status = dict(counts.group_by("status").agg(pl.col("n").sum()).iter_rows())
-    if NO_EXAMPLE in by_status and SUBMITTED not in by_status:
-        raise AnnotationError(
-            f"{counted(by_status[NO_EXAMPLE], 'answer')}, which are all, do not say which example they "
-            "are about: the file has no such id.",
-            Advice(
-                "Name what holds it, if the reader can be told",
-                python="example=...",
-                command="polars-crowd read --option example=...",
-            ),
-        )
+    for status, (said, advice) in NO_WHAT.items():
+        if status in by_status and SUBMITTED not in by_status:
+            answers = counted(by_status[status], "answer")
+            raise AnnotationError(f"{answers}, which are all, do not say {said}.", advice)
 
 
 def _has_several(counts: pl.DataFrame) -> bool:
@@ -392,7 +384,7 @@ def _log(rows: pl.LazyFrame, kind: str) -> pl.LazyFrame:
     first = ("example", "annotator")
     there = rows.collect_schema().names()
     known = ("timestamp", "seconds", "gold", "status", "question", "text", "annotator_kind")
-    of_the_file = [name for name in there if name not in (*SCHEMA, "label")]
+    of_the_file = [name for name in there if name not in (*SCHEMA, "label", TIME_READ)]
     columns = [*(name for name in known if name in there), *of_the_file]
     return rows.select(*first, label_of(kind).alias("label"), *columns)
 

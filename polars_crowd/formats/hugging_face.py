@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, blank_as_null, one, sent, translated
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import Records
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.signatures import shares
@@ -54,15 +54,15 @@ NAMES = Advice("Name the columns", python="example=..., worker=..., labels=[...]
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_hugging_face(
-    path: str | Path,
+    path: Paths,
     *,
     example: str | None = None,
     worker: str | None = None,
     labels: Sequence[str] | None = None,
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read a table of the Hugging Face Hub: Parquet, JSON lines or CSV.
 
     Its rows are annotations, with a column of annotators; or examples with a list of annotations, a struct of
@@ -112,9 +112,7 @@ def read_hugging_face(
         if known.are_members
         else pl.concat([_answers(rows, label, _names(features, label)) for label in known.labels])
     )
-    return export(
-        FORMAT.title, path, Answers(rows=answers, gold=_gold(table, known)), Asked(**options)
-    )
+    return Part(FORMAT.title, Answers(rows=answers, gold=_gold(table, known)), Asked(**options))
 
 
 @dataclass(frozen=True)

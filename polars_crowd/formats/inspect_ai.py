@@ -12,9 +12,11 @@ from typing import Any, Literal, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look, files_in, object_in
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import timed
 from polars_crowd.formats.zips import Zip
 from polars_crowd.signatures import shares
 
@@ -22,13 +24,13 @@ Row = dict[str, Any]
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_inspect(
-    path: str | Path,
+    path: Paths,
     *,
     per: Literal["answer", "sample"] = "answer",
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read a log of Inspect AI, `.eval` or JSON, or a directory of logs.
 
     Parameters
@@ -60,8 +62,8 @@ def read_inspect(
     files = files_in(look.path) if look.kind == "directory" else [look.path]
     rows = [row for file in files for row in _rows_of(file, per)]
     more = {"judge_model": pl.String(), "time": pl.String()}
-    answers = timed(answers_of(rows, more), utc)
-    return export(FORMAT.title, path, Answers(rows=answers), Asked(**options))
+    answers = timed(answers_of(rows, more))
+    return Part(FORMAT.title, Answers(rows=answers), Asked(**options))
 
 
 def _rows_of(file: Path, per: str) -> Iterator[Row]:

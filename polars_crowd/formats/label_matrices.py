@@ -7,15 +7,15 @@ which abstains with -1.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, blank_as_null
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.signatures import shares
 
 LABEL = "label"
@@ -24,8 +24,8 @@ ABSTAINED = "-1"
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_cleanlab(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_cleanlab(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read a wide table as cleanlab takes it: a row an example, a column an annotator.
 
     Returns
@@ -43,12 +43,12 @@ def read_cleanlab(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     """
     rows = _long(Look.at(path)).filter(pl.col("cell").is_not_null())
     answers = rows.select(*_columns(), values=pl.concat_list("cell"))
-    return export(CLEANLAB.title, path, Answers(rows=answers), Asked(**options))
+    return Part(CLEANLAB.title, Answers(rows=answers), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_label_matrix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read a label matrix of Snorkel (a row an example, a column a labelling function), or WRENCH's JSON.
 
     Returns
@@ -86,14 +86,14 @@ def read_label_matrix(path: str | Path, **options: Unpack[ExportOptions]) -> Exp
         values=pl.when(cell != ABSTAINED).then("values"),
         annotator_kind=pl.lit("code"),
     )
-    return export(LABEL_MATRIX.title, path, Answers(rows=rows, gold=gold), Asked(**options))
+    return Part(LABEL_MATRIX.title, Answers(rows=rows, gold=gold), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_peerannot(
-    path: str | Path, *, workers_first: bool = False, **options: Unpack[ExportOptions]
-) -> Export:
+    path: Paths, *, workers_first: bool = False, **options: Unpack[ExportOptions]
+) -> Part:
     """Read the `answers.json` of peerannot: `{task: {worker: label}}`.
 
     Parameters
@@ -115,12 +115,12 @@ def read_peerannot(
         for outer, labels in found.items()
         for inner, label in labels.items()
     )
-    return export(PEERANNOT.title, path, Answers(rows=answers_of(rows)), Asked(**options))
+    return Part(PEERANNOT.title, Answers(rows=answers_of(rows)), Asked(**options))
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_lewidi(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_lewidi(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read a dataset of the shared tasks on learning with disagreements (Le-Wi-Di): JSON by example.
 
     Examples
@@ -137,7 +137,7 @@ def read_lewidi(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         for example, said in found.items()
         for annotator, label in _annotations(example, said)
     )
-    return export(LEWIDI.title, path, Answers(rows=answers_of(rows)), Asked(**options))
+    return Part(LEWIDI.title, Answers(rows=answers_of(rows)), Asked(**options))
 
 
 # --- rows -----------------------------------------------------------------------------------------

@@ -23,11 +23,12 @@ from polars_crowd.formats.answers import (
     answers_of,
     blank_as_null,
     translated,
-    utc,
 )
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look, files_in, object_in
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import Records, as_lines, objects
+from polars_crowd.formats.times import TIME_READ, dated
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -74,15 +75,15 @@ REGION = "region"
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_label_studio(
-    path: str | Path,
+    path: Paths,
     *,
     example: str = "id",
     text: str = "text",
     empty_is_set: bool = False,
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read an export of Label Studio: JSON, JSON-MIN, CSV, TSV, or a directory of a target storage.
 
     Parameters
@@ -126,7 +127,7 @@ def read_label_studio(
         answers = _of_tasks(Records(look.path, TASK, prepare=partial(_task, names=names)), names)
     else:
         answers = _of_rows(*_rows_and_controls(look, asked.question), names)
-    return export(FORMAT.title, path, answers, asked)
+    return Part(FORMAT.title, answers, asked)
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def _annotations(tasks: pl.LazyFrame) -> pl.LazyFrame:
         .explode("annotations", empty_as_null=False)
         .drop_nulls("annotations")
         .unnest("annotations")
-        .with_columns(timestamp=utc(pl.col("created_at")))
+        .with_columns(dated(pl.col("created_at")))
         .drop("created_at")
     )
 
@@ -360,15 +361,15 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
         .with_columns(pl.lit(None, TEXT).alias(name) for name in missing)
         .select(
             *(pl.col(name).alias(f"{KEY}{name}") for name in controls),
+            *dated(pl.col("created_at")),
             example=pl.col(names.example.removeprefix("data.")),
             text=pl.col(names.text) if names.text in said else pl.lit(None, TEXT),
             annotator=blank_as_null(pl.col("annotator"), "None"),
-            timestamp=utc(pl.col("created_at")),
             seconds=pl.col("lead_time").cast(pl.Float64),
         )
         .unpivot(
             [f"{KEY}{name}" for name in controls],
-            index=["example", "text", "annotator", "timestamp", "seconds"],
+            index=["example", "text", "annotator", "timestamp", TIME_READ, "seconds"],
             variable_name="question",
             value_name="cell",
         )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc
-from polars_crowd.formats.export import NAME_THEM, Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.export import NAME_THEM, Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import objects
+from polars_crowd.formats.times import timed
 from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
@@ -20,14 +21,14 @@ OLD = "DataRow ID"
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_labelbox(
-    path: str | Path,
+    path: Paths,
     *,
     project: str | None = None,
     benchmark_by: str | None = None,
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read an export of Labelbox: NDJSON, or the JSON array of the exports before 2024.
 
     Parameters
@@ -73,11 +74,10 @@ def read_labelbox(
             ),
             NAME_THEM,
         )
-    answers = timed(answers_of(rows, {"time": pl.String()}), utc)
+    answers = timed(answers_of(rows, {"time": pl.String()}))
     has_gold = any(row.get("gold") for row in rows)
-    return export(
+    return Part(
         FORMAT.title,
-        path,
         Answers(
             rows=answers,
             gold=answers.filter(pl.col("gold"), pl.col("status") == SUBMITTED)

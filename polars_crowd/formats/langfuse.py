@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.feedback import TEXT
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import dated
 from polars_crowd.signatures import shares
 
 OF = ("observationId", "traceId", "sessionId", "datasetRunId")
@@ -35,8 +36,8 @@ EVALUATOR = r'"evaluator": "([^"]*)"'
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_langfuse(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read the scores of Langfuse, as JSON.
 
     Returns
@@ -61,11 +62,11 @@ def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     value = pl.when(is_number).then("value").otherwise(pl.coalesce("stringValue", "value"))
     evaluator = pl.col("metadata").str.extract(EVALUATOR)
     rows = records.scan().select(
+        *dated(pl.col("timestamp")),
         example=pl.coalesce(*OF, pl.col("subject").struct.field("id")),
         annotator=pl.coalesce("authorUserId", evaluator, "source"),
         annotator_kind=translated(pl.col("source"), KINDS),
         question="name",
-        timestamp=utc(pl.col("timestamp")),
         kind=translated(pl.col("dataType"), ASKS, "class"),
         values=one(value),
         status=pl.when(pl.col("dataType") == CORRECTION)
@@ -74,7 +75,7 @@ def read_langfuse(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     )
     corrected = pl.col("status") == "correction"
     answers = Answers(rows=rows.filter(~corrected), gold=rows.filter(corrected), records=(records,))
-    return export(FORMAT.title, path, answers, Asked(**options))
+    return Part(FORMAT.title, answers, Asked(**options))
 
 
 FORMAT = Format(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import unescaped
+from polars_crowd.formats.times import dated
 from polars_crowd.signatures import shares
 
 FEEDBACK = {
@@ -36,8 +37,8 @@ KINDS = {"app": "human", "model": "model"}
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read the feedback of LangSmith, as JSON.
 
     Returns
@@ -65,13 +66,13 @@ def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export
     kind = translated(source.field("type"), KINDS)
     rows = records.scan().select(
         "correction",
+        *dated(pl.col("created_at")),
         example="run_id",
         question="key",
         annotator=pl.coalesce(*user, evaluator, source.field("type")),
         annotator_kind=pl.when(pl.coalesce(*user).is_not_null())
         .then(pl.lit("human"))
         .otherwise(kind),
-        timestamp=utc(pl.col("created_at")),
         kind=kind_of(value),
         values=one(value),
         status=sent(value),
@@ -86,7 +87,7 @@ def read_langsmith(path: str | Path, **options: Unpack[ExportOptions]) -> Export
         .select("example", "question", values=one(pl.col("corrected"))),
         records=(records,),
     )
-    return export(FORMAT.title, path, answers, Asked(**options))
+    return Part(FORMAT.title, answers, Asked(**options))
 
 
 def _corrected(corrections: pl.Series) -> pl.Series:

@@ -9,8 +9,9 @@ from typing import Any, Unpack
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look, files_in
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
 
@@ -20,10 +21,10 @@ KEYS = {"doc_id", "resps", "filtered_resps"}
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_lm_eval(
-    path: str | Path, *, filter: str | None = None, **options: Unpack[ExportOptions]
-) -> Export:
+    path: Paths, *, filter: str | None = None, **options: Unpack[ExportOptions]
+) -> Part:
     """Read the samples of lm-evaluation-harness, `samples_TASK_DATE.jsonl`, or a directory of them.
 
     Parameters
@@ -60,7 +61,7 @@ def read_lm_eval(
     rows = answers_of(
         _row(sample, _answer(sample)) | {"annotator_kind": "model"} for sample in chosen
     )
-    return export(FORMAT.title, path, Answers(rows=rows, gold=gold), asked)
+    return Part(FORMAT.title, Answers(rows=rows, gold=gold), asked)
 
 
 def _samples(file: Path) -> Iterator[Row]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +24,8 @@ READERS: dict[bytes, Callable[..., pl.LazyFrame]] = {b"PAR1": pl.scan_parquet, b
 SEPARATORS = ",\t;"
 HEAD = 1 << 20
 """Bytes of a table in which its header ends."""
+LOOKED_AT = 20
+"""Records that are looked at: a key that a record does not have may be left out of it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Look:
     kind: Shape
     """How the file is built: a JSON array, object, or lines; a table; a zip; a directory."""
     keys: frozenset[str] = frozenset()
-    """The keys of the first record, or the columns."""
+    """The keys of the first records, or the columns."""
     first: dict[str, Any] = field(default_factory=dict)
     """The first record of JSON: all of it if that is one object."""
     names: tuple[str, ...] = ()
@@ -41,7 +45,7 @@ class Look:
     """The types of a table's columns, where the file says them."""
 
     @classmethod
-    def at(cls, path: str | Path) -> Look:
+    def at(cls, path: Any) -> Look:
         """A look at a file or a directory.
 
         Raises
@@ -49,6 +53,8 @@ class Look:
         AnnotationError
             It is neither JSON nor a table nor a zip.
         """
+        if isinstance(path, Look):
+            return path
         place = Path(path).absolute()
         if not place.exists():
             raise FileNotFoundError(f"no file at {str(path)!r}.")
@@ -67,13 +73,18 @@ class Look:
         except UnicodeDecodeError as error:
             raise AnnotationError(f"{path} is no text in UTF-8: {error}.") from error
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    __str__ = __fspath__
+
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to see."""
         return not self.keys and not self.names
 
     def has(self, *keys: str) -> bool:
-        """Whether the first record has all these keys."""
+        """Whether the first records have all these keys."""
         return set(keys) <= self.keys
 
     def table(self) -> pl.LazyFrame:
@@ -133,7 +144,7 @@ class Format:
     is_plain: bool = False
     """Whether it is no tool's own, and only looked for where none is found."""
 
-    def look(self, path: str | Path) -> Look:
+    def look(self, path: Any) -> Look:
         """A look at a file that must be of this format."""
         look = Look.at(path)
         if look.is_empty or not self.is_like(look):
@@ -194,18 +205,16 @@ def _of_text(path: Path) -> Look:
         head = file.read(HEAD)
     text = head.lstrip(BLANK)
     if text.startswith("["):
-        _, first = next(elements(path), ("", {}))
-        return Look(path, "array", *_keys_of(first))
+        found = _until_broken(value for _, value in elements(path))
+        return Look(path, "array", *_keys_of(islice(found, LOOKED_AT)))
     if text.startswith("{"):
-        line = text.partition("\n")[0]
+        lines = _first_lines(path)
         try:
-            first = json.loads(line)
-            kind: Shape = "lines"
+            json.loads(lines[0])
         except json.JSONDecodeError:
-            first, kind = object_in(path), "object"
-        if kind == "lines" and not text.partition("\n")[2].strip():
-            kind = "object"
-        return Look(path, kind, *_keys_of(first))
+            return Look(path, "object", *_keys_of([object_in(path)]))
+        kind: Shape = "lines" if len(lines) > 1 else "object"
+        return Look(path, kind, *_keys_of(_until_broken(map(json.loads, lines))))
     header = next(csv.reader(head.splitlines(), delimiter=_separator(head)), [])
     return Look(path, "table", frozenset(header))
 
@@ -228,8 +237,23 @@ def _value(cell: str) -> Any:
     return json.loads(cell.lower() if cell in ("True", "False") else cell)
 
 
-def _keys_of(first: Any) -> tuple[frozenset[str], dict[str, Any]]:
-    return (frozenset(first), first) if isinstance(first, dict) else (frozenset(), {})
+def _first_lines(path: Path) -> list[str]:
+    """The first lines that are not blank, whole, however long."""
+    with open_text(path) as file:
+        return list(islice((line for line in file if line.strip(BLANK)), LOOKED_AT))
+
+
+def _until_broken(records: Iterator[Any]) -> Iterator[Any]:
+    """Records up to the first that is broken, unless that is the first of all."""
+    yield next(records, None)
+    with suppress(AnnotationError, json.JSONDecodeError):
+        yield from records
+
+
+def _keys_of(records: Iterable[Any]) -> tuple[frozenset[str], dict[str, Any]]:
+    """All keys of records, and the first of these."""
+    found = [record for record in records if isinstance(record, dict)]
+    return frozenset(key for record in found for key in record), found[0] if found else {}
 
 
 def _head(path: Path) -> str:

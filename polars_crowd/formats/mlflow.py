@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import TIME_READ, dated
 from polars_crowd.signatures import shares
 
 ASSESSMENT = {
@@ -27,8 +28,8 @@ KINDS = {"HUMAN": "human", "LLM_JUDGE": "model", "AI_JUDGE": "model", "CODE": "c
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_mlflow(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read the assessments of MLflow: JSON of traces with `assessments`, or of assessments.
 
     Returns
@@ -58,11 +59,11 @@ def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         rows = rows.explode("assessments", empty_as_null=False).drop_nulls("assessments")
         rows = rows.unnest("assessments").with_columns(trace_id=pl.coalesce("trace_id", "trace"))
     rows = rows.with_columns(
+        *dated(pl.col("create_time")),
         example=pl.concat_str("trace_id", "span_id", separator="|", ignore_nulls=True),
         annotator=pl.col("source").struct.field("source_id"),
         annotator_kind=translated(pl.col("source").struct.field("source_type"), KINDS),
         question=pl.col("assessment_name"),
-        timestamp=utc(pl.col("create_time")),
     )
     value, error = (pl.col("feedback").struct.field(name) for name in ("value", "error"))
     status = (
@@ -76,7 +77,7 @@ def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         pl.col("expectation").struct.field("value"),
         pl.col("expectation").struct.field("serialized_value").struct.field("value"),
     )
-    columns = ("example", "annotator", "question", "timestamp", "annotator_kind")
+    columns = ("example", "annotator", "question", "timestamp", "annotator_kind", TIME_READ)
     given = rows.filter(pl.col("feedback").is_not_null())
     answers = Answers(
         rows=given.select(*columns, kind=kind_of(value), values=one(value), status=status),
@@ -85,7 +86,7 @@ def read_mlflow(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
         ),
         records=(records,),
     )
-    return export(FORMAT.title, path, answers, Asked(**options))
+    return Part(FORMAT.title, answers, Asked(**options))
 
 
 FORMAT = Format(

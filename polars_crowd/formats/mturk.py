@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import unescape
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, column, translated
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look, tables
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import dated
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -39,15 +40,15 @@ ITEM = "item"
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_mturk(
-    path: str | Path,
+    path: Paths,
     *,
     example: str = "HITId",
     items: Mapping[str, str] | None = None,
     truth: str | None = None,
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read the results of a batch of Mechanical Turk: a CSV file, or a directory of them.
 
     Parameters
@@ -108,9 +109,8 @@ def read_mturk(
             )
             .explode("question", empty_as_null=False)
         )
-    return export(
+    return Part(
         FORMAT.title,
-        path,
         Answers(rows=rows.lazy(), gold=gold),
         replace(asked, question=question),
     )
@@ -152,9 +152,9 @@ def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -
         pl.col("WorkerId").alias("annotator"),
         pl.when(said).then("values").alias("values"),
         *(pl.col(name).alias("text") for name in shown_text),
+        *dated(column("SubmitTime", table.columns), _time),
         question=pl.lit(question),
         kind=pl.lit("choice"),
-        timestamp=_time(column("SubmitTime", table.columns)),
         seconds=seconds.cast(pl.Float64, strict=False),
         status=pl.when(~said.fill_null(value=False))
         .then(pl.lit("empty"))
@@ -166,8 +166,9 @@ def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -
 
 def _time(text: pl.Expr) -> pl.Expr:
     """Times like `Wed Jan 24 09:51:16 PST 2018`."""
-    zone = translated(text.str.extract(r" ([A-Z]{3,4}) \d{4}$"), ZONES)
-    day = text.str.extract(r"^\w{3} (\w{3} \d{1,2} [\d:]{8}) ")
+    name = text.str.extract(r" ([A-Z]{3,4}) \d{4}$").fill_null("UTC")
+    zone = translated(name, ZONES)
+    day = text.str.extract(r"^\w{3} (\w{3} +\d{1,2} [\d:]{8}) ")
     year = text.str.extract(r" (\d{4})$")
     written = pl.concat_str([day, year, zone], separator=" ")
     return written.str.to_datetime(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import unescaped
+from polars_crowd.formats.times import dated
 from polars_crowd.signatures import shares
 
 GIVEN = {"value": TEXT, "category_name": TEXT, "source": TEXT, "last_updated_at": TEXT}
@@ -22,8 +23,8 @@ KINDS = {"ui": "human", "online_scoring": "model", "sdk": "code"}
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_opik(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read the feedback scores of Opik: JSON of traces or spans with `feedback_scores`.
 
     Returns
@@ -68,16 +69,16 @@ def read_opik(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     value = pl.coalesce("category_name", "value")
     columns = ["id", "name", "author", *GIVEN]
     rows = pl.concat([by_author.select(columns), alone.select(columns)]).select(
+        *dated(pl.col("last_updated_at")),
         example="id",
         annotator="author",
         annotator_kind=translated(pl.col("source"), KINDS),
         question="name",
-        timestamp=utc(pl.col("last_updated_at")),
         kind=kind_of(value),
         values=one(value),
         status=sent(value),
     )
-    return export(FORMAT.title, path, Answers(rows=rows, records=(records,)), Asked(**options))
+    return Part(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
 
 
 def _by_author(scores: pl.Series) -> pl.Series:

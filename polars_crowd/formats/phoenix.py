@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, blank_as_null, one, sent, translated, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import Answers, blank_as_null, one, sent, translated
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import dated
 from polars_crowd.signatures import shares
 
 OF = ("span_id", "trace_id", "session_id")
@@ -30,8 +31,8 @@ NOTE = "note"
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_phoenix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_phoenix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read the annotations of Arize Phoenix, as JSON.
 
     Returns
@@ -58,16 +59,16 @@ def read_phoenix(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
     identifier = blank_as_null(pl.col("identifier"))
     is_note = pl.col("name") == NOTE
     rows = records.scan().select(
+        *dated(pl.col("created_at")),
         example=pl.coalesce(*OF),
         annotator=pl.coalesce("user_id", identifier, "annotator_kind"),
         annotator_kind=translated(pl.col("annotator_kind"), KINDS),
         question="name",
-        timestamp=utc(pl.col("created_at")),
         kind=pl.when(is_note).then(pl.lit("text")).otherwise(kind_of(value)),
         values=one(value),
         status=pl.when(is_note).then(pl.lit(NOTE)).otherwise(sent(value)),
     )
-    return export(FORMAT.title, path, Answers(rows=rows, records=(records,)), Asked(**options))
+    return Part(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
 
 
 FORMAT = Format(

@@ -10,10 +10,12 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, timed, utc_of_seconds
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look, object_in
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import objects
+from polars_crowd.formats.times import utc_of_seconds
 from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
@@ -28,10 +30,10 @@ STALE = (
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_potato(
-    path: str | Path, *, single: Collection[str] | None = None, **options: Unpack[ExportOptions]
-) -> Export:
+    path: Paths, *, single: Collection[str] | None = None, **options: Unpack[ExportOptions]
+) -> Part:
     """Read the output directory of Potato, 2.x or 1.x.
 
     Parameters
@@ -63,11 +65,12 @@ def read_potato(
     one_of = set(single) if single is not None else _single(said)
     rows = [_row(one, one.schema in one_of) for one in said]
     older, surveys = _older(of_1)
-    answers = timed(answers_of([*rows, *older], {"time": pl.Float64()}), utc_of_seconds)
+    answers = answers_of([*rows, *older], {"timestamp": pl.Float64()})
+    if "timestamp" in answers.collect_schema():
+        answers = answers.with_columns(timestamp=utc_of_seconds(pl.col("timestamp")))
     unsure = any(one.schema in one_of and len(one.names) > 1 and one.last is None for one in said)
-    return export(
+    return Part(
         FORMAT.title,
-        path,
         Answers(
             rows=answers,
             notes=(STALE,) if unsure else (),
@@ -137,7 +140,7 @@ def _row(said: Said, is_single: bool) -> Row:
         "values": names or said.texts,
         "status": SUBMITTED,
         "seconds": said.seconds,
-        "time": said.time,
+        "timestamp": said.time,
     }
 
 

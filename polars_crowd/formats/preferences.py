@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, translated, utc, utc_of_seconds
+from polars_crowd.errors import AnnotationError
+from polars_crowd.formats.answers import SUBMITTED, Answers, translated
 from polars_crowd.formats.export import (
     NO_QUESTIONS,
     Asked,
     Export,
     ExportOptions,
+    Part,
     every_column,
-    export,
-    guarded,
 )
 from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.records import Records
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.records import Records, named
+from polars_crowd.formats.times import (
+    TIME_READ,
+    TIMES_READ,
+    dated,
+    notes_of_times,
+    utc,
+    utc_of_seconds,
+    with_time_read,
+)
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -70,8 +78,8 @@ WINNERS = dict.fromkeys(
 COLUMNS = ("example", "annotator", "left", "right", "winner", "tie", "verdict", "timestamp")
 
 
-@guarded
-def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Export:
+@reader
+def read_comparisons(path: Paths, *, annotator: str | None = None) -> Comparisons:
     """Read comparisons of models: arena battles, MT-bench judgments of pairs, AlpacaEval, crowd-kit's pairs.
 
     Parameters
@@ -125,40 +133,13 @@ def read_comparisons(path: str | Path, *, annotator: str | None = None) -> Expor
         .then(pl.lit("same_item"))
         .otherwise(pl.lit(SUBMITTED)),
     )
-    with Records(look.path, shape.schema).named() if look.kind != "table" else nullcontext():
-        counts = (
-            settled.group_by("status")
-            .agg(pl.len(), every_column(settled).any().alias("is_whole"))
-            .collect(engine="streaming")
-            .select("status", "len")
-            .sort("status")
-        )
-    there = settled.collect_schema().names()
-    others = [name for name in there if name not in (*COLUMNS, "status")]
-    return Export(
-        format=shape.title,
-        path=look.path,
-        question=None,
-        gold=None,
-        questions=NO_QUESTIONS,
-        notes=(),
-        log=settled.filter(pl.col("status") == SUBMITTED).select(
-            "left",
-            "right",
-            "annotator",
-            "winner",
-            "tie",
-            "verdict",
-            *(name for name in ("example", "timestamp") if name in there),
-            *others,
-        ),
-        left_out={status: n for status, n in counts.iter_rows() if status != SUBMITTED},
-    )
+    records = () if look.kind == "table" else (Records(look.path, shape.schema),)
+    return Comparisons(shape.title, settled, records)
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_mt_bench_scores(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_mt_bench_scores(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read the judgments of single answers of MT-bench: JSON lines with a `score` each.
 
     Returns
@@ -189,7 +170,50 @@ def read_mt_bench_scores(path: str | Path, **options: Unpack[ExportOptions]) -> 
         timestamp=utc_of_seconds(pl.col("tstamp")),
         annotator_kind=pl.lit("model"),
     )
-    return export(FORMAT.title, path, Answers(rows=rows, records=(records,)), Asked(**options))
+    return Part(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """The comparisons in a file, of which some have no verdict."""
+
+    title: str
+    rows: pl.LazyFrame
+    records: tuple[Records, ...]
+
+    def export(self, looks: Sequence[Look], parts: Sequence[Comparisons]) -> Export:
+        """The log of those that have one."""
+        for look, part in zip(looks, parts, strict=True):
+            if part.title != self.title:
+                raise AnnotationError(
+                    f"{looks[0]} holds comparisons of {self.title}, {look} of {part.title}.",
+                    "Read those of each alone.",
+                )
+        rows = with_time_read(pl.concat([part.rows for part in parts], how="diagonal"))
+        whole = every_column(rows).any().alias("is_whole")
+        about = [found.sum().alias(note) for note, found in TIMES_READ.items()]
+        with named([one for part in parts for one in part.records]):
+            counts = (
+                rows.group_by("status")
+                .agg(pl.len(), whole, *about)
+                .collect(engine="streaming")
+                .sort("status")
+            )
+        there = rows.collect_schema().names()
+        others = [name for name in there if name not in (*COLUMNS, "status", TIME_READ)]
+        of_file = [name for name in ("example", "timestamp") if name in there]
+        first = ("left", "right", "annotator", "winner", "tie", "verdict")
+        sizes = counts.select("status", "len").iter_rows()
+        return Export(
+            format=self.title,
+            paths=tuple(look.path for look in looks),
+            question=None,
+            gold=None,
+            questions=NO_QUESTIONS,
+            notes=tuple(notes_of_times(counts)),
+            log=rows.filter(pl.col("status") == SUBMITTED).select(*first, *of_file, *others),
+            left_out={status: n for status, n in sizes if status != SUBMITTED},
+        )
 
 
 # --- the shapes -----------------------------------------------------------------------------------
@@ -221,6 +245,10 @@ def _battles(look: Look) -> pl.LazyFrame:
     key = pl.coalesce("question_id", "id")
     return rows.select(
         *("language", "anony"),
+        *dated(
+            pl.col("timestamp").cast(TEXT),
+            lambda text: pl.coalesce(utc_of_seconds(pl.col("tstamp")), utc(text)),
+        ),
         example=pl.concat_str(key, "turn", separator="|", ignore_nulls=True)
         if look.has("turn") and _has_turns(look)
         else key,
@@ -229,9 +257,6 @@ def _battles(look: Look) -> pl.LazyFrame:
         right="model_b",
         verdict=_says("winner"),
         status=pl.lit("empty"),
-        timestamp=pl.coalesce(
-            utc_of_seconds(pl.col("tstamp")), utc(pl.col("timestamp").cast(TEXT))
-        ),
         tokens_left=tokens.field("sum_assistant_a_tokens"),
         tokens_right=tokens.field("sum_assistant_b_tokens"),
     ).pipe(_without_empty, look)

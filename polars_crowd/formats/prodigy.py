@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Unpack
 from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, translated, utc_of_seconds
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import SUBMITTED, Answers, translated
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import Records
+from polars_crowd.formats.times import utc_of_seconds
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -48,14 +49,14 @@ STARTED = r"^\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}$"
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_prodigy(
-    path: str | Path,
+    path: Paths,
     *,
     example: str = "_input_hash",
     dataset: str | None = None,
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read the answers of Prodigy, as `prodigy db-out` writes them.
 
     Parameters
@@ -98,9 +99,8 @@ def read_prodigy(
     answers = (_of_review(rows) if reviewed else _of_annotators(rows)).with_columns(
         annotator=_names(pl.col("annotator"), dataset)
     )
-    return export(
+    return Part(
         FORMAT.title,
-        path,
         Answers(
             rows=answers,
             gold=answers.filter("gold") if reviewed else None,

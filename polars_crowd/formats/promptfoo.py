@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import objects
 from polars_crowd.signatures import shares
 
@@ -32,8 +32,8 @@ HUMAN = "human"
 
 
 @shares(ExportOptions, Asked)
-@guarded
-def read_promptfoo(path: str | Path, **options: Unpack[ExportOptions]) -> Export:
+@reader
+def read_promptfoo(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     """Read the output of promptfoo, JSON or JSON lines.
 
     Returns
@@ -60,9 +60,8 @@ def read_promptfoo(path: str | Path, **options: Unpack[ExportOptions]) -> Export
     failed = sum(1 for result in found if not _graded(result) and result.get("error"))
     ungraded = sum(1 for result in found if not _graded(result)) - failed
     rows = answers_of((row for result in found for row in _rows(result)), {"score": pl.Float64()})
-    return export(
+    return Part(
         FORMAT.title,
-        path,
         Answers(rows=rows, left_out={"error": failed, "empty": ungraded}),
         Asked(**options),
     )

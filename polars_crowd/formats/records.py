@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,10 +63,8 @@ class Records:
         AnnotationError
             There is.
         """
-        try:
+        with named([self]):
             yield
-        except pl.exceptions.PolarsError as error:
-            raise self.broken() or unreadable(str(self.path), first_line(error)) from error
 
     def read(self) -> pl.DataFrame:
         """All records, in memory."""
@@ -100,6 +98,19 @@ class Records:
                 return _unread(self.path, number + 1, str(why), text)
             number += len(lines)
         return None
+
+
+@contextmanager
+def named(records: Sequence[Records]) -> Iterator[None]:
+    """Names the record of some files that cannot be read, if there is one."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        if not records:
+            raise
+        found = next(filter(None, (one.broken() for one in records)), None)
+        where = ", ".join(str(one.path) for one in records)
+        raise found or unreadable(where, first_line(error)) from error
 
 
 def _typed(schema: Mapping[str, Any] | None) -> dict[str, Any]:

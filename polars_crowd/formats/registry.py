@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import inspect
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,6 +12,7 @@ import polars as pl
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.reader import Paths, looks_of
 
 MODULES = (
     "appen",
@@ -48,13 +48,14 @@ FORMATS: dict[str, Format] = {
 """The formats, which are constants of their modules."""
 
 
-def read(path: str | Path, format: str | None = None, **options: Any) -> Export:
+def read(path: Paths, format: str | None = None, **options: Any) -> Export:
     """Read an export of any tool that is known.
 
     Parameters
     ----------
     path
-        The file, or the directory where the tool writes one.
+        The file, or the directory where the tool writes one; several of one format, as a list or a pattern
+        with `*`, are read as one.
     format
         The tool; by default it is found out by what the file holds. One of `appen`, `argilla`, `cleanlab`,
         `comparisons` (of models: arena, MT-bench, AlpacaEval, crowd-kit's pairs), `crowd_kit`, `deepeval`,
@@ -85,7 +86,8 @@ def read(path: str | Path, format: str | None = None, **options: Any) -> Export:
     │ topics    ┆ set    ┆ 13          │
     └───────────┴────────┴─────────────┘
     """
-    known = _known(format) if format is not None else _recognised(path)
+    looks = looks_of(path)
+    known = _known(format) if format is not None else _recognised(looks)
     parameters = inspect.signature(known.read).parameters
     for name, value in options.items():
         if name not in parameters:
@@ -94,25 +96,30 @@ def read(path: str | Path, format: str | None = None, **options: Any) -> Export:
                 value,
                 f"the reader for {known.title} takes {shown(list(parameters)[1:], 20)}.",
             )
-    found: Export = known.read(path, **options)
+    found: Export = known.read(looks, **options)
     return found
 
 
-def format_of(path: str | Path, *, plain: bool = False) -> str | None:
-    """The one format that a file is seen to be of; tables of no tool only if they are asked for."""
+def seen_as(path: Paths, *, plain: bool = False) -> tuple[str, list[Look]] | None:
+    """The one format that files are seen to be of, with a look at each, by which `read` reads them.
+
+    Tables of no tool only if they are asked for.
+    """
     try:
-        like = _like(Look.at(path))
+        looks = looks_of(path)
+        like = _like(looks)
     except (AnnotationError, OSError, pl.exceptions.PolarsError, csv.Error):
         return None
-    return like[0].name if len(like) == 1 and (plain or not like[0].is_plain) else None
+    is_one = len(like) == 1 and (plain or not like[0].is_plain)
+    return (like[0].name, looks) if is_one else None
 
 
-def _like(look: Look) -> list[Format]:
-    """The formats that a file looks like: those of tools, if there are any."""
-    if look.is_empty:
+def _like(looks: list[Look]) -> list[Format]:
+    """The formats that all the files look like: those of tools, if there are any."""
+    if any(look.is_empty for look in looks):
         return []
-    of_tools = [f for f in FORMATS.values() if not f.is_plain and f.is_like(look)]
-    return of_tools or [f for f in FORMATS.values() if f.is_plain and f.is_like(look)]
+    like = [f for f in FORMATS.values() if all(f.is_like(look) for look in looks)]
+    return [f for f in like if not f.is_plain] or like
 
 
 def _known(format: str) -> Format:
@@ -121,16 +128,23 @@ def _known(format: str) -> Format:
     return FORMATS[format]
 
 
-def _recognised(path: str | Path) -> Format:
-    look = Look.at(path)
-    like = _like(look)
+def _recognised(looks: list[Look]) -> Format:
+    like = _like(looks)
     if len(like) == 1:
         return like[0]
     name = Advice("Say which it is", python="format=...", command="--export TOOL")
     if like:
         raise AnnotationError(
-            f"{path} may be an export of {' or '.join(known.title for known in like)}.", name
+            f"{looks[0]} may be an export of {' or '.join(known.title for known in like)}.", name
         )
+    for look in looks:
+        if not _like([look]):
+            raise AnnotationError(
+                f"{look} looks like no export that can be read: it is {look.seen()}.", name
+            )
+    seen = "\n".join(
+        f"  {look}: {' or '.join(f.title for f in _like([look]))}" for look in looks[:20]
+    )
     raise AnnotationError(
-        f"{path} looks like no export that can be read: it is {look.seen()}.", name
+        f"{len(looks)} files are not exports of one tool:\n{seen}", "Read those of each tool alone."
     )

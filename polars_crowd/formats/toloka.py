@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Unpack
 
 import polars as pl
 
 from polars_crowd.errors import OptionError, shown
-from polars_crowd.formats.answers import Answers, column, one, sent, translated, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import Answers, column, one, sent, translated
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import TIME_READ, dated, utc
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -23,10 +24,10 @@ JSON = r"^[\[{]"
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_toloka(
-    path: str | Path, *, example: str | None = None, **options: Unpack[ExportOptions]
-) -> Export:
+    path: Paths, *, example: str | None = None, **options: Unpack[ExportOptions]
+) -> Part:
     """Read the assignments of a pool of Toloka, TSV.
 
     Parameters
@@ -68,23 +69,20 @@ def read_toloka(
         gold=pl.concat([_truth(dated, name) for name in outputs]),
         notes=(PAGES,) if f"{ASSIGNMENT}submitted" in columns else (),
     )
-    return export(FORMAT.title, path, answers, Asked(**options))
+    return Part(FORMAT.title, answers, Asked(**options))
 
 
 def _times(columns: list[str]) -> list[pl.Expr]:
     """When an assignment was sent, and how long it took for each of its tasks."""
-    started, submitted = (_time(name, columns) for name in ("started", "submitted"))
+    written = [column(f"{ASSIGNMENT}{name}", columns) for name in ("submitted", "started")]
+    submitted, started = map(utc, written)
     tasks = (
         pl.len().over(f"{ASSIGNMENT}assignment_id")
         if f"{ASSIGNMENT}assignment_id" in columns
         else 1
     )
     seconds = (submitted - started).dt.total_microseconds() / 1e6 / tasks
-    return [pl.coalesce(submitted, started).alias("timestamp"), seconds.alias("seconds")]
-
-
-def _time(name: str, columns: list[str]) -> pl.Expr:
-    return utc(column(f"{ASSIGNMENT}{name}", columns))
+    return [*dated(pl.coalesce(written)), seconds.alias("seconds")]
 
 
 def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
@@ -97,6 +95,7 @@ def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
     return table.select(
         "example",
         "timestamp",
+        TIME_READ,
         "seconds",
         annotator=f"{ASSIGNMENT}worker_id",
         question=pl.lit(name),

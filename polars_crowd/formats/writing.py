@@ -75,16 +75,16 @@ def write_label_studio_predictions(
     >>> json.loads(path.read_text())[0]["predictions"][0]["result"]
     [{'from_name': 'sentiment', 'to_name': 'review', 'type': 'choices', 'value': {'choices': ['Positive']}}]
     """
-    look = Look.at(export.path)
+    look = Look.at(export.paths[0])
     if not (look.has("id", "data") and (look.has("annotations") or look.has("completions"))):
         raise AnnotationError(
-            f"{export.path} is no JSON export of Label Studio: it is {look.seen()}.",
+            f"{look.path} is no JSON export of Label Studio: it is {look.seen()}.",
             Advice(
                 "Predictions are imported with the data of their tasks, which only this form has"
             ),
         )
     consensus = _consensus(fit)
-    tasks = [*objects(export.path)]
+    tasks = [task for path in export.paths for task in objects(path)]
     target = _target(tasks, str(export.question))
     found = [
         {

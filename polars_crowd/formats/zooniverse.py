@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, utc
-from polars_crowd.formats.export import Asked, Export, ExportOptions, export, guarded
+from polars_crowd.formats.answers import SUBMITTED, Answers
+from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
+from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.times import dated, utc
 from polars_crowd.signatures import shares
 
 TEXT = pl.String()
@@ -21,15 +22,15 @@ KEYS = ("classification_id", "user_name", "annotations", "subject_ids")
 
 
 @shares(ExportOptions, Asked)
-@guarded
+@reader
 def read_zooniverse(
-    path: str | Path,
+    path: Paths,
     *,
     workflow: str | None = None,
     version: int | None = None,
     anonymous: Literal["keep", "drop", "session"] = "keep",
     **options: Unpack[ExportOptions],
-) -> Export:
+) -> Part:
     """Read the classification export of a project of the Zooniverse, CSV.
 
     Parameters
@@ -80,7 +81,7 @@ def read_zooniverse(
     answers = Answers(
         rows=_answers(table, anonymous), notes=(note,) if several else (), counts="first"
     )
-    return export(FORMAT.title, path, answers, Asked(**options))
+    return Part(FORMAT.title, answers, Asked(**options))
 
 
 def _workflow(asked: str | None, there: list[str]) -> str:
@@ -111,10 +112,10 @@ def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
         table.select(
             "workflow_version",
             "user_name",
+            *dated(pl.col("created_at")),
             live=said.json_path_match("$.live_project"),
             example="subject_ids",
             annotator=session if anonymous == "session" else "user_name",
-            timestamp=utc(pl.col("created_at").str.replace(" UTC", "Z", literal=True)),
             seconds=(finished - started).dt.total_microseconds() / 1e6,
             said=pl.col("annotations").map_batches(_said, return_dtype=SAID, is_elementwise=True),
         )

@@ -39,7 +39,7 @@ def test_predictions_of_label_studio_are_read_again(tmp_path: Path) -> None:
         "example", "consensus_label", "consensus_quality_score"
     ).collect()
     assert said == {example: (label, score) for example, label, score in consensus.rows()}
-    given = {str(task["id"]): task["data"] for task in json.loads(export.path.read_text())}
+    given = {str(task["id"]): task["data"] for task in json.loads(export.paths[0].read_text())}
     assert all(task["data"] == given[str(task["id"])] for task in tasks)
 
 
