@@ -17,6 +17,7 @@ import polars as pl
 from polars_crowd.active.batches import next_batch
 from polars_crowd.active.scores import activelab
 from polars_crowd.active.votes import vote_scores
+from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.findings import as_frame, findings_of
@@ -237,6 +238,29 @@ class Accuracy:
         return cls(n, share, float(low[0]), float(high[0]), claimed)
 
 
+# --- annotators ------------------------------------------------------------------------------------
+
+DOUBTFUL = ("chance", "below_chance", "one_label")
+"""Flags of annotators whose labels do not go by the examples."""
+
+
+def doubtful(panel: AnnotatorReport) -> pl.Series:
+    """The annotators with such a flag."""
+    return panel.flags.filter(pl.col("flag").is_in(DOUBTFUL))["annotator"].unique().sort()
+
+
+def without_doubtful(asked: Asked, panel: AnnotatorReport | Missing) -> dict[str, Any] | None:
+    """Alpha among the others, if there are annotators to leave out."""
+    if isinstance(panel, Missing) or not len(doubtful(panel)):
+        return None
+    ids = panel.annotators.select(
+        "annotator", is_kept=~pl.col("annotator").is_in(doubtful(panel).implode())
+    )
+    found = agreement(asked.log, coefficients=[ALPHA], by=ids, **asked.options)
+    kept = found.filter(pl.col("is_kept"), pl.col("value").is_not_null())
+    return next(kept.iter_rows(named=True), None)
+
+
 # --- what to label next ----------------------------------------------------------------------------
 
 
@@ -303,22 +327,24 @@ def fingerprint(rows: pl.LazyFrame) -> str:
     True
     """
     schema = rows.collect_schema()
-    h = pl.lit(0, pl.UInt64)
-    for column in ("example", "annotator", "label"):
-        text = (
-            pl.col(column).cast(pl.String) if schema[column].is_float() else _text(column, schema)
-        )
-        h = ((h ^ hashed(text, pl.String())) * PRIME) ^ (h // (1 << 32))
-    h = h * MIX
-    sums = rows.select(h=h).select(
+    hashes = rows.select(as_written(c, schema).alias(c) for c in LOG_COLUMNS)
+    for column in ("annotator", "label"):  # few, each hashed once
+        ids = hashes.select(column).unique()
+        of_ids = ids.with_columns(hashed(pl.col(column), pl.String()).alias(f"{column}_hash"))
+        hashes = hashes.join(of_ids, on=column)
+    h = hashed(pl.col("example"), pl.String()) * PRIME
+    for column in ("annotator", "label"):
+        h = (h ^ pl.col(f"{column}_hash")) * PRIME
+    sums = hashes.select(h=(h ^ (h // (1 << 32))) * MIX).select(
         n=pl.len(), low=(pl.col("h") % (1 << 32)).sum(), high=(pl.col("h") // (1 << 32)).sum()
     )
     n, low, high = sums.collect(engine="streaming").row(0)
     return f"{(low + (high << 32)) % (1 << 64):016x}-{n}"
 
 
-def _text(column: str, schema: pl.Schema) -> pl.Expr:
-    return written(column, schema[column])
+def as_written(column: str, schema: pl.Schema) -> pl.Expr:
+    dtype = schema[column]
+    return pl.col(column).cast(pl.String) if dtype.is_float() else written(column, dtype)
 
 
 # --- all of it -------------------------------------------------------------------------------------
@@ -336,6 +362,9 @@ class Facts:
     agreement: pl.DataFrame | Missing
     groups: pl.DataFrame | Missing | None
     cells: pl.DataFrame | Missing
+    panel: AnnotatorReport | Missing
+    without_doubtful: dict[str, Any] | None
+    """Alpha without the annotators whose labels say nothing, if there are some."""
     queue: Queue | Missing
     votes: pl.DataFrame
     """The annotations of the examples that are listed."""
@@ -381,6 +410,9 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
         groups = ear.hear(lambda: found(coefficients=[ALPHA, "percent_agreement"], by=asked.by))
     measured = ear.attempt(lambda: found(coefficients=list(HEADLINES)))
     cells = ear.attempt(lambda: disagreements(asked.log, **asked.options))
+    tell("judging annotators")
+    panel = ear.attempt(lambda: annotator_report(asked.log, **asked.options))
+    without = ear.attempt(lambda: without_doubtful(asked, panel))
     tell("choosing what to label next")
     queue = ear.attempt(lambda: queue_of(asked))
     ids = [consensus.least["example"]] + (
@@ -396,6 +428,8 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
         agreement=measured,
         groups=groups,
         cells=cells,
+        panel=panel,
+        without_doubtful=without if isinstance(without, dict) else None,
         queue=queue,
         votes=votes,
         reasons=ear.hear(lambda: reasons(fit, consensus.least["example"])),

@@ -20,7 +20,7 @@ from polars_crowd.reporting.content import (
     listed,
     sentence,
 )
-from polars_crowd.reporting.facts import ALPHA, Facts, Missing
+from polars_crowd.reporting.facts import ALPHA, DOUBTFUL, Facts, Missing, doubtful
 
 TENTATIVE = 2 / 3
 """Krippendorff (2004, chapter 11): below this alpha no conclusion is drawn, not even a tentative one."""
@@ -95,6 +95,55 @@ def no_agreement(facts: Facts) -> Iterator[Finding]:
         1.0,
         sentence("Agreement cannot be measured: {why}", why=f"{why.rstrip('.')}."),
         sentence("Have some of the examples labelled by a second annotator."),
+    )
+
+
+FLAGGED = {
+    "chance": "answer like a coin",
+    "below_chance": "are right less often than by chance",
+    "one_label": "give one label whatever the example",
+    "fast": "answer much faster than the others",
+}
+"""What is said of the annotators with a flag."""
+
+
+def flagged_annotators(facts: Facts) -> Iterator[Finding]:
+    """Annotators with the same flag, and what agreement would be without all that say nothing."""
+    if isinstance(facts.panel, Missing):
+        return
+    flags, sizes = (
+        facts.panel.flags,
+        facts.panel.annotators.select("annotator", n="num_annotations"),
+    )
+    for flag, verb in FLAGGED.items():
+        found = flags.filter(flag=flag).join(sizes, on="annotator").sort("value", "annotator")
+        if not found.is_empty():
+            yield of_flag(facts, flag, verb, found)
+
+
+def of_flag(facts: Facts, flag: str, verb: str, found: pl.DataFrame) -> Finding:
+    n, all_ = found.height, facts.annotators.height
+    says = sentence("{n} of {all} {verb}: ", n=f"{n:,}", all=counted(all_, "annotator"), verb=verb)
+    alpha, without = facts.coefficient(), facts.without_doubtful
+    effect = ""
+    if flag in DOUBTFUL and alpha and without:
+        many = len(doubtful(facts.panel)) if not isinstance(facts.panel, Missing) else n
+        which = "them" if many == n else f"the {many:,} whose labels say nothing"
+        change = "rises" if without["value"] > alpha["value"] else "changes"
+        effect = (
+            f" Without {which} alpha {change} from {number_text(alpha['value'])} to "
+            f"{number_text(without['value'])}."
+        )
+    return Finding(
+        f"annotators_{flag}",
+        "warning",
+        float(found["n"].sum()) / facts.n_annotations,
+        (*says, *listed(found["annotator"].to_list()), f".{effect}"),
+        sentence(
+            "Look at some of their answers, and train them or leave them out; the reasons stand under "
+            "“Annotators”."
+        ),
+        float(n),
     )
 
 
@@ -331,6 +380,7 @@ def shown_in(values: list[str], count: int) -> Sentence:
 FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     no_agreement,
     low_agreement,
+    flagged_annotators,
     weak_groups,
     confused_classes,
     unsure_consensus,

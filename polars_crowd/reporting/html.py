@@ -36,6 +36,8 @@ INSTALL = Advice(
     command='pip install "polars-crowd[report]"',
 )
 
+FITTING = {"type": "fit-x", "contains": "padding"}
+"""How a chart takes the width that there is."""
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
@@ -121,8 +123,9 @@ def drawing(chart: Chart) -> Drawing:
     except AnnotationError as error:
         return None, f"Not drawn: {error.wrong}"
     said = spec.pop("title", {}).get("subtitle", [])
-    autosize = {"type": "fit-x", "contains": "padding"}
-    return {**spec, "autosize": autosize, "description": chart.title}, " ".join([*said, chart.says])
+    config = {**spec.get("config", {}), "axisQuantitative": {"labelOverlap": "parity"}}
+    here = {"autosize": FITTING, "config": config, "description": chart.title}
+    return {**spec, **here}, " ".join([*said, chart.says])
 
 
 # --- the page --------------------------------------------------------------------------------------

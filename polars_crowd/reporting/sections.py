@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.annotators.report import AnnotatorReport
 from polars_crowd.errors import counted, shown_value
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reporting import plot
@@ -136,15 +137,34 @@ def by_group(groups: pl.DataFrame) -> Table:
     return Table("agreement_by_group", "Agreement by group", frame, says, alpha.height)
 
 
+OF_ANNOTATORS = (
+    *("annotator", "num_annotations", "accuracy", "accuracy_low", "accuracy_high", "spam_score"),
+    *("expected_cost", "agreement", "alpha_change", "worst_class", "median_seconds", "flags"),
+)
+"""What is shown of each annotator."""
+ACCURACY = (
+    "The least accurate first, judged by the consensus of the others. Spam score: 0 answers without looking, "
+    "1 tells the classes apart perfectly. Expected cost: 0 for labels that say all, 1 for labels that say "
+    "nothing. Alpha change: how agreement would change without them."
+)
+
+
 def of_annotators(facts: Facts) -> Section:
-    frame = facts.annotators.head(MOST)
-    says = "The least accurate first."
-    table = Table("annotators", "How good each annotator is", frame, says, facts.annotators.height)
+    if isinstance(facts.panel, Missing):
+        return Section("annotators", "Annotators", text=why(facts.panel))
+    panel = facts.panel
+    columns = [c for c in OF_ANNOTATORS if c in panel.annotators.columns]
+    frame = panel.annotators.select(c for c in columns if has_values(panel.annotators, c))
+    tables = [
+        Table("annotators", "How good each annotator is", frame.head(MOST), ACCURACY, frame.height)
+    ]
+    flags = panel.flags.filter(pl.col("flag") != "few").select("annotator", "flag", "reason")
+    if not flags.is_empty():
+        says = "Where to look, no verdict."
+        tables.insert(0, Table("flags", "Whom to look at", flags.head(MOST), says, flags.height))
     title = "The least accurate annotators"
-    chart = Chart(
-        "annotator_quality", title, "annotators", plot.annotator_quality, (facts.fit,), False
-    )
-    return Section("annotators", "Annotators", tables=[table], charts=[chart])
+    chart = Chart("annotator_quality", title, "annotators", plot.annotator_quality, (panel,), False)
+    return Section("annotators", "Annotators", tables=tables, charts=[chart])
 
 
 def confused(facts: Facts) -> Section:
@@ -172,7 +192,28 @@ def confused(facts: Facts) -> Section:
         reading="The longer a bar the more pairs of annotations of one example disagree like this. Bars that "
         "reach their black tick are of classes that are not told apart at all.",
     )
-    return Section("confusions", CONFUSED, tables=[table], charts=[chart])
+    tables, charts = [table], [chart]
+    if isinstance(facts.panel, AnnotatorReport) and not facts.panel.confusion.is_empty():
+        tables.append(confusion_of_all(facts.panel))
+        title = "What the examples of each class are called"
+        charts.append(Chart("confusion", title, "confusion", plot.confusion, (facts.panel,)))
+    return Section("confusions", CONFUSED, tables=tables, charts=charts)
+
+
+def confusion_of_all(panel: AnnotatorReport) -> Table:
+    """How often examples of a class get each label, the most frequent confusions first."""
+    n = pl.col("num_annotations")
+    cells = panel.confusion.group_by("true_label", "label", maintain_order=True).agg(n.sum())
+    share = n / n.sum().over("true_label")
+    cells = cells.with_columns(probability=share).sort(
+        pl.col("true_label") == pl.col("label"),
+        "num_annotations",
+        "true_label",
+        "label",
+        descending=[False, True, False, False],
+    )
+    says = "A true label is the consensus of the other annotators."
+    return Table("confusion", "Labels by true label", cells.head(MOST), says, cells.height)
 
 
 def consensus(facts: Facts) -> Section:

@@ -88,10 +88,25 @@ def test_demo_tells_the_published_accuracies() -> None:
     for noisy in ("A0046", "A0047", "A0048", "A0049", "A0050"):
         assert f"\n{noisy} " in text
     assert "polars-crowd consensus LOG --pred-probs PROBS --out DIR" in text
+    assert "A report of it, to be opened in a browser: report.html" in text
+    assert "<h1>The tutorial&#x27;s annotations</h1>" in Path("report.html").read_text("utf-8")
+
+
+def test_demo_writes_no_report_over_another_nor_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "altair", None)
+    text = succeeded("demo")
+    assert 'No report is written: charts need altair; install it with: pip install "polars' in text
+    Path("mine.html").write_text("mine")
+    assert "mine.html is there already" in succeeded("demo", "--report", "mine.html")
+    assert Path("mine.html").read_text() == "mine"
+    assert "name a file that ends in .html" in refused("demo", "--report", "page.txt")
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_demo_fits_the_terminal(width: int) -> None:
+    Path("report.html").touch()
     text = succeeded("demo", COLUMNS=str(width))
     assert max(map(len, text.splitlines())) <= width
     assert ("agreement_with_consensus" in text) == (width == 120)

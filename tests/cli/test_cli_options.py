@@ -90,6 +90,7 @@ WITHOUT_EFFECT = {
 CASES = [(call, option) for call, many in WITHOUT_EFFECT.items() for option in many.split(" | ")]
 ALWAYS = {
     # options that have an effect whatever is read; tests of their commands say which
+    "demo": {"page"},
     "read": {"question", "export", "annotator_name", "predictions", "gold_out", "option"},
     "check": {"classes"},
     "consensus": {"method", "truth"},

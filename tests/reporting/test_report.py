@@ -81,10 +81,24 @@ def one_annotator_more() -> pl.DataFrame:
     return pl.concat([CLEAN, more])
 
 
+def with_answers_of(name: str, labels: pl.Expr, **columns: pl.Expr) -> pl.DataFrame:
+    """One annotator more, who gives these labels."""
+    one = CLEAN.filter(annotator="a0").with_columns(annotator=pl.lit(name), label=labels)
+    return pl.concat([CLEAN, one.select(CLEAN.columns)]).with_columns(**columns)
+
+
+COIN = pl.format("c{}", pl.Series(np.random.default_rng(3).integers(0, 3, 120)))
+HASTE = pl.when(pl.col("annotator") == "quick").then(0.5).otherwise(10.0)
 IDLE = pl.DataFrame({"example": np.arange(120), "c0": 0.34, "c1": 0.33, "c2": 0.33})
 CASES: dict[str, Callable[[], list[str]]] = {
     "low_agreement": lambda: keys(simulated(0.6)),
     "no_agreement": lambda: keys(CLEAN.filter(annotator="a0")),
+    "annotators_chance": lambda: keys(with_answers_of("coin", COIN)),
+    "annotators_below_chance": lambda: keys(
+        with_answers_of("turned", pl.format("c{}", (pl.col("example") + 1) % 3))
+    ),
+    "annotators_one_label": lambda: keys(with_answers_of("same", pl.lit("c1"))),
+    "annotators_fast": lambda: keys(with_answers_of("quick", pl.col("label"), seconds=HASTE)),
     "weak_groups": lambda: keys(weak_in_one_group(), by="group"),
     "confused_classes": lambda: keys(merged(CLEAN)),
     "unsure_consensus": lambda: keys(simulated(0.45)),
@@ -119,6 +133,19 @@ def test_the_most_important_finding_is_first() -> None:
     ]
     assert ranks == sorted(ranks)
     assert found.height >= 3
+
+
+def test_alpha_without_those_who_answer_like_a_coin() -> None:
+    log = with_answers_of("coin", COIN)
+    row = made(log).findings.row(by_predicate=pl.col("key") == "annotators_chance", named=True)
+    all_, others = (
+        pc.krippendorff_alpha(rows)["value"].item()
+        for rows in (log, log.filter(pl.col("annotator") != "coin"))
+    )
+    assert row["says"] == (
+        "1 of 6 annotators answer like a coin: 'coin'. "
+        f"Without them alpha rises from {all_:.3f} to {others:.3f}."
+    )
 
 
 def test_findings_say_their_number_and_what_to_do() -> None:
