@@ -91,7 +91,7 @@ def flagged(of: World, against: Any) -> dict[str, set[str]]:
     """The flags of each annotator."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        report = pc.annotator_report(of.log, against=against, time=None)
+        report = pc.annotator_report(of.log, against=against, timestamp=None)
     found: dict[str, set[str]] = {name: set() for name in of.kinds}
     for annotator, flag in report.flags.select("annotator", "flag").rows():
         found[annotator].add(flag)

@@ -167,7 +167,7 @@ def annotator_report(
     *,
     costs: Any = None,
     by: Any = None,
-    time: str | None = TIME,
+    timestamp: str | None = TIME,
     seconds: str | None = SECONDS,
     **options: Unpack[IntervalOptions],
 ) -> AnnotatorReport:
@@ -180,7 +180,7 @@ def annotator_report(
     costs
         What each error costs: a (K, K) matrix in class order, a row for each true class, a column for the
         class that it is taken for. By default 1 for any error.
-    time
+    timestamp
         The column with the time of each annotation: numbers, times, or text that writes these; None to leave
         it aside. The usual one, `timestamp`, need not be there.
     seconds
@@ -210,10 +210,10 @@ def annotator_report(
     """
     judging = Judging(by=by, **options)
     taken = ("annotator", *TAKEN)
-    opened = judging.open(log, (time, seconds), taken, row=ROW)
+    opened = judging.open(log, (timestamp, seconds), taken, row=ROW)
     if isinstance(opened.against, Others):
         warn_of_components(opened.rounds, "annotator_report")
-    columns = Columns.of(opened.rows, time, seconds)
+    columns = Columns.of(opened.rows, timestamp, seconds)
     merged = opened.rounds.run(count_panel, opened.against, opened.grouping, columns.seconds)
     opened.against.check(int(merged[()]["known"].item()), opened.rounds)
     panel = Panel(opened, merged, columns, judging.confidence)

@@ -40,7 +40,7 @@ Against = Annotated[
     ),
 ]
 TimeColumn = Annotated[
-    str, typer.Option("--time", metavar="COL", help="The column with the time of each annotation.")
+    str, typer.Option(metavar="COL", help="The column with the time of each annotation.")
 ]
 Seconds = Annotated[
     str, typer.Option(metavar="COL", help="The column that says how long each annotation took.")
@@ -67,7 +67,7 @@ def annotators(
     against: Against = None,
     truth: Truth = None,
     by: By = None,
-    time: TimeColumn = "timestamp",
+    timestamp: TimeColumn = "timestamp",
     seconds: Seconds = "seconds",
     confidence: Confidence = 0.95,
     fail_under: FailUnder = None,
@@ -109,7 +109,12 @@ def annotators(
             else judged_by(against, given)
         )
         options: dict[str, Any] = {"confidence": confidence, "memory_limit": memory_limit}
-        options |= {"time": time, "seconds": seconds, "executor": workers, "by": groups or None}
+        options |= {
+            "timestamp": timestamp,
+            "seconds": seconds,
+            "executor": workers,
+            "by": groups or None,
+        }
         found = pc.annotator_report(rows_of(given), against=judge, **options, **given.options)
         if directory:
             names = given.theirs(found.annotators, found.confusion)

@@ -172,13 +172,15 @@ def test_what_the_log_does_not_say_is_null_and_what_is_asked_for_must_be_there()
     assert report.annotators["longest_run"].null_count() == 0, "by the order of rows"
     for time, seconds in (("when", None), (None, "when")):
         with pytest.raises(pc.AnnotationError, match="has no column 'when'"):
-            pc.annotator_report(log, time=time, seconds=seconds)
+            pc.annotator_report(log, timestamp=time, seconds=seconds)
     text = log.with_columns(timestamp=pl.lit("soon"), seconds=pl.lit("long"))
     with pytest.raises(pc.AnnotationError, match="writes neither numbers nor times"):
         pc.annotator_report(text)
     with pytest.raises(pc.AnnotationError, match="the seconds of each annotation"):
-        pc.annotator_report(text, time=None)
-    assert_same(pc.annotator_report(text, time=None, seconds=None).annotators, report.annotators)
+        pc.annotator_report(text, timestamp=None)
+    assert_same(
+        pc.annotator_report(text, timestamp=None, seconds=None).annotators, report.annotators
+    )
     with pytest.raises(pc.AnnotationError, match="is a column of the result"):
         pc.annotator_report(log.with_columns(accuracy=1), by="accuracy")
 

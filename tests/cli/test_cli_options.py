@@ -112,7 +112,7 @@ ALWAYS = {
     "compare": {"truth", "method", "folds", "executor"},
     "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight", "intervals"},
     "report": {"truth", "by", "text", "title", "size"},
-    "annotators": {"truth", "against", "by", "time", "seconds", "confidence", "fail_under"}
+    "annotators": {"truth", "against", "by", "timestamp", "seconds", "confidence", "fail_under"}
     | {"memory_limit"},
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "memory_limit"},
 }
