@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -46,3 +47,30 @@ def test_confusions_of_a_report_have_every_cell() -> None:
     own = report.confusion.filter(annotator=who)
     assert sum(row["count"] for row in rows) == pytest.approx(own["num_annotations"].sum())
     assert {row["percent"] for row in rows if not row["count"]} <= {""}
+
+
+def test_the_graph_is_that_of_the_overlap() -> None:
+    shared = {"abc": 2, "cd": 1, "def": 3, "xy": 1}
+    names = [(who, k) for who, n in shared.items() for k in range(n)]
+    log = pl.DataFrame({"who": [who for who, _ in names]}).with_row_index("example")
+    log = log.select("example", annotator=pl.col("who").str.split(""), label=pl.lit(0))
+    found = pc.overlap(log.explode("annotator", empty_as_null=True, keep_nulls=True))
+    rows = rows_of(found.plot())
+    edges = {(row["name_1"], row["name_2"]): row for row in rows if row["name_1"]}
+    pairs = found.pairs.rows_by_key(["annotator_1", "annotator_2"], named=True, unique=True)
+    assert {pair: row["n"] for pair, row in edges.items()} == {
+        pair: row["num_examples"] for pair, row in pairs.items()
+    }
+    assert {pair for pair, row in edges.items() if row["only"]} == {("c", "d"), ("x", "y")}
+    places = {row["name"]: (row["x"], row["y"]) for row in rows if row["name"]}
+    assert set(places) == set("abcdefxy")
+    for (one, other), row in edges.items():
+        assert (row["x_1"], row["y_1"], row["x_2"], row["y_2"]) == (*places[one], *places[other])
+    components = {row["name"]: row["component"] for row in rows if row["name"]}
+    assert components["x"] == components["y"] != components["a"]
+
+
+def test_reports_that_were_opened_have_the_same_chart(tmp_path: Path) -> None:
+    a_report().write(tmp_path / "report")
+    kept = pc.open_results(tmp_path / "report")
+    assert kept.plot().to_dict() == a_report().plot().to_dict()

@@ -112,7 +112,7 @@ def test_components_are_shown_in_turn() -> None:
     assert len(nodes) == overlap.MOST_NODES
     assert "103 components" in said(chart)
     assert "100 of one annotator" in said(chart)
-    assert "The 40 best connected of 148 annotators" in said(chart)
+    assert "The 40 best or barely connected of 148 annotators" in said(chart)
     places = {(round(row["x"], 6), round(row["y"], 6)) for row in nodes}
     assert len(places) == len(nodes)
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.errors import counted
-from polars_crowd.reporting.charts.tables import some_of, table_of
+from polars_crowd.reporting.charts.tables import has, some_of, table_of
 from polars_crowd.reporting.charts.theme import (
     CATEGORIES,
     COUNT,
@@ -41,12 +41,13 @@ def overlap(found: Any) -> Chart:
     """Which annotators share examples, as a graph.
 
     **How to read it.** A point is an annotator, a line two who labelled the same examples: the wider, the
-    more. Annotators of one component are connected, by others if not directly, and stand in one circle. Only
-    within a component can annotators be compared.
+    more; dashed where without these examples the two would not be connected. Annotators of one component are
+    connected, by others if not directly, and stand in one circle. Only within a component can annotators be
+    compared.
 
     **What to do.** Two circles are two crowds whose qualities are on no common scale: give some examples to
-    both. An annotator who hangs on one thin line is known by that one other only: give them examples that
-    many have labelled.
+    both. An annotator who hangs on one thin or dashed line is known by that one other only: give them
+    examples that many have labelled.
 
     Parameters
     ----------
@@ -58,25 +59,25 @@ def overlap(found: Any) -> Chart:
     --------
     >>> import polars as pl
     >>> import polars_crowd as pc
-    >>> class Found:
-    ...     annotators = pl.DataFrame({"annotator": ["a", "b", "c"], "component": [0, 0, 1]})
-    ...     pairs = pl.DataFrame({"annotator_1": ["a"], "annotator_2": ["b"], "num_examples": [7]})
-    >>> pc.plot.overlap(Found()).to_dict()["title"]["subtitle"]
+    >>> log = pl.DataFrame({"example": [1, 1, 2], "annotator": ["a", "b", "c"], "label": ["x", "x", "y"]})
+    >>> pc.plot.overlap(pc.overlap(log)).to_dict()["title"]["subtitle"][:2]
     ['2 components: their annotators share no example with', 'those of another; 1 of one annotator.']
     """
     annotators = table_of(found, "annotators", "found", "annotator", "component")
-    pairs = table_of(found, "pairs", "found", *PAIR, "num_examples").select(*PAIR, n="num_examples")
+    pairs = table_of(found, "pairs", "found", *PAIR, "num_examples")
+    only = pl.col("is_bridge") if has(pairs, "is_bridge") else pl.lit(False)
+    pairs = pairs.select(*PAIR, n="num_examples", only=only)
     everybody = some_of(annotators.select("annotator", "component").collect(), "found")
     nodes = placed(chosen_nodes(everybody, strengths(pairs)))
     edges, n_edges = edges_between(pairs, nodes)
     rows = pl.concat([edges, nodes.drop("annotator", "rank")], how="diagonal")
     sizes = everybody.group_by("component").len()["len"]
-    rest = left_out(nodes.height, everybody.height, "annotator", "best connected")
+    rest = left_out(nodes.height, everybody.height, "annotator", "best or barely connected")
     of_edges = left_out(edges.height, n_edges, "pair", "widest")
-    layers = graph_layers(nodes["group"].unique().sort())
-    return drawn(
-        rows, layers, "Who shares examples", in_components(sizes), rest, of_edges, height=HEIGHT
-    )
+    layers = graph_layers(nodes["group"].n_unique())
+    dashed = "Dashed: the only link of the two." if edges["only"].any() else ""
+    said = (in_components(sizes), dashed, rest, of_edges)
+    return drawn(rows, layers, "Who shares examples", *said, height=HEIGHT)
 
 
 def in_components(sizes: pl.Series) -> str:
@@ -89,16 +90,19 @@ def in_components(sizes: pl.Series) -> str:
 
 
 def strengths(pairs: pl.LazyFrame) -> pl.DataFrame:
-    """`annotator`, `n`: how many examples each shares, by pairs."""
-    both = pl.concat([pairs.select(annotator=name, n="n") for name in PAIR])
-    return both.group_by("annotator").agg(pl.col("n").sum()).collect()
+    """`annotator`, `n`, how many examples each shares, by pairs; `only`: whether it has an only link."""
+    both = pl.concat([pairs.select("n", "only", annotator=name) for name in PAIR])
+    return both.group_by("annotator").agg(pl.col("n").sum(), pl.col("only").any()).collect()
 
 
 def chosen_nodes(everybody: pl.DataFrame, strength: pl.DataFrame) -> pl.DataFrame:
-    """Those that are drawn: of each component in turn the best connected; `group` numbers the components."""
+    """Those that are drawn: of each component in turn those with an only link, and the best
+    connected; `group` numbers the components."""
     nodes = everybody.join(strength, on="annotator", how="left", maintain_order="left")
-    nodes = nodes.with_columns(pl.col("n").fill_null(0), size=pl.len().over("component"))
-    nodes = nodes.sort("n", "annotator", descending=[True, False])
+    nodes = nodes.with_columns(
+        pl.col("n").fill_null(0), pl.col("only").fill_null(False), size=pl.len().over("component")
+    )
+    nodes = nodes.sort("only", "n", "annotator", descending=[True, True, False])
     nodes = nodes.with_columns(rank=pl.int_range(pl.len()).over("component"))
     by = ("rank", "size", "component")
     nodes = nodes.sort(by, descending=[False, True, False]).head(MOST_NODES)
@@ -147,52 +151,44 @@ def edges_between(pairs: pl.LazyFrame, nodes: pl.DataFrame) -> tuple[pl.DataFram
         )
         edges = edges.join(ends, on=one)
     found = edges.drop(PAIR).collect()
-    return found.sort("n", "name_1", "name_2", descending=[True, False, False]).head(
-        MOST_EDGES
-    ), found.height
+    by = ("only", "n", "name_1", "name_2")
+    return found.sort(by, descending=[True, True, False, False]).head(MOST_EDGES), found.height
 
 
-def graph_layers(groups: pl.Series) -> list[Any]:
+def graph_layers(n_groups: int) -> list[Any]:
     alt = altair()
-    none = {"axis": None, "scale": alt.Scale(zero=False, padding=26)}
-    edge = (
-        alt.Chart()
-        .mark_rule(color=GREY, opacity=0.5)
-        .encode(
-            x=alt.X("x_1:Q", **none),
-            y=alt.Y("y_1:Q", **none),
-            x2="x_2:Q",
-            y2="y_2:Q",
-            strokeWidth=alt.StrokeWidth(
-                "n:Q",
-                title="Shared examples",
-                scale=alt.Scale(range=[0.5, 5]),
-                legend=alt.Legend(tickCount=3),
-            ),
-            tooltip=told(
-                ("name_1", "Annotator", ""), ("name_2", "and", ""), ("n", "Shared examples", COUNT)
-            ),
-        )
-    )
-    legend = alt.Legend(title="Component, the largest first") if len(groups) > 1 else None
+    legend = alt.Legend(title="Component, the largest first") if n_groups > 1 else None
     color, shape = (
         channel(
             "component:N",
             sort=in_order("group"),
             legend=legend,
-            scale={"range": list(of[: len(groups)])},
+            scale={"range": list(of[:n_groups])},
         )
         for channel, of in ((alt.Color, CATEGORIES), (alt.Shape, SHAPES))
     )
     own = alt.Chart().transform_filter(alt.FieldValidPredicate(field="x", valid=True))
+    says = told(("name", "Annotator", ""), ("component", "Component", ""))
     node = own.mark_point(filled=True, size=90, opacity=1).encode(
-        x=alt.X("x:Q", **none),
-        y=alt.Y("y:Q", **none),
-        color=color,
-        shape=shape,
-        tooltip=told(("name", "Annotator", ""), ("component", "Component", "")),
+        **at("x", "y"), color=color, shape=shape, tooltip=says
     )
-    name = own.mark_text(fontSize=10).encode(
-        x=alt.X("x:Q", **none), y=alt.Y("at_y:Q", **none), text="beside:N"
-    )
-    return [edge, node, name]
+    name = own.mark_text(fontSize=10).encode(**at("x", "at_y"), text="beside:N")
+    return [lines(), node, name]
+
+
+def at(x: str, y: str) -> dict[str, Any]:
+    """Where something is: the two numbers mean nothing, and have no axes."""
+    alt = altair()
+    none = {"axis": None, "scale": alt.Scale(zero=False, padding=26)}
+    return {"x": alt.X(f"{x}:Q", **none), "y": alt.Y(f"{y}:Q", **none)}
+
+
+def lines() -> Any:
+    """The pairs; dashed where they are the only link."""
+    alt = altair()
+    width = alt.StrokeWidth("n:Q", scale=alt.Scale(range=[1, 6]), legend=None)
+    dash = alt.condition(alt.datum.only, alt.value([5, 3]), alt.value([1, 0]))
+    says = told(("name_1", "Annotator", ""), ("name_2", "and", ""), ("n", "Shared examples", COUNT))
+    ends = {**at("x_1", "y_1"), "x2": "x_2:Q", "y2": "y_2:Q"}
+    line = alt.Chart().mark_rule(color=GREY, opacity=0.5)
+    return line.encode(**ends, strokeWidth=width, strokeDash=dash, tooltip=says)
