@@ -283,6 +283,39 @@ def make_text_data(folder: str, log: str, probs: str, ids: str) -> Job:
     return Job(run)
 
 
+# --- targets ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What was measured of something, and what it is to reach."""
+
+    what: str
+    value: float
+    most: float | None = None
+    least: float | None = None
+    cpu: float | None = None
+    """The same by CPU seconds, which say more where others are at work."""
+
+    @property
+    def is_met(self) -> bool:
+        above = self.most is not None and self.value > self.most
+        return not above and (self.least is None or self.value >= self.least)
+
+    @property
+    def line(self) -> list[str]:
+        """A row of a table."""
+        limits = ((self.most, "at most"), (self.least, "at least"))
+        target = " ".join(f"{word} {limit:g}" for limit, word in limits if limit is not None)
+        verdict = ("met" if self.is_met else "MISSED") if target else ""
+        cpu = "" if self.cpu is None else f"{self.cpu:.2f}"
+        return [self.what, f"{self.value:.2f}", cpu, target, verdict]
+
+
+BOUNDS = ("", "measured", "by CPU", "target", "")
+"""The header of their table."""
+
+
 # --- reports ---------------------------------------------------------------------------------------
 
 

@@ -15,17 +15,21 @@ import contextlib
 import io
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from _measure import Job, Measurement, best, markdown, measure, say
+from _measure import Bound, Job, Measurement, best, markdown, measure, say
 
 import polars_crowd as pc
 
 TOLERANCE = 1e-9
 CLASSES = 5
+EXAMPLES, ANNOTATORS, REPEAT = 100_000, 1000, 3
+TIMES = 100.0
+"""How many times as fast as cleanlab it is to be."""
 
 
 def make(folder: str, examples: int, annotators: int) -> Job:
@@ -91,25 +95,43 @@ def _scores(folder: str, keep: str, function: Any) -> Job:
     return Job(run, lambda scores: np.save(keep, scores))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--examples", type=int, default=100_000)
-    parser.add_argument("--annotators", type=int, default=1000)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--target", type=float, default=100)
-    asked = parser.parse_args()
+def compared(
+    examples: int = EXAMPLES, annotators: int = ANNOTATORS, repeat: int = REPEAT
+) -> tuple[dict[str, Measurement], float]:
+    """The best run of each, and how far their scores are apart."""
     with tempfile.TemporaryDirectory() as folder:
-        sizes = {"examples": asked.examples, "annotators": asked.annotators}
+        sizes = {"examples": examples, "annotators": annotators}
         measure("activelab:make", {"folder": folder, **sizes})
         found: dict[str, Measurement] = {}
         for name in ("ours", "compat", "cleanlab"):
             keep = {} if name == "ours" else {"keep": f"{folder}/{name}.npy"}
-            repeat = 1 if name == "cleanlab" else asked.repeat
-            runs = [measure(f"activelab:{name}", {"folder": folder, **keep}) for _ in range(repeat)]
+            times = 1 if name == "cleanlab" else repeat
+            runs = [measure(f"activelab:{name}", {"folder": folder, **keep}) for _ in range(times)]
             found[name] = best(runs)
             say(f"{name}: {found[name]}")
         theirs, same = (np.load(f"{folder}/{name}.npy") for name in ("cleanlab", "compat"))
-    difference = np.abs(theirs - same).max()
+    return found, float(np.abs(theirs - same).max())
+
+
+def bounds(repeat: int = REPEAT) -> Iterator[Bound]:
+    """The target, measured."""
+    found, difference = compared(repeat=repeat)
+    times = found["cleanlab"].wall / found["ours"].wall
+    cpu = found["cleanlab"].cpu / found["ours"].cpu
+    yield Bound(
+        "ActiveLab in a fresh process: times as fast as cleanlab", times, least=TIMES, cpu=cpu
+    )
+    yield Bound("ActiveLab: largest difference of scores", difference, TOLERANCE)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--examples", type=int, default=EXAMPLES)
+    parser.add_argument("--annotators", type=int, default=ANNOTATORS)
+    parser.add_argument("--repeat", type=int, default=REPEAT)
+    parser.add_argument("--target", type=float, default=TIMES)
+    asked = parser.parse_args()
+    found, difference = compared(asked.examples, asked.annotators, asked.repeat)
     rows = [
         [
             name,

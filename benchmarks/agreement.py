@@ -15,7 +15,7 @@ import argparse
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 from _measure import (
     PER_EXAMPLE,
+    Bound,
     Call,
     Job,
     Measurement,
@@ -59,6 +60,12 @@ MATRIX_GB = 2.0
 """The largest matrix of examples by annotators that is made for a peer."""
 REALS = 1_000_000
 TOLERANCE = 1e-9
+COUNT, ALL = "one count of votes", "all coefficients"
+BY_COUNT = 1.5
+"""What all coefficients may take, in counts of votes."""
+TIMES = 50
+"""How many times as fast as krippendorff, of a thousand annotators."""
+ROWS, SECONDS = 10_000_000, 60.0
 
 # --- jobs ------------------------------------------------------------------------------------------
 
@@ -155,6 +162,15 @@ def log_of(root: Path, rows: int, annotators: int) -> str:
     return data(root, Shape(rows, annotators, CLASSES), "integer").files["log"]
 
 
+Peer = tuple[str, str, Callable[[str], Call]]
+"""A peer, the coefficient it is compared by, and its job on a log."""
+KRIPPENDORFF: Peer = (
+    "krippendorff",
+    "krippendorff_alpha",
+    lambda log: ("agreement:krippendorff", {"log": log}),
+)
+
+
 def contest(
     root: Path,
     name: str,
@@ -163,8 +179,9 @@ def contest(
     annotators: int,
     seconds: float,
     repeat: int,
-) -> list[str]:
-    """A row of the table of peers: at the largest log that it can do in the time."""
+) -> tuple[float, list[str]]:
+    """How many times as fast we are at the largest log that a peer can do in the time, and a row for the
+    table of peers."""
     rows, log, theirs, dense = START, "", Measurement(0, 0, 0), name != "statsmodels"
     while True:
         larger = log_of(root, rows, annotators)
@@ -184,7 +201,7 @@ def contest(
     wall, value = theirs.report if name == "irrCAC" else (theirs.wall, theirs.report)
     ours_call = ("agreement:ours", {"log": log, "coefficients": [coefficient]})
     us = best([measure(*ours_call) for _ in range(repeat)])
-    return [
+    return wall / us.wall, [
         name,
         coefficient,
         f"{annotators:,}",
@@ -213,15 +230,20 @@ def _agrees(name: str, value: float, log: str, coefficient: str) -> str:
 # --- report ----------------------------------------------------------------------------------------
 
 
-def large(root: Path, rows: int, repeat: int) -> str:
+def costs(root: Path, rows: int, repeat: int) -> dict[str, Measurement]:
+    """The best run of a count of votes, and of all coefficients."""
     log = data(root, Shape(rows, ANNOTATORS, CLASSES), "integer").files["log"]
     calls: dict[str, Call] = {
-        "one count of votes": ("agreement:floor", {"log": log}),
-        "all coefficients": ("agreement:ours", {"log": log}),
+        COUNT: ("agreement:floor", {"log": log}),
+        ALL: ("agreement:ours", {"log": log}),
         f"... with {DRAWS:,} draws": ("agreement:ours", {"log": log, "interval": "bootstrap"}),
     }
-    found = {name: best(runs) for name, runs in alternate("large", calls, repeat).items()}
-    base = found["one count of votes"]
+    return {name: best(runs) for name, runs in alternate("large", calls, repeat).items()}
+
+
+def large(root: Path, rows: int, repeat: int) -> str:
+    found = costs(root, rows, repeat)
+    base = found[COUNT]
     table = [
         [name, f"{m.wall:.2f}", f"{m.cpu:.2f}", f"{m.cpu / base.cpu:.2f}x", f"{m.peak:.2f}"]
         for name, m in found.items()
@@ -241,12 +263,8 @@ def numbers(repeat: int) -> str:
 
 
 def peers(root: Path, seconds: float, repeat: int, python: str | None) -> str:
-    given: list[tuple[str, str, Callable[[str], Call]]] = [
-        (
-            "krippendorff",
-            "krippendorff_alpha",
-            lambda log: ("agreement:krippendorff", {"log": log}),
-        ),
+    given: list[Peer] = [
+        KRIPPENDORFF,
         ("statsmodels", "fleiss_kappa", lambda log: ("agreement:statsmodels", {"log": log})),
     ]
     if python:
@@ -255,7 +273,7 @@ def peers(root: Path, seconds: float, repeat: int, python: str | None) -> str:
             ("irrCAC", "gwet_ac1", lambda log: ("agreement:irrcac", {"log": log, **other}))
         )
     table = [
-        contest(root, *peer, annotators, seconds, repeat)
+        contest(root, *peer, annotators, seconds, repeat)[1]
         for peer in given
         for annotators in (PEERS_ANNOTATORS if peer[0] != "statsmodels" else PEERS_ANNOTATORS[:1])
     ]
@@ -272,11 +290,25 @@ def peers(root: Path, seconds: float, repeat: int, python: str | None) -> str:
     return markdown(header, table)
 
 
+def bounds(root: Path, repeat: int) -> Iterator[Bound]:
+    """The targets, measured."""
+    found = costs(root, ROWS, repeat)
+    wall, cpu = found[ALL].wall / found[COUNT].wall, found[ALL].cpu / found[COUNT].cpu
+    yield Bound(f"all coefficients of {ROWS:,}: wall by count of votes", wall, BY_COUNT, cpu=cpu)
+    annotators = PEERS_ANNOTATORS[0]
+    faster, _ = contest(root, *KRIPPENDORFF, annotators, SECONDS, repeat)
+    yield Bound(
+        f"alpha, {annotators:,} annotators: times as fast as krippendorff", faster, least=TIMES
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=10_000_000, help="0: peers only")
+    parser.add_argument("--rows", type=int, default=ROWS, help="0: peers only")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=60.0, help="the time that a peer is given")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="the time that a peer is given"
+    )
     parser.add_argument("--irrcac", help="a Python interpreter that has irrCAC")
     parser.add_argument("--data", type=Path, help="where the data are kept; by default nowhere")
     options = parser.parse_args()
