@@ -27,6 +27,7 @@ _NAMES = {
     "annotators.report": ("AnnotatorReport", "annotator_report"),
     "annotators.overlap": ("Overlap", "overlap"),
     "annotators.pairs": ("annotator_pairs",),
+    "annotators.prevalence": ("corrected_prevalence",),
     "consensus.crowdlab": ("crowdlab",),
     "consensus.majority_vote": ("majority_vote",),
     "consensus.one_vs_rest.crowdlab": ("multilabel_crowdlab",),

@@ -9,6 +9,7 @@ from polars_crowd.annotators.explain import explain
 from polars_crowd.annotators.gold import gold_needed, gold_report
 from polars_crowd.annotators.overlap import Overlap, overlap
 from polars_crowd.annotators.pairs import annotator_pairs
+from polars_crowd.annotators.prevalence import corrected_prevalence
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.consensus.crowdlab import crowdlab
 from polars_crowd.consensus.majority_vote import majority_vote
@@ -122,6 +123,7 @@ __all__ = [
     "cohen_kappa",
     "compare",
     "conger_kappa",
+    "corrected_prevalence",
     "crh",
     "crowd_bradley_terry",
     "crowdlab",

@@ -268,6 +268,7 @@ NOT_OF_A_LOG_ALONE = {
     "intra_rater_agreement": "of repeats, which are duplicates to all others",
     "report": "words about what others find",
     "refine": "of features, and of a model that is trained",
+    "corrected_prevalence": "of known labels beside it",
     "explain": "of a fit, and of a log beside votes",
     "to_wide": "a table of the annotations as they are",
 }
