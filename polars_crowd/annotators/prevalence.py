@@ -41,17 +41,21 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import polars as pl
 
-from polars_crowd.annotators.against import Against, OfExamples
+from polars_crowd.annotators.against import OfExamples
 from polars_crowd.annotators.request import Judging
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown, warn
 from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.limits import Limit
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.numerics.special import normal
 from polars_crowd.rounds.partitions import Partition
+from polars_crowd.rounds.results import Fit
+from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.signatures import shares
+from polars_crowd.truth.known import ExampleLabels, check_matched
 
 ADDED = 0.25
 """To counts that variances are taken of."""
@@ -62,8 +66,7 @@ NEAR = 1e-11
 """Ends of intervals are found to this."""
 RIDGE = 1e-14
 """Beside S, which has no inverse where a class is never said."""
-METHODS = ("judge", "gold", "rogan_gladen", "ppi")
-NOWHERE = (np.nan, np.nan)
+GOLD = "gold"
 
 
 class PrevalenceOptions(TypedDict, total=False):
@@ -135,15 +138,18 @@ def corrected_prevalence(log: Any, gold: Any, **options: Unpack[PrevalenceOption
     ('rogan_gladen', 0.22, 0.01, 0.41)
     ('ppi', 0.27, 0.17, 0.39)
     """
-    asked = Judging(against=gold, **options)
+    log, gold = log_and_labels(log, gold, GOLD)
+    asked = Judging(**options)
     opened = asked.open(log)
-    known = known_labels(opened.against)
-    merged = opened.rounds.run(count_by_truth, known)
-    known.check(merged[()]["known"].item(), opened.rounds)
-    n_classes, n_judges = opened.rounds.n_classes, len(opened.annotators)
+    rounds = opened.rounds
+    known = known_labels(gold, rounds)
+    merged = rounds.run(count_by_truth, known)
+    ids = rounds.handles[0].runs
+    check_matched(known.given, merged[()]["known"].item(), lambda: ids().examples["example"], GOLD)
+    n_classes, n_judges = rounds.n_classes, len(opened.annotators)
     judges = [Judge.of(merged[KEY], j, n_classes) for j in range(n_judges)]
     if not any(judge.n for judge in judges):
-        raise AnnotationError("has no label of an example that a judge labelled.", source="gold")
+        raise AnnotationError("has no label of an example that a judge labelled.", source=GOLD)
     check_classes(judges, opened.annotators, opened.classes)
     tables = (judge_table(judge, j, asked.confidence) for j, judge in enumerate(judges))
     return opened.named(pl.concat(tables)).select(COLUMNS)
@@ -155,11 +161,14 @@ COLUMNS = (
 )
 
 
-def known_labels(against: Against) -> OfExamples:
-    """What is known, if it is labels."""
-    if not isinstance(against, OfExamples) or (against.frame["weight"] != 1).any():
-        raise OptionError("gold", ..., "must be labels that are known, one for an example.")
-    return against
+def known_labels(gold: Any, rounds: Rounds) -> OfExamples:
+    """What is known, which is to be labels."""
+    if gold is None or isinstance(gold, Fit):
+        raise OptionError(GOLD, ..., "must be labels that are known, one for an example.")
+    ids = rounds.handles[0].runs().examples.schema["example"]
+    labels = ExampleLabels.of(gold, GOLD, rounds.book, ids)
+    code, weight = pl.col("known").cast(pl.UInt32).alias("true_label"), pl.lit(1.0).alias("weight")
+    return OfExamples("known labels", labels.frame.select("example", code, weight), labels.given)
 
 
 def check_classes(judges: Sequence[Judge], annotators: pl.Series, classes: pl.Series) -> None:
