@@ -41,7 +41,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import polars as pl
 
-from polars_crowd.annotators.against import OfExamples
+from polars_crowd.annotators.against import OfExamples, against_of
 from polars_crowd.annotators.request import Judging
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown, warn
@@ -55,7 +55,6 @@ from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.signatures import shares
-from polars_crowd.truth.known import ExampleLabels, check_matched
 
 ADDED = 0.25
 """To counts that variances are taken of."""
@@ -144,8 +143,7 @@ def corrected_prevalence(log: Any, gold: Any, **options: Unpack[PrevalenceOption
     rounds = opened.rounds
     known = known_labels(gold, rounds)
     merged = rounds.run(count_by_truth, known)
-    ids = rounds.handles[0].runs
-    check_matched(known.given, merged[()]["known"].item(), lambda: ids().examples["example"], GOLD)
+    known.check(int(merged[()]["known"].item()), rounds)
     n_classes, n_judges = rounds.n_classes, len(opened.annotators)
     judges = [Judge.of(merged[KEY], j, n_classes) for j in range(n_judges)]
     if not any(judge.n for judge in judges):
@@ -163,12 +161,10 @@ COLUMNS = (
 
 def known_labels(gold: Any, rounds: Rounds) -> OfExamples:
     """What is known, which is to be labels."""
-    if gold is None or isinstance(gold, Fit):
+    known = None if isinstance(gold, Fit) else against_of(gold, rounds, GOLD)
+    if not isinstance(known, OfExamples) or (known.frame["weight"] != 1).any():
         raise OptionError(GOLD, ..., "must be labels that are known, one for an example.")
-    ids = rounds.handles[0].runs().examples.schema["example"]
-    labels = ExampleLabels.of(gold, GOLD, rounds.book, ids)
-    code, weight = pl.col("known").cast(pl.UInt32).alias("true_label"), pl.lit(1.0).alias("weight")
-    return OfExamples("known labels", labels.frame.select("example", code, weight), labels.given)
+    return known
 
 
 def check_classes(judges: Sequence[Judge], annotators: pl.Series, classes: pl.Series) -> None:
