@@ -23,6 +23,7 @@ _NAMES = {
     "active.one_vs_rest": ("multilabel_activelab",),
     "active.scores": ("activelab",),
     "annotators.explain": ("explain",),
+    "annotators.judges": ("JudgeReport", "judge_report"),
     "annotators.gold": ("gold_needed", "gold_report"),
     "annotators.report": ("AnnotatorReport", "annotator_report"),
     "annotators.overlap": ("Overlap", "overlap"),

@@ -7,6 +7,7 @@ from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
 from polars_crowd.annotators.explain import explain
 from polars_crowd.annotators.gold import gold_needed, gold_report
+from polars_crowd.annotators.judges import JudgeReport, judge_report
 from polars_crowd.annotators.overlap import Overlap, overlap
 from polars_crowd.annotators.pairs import annotator_pairs
 from polars_crowd.annotators.prevalence import corrected_prevalence
@@ -94,6 +95,7 @@ __all__ = [
     "AnnotatorReport",
     "Blend",
     "Crowdlab",
+    "JudgeReport",
     "LogReport",
     "MemoryLimitError",
     "MethodComparison",
@@ -147,6 +149,7 @@ __all__ = [
     "icc",
     "intra_rater_agreement",
     "iwmv",
+    "judge_report",
     "kendall_w",
     "kos",
     "krippendorff_alpha",
