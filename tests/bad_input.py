@@ -104,6 +104,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "agreement_difference": {"a": LOG, "b": LOG, "n_boot": 20},
     "example_agreement": {"log": LOG},
     "corrected_prevalence": {"log": LOG, "gold": TRUTH.head(3)},
+    "judge_report": {"log": LOG, "judges": "a"},
     "explain": {"fit": pc.majority_vote(LOG), "example": 1, "log": LOG},
     "from_counts": {"counts": COUNTS},
     "from_wide": {"matrix": WIDE},

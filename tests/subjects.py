@@ -269,6 +269,7 @@ NOT_OF_A_LOG_ALONE = {
     "report": "words about what others find",
     "refine": "of features, and of a model that is trained",
     "corrected_prevalence": "of known labels beside it",
+    "judge_report": "of judges and humans, which are told by name",
     "explain": "of a fit, and of a log beside votes",
     "to_wide": "a table of the annotations as they are",
 }

@@ -52,7 +52,7 @@ COEFFICIENTS = {
     "krippendorff_alpha": "alpha",
 }
 SIDES = ("left", "right")
-UNSAID = "errors that judges share are unknown: known labels (gold) tell them from what is right, agreement cannot"
+UNSAID = "errors that judges share are unknown: known labels (gold) tell, agreement cannot"
 
 
 class JudgeReport(Fit):

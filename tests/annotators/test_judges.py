@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 import polars_crowd as pc
+from polars_crowd.annotators.judges import COEFFICIENTS
 from polars_crowd.annotators.stand_in import FEWEST, benjamini_yekutieli
 from polars_crowd.errors import AnnotationError, OptionError
 from tests.truth.truth_cases import unwarned
@@ -91,12 +92,7 @@ def test_correction_is_that_of_scipy(p: list[float]) -> None:
 def test_agreement_is_that_of_logs_of_two() -> None:
     log, _ = panel(1)
     found = pc.judge_report(log, "m-*")
-    names = {
-        "percent_agreement": "agreement",
-        "cohen_kappa": "kappa",
-        "gwet_ac1": "ac1",
-        "krippendorff_alpha": "alpha",
-    }
+    names = COEFFICIENTS
     votes = log.filter(pl.col("annotator").is_in(HUMANS)).group_by("example", "label").len()
     most = votes.filter(pl.col("len") == pl.col("len").max().over("example"))
     consensus = most.filter(pl.len().over("example") == 1).select(
