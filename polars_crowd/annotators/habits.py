@@ -25,6 +25,8 @@ from polars_crowd.rounds.summaries import Frame, Keys, Summary
 
 STEPS = 64
 """Steps of seconds from one power of two to the next."""
+LEAST = 1e-3
+"""Seconds that shorter times count as."""
 BATCH = 5_000_000
 """Annotations that are put in order at a time."""
 ROW = "row of the log"
@@ -48,7 +50,10 @@ class Columns:
         for name, usual in ((time, TIME), (seconds, SECONDS)):
             if name not in (None, usual, *there):
                 raise missing_column("the log", str(name), list(there))
-        time, seconds = (name if name in there else None for name in (time, seconds))
+        time, seconds = (
+            name if there.get(name or "", pl.Null()) != pl.Null() else None
+            for name in (time, seconds)
+        )
         order = pl.col(ROW) if ROW in there else None
         order = order if time is None else time_key(rows, time)
         if seconds is not None and not there[seconds].is_numeric():
@@ -90,8 +95,9 @@ def count_habits(part: Partition, grouping: Grouping, seconds: str | None) -> Su
     if seconds is None:
         return counts
     took = part.runs.extra.select(seconds=pl.col(seconds).cast(pl.Float64)).collect()["seconds"]
-    timed = rows.drop("label").with_columns(seconds=pl.lit(took)).filter(pl.col("seconds") > 0)
-    step = (pl.col("seconds").log(2) * STEPS).round().cast(pl.Int32)
+    timed = rows.drop("label").with_columns(seconds=pl.lit(took))
+    timed = timed.filter(pl.col("seconds").is_finite() & (pl.col("seconds") >= 0))
+    step = (pl.col("seconds").clip(LEAST).log(2) * STEPS).round().cast(pl.Int32)
     steps = timed.select(*keys, step=step).group_by(*keys, "step").agg(annotations=pl.len())
     return {**counts, (*keys, "step"): steps}
 

@@ -55,6 +55,7 @@ TAKEN = (
     *("balanced_accuracy", "balanced_accuracy_low", "balanced_accuracy_high"),
     *("spam_score", "expected_cost", "mutual_information", "worst_class", "worst_class_accuracy"),
     *("most_used_label", "most_used_share", "label_entropy", "median_seconds", "fast_share"),
+    "num_timed",
     *(*RUNS, *OF_ALL, "num_abstained", "flags", *CELLS, "probability", "flag", "reason", "value"),
 )
 """What no group column may be called."""
@@ -77,8 +78,9 @@ class AnnotatorReport(Fit):
 
         Over all annotations `most_used_label`, `most_used_share`, `label_entropy` in bits; `longest_run` of
         one label, by the time of annotations, in a log in memory without times by the order of its rows;
-        `first_time`, `last_time`; `median_seconds`, and `fast_share`, the share of answers in less than a
-        tenth of the median of all, both to half a percent of the seconds.
+        `first_time`, `last_time`; over the `num_timed` annotations whose seconds are known `median_seconds`,
+        and `fast_share`, the share of answers in less than a tenth of the median of all, both to half a
+        percent of the seconds.
 
         Without groups: `agreement` with the others, `alpha_without`, `alpha_change` as
         `agreement_by_annotator` has them; `num_repeated`, the examples that they labelled again, and
@@ -184,8 +186,8 @@ def annotator_report(
         The column with the time of each annotation: numbers, times, or text that writes these; None to leave
         it aside. The usual one, `timestamp`, need not be there.
     seconds
-        The column that says how long each annotation took; None to leave it aside. The usual one, `seconds`,
-        need not be there.
+        The column that says how long each annotation took, numbers of at least 0 (others count as not known);
+        None to leave it aside. The usual one, `seconds`, need not be there.
 
     Returns
     -------
@@ -233,7 +235,9 @@ def count_panel(
     return {**judged, **habits, (): sizes}
 
 
-def table_of(panel: Panel, found: Confusions, habits: pl.DataFrame, costs: Floats) -> pl.DataFrame:
+def table_of(
+    panel: Panel, found: Confusions, habits: pl.DataFrame, costs: Floats | None
+) -> pl.DataFrame:
     """A row per unit, in codes."""
     a, b, n = scores.accuracy(found), scores.balanced_accuracy(found), found.total
     worst, worst_accuracy = scores.worst_classes(found)
@@ -259,7 +263,7 @@ def table_of(panel: Panel, found: Confusions, habits: pl.DataFrame, costs: Float
         worst_class=pl.lit(classes).gather(pl.Series(worst).replace(-1, None)),
         worst_class_accuracy=pl.Series(worst_accuracy).fill_nan(None),
         most_used_label=pl.lit(classes).gather(habits["most_used"]),
-    ).hstack(habits.drop("most_used", "num_timed", "seconds_of_all", strict=False))
+    ).hstack(habits.drop("most_used", "seconds_of_all"))
 
 
 def habits_of(panel: Panel) -> pl.DataFrame:
@@ -294,8 +298,9 @@ def in_time(panel: Panel) -> pl.DataFrame:
 def by_seconds(panel: Panel) -> pl.DataFrame:
     steps = panel.merged.get((*panel.keys, "step"))
     if steps is None or steps.is_empty():
-        nothing = ("median_seconds", "fast_share", "num_timed", "seconds_of_all")
-        return pl.DataFrame({}, schema=dict.fromkeys(nothing, pl.Float64)).clear(panel.units.height)
+        nothing = dict.fromkeys(("median_seconds", "fast_share", "seconds_of_all"), pl.Float64())
+        schema = {**nothing, "num_timed": pl.Int64()}
+        return pl.DataFrame(schema=schema).clear(panel.units.height)
     return beside_units(panel, seconds_of(steps, panel.keys))
 
 

@@ -164,10 +164,10 @@ def spam_score(found: Confusions) -> Floats:
     return ratio(np.maximum(apart, 0), C * (C - 1))
 
 
-def checked_costs(costs: Any, n_classes: int) -> Floats:
-    """c_km, 1 for any error by default."""
+def checked_costs(costs: Any, n_classes: int) -> Floats | None:
+    """c_km; None where any error costs 1."""
     if costs is None:
-        return 1 - np.eye(n_classes)
+        return None
     found = array_of("costs", costs, 2)
     if found.shape != (n_classes, n_classes) or (found < 0).any():
         raise OptionError(
@@ -178,8 +178,24 @@ def checked_costs(costs: Any, n_classes: int) -> Floats:
     return found
 
 
-def expected_cost(found: Confusions, costs: Floats) -> Floats:
-    """NaN where nothing that could be told has a cost. Annotators are written out block by block."""
+def expected_cost(found: Confusions, costs: Floats | None = None) -> Floats:
+    """NaN where nothing that could be told has a cost."""
+    return expected_error(found) if costs is None else by_costs(found, costs)
+
+
+def expected_error(found: Confusions) -> Floats:
+    """... where any error costs 1: sum_l P_l (1 - sum_k s_lk^2) / (1 - sum_k p_k^2)."""
+    truth, label = found.of_truth, found.of_label
+    p = found.prior[truth.code] / found.summed(truth.unit, found.prior[truth.code])[truth.unit]
+    joint = p[truth.at] * found.theta
+    P = np.bincount(label.at, joint, len(label.n)).astype(np.float64)
+    told = found.summed(found.unit, joint - joint**2 / P[label.at])
+    whole = np.where(found.n_seen > 1, 1 - found.summed(truth.unit, p**2), 0)
+    return ratio(np.maximum(told, 0), whole)
+
+
+def by_costs(found: Confusions, costs: Floats) -> Floats:
+    """... by given costs. Annotators are written out block by block."""
     K, step = found.n_classes, max(CELLS // found.n_classes**2, 1)
     blocks = [np.zeros(0)]
     for low in range(0, found.n_units, step):

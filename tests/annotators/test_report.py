@@ -192,3 +192,36 @@ def test_it_is_written_and_opened(tmp_path: Path) -> None:
     for table in pc.AnnotatorReport.TABLES:
         assert_same(getattr(kept, table), getattr(report, table))
     assert kept.method == "annotator report"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [(1, "a", "x")],
+        [(1, "a", "x"), (1, "b", "x")],
+        [(1, "a", "x"), (2, "b", "y")],
+        [(1, "a", "x"), (1, "b", "y"), (2, "a", "x"), (2, "b", "y")],
+        [(i, j, i) for i in range(30) for j in "abc"],
+    ],
+    ids=["one annotation", "one class", "no overlap", "never agree", "a class each"],
+)
+@pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
+def test_logs_that_say_little(rows: list[tuple[Any, Any, Any]]) -> None:
+    log = log_of_rows(rows)
+    report = pc.annotator_report(log)
+    assert report.annotators["num_annotations"].sum() == log.height
+    assert report.confusion["num_annotations"].sum() == report.annotators["num_judged"].sum()
+    shown = report.annotators.select(pl.selectors.float())
+    assert not shown.select(pl.any_horizontal(pl.all().is_nan().any())).item()
+    assert str(report)
+
+
+def test_seconds_that_are_none_are_left_out_and_nothing_is_the_least() -> None:
+    log = simulated().log
+    odd = pl.Series([0.0, -1.0, float("nan"), float("inf"), None] + [5.0] * (log.height - 5))
+    report = pc.annotator_report(log.with_columns(seconds=odd, timestamp=pl.lit(None)))
+    assert report.annotators["num_timed"].sum() == log.height - 4
+    assert report.annotators["fast_share"].max() > 0  # type: ignore[operator]
+    assert report.annotators["first_time"].null_count() == report.annotators.height
+    nothing = pc.annotator_report(log.with_columns(seconds=pl.lit(None)))
+    assert nothing.annotators["num_timed"].null_count() == nothing.annotators.height
