@@ -133,8 +133,9 @@ def test_classes_and_errors_by_known_labels() -> None:
         assert row["num_examples"] == len(both)
         expected = np.corrcoef(np.array(both, dtype=float).T)[0, 1]
         assert row["correlation"] == pytest.approx(expected)
-    mean = found.errors["correlation"].mean()
+    mean = float(np.mean(found.errors["correlation"].to_numpy()))
     assert found.effective_judges == pytest.approx(3 / (1 + 2 * mean))
+    assert found.effective_judges is not None
     assert found.effective_judges < 2.5
     assert "independent judges" in repr(found)
 
