@@ -19,6 +19,7 @@ PAIRS = pl.DataFrame(
 )
 FITTING: dict[str, tuple[Callable[[], Any], str]] = {
     "truth": (a_fit, "How sure the consensus is"),
+    "one coin": (lambda: pc.one_coin_dawid_skene(DATA.log), "How sure the consensus is"),
     "crowdlab": (lambda: pc.crowdlab(DATA.log, DATA.pred_probs), "How sure the consensus is"),
     "numbers": (lambda: pc.crh(NUMBERS), "How good the annotators are"),
     "comparison": (methods, "How good the methods are"),
@@ -34,6 +35,13 @@ def title(chart: Any) -> str:
 def test_a_result_has_the_chart_that_fits(name: str) -> None:
     result, expected = FITTING[name]
     assert title(result().plot()) == expected
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_results_with_annotators_have_the_chart_of_annotators(name: str) -> None:
+    result = FITTING[name][0]()
+    if hasattr(result, "annotators"):
+        assert title(result.plot("annotator_quality")) == "How good the annotators are"
 
 
 def test_results_that_were_opened_have_the_same_charts(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from polars_crowd.reporting.charts.theme import (
 MOST_ANNOTATORS = 30
 CONFIDENCE = 0.95
 MEASURES = (
-    ("Accuracy", "accuracy", "num_judged", "num_annotations"),
+    ("Accuracy", "accuracy", "num_judged"),
+    ("Accuracy", "accuracy", "num_annotations"),
+    ("Annotator quality", "annotator_quality", "num_comparisons"),
     ("Annotator quality", "annotator_quality", "num_examples_labeled"),
 )
 """What annotators are measured by: in words, and the columns of the value and of the number behind it."""
@@ -105,8 +107,8 @@ def qualities(found: Any) -> tuple[str, list[str], pl.DataFrame]:
     frame = table_of(found, "annotators", "found", "annotator")
     names = frame.collect_schema().names()
     keys = names[: names.index("annotator") + 1]
-    what, value, *counts = next(of for of in MEASURES if of[1] in names or of is MEASURES[-1])
-    n = next((count for count in counts if count in names), counts[-1])
+    there = (of for of in MEASURES if set(of[1:]) <= set(names))
+    what, value, n = next(there, MEASURES[-1])
     table_of(frame, "annotators", "found", value, n)
     ends = {end: pl.col(f"{value}_{end}") for end in ("low", "high") if f"{value}_{end}" in names}
     numbers = {"value": pl.col(value), **ends, "n": pl.col(n)}
