@@ -390,6 +390,9 @@ class TruthInference(Answers):
     def temperature(self) -> float | list[float] | None:
         return self._of_models(list(self._fitted.params.classes.temperatures))
 
+    def _to_the_power(self, exponent: float) -> Self:
+        return type(self)(replace(self._fitted, exponent=exponent), self._iterations)
+
     def _on(self, rounds: Rounds, gold: Any) -> Self:
         return type(self)(self._fitted.on(rounds, gold), Iterations((), self.converged))
 

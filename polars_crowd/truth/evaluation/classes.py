@@ -69,9 +69,11 @@ class ClassTrial(Trial):
     def labels(self, labels: NDArray[Any]) -> pl.Series:
         return self.book.classes.gather(labels)
 
-    def part(self, rows: Rows, function: Callable[..., Any]) -> Any:
+    def part(self, fold: int, function: Callable[..., Any]) -> Any:
         """For methods that take them, the rows as the sorted runs that they are."""
-        return self.rounds(rows) if takes_rounds(function) else self.log(rows)
+        if not takes_rounds(function):
+            return super().part(fold, function)
+        return self.once("rounds", fold, lambda: self.rounds(self.seen(fold)))
 
     def rounds(self, rows: Rows) -> Rounds:
         """The rounds of some of the rows, and of the annotators that have any."""
@@ -90,6 +92,11 @@ class ClassTrial(Trial):
             book=replace(self.book, annotators=self.annotators.filter(pl.Series(used))),
         )
         return rounds_of(runs)
+
+    def exponent(self, fit: Any, function: Callable[..., Any]) -> float | None:
+        method = method_of(function) if takes_rounds(function) else None
+        asks = method is not None and "confidence" in method.options
+        return fit.confidence_exponent if asks else None
 
     def found(self, fit: Any) -> Floats:
         """T."""

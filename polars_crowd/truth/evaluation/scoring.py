@@ -39,6 +39,8 @@ TIE = 1e-9
 LEAST = 1e-12
 """Smaller probabilities count as this in log losses."""
 BINS = 10
+AT_ONCE = 1 << 13
+"""Annotations that are predicted while they are in the processor's cache."""
 SHRINKAGE = 5.0
 """How many annotations of the pooled annotator are added to each one's own."""
 
@@ -129,19 +131,23 @@ def predicted_labels(T: Floats, seen: Rows, asked: Rows, n_annotators: int) -> F
     shrunk to that of all annotators together: the same for every method, so that it is their posteriors that
     are compared. Annotators without any row seen are the pooled one.
     """
-    K = T.shape[1]
-    predicted = np.zeros((len(asked.example), K))
-    for k in range(K):
-        theta = _confusion_row(T[:, k].take(seen.example), seen, n_annotators, K, k)
-        predicted += T[:, k].take(asked.example)[:, None] * theta.take(asked.annotator, axis=0)
-    return predicted
-
-
-def _confusion_row(weight: Floats, seen: Rows, n_annotators: int, K: int, k: int) -> Floats:
-    """theta[., k, .], shape (M, K)."""
+    K, R, by_class = T.shape[1], len(asked.example), np.ascontiguousarray(T.T)
     cell = seen.annotator * K + seen.label
-    counts = np.bincount(cell, weight, n_annotators * K).reshape(n_annotators, K)
-    pooled = counts.sum(axis=0) + 1 / K
+    predicted = np.zeros((K, R))
+    for k, of_class in enumerate(by_class):
+        counts = np.bincount(cell, of_class.take(seen.example), n_annotators * K)
+        theta = _shrunk(np.asarray(counts, dtype=np.float64).reshape(n_annotators, K), k).T
+        for first in range(0, R, AT_ONCE):
+            rows = slice(first, first + AT_ONCE)
+            terms = theta.take(asked.annotator[rows], axis=1)
+            terms *= of_class.take(asked.example[rows])
+            predicted[:, rows] += terms
+    return predicted.T
+
+
+def _shrunk(counts: Floats, k: int) -> Floats:
+    """theta[., k, .], shape (M, K)."""
+    pooled = counts.sum(axis=0) + 1 / counts.shape[1]
     pooled[k] += 1
     pooled /= pooled.sum()
     shrunk = counts + SHRINKAGE * pooled

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,10 @@ from numpy.typing import NDArray
 from polars_crowd.arrays import Flags, Floats, Ints
 from polars_crowd.errors import heard
 
+T = TypeVar("T")
+LARGE = 100_000
+"""Of so many annotations the power of posteriors is found once for all folds: one of a few numbers, of which
+no single annotation decides which it is."""
 Scores = tuple[float | None, ...]
 PAIRED = ("difference_from_best", "difference_low", "difference_high", "p_value")
 """The names of what compares a method with the best one on known labels."""
@@ -50,6 +54,8 @@ class Task:
     function: Callable[..., Any]
     trial: Trial
     fold: int | None = None
+    exponent: float | None = None
+    """The power to which the posterior of a fold is raised, if its fit need not find it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Ran:
     examples: pl.DataFrame = field(default_factory=pl.DataFrame)
     answer: Any = None
     """What it says of the examples with a known truth, if there are any."""
+    exponent: float | None = None
+    """The power to which its posterior is raised, if that is found from the log."""
     held_out: Floats | None = None
     """How well it predicts the annotations of the fold, in sums over them."""
 
@@ -70,15 +78,21 @@ class Ran:
 def run(task: Task) -> Ran:
     """Run a method; its warnings are kept."""
     trial, seen = task.trial, task.trial.seen(task.fold)
-    log = trial.log(seen) if task.fold is None else trial.part(seen, task.function)
+    log = trial.log(seen) if task.fold is None else trial.part(task.fold, task.function)
+    as_found = {} if task.exponent is None else {"confidence": "model"}
     with heard() as said:
         began = time.perf_counter()
-        fit = task.function(log, **trial.options, duplicates="all")
+        fit = task.function(log, **trial.options, **as_found, duplicates="all")
         examples = fit.examples.collect() if task.fold is None else pl.DataFrame()
         seconds = time.perf_counter() - began
     went = Ran(seconds, fit.n_iter, fit.converged, said)
     if task.fold is None:
-        return replace(went, examples=examples, answer=trial.answer(fit, examples))
+        exponent = trial.exponent(fit, task.function)
+        return replace(
+            went, examples=examples, exponent=exponent, answer=trial.answer(fit, examples)
+        )
+    if task.exponent is not None:
+        fit = fit._to_the_power(task.exponent)
     return replace(went, held_out=trial.predicted(fit, seen, task.fold))
 
 
@@ -108,15 +122,37 @@ class Trial(ABC):
         n = len(self.rows.example)
         return np.random.default_rng(self.seed).permutation(n) % self.n_folds
 
-    def tasks(self, name: str, function: Callable[..., Any]) -> Iterator[Task]:
-        """The fits of a method: on everything, then without each fold."""
-        yield Task(name, function, self)
-        for fold in range(self.n_folds):
-            yield Task(f"{name} without fold {fold + 1}", function, self, fold)
+    def without(self, fold: int, whole: Task, exponent: float | None) -> Task:
+        """The fit of a method without a fold; `exponent` is that of its fit to everything."""
+        name = f"{whole.name} without fold {fold + 1}"
+        of_large = exponent if len(self.rows.example) >= LARGE else None
+        return replace(whole, name=name, fold=fold, exponent=of_large)
+
+    def exponent(self, fit: Any, function: Callable[..., Any]) -> float | None:
+        """The power to which a fit found that its posterior is to be raised, if it asks that of the log."""
+        return None
+
+    @cached_property
+    def _made(self) -> dict[str, tuple[int, Any]]:
+        return {}
+
+    def once(self, name: str, fold: int, make: Callable[[], T]) -> T:
+        """What is made without a fold, for one method after the other."""
+        kept = self._made.get(name)
+        if kept is None or kept[0] != fold:
+            kept = self._made[name] = (fold, make())
+        found: T = kept[1]
+        return found
 
     def seen(self, fold: int | None) -> Rows:
         """The annotations that are not in a fold."""
-        return self.rows if fold is None else self.rows.only(self.fold != fold)
+        if fold is None:
+            return self.rows
+        return self.once("seen", fold, lambda: self.rows.only(self.fold != fold))
+
+    def asked(self, fold: int) -> Rows:
+        """Those that are."""
+        return self.once("asked", fold, lambda: self.rows.only(self.fold == fold))
 
     def log(self, rows: Rows) -> pl.DataFrame:
         """Annotations as a log."""
@@ -127,9 +163,9 @@ class Trial(ABC):
         }
         return pl.DataFrame(log)
 
-    def part(self, rows: Rows, function: Callable[..., Any]) -> Any:
-        """Some of the annotations, in a form that a method takes."""
-        return self.log(rows)
+    def part(self, fold: int, function: Callable[..., Any]) -> Any:
+        """The annotations without a fold, in a form that a method takes."""
+        return self.log(self.seen(fold))
 
     def scores(self, whole: Ran, without: Sequence[Ran]) -> dict[str, float | None]:
         """What the table of methods says of one."""
@@ -144,7 +180,7 @@ class Trial(ABC):
         found = self.found(fit)
         everywhere = np.repeat(found.mean(axis=0)[None], len(self.examples), axis=0)
         everywhere[np.bincount(seen.example, minlength=len(everywhere)) > 0] = found
-        return self.held_out(everywhere, seen, self.rows.only(self.fold == fold))
+        return self.held_out(everywhere, seen, self.asked(fold))
 
     @property
     def options(self) -> dict[str, Any]:

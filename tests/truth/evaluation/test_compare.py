@@ -21,8 +21,9 @@ import polars_crowd as pc
 from polars_crowd.errors import AnnotationError
 from polars_crowd.runs.numbers import sort_values
 from polars_crowd.simulate import simulate_annotations
+from polars_crowd.truth import confidence, em
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
-from polars_crowd.truth.evaluation import scoring
+from polars_crowd.truth.evaluation import scoring, trial
 from polars_crowd.truth.evaluation.compare import compare
 from polars_crowd.truth.evaluation.numbers import predicted
 from polars_crowd.truth.evaluation.scoring import predicted_labels
@@ -181,6 +182,30 @@ def test_held_out_score_prefers_the_model_that_made_the_labels() -> None:
     found = compare(data.log, ["majority_vote", "dawid_skene"], data.truth).methods
     assert found["method"].to_list() == ["dawid_skene", "majority_vote"]
     assert found["accuracy"].is_sorted(descending=True)
+
+
+def test_of_a_large_log_the_power_of_posteriors_is_found_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where each fold would find the same one, nothing changes."""
+    log, found, exponent_of = crowd(300).log, list[float](), confidence.exponent_of
+
+    def counting(asked_for: Any, *args: Any) -> float:
+        exponent = exponent_of(asked_for, *args)
+        if asked_for != "model":
+            found.append(exponent)
+        return exponent
+
+    monkeypatch.setattr(em, "exponent_of", counting)
+    asked: dict[str, Any] = {"ds": "dawid_skene", "sure": partial(dawid_skene, confidence="model")}
+    each = compare(log, asked, folds=3)
+    whole, *of_folds = found
+    assert of_folds == [whole] * 3
+    monkeypatch.setattr(trial, "LARGE", 0)
+    found.clear()
+    once = compare(log, asked, folds=3)
+    assert found == [whole]
+    assert_frame_equal(each.methods.drop("seconds"), once.methods.drop("seconds"))
 
 
 def test_disagreements() -> None:
