@@ -5,6 +5,7 @@ from polars_crowd.active.batches import next_batch
 from polars_crowd.active.campaign import simulate_labelling
 from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
+from polars_crowd.annotators.drift import AnnotatorDrift, annotator_drift
 from polars_crowd.annotators.explain import explain
 from polars_crowd.annotators.gold import gold_needed, gold_report
 from polars_crowd.annotators.judges import JudgeReport, judge_report
@@ -92,6 +93,7 @@ __all__ = [
     "AnnotationError",
     "AnnotationStore",
     "AnnotationWarning",
+    "AnnotatorDrift",
     "AnnotatorReport",
     "Blend",
     "Crowdlab",
@@ -114,6 +116,7 @@ __all__ = [
     "agreement_by_annotator",
     "agreement_by_class",
     "agreement_difference",
+    "annotator_drift",
     "annotator_pairs",
     "annotator_report",
     "blend",

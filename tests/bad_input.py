@@ -98,7 +98,9 @@ def computed(found: Any) -> Any:
 
 OF_LABELS = {"numbers": NUMBERS, "comparisons": PAIRS, "classes": LOG}
 LABELS_OF = {method.function: method.labels for method in METHODS.values()}
+TIMED = LOG.with_columns(timestamp=pl.date(2024, 1, 1) + pl.duration(weeks="example"))
 GOOD: dict[str, dict[str, Any]] = {
+    "annotator_drift": {"log": TIMED},
     "activelab": {"log": LOG, "pred_probs": PROBS},
     "crowdlab": {"log": LOG, "pred_probs": PROBS},
     "agreement_difference": {"a": LOG, "b": LOG, "n_boot": 20},
