@@ -260,9 +260,18 @@ def encode(high: NDArray[Any], low: NDArray[Any], lengths: Ints) -> pl.Series:
     entries |= low.astype(np.uint64, copy=False)
     ends = np.concatenate([[0], np.cumsum(lengths)]) * entries.itemsize
     buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(entries)]
-    return pl.Series(
-        "pattern", pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(lengths), buffers)
-    )
+    array = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(lengths), buffers)
+    return pl.Series("pattern", Exported(array))
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An Arrow array and no more: for one of pyarrow Polars would load all that pyarrow can compute."""
+
+    array: Any
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> Any:
+        return self.array.__arrow_c_array__(requested_schema)
 
 
 def decode(patterns: pl.Series) -> tuple[Ints, Ints, Ints]:
