@@ -17,6 +17,8 @@ import polars as pl
 from polars_crowd.active.batches import next_batch
 from polars_crowd.active.scores import activelab
 from polars_crowd.active.votes import vote_scores
+from polars_crowd.annotators.overlap import Overlap, overlap
+from polars_crowd.annotators.pairs import annotator_pairs
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
 from polars_crowd.inputs.checks import Duplicates
@@ -38,6 +40,10 @@ T = TypeVar("T")
 ALPHA = "krippendorff_alpha"
 HEADLINES = (ALPHA, "gwet_ac1", "percent_agreement")
 CONFIDENCE = 0.95
+SURELY = 0.01
+"""The corrected p-value below which a pair is said to copy."""
+MANY = 1_000
+"""More annotators than are looked at pair by pair."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +267,16 @@ def without_doubtful(asked: Asked, panel: AnnotatorReport | Missing) -> dict[str
     return next(kept.iter_rows(named=True), None)
 
 
+def copying_pairs(asked: Asked, n_annotators: int) -> pl.DataFrame | Missing:
+    """The pairs who share wrong labels beyond what is expected, those that are least probable first."""
+    if n_annotators > MANY:
+        return Missing(
+            f"pairs of more than {MANY:,} annotators take long: see annotator_pairs for who copies."
+        )
+    found = annotator_pairs(asked.log, **asked.options)
+    return found.filter(pl.col("p_value_corrected") < SURELY)
+
+
 # --- what to label next ----------------------------------------------------------------------------
 
 
@@ -365,6 +381,9 @@ class Facts:
     panel: AnnotatorReport | Missing
     without_doubtful: dict[str, Any] | None
     """Alpha without the annotators whose labels say nothing, if there are some."""
+    shared: Overlap | Missing
+    pairs: pl.DataFrame | Missing
+    """Annotators who give the same wrong labels."""
     queue: Queue | Missing
     votes: pl.DataFrame
     """The annotations of the examples that are listed."""
@@ -413,6 +432,8 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
     tell("judging annotators")
     panel = ear.attempt(lambda: annotator_report(asked.log, **asked.options))
     without = ear.attempt(lambda: without_doubtful(asked, panel))
+    shared = ear.attempt(lambda: overlap(asked.log, executor=asked.executor))
+    pairs = ear.attempt(lambda: copying_pairs(asked, fit.annotators.height))
     tell("choosing what to label next")
     queue = ear.attempt(lambda: queue_of(asked))
     ids = [consensus.least["example"]] + (
@@ -430,6 +451,8 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
         cells=cells,
         panel=panel,
         without_doubtful=without if isinstance(without, dict) else None,
+        shared=shared,
+        pairs=pairs,
         queue=queue,
         votes=votes,
         reasons=ear.hear(lambda: reasons(fit, consensus.least["example"])),

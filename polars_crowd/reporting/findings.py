@@ -147,6 +147,55 @@ def of_flag(facts: Facts, flag: str, verb: str, found: pl.DataFrame) -> Finding:
     )
 
 
+def copied_labels(facts: Facts) -> Iterator[Finding]:
+    """Pairs of annotators who share wrong labels beyond what their errors explain."""
+    if isinstance(facts.pairs, Missing) or facts.pairs.is_empty():
+        return
+    first = facts.pairs.row(0, named=True)
+    who = pl.concat([facts.pairs["annotator_1"], facts.pairs["annotator_2"].alias("annotator_1")])
+    given = facts.annotators.filter(pl.col("annotator").is_in(who.implode()))
+    yield Finding(
+        "copied_labels",
+        "warning",
+        float(given["num_examples_labeled"].sum()) / facts.n_annotations,
+        sentence(
+            "{n} give the same wrong labels more often than their errors explain: {a!r} and {b!r} did so "
+            "{same} times, where {expected} are expected.",
+            n=f"{counted(facts.pairs.height, 'pair')} of annotators",
+            a=first["annotator_1"],
+            b=first["annotator_2"],
+            same=f"{first['num_same_wrong']:,}",
+            expected=number_text(first["expected_same_wrong"]),
+        ),
+        sentence(
+            "Find out whether they work together, or are one; until then count one of them only, since what "
+            "is copied counts as votes."
+        ),
+        float(facts.pairs.height),
+    )
+
+
+def separate_crowds(facts: Facts) -> Iterator[Finding]:
+    """Annotators who share no example with the others, not even through third ones."""
+    if isinstance(facts.shared, Missing) or facts.shared.components.height < 2:
+        return
+    sizes = facts.shared.components
+    apart = int(sizes["num_annotators"].sum()) - int(sizes["num_annotators"][0])
+    yield Finding(
+        "separate_crowds",
+        "warning",
+        1 - float(sizes["num_annotations"][0]) / float(sizes["num_annotations"].sum()),
+        sentence(
+            "The annotators fall into {n} that share no example, {apart} outside of the largest: who is in "
+            "different ones cannot be compared.",
+            n=counted(sizes.height, "group"),
+            apart=counted(apart, "annotator"),
+        ),
+        sentence("Give some examples of each group to annotators of the others."),
+        float(sizes.height),
+    )
+
+
 def weak_groups(facts: Facts) -> Iterator[Finding]:
     """Groups whose agreement is below that of all, intervals apart."""
     alpha, groups = facts.coefficient(), facts.groups
@@ -381,6 +430,8 @@ FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     no_agreement,
     low_agreement,
     flagged_annotators,
+    copied_labels,
+    separate_crowds,
     weak_groups,
     confused_classes,
     unsure_consensus,

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any
 
 from polars_crowd.cells import heading, number_text
-from polars_crowd.errors import Advice, AnnotationError, PackageError
+from polars_crowd.errors import Advice, Advised, PackageError
 from polars_crowd.markup import Markup, data, joined, tag
 from polars_crowd.reporting.content import (
     Chart,
@@ -120,7 +120,9 @@ def drawing(chart: Chart) -> Drawing:
     """The chart without its title, which is a heading of the page; what it says of itself stands below."""
     try:
         spec: dict[str, Any] = chart.draw(*chart.given).to_dict()
-    except AnnotationError as error:
+    except PackageError:
+        raise
+    except Advised as error:
         return None, f"Not drawn: {error.wrong}"
     said = spec.pop("title", {}).get("subtitle", [])
     config = {**spec.get("config", {}), "axisQuantitative": {"labelOverlap": "parity"}}

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.annotators.overlap import Overlap
 from polars_crowd.annotators.report import AnnotatorReport
 from polars_crowd.errors import counted, shown_value
 from polars_crowd.numerics.shares import wilson
@@ -27,6 +28,8 @@ from polars_crowd.reporting.facts import ALPHA, CONFIDENCE, HEADLINES, Accuracy,
 from polars_crowd.reporting.findings import confusions, findings_of
 
 CONFUSED = "Which classes are taken for one another"
+FEW = 60
+"""Annotators whose overlap is drawn also where all are joined."""
 MOST = 30
 """Rows of a table of annotators, of groups, of classes."""
 NAMES = {
@@ -164,7 +167,35 @@ def of_annotators(facts: Facts) -> Section:
         tables.insert(0, Table("flags", "Whom to look at", flags.head(MOST), says, flags.height))
     title = "The least accurate annotators"
     chart = Chart("annotator_quality", title, "annotators", plot.annotator_quality, (panel,), False)
-    return Section("annotators", "Annotators", tables=tables, charts=[chart])
+    text = why(facts.pairs) if isinstance(facts.pairs, Missing) else ()
+    tables += [*of_pairs(facts), *of_groups(facts)]
+    charts = [chart, *who_shares(facts)]
+    return Section("annotators", "Annotators", text=text, tables=tables, charts=charts)
+
+
+def of_pairs(facts: Facts) -> Iterator[Table]:
+    if isinstance(facts.pairs, pl.DataFrame) and not facts.pairs.is_empty():
+        says = "Those who give the same wrong labels more often than their errors explain."
+        shown = facts.pairs.head(MOST)
+        yield Table("pairs", "Who may have copied", shown, says, facts.pairs.height)
+
+
+def of_groups(facts: Facts) -> Iterator[Table]:
+    """The groups of annotators who are joined by examples."""
+    if isinstance(facts.shared, Overlap):
+        sizes = facts.shared.components
+        says = "Annotators of different groups share no example, not even through others."
+        yield Table("components", "Groups of annotators", sizes.head(MOST), says, sizes.height)
+
+
+def who_shares(facts: Facts) -> Iterator[Chart]:
+    """Drawn where there is something to see: groups apart, or few annotators."""
+    found = facts.shared
+    if isinstance(found, Missing) or facts.annotators.height < 2:
+        return
+    if found.components.height > 1 or found.annotators.height <= FEW:
+        title = "Which annotators share examples"
+        yield Chart("overlap", title, "components", plot.overlap, (found,))
 
 
 def confused(facts: Facts) -> Section:

@@ -87,6 +87,13 @@ def with_answers_of(name: str, labels: pl.Expr, **columns: pl.Expr) -> pl.DataFr
     return pl.concat([CLEAN, one.select(CLEAN.columns)]).with_columns(**columns)
 
 
+def copied() -> pl.DataFrame:
+    """One annotator more, who says what another says who errs often."""
+    log = simulated(0.75, n=300)
+    one = log.filter(annotator="a0").with_columns(annotator=pl.lit("copy"))
+    return pl.concat([log, one])
+
+
 COIN = pl.format("c{}", pl.Series(np.random.default_rng(3).integers(0, 3, 120)))
 HASTE = pl.when(pl.col("annotator") == "quick").then(0.5).otherwise(10.0)
 IDLE = pl.DataFrame({"example": np.arange(120), "c0": 0.34, "c1": 0.33, "c2": 0.33})
@@ -99,6 +106,12 @@ CASES: dict[str, Callable[[], list[str]]] = {
     ),
     "annotators_one_label": lambda: keys(with_answers_of("same", pl.lit("c1"))),
     "annotators_fast": lambda: keys(with_answers_of("quick", pl.col("label"), seconds=HASTE)),
+    "copied_labels": lambda: keys(copied()),
+    "separate_crowds": lambda: keys(
+        CLEAN.with_columns(
+            annotator=pl.format("{}{}", "annotator", pl.col("example") // 60).cast(pl.String)
+        )
+    ),
     "weak_groups": lambda: keys(weak_in_one_group(), by="group"),
     "confused_classes": lambda: keys(merged(CLEAN)),
     "unsure_consensus": lambda: keys(simulated(0.45)),
