@@ -28,7 +28,7 @@ from polars_crowd.reporting.facts import ALPHA, CONFIDENCE, HEADLINES, Accuracy,
 from polars_crowd.reporting.findings import confusions, findings_of
 
 CONFUSED = "Which classes are taken for one another"
-FEW = 60
+FEW = 12
 """Annotators whose overlap is drawn also where all are joined."""
 MOST = 30
 """Rows of a table of annotators, of groups, of classes."""
