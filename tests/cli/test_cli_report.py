@@ -25,7 +25,16 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_it_is_the_report_of_the_library(log: Path) -> None:
-    call = ["report", log, "--example", "item", "-p", "probs.parquet", "--probs-example", "example"]
+    call: list[str | Path] = [
+        "report",
+        log,
+        "--example",
+        "item",
+        "-p",
+        "probs.parquet",
+        "--probs-example",
+        "example",
+    ]
     found = json.loads(succeeded(*call, "--truth", "truth.csv", "--format", "json", "--quiet"))
     report = pc.report(DATA.log, DATA.pred_probs, truth=DATA.truth, path=None).to_dict()
     for document in (found, report):
