@@ -33,7 +33,7 @@ from polars_crowd.inputs.matching import ids_like
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reliability.grouping import Grouping, groups_of
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.results import Fit
+from polars_crowd.rounds.results import Fit, Results
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary
 from polars_crowd.runs.classes import Runs
@@ -230,11 +230,20 @@ def labels_of_fit(fit: Fit, what: str) -> pl.LazyFrame:
     if not isinstance(fit, NumericTruth):
         for name, columns in (("posterior", SOFT), ("examples", ("example", "consensus_label"))):
             table: pl.LazyFrame | None = getattr(fit, name, None)
-            if table is not None and set(columns) <= set(table.lazy().collect_schema()):
-                return table.lazy().select(columns)
+            if table is None:
+                continue
+            named = table.lazy().rename(our_names(fit), strict=False)
+            if set(columns) <= set(named.collect_schema()):
+                return named.select(columns)
     raise OptionError(
         what, ..., f"is a fit of {fit.method}, which says no labels of classes.", JUDGE
     )
+
+
+def our_names(fit: Fit) -> dict[str, str]:
+    """What columns are called here that results call otherwise."""
+    given = fit._contents.get("names", {}) if isinstance(fit, Results) else {}
+    return {theirs: ours for ours, theirs in given.items()}
 
 
 def classes_of_fit(given: Any) -> list[Any] | None:

@@ -116,6 +116,9 @@ def test_results_opened_again(tmp_path: Path) -> None:
     opened = pc.open_results(tmp_path / "results")
     hard = pl.DataFrame(fit.examples.collect().select("example", label="consensus_label"))
     assert cells_of(data.log, against=opened) == cells_of(data.log, against=hard)
+    pc.dawid_skene(data.log).write(tmp_path / "named", names={"example": "item", "label": "answer"})
+    named = cells_of(data.log, against=pc.open_results(tmp_path / "named"))
+    assert named == pytest.approx(cells_of(data.log, against=pc.dawid_skene(data.log)))
 
 
 def test_groups_are_judged_by_the_whole_log() -> None:
