@@ -16,6 +16,7 @@ BY_COLUMN = (
     ("windows", "accuracy", "drift"),
     ("components", "component", "overlap"),
     ("methods", "method", "comparison"),
+    ("judges", "kappa", "judge_agreement"),
     ("examples", "consensus_quality_score", "consensus_quality"),
     ("examples", "score", "ranking"),
     ("annotators", "annotator", "annotator_quality"),

@@ -12,7 +12,7 @@ from polars_crowd.reporting.charts.examples import consensus_quality, labels_per
 from polars_crowd.reporting.charts.overlap import overlap
 from polars_crowd.reporting.charts.pairs import pairwise_agreement
 from polars_crowd.reporting.charts.posteriors import calibration, confidence
-from polars_crowd.reporting.charts.rankings import comparison, ranking
+from polars_crowd.reporting.charts.rankings import comparison, judge_agreement, ranking
 
 __all__ = [
     "annotator_quality",
@@ -23,6 +23,7 @@ __all__ = [
     "confusion",
     "consensus_quality",
     "drift",
+    "judge_agreement",
     "labels_per_example",
     "overlap",
     "pairwise_agreement",

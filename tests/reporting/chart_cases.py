@@ -116,6 +116,13 @@ def methods() -> Any:
     return pc.compare(a_log(), ["majority_vote", "wawa"], truth=a_truth(), folds=0)
 
 
+def judges(strange: bool = False) -> pl.DataFrame:
+    who = a_log(strange).select(pl.col("annotator").unique().sort()).head(4)
+    kappa = (pl.int_range(pl.len()) + 1) / 6
+    ends = {"kappa": kappa, "kappa_low": kappa - 0.1, "kappa_high": kappa + 0.1}
+    return who.with_columns(**ends, num_annotations=50, may_stand_in=kappa > 0.4)
+
+
 def preferences(strange: bool = False) -> pl.DataFrame:
     score = pl.int_range(pl.len()) / 10
     ends = {"score": score, "lower": score - 1, "upper": score + 1}
@@ -146,6 +153,7 @@ CHARTS: dict[str, Callable[[bool], Any]] = {
     ),
     "overlap": lambda strange: pc.plot.overlap(shared(strange)),
     "comparison": lambda strange: pc.plot.comparison(methods()),
+    "judge_agreement": lambda strange: pc.plot.judge_agreement(judges(strange)),
     "ranking": lambda strange: pc.plot.ranking(preferences(strange)),
 }
 """Charts by name: of the log as it is, or of the one with strange names."""

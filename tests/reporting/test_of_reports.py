@@ -74,3 +74,14 @@ def test_reports_that_were_opened_have_the_same_chart(tmp_path: Path) -> None:
     a_report().write(tmp_path / "report")
     kept = pc.open_results(tmp_path / "report")
     assert kept.plot().to_dict() == a_report().plot().to_dict()
+
+
+def test_judges_are_drawn_as_they_are_reported() -> None:
+    log = a_log().with_columns(label=pl.col("label").cast(pl.Int64))
+    found = pc.judge_report(log, judges=["A0001", "A0050"])
+    rows = rows_of(found.plot())
+    expected = found.judges.sort("kappa", descending=True)
+    columns = {"name": "annotator", "value": "kappa", "low": "kappa_low", "high": "kappa_high"}
+    assert [{k: row[k] for k in columns} for row in rows] == expected.select(**columns).to_dicts()
+    by_share = rows_of(found.plot("judge_agreement", measure="agreement"))
+    assert {row["value"] for row in by_share} == set(found.judges["agreement"])

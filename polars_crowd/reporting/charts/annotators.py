@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.numerics.shares import wilson
-from polars_crowd.reporting.charts.dots import FINE, FLAGGED, dots
+from polars_crowd.reporting.charts.dots import dots
 from polars_crowd.reporting.charts.tables import some_of, table_of
 from polars_crowd.reporting.charts.theme import (
     Chart,
@@ -29,6 +29,7 @@ MEASURES = (
     ("Annotator quality", "annotator_quality", "num_examples_labeled"),
 )
 """What annotators are measured by: in words, and the columns of the value and of the number behind it."""
+KINDS = FINE, FLAGGED = "not flagged", "flagged"
 TOO_FEW = "few"
 
 
@@ -72,7 +73,8 @@ def annotator_quality(found: Any) -> Chart:
     kind = pl.when(flagged).then(pl.lit(FLAGGED)).otherwise(pl.lit(FINE))
     rows = rows.with_columns(kind=kind, name=names_of(in_groups(worst.select(keys))))
     said = left_out(len(rows), len(table), "annotator", "least accurate", beyond(table["value"]))
-    layers = dots(what, "Annotator", table["value"].median(), flagged=rows["kind"].n_unique() > 1)
+    kinds = KINDS if rows["kind"].n_unique() > 1 else None
+    layers = dots(what, "Annotator", table["value"].median(), kinds=kinds)
     title = "How good the annotators are"
     return drawn(rows, layers, title, said, "Dashed: the median of all.", height=18 * len(rows))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
+from polars_crowd.errors import counted
 from polars_crowd.reporting.charts.dots import dots
 from polars_crowd.reporting.charts.tables import has, some_of, table_of
 from polars_crowd.reporting.charts.theme import Chart, chart, drawn, left_out, names_of
@@ -101,3 +102,59 @@ def ranking(fit: Any) -> Chart:
         "Dashed: the median of all.",
         height=18 * len(rows),
     )
+
+
+@chart
+def judge_agreement(
+    found: Any, measure: Literal["kappa", "ac1", "alpha", "agreement"] = "kappa"
+) -> Chart:
+    """How far judges agree with the humans, the best first.
+
+    **How to read it.** A point is the agreement of a judge with the consensus of the humans, the line its
+    interval of 95 %: 1 is the same label always, and 0 (but for the plain share) what chance gives. Red
+    triangles are judges that may not stand in for a human by the alternative annotator test, or for whom it
+    could not be made.
+
+    **What to do.** Prefer a judge whose whole interval lies to the right of the others'. Where intervals
+    overlap, have more examples labelled by both. What a judge takes for what is `pc.plot.confusion` of
+    `pc.annotator_report(log, against=...)` with the judge as `annotator`.
+
+    Parameters
+    ----------
+    found
+        What `pc.judge_report` returned, or its table `judges`.
+    measure
+        `"kappa"` is Cohen's, `"ac1"` Gwet's, `"alpha"` Krippendorff's; `"agreement"` is the share of examples
+        with the same label.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> import polars_crowd as pc
+    >>> judges = pl.DataFrame({"annotator": ["gpt"], "kappa": [0.7], "kappa_low": [0.6], "kappa_high": [0.8]})
+    >>> judges = judges.with_columns(num_annotations=100, may_stand_in=True)
+    >>> pc.plot.judge_agreement(judges).to_dict()["title"]["text"]
+    ['How judges agree with the humans']
+    """
+    ends = {"low": f"{measure}_low", "high": f"{measure}_high"}
+    columns = ("annotator", measure, *ends.values(), "num_annotations", "may_stand_in")
+    table = table_of(found, "judges", "found", *columns).select(columns).collect()
+    table = some_of(table.drop_nulls(measure), "found")
+    table = table.sort(measure, "annotator", descending=[True, False])
+    best = table.head(MOST_RANKED)
+    passed = pl.when("may_stand_in").then(pl.lit(MAY)).otherwise(pl.lit(MAY_NOT))
+    rows = best.select(
+        value=measure, **ends, n="num_annotations", kind=passed, name=names_of(best["annotator"])
+    ).with_row_index("place")
+    said = left_out(len(rows), len(table), "judge", "best")
+    may = int(table["may_stand_in"].sum())
+    passing = f"{may:,} of {counted(len(table), 'judge')} may stand in for a human."
+    kinds = KINDS if rows["kind"].n_unique() > 1 else None
+    layers = dots(f"{WORDS[measure]} with the humans", "Judge", kinds=kinds)
+    title = "How judges agree with the humans"
+    return drawn(rows, layers, title, passing, said, height=24 * len(rows))
+
+
+KINDS = MAY, MAY_NOT = "may stand in", "may not"
+WORDS = {"kappa": "Cohen's kappa", "ac1": "Gwet's AC1", "alpha": "Krippendorff's alpha"}
+WORDS |= {"agreement": "Share of same labels"}
