@@ -30,12 +30,23 @@ BARS = (
 )
 """Columns that may have a bar: the more, the better."""
 
+Bar = tuple[str, float]
+
 Against = Annotated[
     str | None,
     typer.Option(
         metavar="DIR",
         help="Results of consensus to judge annotators by, as --out wrote them; by default the consensus of "
         "each example's other annotators.",
+        show_default=False,
+    ),
+]
+Every = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LENGTH",
+        help="How annotators do over time, in windows of this length, such as 1w, and where one left their "
+        "own past.",
         show_default=False,
     ),
 ]
@@ -67,6 +78,7 @@ def annotators(
     against: Against = None,
     truth: Truth = None,
     by: By = None,
+    every: Every = None,
     timestamp: TimeColumn = "timestamp",
     seconds: Seconds = "seconds",
     confidence: Confidence = 0.95,
@@ -83,7 +95,8 @@ def annotators(
     """Say how good each annotator is, what they do, and whom to look at.
 
     Annotators are judged by the others, by known labels (--truth), or by results (--against). LOG may be a
-    store. With --out DIR the tables annotators, confusion and flags are written.
+    store. With --out DIR the tables annotators, confusion and flags are written, with --every windows and
+    alarms.
 
     Examples:
 
@@ -94,33 +107,44 @@ def annotators(
       polars-crowd annotators log.csv --against results --format csv
 
       polars-crowd annotators log.csv --truth gold.csv --fail-under accuracy_high=0.8
+
+      polars-crowd annotators log.parquet --every 1w
     """
     bars = [bar_of(one) for one in fail_under or ()]
     given = Input.of(call)
-    directory = directory_for(call, out, pc.AnnotatorReport.TABLES, force=force)
     if against is not None:
         refuse(call, ["truth", "truth_label"], "not with --against.")
-    groups = given.groups(by or [])
+    if every is not None:
+        refuse(call, ["by", "seconds", "fail_under"], "not with --every.")
+    tables = pc.AnnotatorReport.TABLES if every is None else pc.AnnotatorDrift.TABLES
+    directory = directory_for(call, out, tables, force=force)
+    options: dict[str, Any] = {"timestamp": timestamp, "confidence": confidence}
+    options |= {"memory_limit": memory_limit, **given.options}
     with progress() as step, common.executor_of(executor) as workers, given.reading(truth):
         step("judging annotations")
-        judge = (
-            given.labels(truth, "truth", truth_label)
-            if against is None
-            else judged_by(against, given)
-        )
-        options: dict[str, Any] = {"confidence": confidence, "memory_limit": memory_limit}
-        options |= {
-            "timestamp": timestamp,
-            "seconds": seconds,
-            "executor": workers,
-            "by": groups or None,
-        }
-        found = pc.annotator_report(rows_of(given), against=judge, **options, **given.options)
+        known = given.labels(truth, "truth", truth_label)
+        options |= {"against": judged_by(against, given) if against else known, "executor": workers}
+        found: pc.AnnotatorReport | pc.AnnotatorDrift
+        if every is None:
+            groups = given.groups(by or []) or None
+            found = pc.annotator_report(rows_of(given), by=groups, seconds=seconds, **options)
+        else:
+            found = pc.annotator_drift(rows_of(given), every=every, **options)
         if directory:
-            names = given.theirs(found.annotators, found.confusion)
+            names = given.theirs(*(getattr(found, table) for table in tables))
             found.write(
                 directory, out_format, names=names, overwrite=force, formulas=common.RAW.get()
             )
+    files = tables_in(directory) if directory else []
+    return (
+        over_time(found, files)
+        if isinstance(found, pc.AnnotatorDrift)
+        else panel(found, bars, files)
+    )
+
+
+def panel(found: pc.AnnotatorReport, bars: Sequence[Bar], files: Sequence[Path]) -> Answer:
+    """The annotators, and whom to look at."""
     ids = found.annotators.columns[: found.annotators.columns.index("num_annotations")]
     misses = list(missed(found.annotators, bars, ids))
 
@@ -131,17 +155,36 @@ def annotators(
             named = found.flags.iter_rows(named=True)
             lines = [f"{', '.join(str(row[c]) for c in ids)}: {row['reason']}" for row in named]
             yield Block("\n".join(["\nWhom to look at", *cut(lines, "flag")]))
-        if directory:
-            yield written(tables_in(directory))
+        if files:
+            yield written(files)
 
-    tables = {name: getattr(found, name) for name in found.TABLES}
     return Answer(
         found.annotators,
         report,
-        document=lambda: {"report": found._header(), **tables},
+        document=lambda: {"report": found._header(), **tables_of(found)},
         complaints=cut(misses, "miss"),
         fails=bool(misses),
     )
+
+
+def over_time(found: pc.AnnotatorDrift, files: Sequence[Path]) -> Answer:
+    """The windows of each annotator, and where one left their own past."""
+
+    def report() -> Iterator[Block]:
+        yield aside(found._header())
+        if found.alarms.height:
+            yield Block("Alarms, the largest first", found.alarms)
+        yield aside("Windows", found.windows)
+        if files:
+            yield written(files)
+
+    return Answer(
+        found.windows, report, document=lambda: {"report": found._header(), **tables_of(found)}
+    )
+
+
+def tables_of(found: pc.AnnotatorReport | pc.AnnotatorDrift) -> dict[str, pl.DataFrame]:
+    return {name: getattr(found, name) for name in found.TABLES}
 
 
 def rows_of(given: Input) -> Any:
@@ -167,7 +210,7 @@ def judged_by(directory: str, given: Input) -> pl.LazyFrame:
     )
 
 
-def bar_of(one: str) -> tuple[str, float]:
+def bar_of(one: str) -> Bar:
     """A bar from the command line.
 
     >>> bar_of("accuracy_high=0.7")
@@ -187,9 +230,7 @@ def bar_of(one: str) -> tuple[str, float]:
     return name, value
 
 
-def missed(
-    table: pl.DataFrame, bars: Sequence[tuple[str, float]], ids: Sequence[str]
-) -> Iterator[str]:
+def missed(table: pl.DataFrame, bars: Sequence[Bar], ids: Sequence[str]) -> Iterator[str]:
     """Who is below a bar, a message each."""
     for name, bar in bars:
         for row in table.filter(pl.col(name) < bar).iter_rows(named=True):

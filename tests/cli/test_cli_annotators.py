@@ -107,3 +107,20 @@ def test_a_bar(places: dict[str, Path]) -> None:
     assert run(*call, "--fail-under", "accuracy=0.1").exit_code == 0
     for bar in ("accuracy", "accuracy=high", "speed=1"):
         assert f"--fail-under {bar}" in refused(*call, "--fail-under", bar)
+
+
+def test_over_time(places: dict[str, Path], tmp_path: Path) -> None:
+    log = pc.datasets.tutorial().log.sort("example")
+    times = pl.datetime(2026, 1, 5) + pl.duration(days=pl.int_range(pl.len()) * 60 // pl.len())
+    timed = log.with_columns(timestamp=times)
+    timed.write_parquet(tmp_path / "timed.parquet")
+    call = ("annotators", tmp_path / "timed.parquet", "--every", "2w", "--quiet")
+    drift = pc.annotator_drift(timed, every="2w")
+    document = json.loads(succeeded(*call, "--format", "json"))
+    assert set(document) == {"report", "windows", "alarms"}
+    assert len(document["windows"]) == drift.windows.height
+    table = pl.read_csv(io.StringIO(succeeded(*call, "--format", "csv")), infer_schema_length=None)
+    same = ["annotator", "num_annotations", "accuracy"]
+    assert_same(table.select(same), drift.windows.select(same))
+    assert "Windows" in run(*call[:-1]).stdout
+    assert "has no column 'timestamp'" in refused(*of_log(places, "--every", "2w"))

@@ -75,6 +75,7 @@ WITHOUT_EFFECT = {
     "rank COMPARISONS --outcome x --out OUT": "--winner x | --sides A,B | --tie x | --strength 3",
     "annotators LOG": f"--force | --out-format csv | --truth-label x | {WORKERS} | {TEXT} | --decimal-comma",
     "annotators LOG --against OUT": "--truth GOLD",
+    "annotators LOG --every 1w": "--by x | --seconds x | --fail-under accuracy=0.5",
     "annotators STORE": OF_FILES,
     "agreement LOG": f"--force | {WORKERS} | {TEXT} | --decimal-comma",
     "agreement LOG --coefficients alpha": "--weights linear | --tested-by null | --interval wilson",
@@ -112,7 +113,16 @@ ALWAYS = {
     "compare": {"truth", "method", "folds", "executor"},
     "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight", "intervals"},
     "report": {"truth", "by", "text", "title", "size"},
-    "annotators": {"truth", "against", "by", "timestamp", "seconds", "confidence", "fail_under"}
+    "annotators": {
+        "truth",
+        "against",
+        "by",
+        "every",
+        "timestamp",
+        "seconds",
+        "confidence",
+        "fail_under",
+    }
     | {"memory_limit"},
     "agreement": {"by", "coefficients", "interval", "confidence", "fail_under", "memory_limit"},
 }
