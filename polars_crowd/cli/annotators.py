@@ -123,7 +123,7 @@ def annotators(
     with progress() as step, common.executor_of(executor) as workers, given.reading(truth):
         step("judging annotations")
         known = given.labels(truth, "truth", truth_label)
-        options |= {"against": judged_by(against, given) if against else known, "executor": workers}
+        options |= {"against": pc.open_results(against) if against else known, "executor": workers}
         found: pc.AnnotatorReport | pc.AnnotatorDrift
         if every is None:
             groups = given.groups(by or []) or None
@@ -194,20 +194,6 @@ def rows_of(given: Input) -> Any:
         return store
     rows = given.rows()
     return rows if given.order_by is None else in_order(rows, given.order_by)
-
-
-def judged_by(directory: str, given: Input) -> pl.LazyFrame:
-    """What results say about the truth, by our names: the posterior, or the consensus where there is none."""
-    kept = pc.open_results(directory)
-    ours = {name: column for column, name in given.names.items()}
-    for table in ("posterior", "examples"):
-        if table in kept.tables:
-            rows: pl.LazyFrame = getattr(kept, table).lazy().rename(ours, strict=False)
-            if {"label", "consensus_label"} & set(rows.collect_schema()):
-                return rows
-    raise typer.BadParameter(
-        f"--against {directory}: {Path(directory).name} says no labels of examples."
-    )
 
 
 def bar_of(one: str) -> Bar:
