@@ -10,13 +10,13 @@ such rows `export.py` makes the log of one question.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import polars as pl
 
-from polars_crowd.formats.records import Records
+from polars_crowd.formats.records import UNSHAPED, Records
 
 TIME = pl.Datetime("us", "UTC")
 SCHEMA: dict[str, pl.DataType] = {
@@ -128,6 +128,22 @@ def translated(value: pl.Expr, words: Mapping[str, str], default: str | None = N
         found = found.when(value == theirs).then(pl.lit(ours))
     otherwise: pl.Expr = found.otherwise(pl.lit(default, pl.String))
     return otherwise
+
+
+def of_cells(cells: pl.Expr, read: Callable[[Any], Any], dtype: Any) -> pl.Expr:
+    """What is read in cells that are not null; a cell that cannot be read is shown."""
+
+    def found(series: pl.Series) -> pl.Series:
+        return pl.Series(series.name, [_of_cell(cell, read) for cell in series], dtype=dtype)
+
+    return cells.map_batches(found, return_dtype=dtype, is_elementwise=True)
+
+
+def _of_cell(cell: Any, read: Callable[[Any], Any]) -> Any:
+    try:
+        return None if cell is None else read(cell)
+    except UNSHAPED as error:
+        raise ValueError(f"{str(cell)[:80]!r} is not what it should be: {error!r}") from error
 
 
 def column(name: str, there: Collection[str]) -> pl.Expr:

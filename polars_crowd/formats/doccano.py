@@ -16,6 +16,7 @@ from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
 from polars_crowd.formats.export import NAME_THEM, Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.records import open_text
 from polars_crowd.formats.times import timed
 from polars_crowd.formats.zips import Zip
 from polars_crowd.signatures import shares
@@ -75,9 +76,14 @@ def _files(look: Look) -> Iterator[tuple[str, bytes]]:
         yield from ((n, packed.read(n)) for n in sorted(packed.names) if n.endswith(ENDINGS))
     elif look.kind == "directory":
         names = (name for name in look.names if name.endswith(ENDINGS))
-        yield from ((name, (look.path / name).read_bytes()) for name in names)
+        yield from ((name, _bytes(look.path / name)) for name in names)
     else:
-        yield look.path.name, look.path.read_bytes()
+        yield look.path.name, _bytes(look.path)
+
+
+def _bytes(path: Path) -> bytes:
+    with open_text(path) as file:
+        return file.read().encode()
 
 
 def _records(name: str, data: bytes, path: Path) -> Iterator[Row]:

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.answers import Answers, of_cells, one, sent, translated
 from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
@@ -77,9 +77,7 @@ def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         values=one(value),
         status=sent(value),
     )
-    corrected = pl.struct("question", "correction").map_batches(
-        _corrected, return_dtype=TEXT, is_elementwise=True
-    )
+    corrected = of_cells(pl.struct("question", "correction"), _said, TEXT)
     answers = Answers(
         rows=rows.drop("correction"),
         gold=rows.filter(pl.col("correction").is_not_null())
@@ -90,16 +88,12 @@ def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     return Part(FORMAT.title, answers, Asked(**options))
 
 
-def _corrected(corrections: pl.Series) -> pl.Series:
-    """What corrections say: a text, or the entry of an object that is called like the question."""
-    said = [_said(**row) for row in corrections.to_list()]
-    return pl.Series(said, dtype=TEXT)
-
-
-def _said(question: str, correction: str) -> str | None:
-    if not correction.startswith("{"):
+def _said(row: dict[str, str | None]) -> str | None:
+    """What a correction says: a text, or the entry of an object that is called like the question."""
+    correction = row["correction"]
+    if correction is None or not correction.startswith("{"):
         return correction
-    said = unescaped(correction).get(question)
+    said = unescaped(correction).get(row["question"])
     return said if said is None or isinstance(said, str) else json.dumps(said)
 
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
+from itertools import dropwhile, islice, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, shown
+from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.formats.answers import blank_as_null
-from polars_crowd.formats.records import BLANK, Records, elements, open_text
+from polars_crowd.formats.records import (
+    BLANK,
+    CHUNK,
+    UNSHAPED,
+    Records,
+    elements,
+    is_gzip,
+    open_text,
+)
 from polars_crowd.formats.zips import Zip
 
 Shape = Literal["array", "object", "lines", "table", "zip", "directory"]
@@ -61,8 +70,7 @@ class Look:
         if place.is_dir():
             names = tuple(file.relative_to(place).as_posix() for file in files_in(place))
             return cls(place, "directory", names=names)
-        with open(place, "rb") as file:
-            start = file.read(4)
+        start = _start(place)
         if start in READERS:
             schema = READERS[start](place, glob=False).collect_schema()
             return cls(place, "table", frozenset(schema), schema=schema)
@@ -91,10 +99,17 @@ class Look:
         """A table, all its cells as text; of a file that says types, with its own."""
         if self.schema:
             return READERS[_start(self.path)](self.path, glob=False)
+        separator = _separator(_head(self.path))
+        _check_end(self.path, separator, len(self.keys))
         text = pl.scan_csv(
-            self.path, separator=_separator(_head(self.path)), infer_schema=False, glob=False
+            self.path,
+            separator=separator,
+            infer_schema=False,
+            glob=False,
+            skip_lines=_num_blank(self.path),
         )
-        return text.with_columns(blank_as_null(pl.all()))
+        is_row = pl.any_horizontal(pl.all().is_not_null())
+        return text.with_columns(blank_as_null(pl.all())).filter(is_row)
 
     def records(self, schema: Mapping[str, Any]) -> Records:
         """The records of JSON, or the rows of a table as such."""
@@ -144,10 +159,17 @@ class Format:
     is_plain: bool = False
     """Whether it is no tool's own, and only looked for where none is found."""
 
+    def are(self, looks: Iterable[Look]) -> bool:
+        """Whether all files look like it, which those do not that cannot even be looked at."""
+        try:
+            return all(self.is_like(look) for look in looks)
+        except UNSHAPED:
+            return False
+
     def look(self, path: Any) -> Look:
         """A look at a file that must be of this format."""
         look = Look.at(path)
-        if look.is_empty or not self.is_like(look):
+        if look.is_empty or not self.are([look]):
             raise self.unlike(look)
         return look
 
@@ -201,8 +223,7 @@ def object_in(path: Path) -> dict[str, Any]:
 
 
 def _of_text(path: Path) -> Look:
-    with open_text(path) as file:
-        head = file.read(HEAD)
+    head = _head(path)
     text = head.lstrip(BLANK)
     if text.startswith("["):
         found = _until_broken(value for _, value in elements(path))
@@ -257,13 +278,67 @@ def _keys_of(records: Iterable[Any]) -> tuple[frozenset[str], dict[str, Any]]:
 
 
 def _head(path: Path) -> str:
+    """How a table begins, from its header on."""
     with open_text(path) as file:
-        return file.read(HEAD)
+        return "".join(dropwhile(_is_blank, file.read(HEAD).splitlines(keepends=True)))
+
+
+def _num_blank(path: Path) -> int:
+    """How many blank lines stand before the header."""
+    with open_text(path) as file:
+        return sum(1 for _ in takewhile(_is_blank, file))
+
+
+def _is_blank(line: str) -> bool:
+    """Whether there is nothing in a line; a tab stands between cells."""
+    return not line.strip(" \r\n")
 
 
 def _start(path: Path) -> bytes:
     with open(path, "rb") as file:
         return file.read(4)
+
+
+def split(look: Look) -> tuple[list[str], list[str]]:
+    """What stands before the records of a file, and these, each as it is written; of an array as lines."""
+    if look.kind == "array":
+        return [], [text.replace("\n", " ") for text, _ in elements(look.path)]
+    with open_text(look.path) as file:
+        if look.kind == "lines":
+            return [], [line.strip() for line in file if line.strip(BLANK)]
+        separator = _separator(_head(look.path))
+        rows = [_as_row(row, separator) for row in csv.reader(file, delimiter=separator) if row]
+    return rows[:1], rows[1:]
+
+
+def _as_row(cells: list[str], separator: str) -> str:
+    made = io.StringIO()
+    csv.writer(made, delimiter=separator, lineterminator="\n").writerow(cells)
+    return made.getvalue().removesuffix("\n")
+
+
+def _check_end(path: Path, separator: str, width: int) -> None:
+    """A last row that alone ends before its last cell is one that was cut off."""
+    *others, last = [width, *(len(row) for row in _last_rows(path, separator) if row)]
+    if last < width and all(others) and min(others) >= width:
+        raise AnnotationError(
+            f"{path}: the last row has {counted(last, 'cell')}, the header {width}.",
+            "Export the file anew: it may have been cut short.",
+        )
+
+
+def _last_rows(path: Path, separator: str) -> Iterable[list[str]]:
+    """The rows of a small file; of a large one the last lines, those that quote nothing."""
+    size = path.stat().st_size
+    if size <= CHUNK:
+        with open_text(path) as file:
+            return list(csv.reader(file, delimiter=separator))
+    if is_gzip(path):
+        return []
+    with open(path, "rb") as packed:
+        packed.seek(size - HEAD)
+        lines = packed.read().decode("utf-8", "replace").splitlines()[1:]
+    return [line.split(separator) for line in lines if line.strip() and '"' not in line]
 
 
 def _separator(head: str) -> str:

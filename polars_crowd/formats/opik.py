@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.answers import Answers, of_cells, one, sent, translated
 from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Format
@@ -51,11 +51,7 @@ def read_opik(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         .explode("feedback_scores", empty_as_null=False)
         .drop_nulls("feedback_scores")
         .unnest("feedback_scores")
-        .with_columns(
-            given=pl.col("value_by_author").map_batches(
-                _by_author, return_dtype=BY_AUTHOR, is_elementwise=True
-            )
-        )
+        .with_columns(given=of_cells(pl.col("value_by_author"), _by_author, BY_AUTHOR))
     )
     alone = scores.filter(pl.col("given").is_null()).with_columns(
         author=pl.when(pl.col("source") == "ui").then("created_by").otherwise("source")
@@ -81,18 +77,12 @@ def read_opik(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     return Part(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
 
 
-def _by_author(scores: pl.Series) -> pl.Series:
-    """Objects whose keys are authors, as lists."""
-    return pl.Series(
-        [_listed(unescaped(s)) or None if s is not None else None for s in scores], dtype=BY_AUTHOR
-    )
-
-
-def _listed(by: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _by_author(scores: str) -> list[dict[str, Any]] | None:
+    """An object whose keys are authors, as a list."""
     return [
         {"author": author, **{name: _text((given or {}).get(name)) for name in GIVEN}}
-        for author, given in by.items()
-    ]
+        for author, given in unescaped(scores).items()
+    ] or None
 
 
 def _text(value: Any) -> str | None:

@@ -127,13 +127,20 @@ def _of_review(rows: pl.LazyFrame) -> pl.LazyFrame:
         .explode("versions", empty_as_null=False)
         .drop_nulls("versions")
         .unnest("versions")
-        .explode("sessions", empty_as_null=False)
-        .select("example", "text", *_answer(), annotator=pl.col("sessions"), gold=False)
+        .with_columns(annotator=_givers())
+        .explode("annotator")
+        .select("example", "text", *_answer(), "annotator", gold=False)
     )
     decided = rows.with_columns(_view_id=pl.col("view_id")).select(
         *NAMES, *_answer(), annotator=pl.coalesce("_annotator_id", "_session_id"), gold=True
     )
     return pl.concat([versions, decided], how="diagonal")
+
+
+def _givers() -> pl.Expr:
+    """Who gave a version; a null where it does not say."""
+    alone = pl.concat_list(pl.col("_session_id"))
+    return pl.when(pl.col("sessions").list.len() > 0).then("sessions").otherwise(alone)
 
 
 NAMES = ("example", "text", "timestamp")

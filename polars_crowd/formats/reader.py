@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Concatenate, ParamSpec, Protocol
-
-import polars as pl
 
 from polars_crowd.errors import Advised, AnnotationError
 from polars_crowd.formats.export import Export
-from polars_crowd.formats.look import Look
+from polars_crowd.formats.look import Look, split
+from polars_crowd.formats.records import IN_MEMORY, UNSHAPED
 from polars_crowd.inputs.blame import first_line
 from polars_crowd.option_checks import check_places
 from polars_crowd.signatures import in_module_of, signature_of
@@ -20,11 +21,6 @@ from polars_crowd.signatures import in_module_of, signature_of
 P = ParamSpec("P")
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A file, the directory where a tool writes one, a pattern with `*`, or a list of these."""
-UNSHAPED = (
-    *(LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError),
-    pl.exceptions.PolarsError,
-)
-"""What goes wrong where a record is built otherwise than a reader knows."""
 
 
 class OfFile(Protocol):
@@ -52,12 +48,13 @@ def reader(
             for look in looks:
                 path = look
                 parts.append(function(look, *args, **given))
-            path = looks[0] if len(looks) == 1 else looks
+            path = looks
             return parts[0].export(looks, parts)
         except of_ours:
             raise
         except unshaped as error:
-            raise unlike(path, error) from error
+            suspects = path if isinstance(path, list) else [path]
+            raise unlike(suspects, error, lambda one: function(one, *args, **given)) from error
 
     moved: Any = in_module_of(function, call)
     moved.__signature__ = signature_of(function).replace(return_annotation=Export)
@@ -87,11 +84,43 @@ def looks_of(path: Any) -> list[Look]:
     return [Look.at(one) for one in found]
 
 
-def _unshaped(path: Any, error: Exception) -> AnnotationError:
+def _unshaped(
+    looks: list[Look], error: Exception, read: Callable[[Look], OfFile]
+) -> AnnotationError:
     said = first_line(error)
     why = f"a record has no {said}" if isinstance(error, KeyError) else said
-    where = ", ".join(map(str, path)) if isinstance(path, list) else str(path)
+    where = next(filter(None, (_place(look, read) for look in looks)), None)
     return AnnotationError(
-        f"{where}: not built as the tool is known to build it: {why}.",
+        f"{where or ', '.join(map(str, looks))}: not built as the tool is known to build it: {why}.",
         "Mend the file, or export it anew; or make a table of examples, annotators and labels of it.",
     )
+
+
+def _place(look: Look, read: Callable[[Look], OfFile]) -> str | None:
+    """The first record with which a file cannot be read, found by reading its beginnings; None if all can."""
+    if look.kind not in ("lines", "array", "table") or look.schema:
+        return None
+    if look.path.stat().st_size > IN_MEMORY:
+        return None
+    header, records = split(look)
+    low, high = 0, len(records)
+    with TemporaryDirectory(prefix="polars-crowd-") as folder:
+        beginning = replace(look, path=Path(folder) / look.path.name)
+
+        def fails(number: int) -> bool:
+            beginning.path.write_text("\n".join([*header, *records[:number]]), encoding="utf-8")
+            try:
+                part = read(beginning)
+                part.export([beginning], [part]).log.collect()
+            except (Advised, OSError):
+                return False
+            except UNSHAPED:
+                return True
+            return False
+
+        if not fails(high):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if fails(middle) else (middle, high)
+    return f"{look}, record {high}, which begins with {records[high - 1][:80]!r}"

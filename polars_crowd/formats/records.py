@@ -8,6 +8,7 @@ has records prepared.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -34,6 +35,12 @@ IN_MEMORY = 1 << 26
 AT_ONCE = 10_000
 """Lines among which a broken one is looked for at a time."""
 BLANK = " \t\r\n"
+GZIP = b"\x1f\x8b"
+UNSHAPED = (
+    *(LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError),
+    pl.exceptions.PolarsError,
+)
+"""What goes wrong where a record is built otherwise than a reader knows."""
 ESCAPES_NOTHING = re.compile(r'\\(?!["/bfnrtu])')
 
 
@@ -145,15 +152,28 @@ def starts_with(path: Path, character: str) -> bool:
 
 
 def open_text(path: Path) -> TextIO:
-    """A file of UTF-8, with or without its mark."""
+    """A file of UTF-8, with or without its mark; it may be packed by gzip."""
+    if is_gzip(path):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return open(path, encoding="utf-8-sig", newline="")
 
 
-def _without_blank_start(path: Path) -> Any:
-    """The path, as Polars reads it; the bytes behind a mark of UTF-8."""
+def _lines(path: Path) -> Iterator[str]:
+    with open_text(path) as file:
+        yield from file
+
+
+def is_gzip(path: Path) -> bool:
+    """Whether a file is packed by gzip."""
     with open(path, "rb") as file:
-        marked = file.read(3) == b"\xef\xbb\xbf"
-        return file.read() if marked else str(path)
+        return file.read(2) == GZIP
+
+
+def _without_blank_start(path: Path) -> Any:
+    """The path, as Polars reads it; the lines alone of a file with a mark of UTF-8, or that is packed."""
+    with open(path, "rb") as file:
+        plain = not file.read(3).startswith((GZIP, b"\xef\xbb\xbf"))
+    return str(path) if plain else _kept(_lines(path), path)
 
 
 def _lines_of_array(path: Path) -> Any:

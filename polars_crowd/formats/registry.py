@@ -118,8 +118,11 @@ def _like(looks: list[Look]) -> list[Format]:
     """The formats that all the files look like: those of tools, if there are any."""
     if any(look.is_empty for look in looks):
         return []
-    like = [f for f in FORMATS.values() if all(f.is_like(look) for look in looks)]
-    return [f for f in like if not f.is_plain] or like
+    like = (
+        [f for f in FORMATS.values() if f.is_plain == plain and f.are(looks)]
+        for plain in (False, True)
+    )
+    return next(filter(None, like), [])
 
 
 def _known(format: str) -> Format:

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import OptionError, shown
-from polars_crowd.formats.answers import Answers, column, one, sent, translated
+from polars_crowd.formats.answers import Answers, column, of_cells, one, sent, translated
 from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.reader import Paths, reader
@@ -51,7 +51,7 @@ def read_toloka(
     [('1.jpg', 'w1', 'OK')]
     """
     look = FORMAT.look(path)
-    table = look.table().filter(pl.col(f"{ASSIGNMENT}worker_id").is_not_null())
+    table = look.table()
     columns = table.collect_schema().names()
     inputs = [name for name in columns if name.startswith(INPUT)]
     task = f"{ASSIGNMENT}task_id"
@@ -120,17 +120,13 @@ def _truth(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
 
 def _values(cell: pl.Expr) -> pl.Expr:
     """What stands in a cell: text, or JSON of several choices."""
-    listed = cell.map_batches(_listed, return_dtype=pl.List(TEXT), is_elementwise=True)
+    listed = of_cells(cell, _choices, pl.List(TEXT))
     return pl.when(cell.str.contains(JSON)).then(listed).otherwise(one(cell))
 
 
-def _listed(cells: pl.Series) -> pl.Series:
-    """The choices in cells of JSON: the members of an array, or the keys of an object that are true."""
-    return pl.Series([_choices(cell) for cell in cells], dtype=pl.List(TEXT))
-
-
-def _choices(cell: str | None) -> list[str] | None:
-    if cell is None or cell[:1] not in "[{":
+def _choices(cell: str) -> list[str] | None:
+    """The choices in a cell of JSON: the members of an array, or the keys of an object that are true."""
+    if cell[:1] not in ("[", "{"):
         return None
     said: Any = json.loads(cell)
     if isinstance(said, dict):

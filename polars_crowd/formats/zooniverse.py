@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers
+from polars_crowd.formats.answers import SUBMITTED, Answers, of_cells
 from polars_crowd.formats.export import Asked, ExportOptions, Part
 from polars_crowd.formats.look import Format
 from polars_crowd.formats.reader import Paths, reader
@@ -49,7 +49,8 @@ def read_zooniverse(
     -------
     Export
         An example is a subject, a question is a task. Of two classifications of a subject by one person the
-        first counts. What was made before the project's launch is left out.
+        first counts. What was made before the project's launch is left out, and classifications of other
+        workflows, or versions, are counted as `other_workflow`.
 
     Examples
     --------
@@ -64,22 +65,25 @@ def read_zooniverse(
     """
     table = FORMAT.look(path).table()
     major = pl.col("workflow_version").str.extract(r"^(\d+)").cast(pl.Int64)
-    there = table.select(
-        pl.col("workflow_id").unique().implode(), major.unique().implode()
-    ).collect()
-    workflows, versions = (there[name].item().to_list() for name in there.columns)
-    table = table.filter(pl.col("workflow_id") == _workflow(workflow, workflows))
-    if version is not None:
-        if version not in versions:
-            raise OptionError("version", version, f"the file has {shown(sorted(versions))}.")
-        table = table.filter(major == version)
+    sizes = table.group_by("workflow_id", major.alias("version")).len().collect(engine="streaming")
+    own = _workflow(workflow, sizes["workflow_id"].drop_nulls().unique().sort().to_list())
+    is_own = pl.col("workflow_id") == own
+    versions = sizes.filter(is_own)["version"].unique().sort().to_list()
+    if version is not None and version not in versions:
+        raise OptionError("version", version, f"the workflow has {shown(versions)}.")
+    counts = is_own if version is None else is_own & (pl.col("version") == version)
+    others = sizes.filter(~counts.fill_null(value=False))["len"].sum()
+    table = table.filter(is_own if version is None else is_own & (major == version))
     several = version is None and len(versions) > 1
     note = (
-        f"There are answers of the workflow's major versions {shown(sorted(versions))}, whose tasks may mean "
+        f"There are answers of the workflow's major versions {shown(versions)}, whose tasks may mean "
         "something else: version= takes one."
     )
     answers = Answers(
-        rows=_answers(table, anonymous), notes=(note,) if several else (), counts="first"
+        rows=_answers(table, anonymous),
+        notes=(note,) if several else (),
+        left_out={"other_workflow": int(others)},
+        counts="first",
     )
     return Part(FORMAT.title, answers, Asked(**options))
 
@@ -87,7 +91,7 @@ def read_zooniverse(
 def _workflow(asked: str | None, there: list[str]) -> str:
     if asked is None and len(there) > 1:
         raise AnnotationError(
-            f"The file has the workflows {shown(sorted(there))}.",
+            f"The file has the workflows {shown(there)}.",
             Advice(
                 "Say which",
                 python="workflow=...",
@@ -95,7 +99,7 @@ def _workflow(asked: str | None, there: list[str]) -> str:
             ),
         )
     if asked is not None and asked not in there:
-        raise OptionError("workflow", asked, f"the file has {shown(sorted(there))}.")
+        raise OptionError("workflow", asked, f"the file has {shown(there)}.")
     return asked or next(iter(there), "")
 
 
@@ -117,7 +121,7 @@ def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
             example="subject_ids",
             annotator=session if anonymous == "session" else "user_name",
             seconds=(finished - started).dt.total_microseconds() / 1e6,
-            said=pl.col("annotations").map_batches(_said, return_dtype=SAID, is_elementwise=True),
+            said=of_cells(pl.col("annotations"), _said, SAID),
         )
         .explode("said", empty_as_null=False)
         .unnest("said")
@@ -136,12 +140,12 @@ def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
     )
 
 
-def _said(cells: pl.Series) -> pl.Series:
-    """The answers in cells of JSON, each to a task."""
-    found = [
-        None if cell is None else [_answer(**one) for one in json.loads(cell)] for cell in cells
-    ]
-    return pl.Series(cells.name, found, dtype=SAID)
+def _said(cell: str) -> list[dict[str, Any]]:
+    """The answers in a cell of JSON, each to a task."""
+    said = json.loads(cell)
+    if not isinstance(said, list):
+        raise TypeError("a list of annotations was expected")
+    return [_answer(**one) for one in said]
 
 
 def _answer(task: str, value: Any = None, **_: Any) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
+from polars_crowd.formats.look import Look, split
 from tests.formats.samples import SAMPLES
 
 JSON_SAMPLES: list[tuple[str, dict[str, Any]]] = [
@@ -189,3 +192,77 @@ def test_long_arrays_go_through_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_numbers_are_numbers() -> None:
     log = pc.formats.read(SAMPLES / "label_studio" / "export.json", question="stars").log
     assert log.collect_schema()["label"] == pl.Float64
+
+
+@pytest.mark.parametrize(
+    "written",
+    [gzip.compress, lambda data: b"\xef\xbb\xbf" + data, lambda data: b"\n  \n" + data + b"\n"],
+    ids=["gzip", "marked", "blank"],
+)
+@pytest.mark.parametrize(("file", "options"), [*JSON_SAMPLES, *TABLES], ids=str)
+def test_files_that_are_packed_or_begin_otherwise(
+    file: str, options: dict[str, Any], written: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    source = SAMPLES / file
+    path = tmp_path / source.name
+    path.write_bytes(written(source.read_text(encoding="utf-8-sig").encode()))
+    log = pc.formats.read(source, **options).log.collect()
+    assert pc.formats.read(path, **options).log.collect().equals(log)
+
+
+@pytest.mark.parametrize(("file", "options"), TABLES, ids=str)
+def test_rows_that_are_too_long_or_cut_off(
+    file: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    source, path = SAMPLES / file, tmp_path / Path(file).name
+    separator = "\t" if path.suffix == ".tsv" else ","
+    header, rows = split(Look.at(source))
+    path.write_text("\n".join([*header, rows[0], f"{rows[1]}{separator}more", *rows[2:]]))
+    with pytest.raises(pc.AnnotationError, match=rf"{path.name}, record 2, which begins with"):
+        pc.formats.read(path, **options)
+    path.write_text("\n".join([*header, *rows, rows[0].partition(separator)[0]]))
+    with pytest.raises(pc.AnnotationError, match="the last row has 1 cell, the header"):
+        pc.formats.read(path, **options)
+    path.write_text("\n".join([*header, rows[0].partition(separator)[0], *rows[1:]]))
+    assert pc.formats.read(path, **options).format
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "options"),
+    [
+        ("labelbox/export.ndjson", "data_row", {"question": "tone", "project": "Tone of mails"}),
+        ("argilla/records.json", "responses", {"question": "topics"}),
+        ("label_studio/export.json", "annotations", {"question": "sentiment"}),
+        ("llm_feedback/opik_traces.jsonl", "feedback_scores", {"question": "correct"}),
+    ],
+)
+def test_a_record_of_another_build_is_named(
+    file: str, key: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    source, path = SAMPLES / file, tmp_path / Path(file).name
+    found = [*records(source), *records(source)]
+    wrong = {"value_by_author": "{1"} if "opik" in file else 7
+    found[-1] = {
+        **found[-1],
+        key: [{"name": "correct", **wrong}] if isinstance(wrong, dict) else wrong,
+    }
+    write(path, found, array=source.read_text().startswith("["))
+    with pytest.raises(pc.AnnotationError, match=f"record {len(found)}[ ,]"):
+        pc.formats.read(path, **options)
+
+
+def test_answers_to_no_question_are_left_out(tmp_path: Path) -> None:
+    source = SAMPLES / "llm_feedback" / "langfuse_scores.jsonl"
+    found = records(source)
+    path = write(tmp_path / "scores.jsonl", [*found, {**found[0], "name": None}], array=False)
+    assert pc.formats.read(path, question="correct").left_out["no_question"] == 1
+    write(path, [{**one, "name": None} for one in found], array=False)
+    with pytest.raises(pc.AnnotationError, match="do not say to which question"):
+        pc.formats.read(path)
+
+
+def test_keys_that_the_first_record_leaves_out(tmp_path: Path) -> None:
+    source = SAMPLES / "llm_feedback" / "opik_traces.jsonl"
+    found = records(source)
+    path = write(tmp_path / "traces.jsonl", [{"id": "t0"}, *found], array=False)
+    assert pc.formats.read(path, question="correct").format == "Opik"
