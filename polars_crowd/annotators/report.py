@@ -368,7 +368,7 @@ def said(panel: Panel, flags: list[Flag]) -> str:
     sizes |= {"annotation": n, "class": len(opened.classes)}
     left_out = f" ({n - judged:,} left out: {opened.against.left_out})" if n > judged else ""
     flagged = len({flag.unit for flag in flags if flag.flag != "few"})
-    of = "annotator in a group" if opened.grouping.keys else "annotator"
+    of = "row" if opened.grouping.keys else "annotator"
     flagged_text = f"{flagged:,} of {counted(units.height, of)} flagged"
     return header(
         AnnotatorReport.method,

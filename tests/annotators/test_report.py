@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binom
 
 import polars_crowd as pc
+from polars_crowd.annotators.flags import at_least, at_most
 from tests.cases import assert_same, log_of_rows, simulated
 
 
@@ -225,3 +227,25 @@ def test_seconds_that_are_none_are_left_out_and_nothing_is_the_least() -> None:
     assert report.annotators["first_time"].null_count() == report.annotators.height
     nothing = pc.annotator_report(log.with_columns(seconds=pl.lit(None)))
     assert nothing.annotators["num_timed"].null_count() == nothing.annotators.height
+
+
+def test_costs() -> None:
+    data = simulated()
+    plain, costly = (
+        pc.annotator_report(data.log, against=data.truth, costs=costs).annotators
+        for costs in (None, [[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    )
+    assert_same(plain, costly)
+    other = pc.annotator_report(
+        data.log, against=data.truth, costs=[[0, 9, 1], [9, 0, 1], [1, 1, 0]]
+    )
+    assert (other.annotators["expected_cost"] - plain["expected_cost"]).abs().max() > 0.01  # type: ignore[operator]
+    with pytest.raises(ValueError, match="a row and a column for each of the 3 classes"):
+        pc.annotator_report(data.log, costs=[[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize(("n", "share"), [(10, 0.3), (50, 0.675), (200, 0.9)])
+def test_tests_are_those_of_a_share_of_independent_annotations(n: int, share: float) -> None:
+    x = np.arange(n + 1)
+    assert [at_most(n, share, float(k)) for k in x] == pytest.approx(binom.cdf(x, n, share))
+    assert [at_least(n, share, float(k)) for k in x] == pytest.approx(binom.sf(x - 1, n, share))
