@@ -17,6 +17,8 @@ import polars as pl
 from polars_crowd.active.batches import next_batch
 from polars_crowd.active.scores import activelab
 from polars_crowd.active.votes import vote_scores
+from polars_crowd.annotators.drift import AnnotatorDrift, annotator_drift
+from polars_crowd.annotators.habits import TIME
 from polars_crowd.annotators.overlap import Overlap, overlap
 from polars_crowd.annotators.pairs import annotator_pairs
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
@@ -277,6 +279,14 @@ def copying_pairs(asked: Asked, n_annotators: int) -> pl.DataFrame | Missing:
     return found.filter(pl.col("p_value_corrected") < SURELY)
 
 
+def drift_of(asked: Asked) -> AnnotatorDrift | None:
+    """Who became worse, week by week, if the log says when annotations were made."""
+    when = asked.rows.collect_schema().get(TIME)
+    if when is None or not when.is_temporal() or isinstance(when, (pl.Time, pl.Duration)):
+        return None
+    return annotator_drift(asked.log, timestamp=TIME, **asked.options)
+
+
 # --- what to label next ----------------------------------------------------------------------------
 
 
@@ -384,6 +394,8 @@ class Facts:
     shared: Overlap | Missing
     pairs: pl.DataFrame | Missing
     """Annotators who give the same wrong labels."""
+    drift: AnnotatorDrift | Missing | None
+    """None where the log does not say when annotations were made."""
     queue: Queue | Missing
     votes: pl.DataFrame
     """The annotations of the examples that are listed."""
@@ -434,6 +446,7 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
     without = ear.attempt(lambda: without_doubtful(asked, panel))
     shared = ear.attempt(lambda: overlap(asked.log, executor=asked.executor))
     pairs = ear.attempt(lambda: copying_pairs(asked, fit.annotators.height))
+    drift = ear.attempt(lambda: drift_of(asked))
     tell("choosing what to label next")
     queue = ear.attempt(lambda: queue_of(asked))
     ids = [consensus.least["example"]] + (
@@ -453,6 +466,7 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
         without_doubtful=without if isinstance(without, dict) else None,
         shared=shared,
         pairs=pairs,
+        drift=drift,
         queue=queue,
         votes=votes,
         reasons=ear.hear(lambda: reasons(fit, consensus.least["example"])),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
+from polars_crowd.annotators.drift import AnnotatorDrift
 from polars_crowd.cells import number_text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.suspicions import Severity, values_shown
@@ -172,6 +173,34 @@ def copied_labels(facts: Facts) -> Iterator[Finding]:
             "is copied counts as votes."
         ),
         float(facts.pairs.height),
+    )
+
+
+def drifting_annotators(facts: Facts) -> Iterator[Finding]:
+    """Annotators who fell below their own past."""
+    if not isinstance(facts.drift, AnnotatorDrift) or facts.drift.alarms.is_empty():
+        return
+    alarms = facts.drift.alarms
+    who = alarms["annotator"].unique(maintain_order=True)
+    first = alarms.row(0, named=True)
+    given = facts.annotators.filter(pl.col("annotator").is_in(who.implode()))
+    yield Finding(
+        "drifting_annotators",
+        "warning",
+        float(given["num_examples_labeled"].sum()) / facts.n_annotations,
+        (
+            *sentence("{n} became worse than before: ", n=counted(len(who), "annotator")),
+            *listed(who.to_list()),
+            *sentence(
+                ". Since {since} {who!r} is right in {now}, where {then} would be expected.",
+                since=f"{first['since']:%Y-%m-%d}",
+                who=first["annotator"],
+                now=share_text(first["accuracy"]),
+                then=share_text(first["expected_accuracy"]),
+            ),
+        ),
+        sentence("Look at what they labelled since then, and ask what changed."),
+        first["accuracy"],
     )
 
 
@@ -431,6 +460,7 @@ FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     low_agreement,
     flagged_annotators,
     copied_labels,
+    drifting_annotators,
     separate_crowds,
     weak_groups,
     confused_classes,

@@ -118,7 +118,8 @@ def report(
     ----------
     log
         The annotations: whatever `scan_annotations` takes, a tool's export, or an `AnnotationStore`, of which
-        no more than a partition is in memory at a time. Labels are classes.
+        no more than a partition is in memory at a time. Labels are classes. Where its column `timestamp`
+        says when annotations were made, it is looked at who became worse.
     pred_probs
         A model's out-of-sample probabilities, as for `blend`; a list for an ensemble. A store has its own.
     truth

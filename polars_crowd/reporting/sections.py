@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.annotators.drift import AnnotatorDrift
 from polars_crowd.annotators.overlap import Overlap
 from polars_crowd.annotators.report import AnnotatorReport
 from polars_crowd.errors import counted, shown_value
@@ -168,8 +169,10 @@ def of_annotators(facts: Facts) -> Section:
     title = "The least accurate annotators"
     chart = Chart("annotator_quality", title, "annotators", plot.annotator_quality, (panel,), False)
     text = why(facts.pairs) if isinstance(facts.pairs, Missing) else ()
-    tables += [*of_pairs(facts), *of_groups(facts)]
+    tables += [*of_pairs(facts), *of_groups(facts), *over_time(facts)]
     charts = [chart, *who_shares(facts)]
+    if isinstance(facts.drift, AnnotatorDrift):
+        charts.append(Chart("drift", "Accuracy over time", "windows", plot.drift, (facts.drift,)))
     return Section("annotators", "Annotators", text=text, tables=tables, charts=charts)
 
 
@@ -186,6 +189,35 @@ def of_groups(facts: Facts) -> Iterator[Table]:
         sizes = facts.shared.components
         says = "Annotators of different groups share no example, not even through others."
         yield Table("components", "Groups of annotators", sizes.head(MOST), says, sizes.height)
+
+
+def over_time(facts: Facts) -> Iterator[Table]:
+    """Who became worse, and how accurate all are, week by week."""
+    if not isinstance(facts.drift, AnnotatorDrift):
+        return
+    alarms = facts.drift.alarms
+    if not alarms.is_empty():
+        columns = (
+            "annotator",
+            "since",
+            "num_annotations",
+            "accuracy",
+            "expected_accuracy",
+            "change",
+        )
+        says = "Those whose accuracy fell below what their own past leads to expect."
+        yield Table(
+            "drift", "Who became worse", alarms.select(columns).head(MOST), says, alarms.height
+        )
+    n = pl.col("num_annotations")
+    weeks = (
+        facts.drift.windows.drop_nulls("accuracy")
+        .group_by("window")
+        .agg(n.sum(), accuracy=(pl.col("accuracy") * n).sum() / n.sum())
+    )
+    yield Table(
+        "windows", "Accuracy of all by week", weeks.sort("window").tail(MOST), total=weeks.height
+    )
 
 
 def who_shares(facts: Facts) -> Iterator[Chart]:

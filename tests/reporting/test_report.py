@@ -94,6 +94,18 @@ def copied() -> pl.DataFrame:
     return pl.concat([log, one])
 
 
+def tired() -> pl.DataFrame:
+    """One annotator guesses from the twelfth week of twenty on."""
+    log = simulated(0.92, n=1200, seed=5)
+    week = pl.col("example") // 60
+    noise = simulated(0.4, n=1200, seed=6)["label"]
+    is_tired = (pl.col("annotator") == "a2") & (week >= 12)
+    return log.with_columns(
+        label=pl.when(is_tired).then(noise).otherwise("label"),
+        timestamp=pl.datetime(2024, 1, 1) + pl.duration(weeks=week),
+    )
+
+
 COIN = pl.format("c{}", pl.Series(np.random.default_rng(3).integers(0, 3, 120)))
 HASTE = pl.when(pl.col("annotator") == "quick").then(0.5).otherwise(10.0)
 IDLE = pl.DataFrame({"example": np.arange(120), "c0": 0.34, "c1": 0.33, "c2": 0.33})
@@ -107,6 +119,7 @@ CASES: dict[str, Callable[[], list[str]]] = {
     "annotators_one_label": lambda: keys(with_answers_of("same", pl.lit("c1"))),
     "annotators_fast": lambda: keys(with_answers_of("quick", pl.col("label"), seconds=HASTE)),
     "copied_labels": lambda: keys(copied()),
+    "drifting_annotators": lambda: keys(tired()),
     "separate_crowds": lambda: keys(
         CLEAN.with_columns(
             annotator=pl.format("{}{}", "annotator", pl.col("example") // 60).cast(pl.String)
