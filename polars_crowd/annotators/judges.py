@@ -387,7 +387,7 @@ def reported(beside: Beside, rows: pl.LazyFrame, costs: Floats, has_gold: bool) 
     errors = error_table(beside) if has_gold else None
     worth = None if errors is None else effective(errors, len(beside.judges))
     sizes = {"judge": len(beside.judges), "human": len(beside.humans)}
-    sizes |= {"example of humans": int(beside.merged[()]["human_examples"].item())}
+    sizes |= {"example": int(beside.merged[()]["human_examples"].item())}
     may = judges.filter(pl.col("may_stand_in"))["annotator"].to_list()
     note = (
         f"may stand in for a human: {shown(may)}"

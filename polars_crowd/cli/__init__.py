@@ -25,6 +25,8 @@ COMMANDS = (
     "rank",
     "agreement",
     "annotators",
+    "judges",
+    "explain",
     "report",
 )
 

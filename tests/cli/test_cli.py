@@ -21,7 +21,7 @@ from polars_crowd.cli.common import executor_of
 from tests.cli.commands import PLAIN, files_in, refused, run, succeeded
 
 TABLES = ("examples", "annotations", "annotators")
-WRITTEN = ("annotations", "annotators", "examples", "posterior")
+WRITTEN = ("annotations", "annotators", "examples", "parameters", "posterior")
 
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -73,6 +73,7 @@ LOGS = (
 COMMANDS = (
     *("check", "consensus", "agreement", "next", "compare", "store create new", "rank"),
     "annotators",
+    "judges --judges a",
     *("consensus -m dawid-skene", "consensus -m mean", "consensus -m kos", "consensus --wide"),
 )
 MODELS = (

@@ -76,6 +76,11 @@ WITHOUT_EFFECT = {
     "annotators LOG": f"--force | --out-format csv | --truth-label x | {WORKERS} | {TEXT} | --decimal-comma",
     "annotators LOG --against OUT": "--truth GOLD",
     "annotators LOG --every 1w": "--by x | --seconds x | --fail-under accuracy=0.5",
+    "judges LOG --judges A0001": (
+        f"--force | --out-format csv | --truth-label x | {WORKERS} | {TEXT} | --decimal-comma"
+    ),
+    "judges STORE --judges A0001": OF_FILES,
+    "explain KEPT 000": f"{COLUMNS} | {TEXT} | --probs-example x | --log LOG | -p PROBS",
     "annotators STORE": OF_FILES,
     "agreement LOG": f"--force | {WORKERS} | {TEXT} | --decimal-comma",
     "agreement LOG --coefficients alpha": "--weights linear | --tested-by null | --interval wilson",
@@ -113,6 +118,8 @@ ALWAYS = {
     "compare": {"truth", "method", "folds", "executor"},
     "rank": {"method", "level"} | {"left", "right", "annotator", "outcome", "weight", "intervals"},
     "report": {"truth", "by", "text", "title", "size"},
+    "judges": {"judges", "humans", "gold", "epsilon", "confidence", "fail_under", "memory_limit"},
+    "explain": {"pred_probs"},
     "annotators": {
         "truth",
         "against",
@@ -143,6 +150,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "STORE": folder / "store",
         "OUT": folder / "out",
         "NEW": folder / "new",
+        "KEPT": folder / "kept",
     }
     data.log.write_parquet(paths["LOG"])
     data.log.with_columns(pl.col("label").cast(pl.Float64) / 2).write_parquet(paths["NUMBERS"])
@@ -150,6 +158,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     pl.DataFrame(pairs).write_parquet(paths["COMPARISONS"])
     data.pred_probs.write_parquet(paths["PROBS"])
     data.truth.write_parquet(paths["GOLD"])
+    pc.dawid_skene(data.log).write(paths["KEPT"])
     pc.AnnotationStore.create(paths["STORE"], data.log, data.pred_probs)
     return {name: str(path) for name, path in paths.items()}
 

@@ -46,7 +46,9 @@ def numbers(tmp_path: Path) -> Path:
 
 
 def tables(into: Path) -> dict[str, pl.DataFrame]:
-    return {path.stem: pl.read_parquet(path) for path in into.glob("*.parquet")}
+    """The tables in a directory; the parameters beside them are none."""
+    files = (path for path in into.glob("*.parquet") if path.stem != "parameters")
+    return {path.stem: pl.read_parquet(path) for path in files}
 
 
 # --- consensus --method ----------------------------------------------------------------------------

@@ -1,0 +1,90 @@
+"""`polars-crowd explain`: why results say what they say of an example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+import polars_crowd as pc
+from polars_crowd.cli import common
+from polars_crowd.cli.common import progress
+from polars_crowd.cli.inputs import Input, reading, refuse
+from polars_crowd.cli.output import Answer, Block
+from polars_crowd.cli.reading import COLUMNS, TEXT, columns, reads, text
+
+ResultsOf = Annotated[
+    str,
+    typer.Argument(
+        metavar="RESULTS",
+        help="A directory of results of consensus, as --out wrote it, in Parquet.",
+        show_default=False,
+    ),
+]
+Examples = Annotated[
+    list[str],
+    typer.Argument(metavar="EXAMPLE...", help="The ids of examples.", show_default=False),
+]
+LogOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="LOG",
+        help="For results of a majority vote, which hold no annotations: the log that it is of.",
+        show_default=False,
+    ),
+]
+
+
+@common.told
+@reads(columns, text)
+def explain(
+    call: typer.Context,
+    results: ResultsOf,
+    examples: Examples,
+    log: LogOption = None,
+    pred_probs: common.Probs = None,
+    probs_example: common.ProbsExample = None,
+) -> Answer:
+    """Say what each annotation, the model and the prior add to the posterior of an example.
+
+    Of each example and method the rows above the posterior add up to it, or to its log where scale is log.
+
+    Examples:
+
+      polars-crowd explain results task-17
+
+      polars-crowd explain results task-17 task-18 --pred-probs probs.parquet --format json
+    """
+    if log is None:
+        refuse(call, {*COLUMNS, *TEXT}, "only with --log.")
+    if not pred_probs:
+        refuse(call, ["probs_example"], "only with --pred-probs.")
+    kept = pc.open_results(results)
+    names = dict(kept._contents.get("names", {}))
+    with progress() as step, reading([*(log or ()), *(pred_probs or ())]):
+        step("explaining")
+        given = Input.of(call, "pred_probs", "probs_example") if log else None
+        found = pc.explain(
+            kept,
+            examples,
+            log=None if given is None else given.annotations(),
+            pred_probs=models(pred_probs, probs_example or names.get("example", "example")),
+        )
+    there = {ours: theirs for ours, theirs in names.items() if ours in found.columns[:7]}
+    table = found.rename(there)
+
+    def report() -> Iterator[Block]:
+        for (example,), rows in found.group_by("example", maintain_order=True):
+            shown = rows.drop("example").rename(there, strict=False)
+            with_values = [c for c in shown.columns if shown[c].null_count() < shown.height]
+            yield Block(f"Example {example}", shown.select(with_values))
+
+    return Answer(table, report)
+
+
+def models(paths: list[str] | None, example: str) -> Any:
+    """The probabilities of a model, a list of those of an ensemble, or None."""
+    found: list[Any] = [pc.scan_pred_probs(p, example=example) for p in paths or ()]
+    return found if len(found) > 1 else next(iter(found), None)
