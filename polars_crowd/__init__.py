@@ -22,6 +22,7 @@ _NAMES = {
     "active.campaign": ("simulate_labelling",),
     "active.one_vs_rest": ("multilabel_activelab",),
     "active.scores": ("activelab",),
+    "annotators.budget": ("LabelBudget", "label_budget"),
     "annotators.drift": ("AnnotatorDrift", "annotator_drift"),
     "annotators.explain": ("explain",),
     "annotators.judges": ("JudgeReport", "judge_report"),

@@ -5,6 +5,7 @@ from polars_crowd.active.batches import next_batch
 from polars_crowd.active.campaign import simulate_labelling
 from polars_crowd.active.one_vs_rest import multilabel_activelab
 from polars_crowd.active.scores import activelab
+from polars_crowd.annotators.budget import LabelBudget, label_budget
 from polars_crowd.annotators.drift import AnnotatorDrift, annotator_drift
 from polars_crowd.annotators.explain import explain
 from polars_crowd.annotators.gold import gold_needed, gold_report
@@ -98,6 +99,7 @@ __all__ = [
     "Blend",
     "Crowdlab",
     "JudgeReport",
+    "LabelBudget",
     "LogReport",
     "MemoryLimitError",
     "MethodComparison",
@@ -156,6 +158,7 @@ __all__ = [
     "kendall_w",
     "kos",
     "krippendorff_alpha",
+    "label_budget",
     "light_kappa",
     "mace",
     "majority_vote",

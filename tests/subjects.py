@@ -265,6 +265,7 @@ ASKED = {of_itself.__name__ for of_itself in (subject.asks for subject in SUBJEC
 """The public functions that the subjects ask."""
 NOT_OF_A_LOG_ALONE = {
     "annotator_drift": "of times",
+    "label_budget": "logs that are drawn from a fit",
     "gold_report": "of known labels",
     "intra_rater_agreement": "of repeats, which are duplicates to all others",
     "report": "words about what others find",
