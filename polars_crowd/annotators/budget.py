@@ -4,9 +4,11 @@ Of a fit with confusion matrices C_j[k,l] = P(j says l | k), from n[j,k] annotat
 log like this one is drawn: a truth k ~ pi for each example, n of the annotators for it (each as often as in
 the log), and their labels from matrices that are not known better than the fit knows them,
 
-    theta_j[k,.] ~ Dirichlet((n[j,k] + 1) C_j[k,.])       labels l ~ theta_j[k,.]
+    theta_j[k,.] ~ Dirichlet(g n[j,k] C_j[k,.] + 10 C[k,.])       labels l ~ theta_j[k,.]
 
-and read as the fit would read them (Dawid and Skene 1979), tempered by its exponent g:
+where C are the shares of labels of all annotators, and g is the exponent by which the fit tempers its
+posteriors: a fit has made its labels and its annotators agree, the more so the fewer annotations each has.
+The labels are read as the fit would read them (Dawid and Skene 1979), tempered likewise:
 
     P(k | labels)  in proportion to  (pi[k] prod_j C_j[k,l_j])^g
 
@@ -25,6 +27,7 @@ of them, if a is true (Wald 1947, Sequential analysis: the expected size of a te
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -53,6 +56,8 @@ PER_CELL = 100
 """Bytes for each (annotator, class, class)."""
 POOL = 200
 """Annotators from whom those of an example are drawn, if there are more."""
+POOLED = 10.0
+"""Annotations of each class with which all annotators speak for one."""
 LEAST = 1e-12
 
 
@@ -115,10 +120,10 @@ def label_budget(
     >>> log = pc.simulate.simulate_annotations(n_annotators=20, accuracy=0.75, seed=4).log
     >>> budget = pc.label_budget(log, target=0.95)
     >>> budget.needed
-    4
+    5
     >>> rounded = pl.col("accuracy", "log_loss", "alpha_width").round(2)
     >>> budget.curve.select("num_annotations", rounded).rows()[:3]
-    [(1, 0.77, 0.7, None), (2, 0.86, 0.44, 0.09), (3, 0.92, 0.28, 0.07)]
+    [(1, 0.78, 0.71, None), (2, 0.85, 0.47, 0.09), (3, 0.9, 0.32, 0.07)]
     """
     check_share("target", target)
     check_count("n_draws", n_draws, 2)
@@ -271,10 +276,17 @@ class Crowd:
         keys = np.log(random.random((size, len(pool)))) / weight
         return np.asarray(pool[np.argpartition(keys, -n, axis=1)[:, -n:]])
 
+    @cached_property
+    def known(self) -> Floats:
+        """(M, K, K) what the laws of the annotators' labels are drawn with."""
+        seen = self.counts[:, :, None] * self.confusion
+        pooled = seen.sum(axis=0) + 1 / len(self.prior)
+        pooled /= pooled.sum(axis=1, keepdims=True)
+        return np.asarray(self.exponent * seen + POOLED * pooled)
+
     def _labels(self, random: np.random.Generator, truth: Ints, who: Ints) -> Ints:
         """(size, n) labels, from matrices that the fit could not tell from its own."""
-        shape = np.maximum((self.counts[:, :, None] + 1) * self.confusion, LEAST)
-        theta = random.standard_gamma(shape) + LEAST
+        theta = random.standard_gamma(self.known + LEAST) + LEAST
         edges = theta.cumsum(axis=2) / theta.sum(axis=2, keepdims=True)
         u = random.random((*who.shape, 1))
         found = (u > edges[who, truth[:, None]]).sum(axis=2)

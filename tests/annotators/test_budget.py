@@ -35,6 +35,13 @@ def test_the_accuracy_of_fewer_annotations_is_the_predicted_one(
     assert predicted["accuracy"] == pytest.approx(actual, abs=0.04)
 
 
+def test_annotators_of_few_annotations_are_not_taken_for_better_than_they_are() -> None:
+    made = pc.datasets.tutorial()
+    found = pc.dawid_skene(made.log).examples.collect().join(made.truth, on="example")
+    actual = found.select((pl.col("consensus_label") == pl.col("label")).mean()).item()
+    assert pc.label_budget(made.log).curve["accuracy"][4] == pytest.approx(actual, abs=0.05)
+
+
 def test_more_annotations_are_better_and_tell_alpha_more_closely(budget: pc.LabelBudget) -> None:
     curve = budget.curve
     assert curve["num_annotations"].to_list() == list(range(1, 9))
