@@ -261,7 +261,7 @@ def encode(high: NDArray[Any], low: NDArray[Any], lengths: Ints) -> pl.Series:
     ends = np.concatenate([[0], np.cumsum(lengths)]) * entries.itemsize
     buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(entries)]
     array = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(lengths), buffers)
-    return pl.Series("pattern", Exported(array))
+    return pl.Series(Exported(array)).alias("pattern")
 
 
 @dataclass(frozen=True)
