@@ -17,7 +17,7 @@ TEST = SequentialTest(0.9, 0.7, 0.05, 0.05)
 
 def ended(accuracy: float, n: int, seed: int = 0) -> tuple[float, float]:
     """The share of annotators of an accuracy who are stopped, and the mean number of their answers."""
-    right = np.random.default_rng(seed).random((n, 600)) < accuracy
+    right = np.random.default_rng(seed).random((n, 400)) < accuracy
     of_right, of_wrong = TEST.steps
     s = np.where(right, of_right, of_wrong).cumsum(axis=1)
     A, B = TEST.ends
@@ -28,8 +28,8 @@ def ended(accuracy: float, n: int, seed: int = 0) -> tuple[float, float]:
 
 
 def test_error_rates_and_expected_numbers_are_those_that_are_said() -> None:
-    stopped, n_good = ended(0.9, 20_000)
-    kept, n_bad = ended(0.7, 20_000)
+    stopped, n_good = ended(0.9, 5_000)
+    kept, n_bad = ended(0.7, 5_000)
     assert stopped < 0.05
     assert 1 - kept < 0.05
     # steps past the ends are not counted by Wald's formula: it says a little less than it takes
