@@ -22,15 +22,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, rows_shown
 from polars_crowd.inputs.matching import ids_like
 from polars_crowd.inputs.sources import open_frame
+from polars_crowd.limits import Limit, check_memory
 from polars_crowd.reliability.grouping import Grouping, groups_of
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, Results
@@ -45,6 +47,9 @@ from polars_crowd.truth.sums import GRID
 
 SOFT = ("example", "label", "probability")
 
+PER_PAIR = 64
+"""Bytes that a label takes beside another of its example."""
+FEWER = Advice("Are these the labels? Merge classes, or make a store, whose partitions are smaller")
 JUDGE = Advice(
     "Judge by labels",
     python="against=fit of pc.dawid_skene, pc.crowdlab ..., a frame `example, label`, or a column of the log",
@@ -103,11 +108,13 @@ class Against(ABC):
 class Others(Against):
     """The consensus of the other annotators."""
 
+    memory_limit: Limit = None
     name = "the others"
     left_out = "nobody else labelled the example"
 
     def of_part(self, part: Partition) -> Judged:
         pairs, case, cases = _again(part.runs) if labels_again(part.runs) else _once(part.runs)
+        check_pairs(part.runs, cases["example"], self.memory_limit)
         left = pairs.filter(pl.col("left") > 0)
         first = left.filter(pl.col("left") == pl.col("left").max().over("case"))
         truths = first.select("case", "true_label", weight=1 / pl.len().over("case"))
@@ -117,6 +124,16 @@ class Others(Against):
 
     def check(self, num_known: int, rounds: Rounds) -> None:
         """Nothing is given."""
+
+
+def check_pairs(runs: Runs, examples: pl.Series, limit: Limit) -> None:
+    """That each vote may be put beside what there is of its example, which is listed here."""
+    N = runs.examples.height
+    votes, beside = (
+        np.bincount(e.to_numpy(), minlength=N) for e in (runs.votes["example"], examples)
+    )
+    n = int(votes @ beside)
+    check_memory(n * PER_PAIR, f"{counted(n, 'pair')} of labels of one example take", limit, FEWER)
 
 
 def labels_again(runs: Runs) -> bool:
@@ -167,6 +184,7 @@ class OfExamples(Against):
     """The ids as they were given."""
     what: str
     """What the caller gave it as."""
+    memory_limit: Limit = None
     left_out = "the truth of the example is not known"
 
     def of_part(self, part: Partition) -> Judged:
@@ -175,6 +193,7 @@ class OfExamples(Against):
         found = (
             at.join(self.frame.lazy(), on="example").select("at", "true_label", "weight").collect()
         )
+        check_pairs(runs, found["at"], self.memory_limit)
         votes = runs.votes.lazy().select("example").with_row_index("case")
         truths = votes.join(found.lazy(), left_on="example", right_on="at").drop("example")
         return Judged(
@@ -206,23 +225,18 @@ def against_of(given: Any, rounds: Rounds, what: str = "against") -> Against:
         The fit says no labels of classes.
     """
     if given is None:
-        return Others()
+        return Others(rounds.memory_limit)
     if isinstance(given, Fit):
         name, source = given.method, labels_of_fit(given, what)
     else:
         name, source = "known labels", open_frame(given, what)
     columns = source.collect_schema().names()
     ids = rounds.handles[0].runs().examples.schema["example"]
-    if set(SOFT) <= set(columns):
-        return soft(name, source, rounds.book, ids, what)
     if "consensus_label" in columns and "label" not in columns:
         source = source.select("example", label="consensus_label")
-    hard = ExampleLabels.of(source, what, rounds.book, ids)
-    weight = pl.lit(1.0).alias("weight")
-    frame = hard.frame.select(
-        "example", pl.col("known").cast(pl.UInt32).alias("true_label"), weight
-    )
-    return OfExamples(name, frame, hard.given, what)
+    of_examples = soft if set(SOFT) <= set(columns) else hard
+    found = of_examples(name, source, rounds.book, ids, what)
+    return replace(found, memory_limit=rounds.memory_limit)
 
 
 def labels_of_fit(fit: Fit, what: str) -> pl.LazyFrame:
@@ -250,6 +264,16 @@ def classes_of_fit(given: Any) -> list[Any] | None:
     """The classes of a fit in their order, where it says them."""
     classes = getattr(given, "classes", None) if isinstance(given, Fit) else None
     return classes if isinstance(classes, list) else None
+
+
+def hard(
+    name: str, source: pl.LazyFrame, book: Codebook, dtype: pl.DataType, what: str
+) -> OfExamples:
+    """A truth of examples by a label each."""
+    found = ExampleLabels.of(source, what, book, dtype)
+    code = pl.col("known").cast(pl.UInt32).alias("true_label")
+    frame = found.frame.select("example", code, pl.lit(1.0).alias("weight"))
+    return OfExamples(name, frame, found.given, what)
 
 
 def soft(

@@ -104,7 +104,8 @@ class Judging:
     progress
         Whether to show progress.
     memory_limit
-        How much memory tables may take, such as `"4GB"`, or bytes. By default half of what is free.
+        How much memory tables may take, such as `"4GB"`, or bytes. By default half of what is free. What
+        takes more is refused before it is made.
 
     Raises
     ------
@@ -114,6 +115,8 @@ class Judging:
         example of the log.
     OptionError
         An option has an unknown value or no effect on this call; a fit says no labels of classes.
+    MemoryLimitError
+        Labels of an example beside all others of it would not fit into memory: there are too many of them.
 
     Warns
     -----

@@ -160,3 +160,19 @@ def test_what_cannot_be_judged_by() -> None:
     half = pl.DataFrame({"example": [1], "label": ["x"], "probability": [0.5]})
     with pytest.raises(pc.AnnotationError, match="does not add up to 1"):
         cells_of(log, against=half)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:column 'label' of the log may not hold:polars_crowd.AnnotationWarning"
+)
+def test_labels_that_are_all_different_are_refused_before_they_are_compared() -> None:
+    log = pl.DataFrame({"example": 1, "annotator": range(2000), "label": range(2000)}).with_columns(
+        label=pl.format("class {}", "label")
+    )
+    with pytest.raises(
+        pc.MemoryLimitError, match="4,000,000 pairs of labels of one example take about"
+    ):
+        cells_of(log, memory_limit="100MB")
+    posterior = pl.DataFrame({"example": 1, "label": log["label"], "probability": 1 / 2000})
+    with pytest.raises(pc.MemoryLimitError, match="4,000,000 pairs"):
+        cells_of(log, against=posterior, memory_limit="100MB")
