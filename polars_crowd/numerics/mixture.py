@@ -13,16 +13,22 @@ blocks of examples, never in one matrix unless the caller wants it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
 from polars_crowd.arrays import Codes, Flags, Floats, Probabilities
+from polars_crowd.numerics.threads import mapped
 
+R = TypeVar("R")
 BLOCK_CELLS = 1 << 16
 """How many (example, class) cells are mixed at once: they stay in the processor's cache."""
+TOGETHER = 16
+"""Blocks that are one task of a thread."""
 TIE = 1e-12
 """Posteriors closer than this are a tie: the order of a sum must not decide a label."""
 SMALLEST_LOG = 1e-30
@@ -70,31 +76,37 @@ class Mixture:
 
     def _at(self, example: Codes, label: Codes, weight: Floats) -> Floats:
         """q[example, label] where W[example, label] = weight."""
-        q = np.empty(len(label))
-        for block in example_blocks(len(label), 1):
+        q, normaliser = np.empty(len(label)), self.normaliser
+
+        def mix(block: slice) -> None:
             e, k = example[block], label[block]
             mixed = self.base * self.total[e] + self.gain * weight[block]
             for w, p in weighted(self.model_weights, self.models):
                 mixed += w * p[e, k]
-            q[block] = mixed / self.normaliser[e]
+            q[block] = mixed / normaliser[e]
+
+        each_block(mix, len(label), 1)
         return q
 
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """q in blocks of examples: the slice, and an array of shape (K, block)."""
-        for block, q in self._numerators():
-            q += self.base * self.total[block]
-            q /= self.normaliser[block]
-            yield block, q
+    def each(self, work: Callable[[slice, Floats], None]) -> None:
+        """`work(block, q)` of each block of examples: the slice, and q as an array of shape (K, block)."""
+        normaliser = self.normaliser
 
-    def _numerators(self) -> Iterator[tuple[slice, Floats]]:
+        def mix(block: slice) -> None:
+            q = self._numerator(block)
+            q += self.base * self.total[block]
+            q /= normaliser[block]
+            work(block, q)
+
+        each_block(mix, len(self.total), self.n_classes)
+
+    def _numerator(self, block: slice) -> Floats:
         """sum_m w_m p_m + gain * W[e,k]: the part of q that differs between an example's classes."""
-        for block in example_blocks(len(self.total), self.n_classes):
-            q = self._of_models(block)
-            votes = votes_of(self.example, block)
-            q[self.label[votes], self.example[votes] - np.uint32(block.start)] += (
-                self.gain * self.weight[votes]
-            )
-            yield block, q
+        q, votes = self._of_models(block), votes_of(self.example, block)
+        q[self.label[votes], self.example[votes] - np.uint32(block.start)] += (
+            self.gain * self.weight[votes]
+        )
+        return q
 
     def _of_models(self, block: slice) -> Floats:
         """sum_m w_m p_m: the first is written where the others are added."""
@@ -112,18 +124,26 @@ class Mixture:
         """The first class of largest q per example, and whether another one ties with it."""
         n = len(self.total)
         label, tied = np.empty(n, dtype=np.uint32), np.empty(n, dtype=bool)
-        for block, q in self._numerators():
-            largest = q >= q.max(axis=0) - TIE * self.normaliser[block]
+        normaliser = self.normaliser
+
+        def find(block: slice) -> None:
+            q = self._numerator(block)
+            largest = q >= q.max(axis=0) - TIE * normaliser[block]
             label[block] = first_true(largest)
             tied[block] = np.count_nonzero(largest, axis=0) > 1
+
+        each_block(find, n, self.n_classes)
         return label, tied
 
     def dense(self) -> Floats:
         """q as one array of shape (N, K)."""
-        q = np.empty((len(self.total), self.n_classes))
-        for block, values in self.blocks():
-            q[block] = values.T
-        return q
+        dense = np.empty((len(self.total), self.n_classes))
+
+        def put(block: slice, q: Floats) -> None:
+            dense[block] = q.T
+
+        self.each(put)
+        return dense
 
     def row_sums(self) -> Floats:
         """sum_k q[e,k]: 1, unless the models' probabilities did not sum to 1."""
@@ -136,22 +156,28 @@ class Mixture:
     def entropy(self) -> Floats:
         """-sum_k q log q / log K per example, in [0, 1]."""
         entropy = np.empty(len(self.total))
-        for block, q in self.blocks():
+
+        def find(block: slice, q: Floats) -> None:
             logs = np.log(q, where=q > 0, out=np.zeros_like(q))
             entropy[block] = -(q * logs).sum(axis=0) / np.log(self.n_classes)
+
+        self.each(find)
         return entropy
 
     def top_two(self, threshold: Floats | None = None) -> tuple[Codes, Floats, Floats]:
         """The first class of largest q[e,k] - threshold[k], that largest value, and the second one."""
         n = len(self.total)
         label, largest, second = np.empty(n, dtype=np.uint32), np.empty(n), np.empty(n)
-        for block, q in self.blocks():
+
+        def find(block: slice, q: Floats) -> None:
             if threshold is not None:
                 q -= threshold[:, None]
             largest[block] = q.max(axis=0)
             label[block] = first_true(q == largest[block])
             q[label[block], np.arange(q.shape[1])] = -np.inf
             second[block] = q.max(axis=0)
+
+        self.each(find)
         return label, largest, second
 
     def runner_up(
@@ -162,10 +188,13 @@ class Mixture:
         `example` ascends; `thresholds` is (M, K).
         """
         largest = np.empty(len(label))
-        for block in example_blocks(len(label), self.n_classes):
+
+        def find(block: slice) -> None:
             q = self._rows(example[block]).dense() - thresholds[annotator[block]]
             q[np.arange(len(q)), label[block]] = -np.inf
             largest[block] = q.max(axis=1)
+
+        each_block(find, len(label), self.n_classes)
         return largest
 
     def _rows(self, example: Codes) -> Mixture:
@@ -187,6 +216,14 @@ def example_blocks(n_examples: int, n_classes: int) -> Iterator[slice]:
     size = max(BLOCK_CELLS // n_classes, 1)
     for start in range(0, n_examples, size):
         yield slice(start, min(start + size, n_examples))
+
+
+def each_block(work: Callable[[slice], R], n_examples: int, n_classes: int) -> list[R]:
+    """`work(block)` of each of `example_blocks`, in their order, a few together on each thread."""
+    blocks = [*example_blocks(n_examples, n_classes)]
+    together = [blocks[i : i + TOGETHER] for i in range(0, len(blocks), TOGETHER)]
+    done = mapped(lambda some: [work(block) for block in some], together)
+    return [*chain.from_iterable(done)]
 
 
 def votes_of(example: Codes, block: slice) -> slice:
@@ -212,9 +249,12 @@ def weighted(
 def top_class(probs: Probabilities) -> Codes:
     """argmax_k p[e,k], the first maximum of each row."""
     top = np.empty(len(probs), dtype=np.uint32)
-    for block in example_blocks(*probs.shape):
+
+    def find(block: slice) -> None:
         p = probs[block].T
         top[block] = first_true(p == p.max(axis=0))
+
+    each_block(find, *probs.shape)
     return top
 
 
@@ -229,10 +269,13 @@ def at_votes(models: tuple[Probabilities, ...], example: Codes, label: Codes) ->
 def temper(probs: Probabilities, temperature: float) -> Floats:
     """p_t = softmax(log p / t), with zeros clipped."""
     tempered = np.empty(probs.shape)
-    for block in example_blocks(*probs.shape):
+
+    def find(block: slice) -> None:
         p = np.maximum(probs[block].astype(np.float64), SMALLEST_LOG)
         p /= p.sum(axis=1, keepdims=True)
         tempered[block] = np.exp(log_softmax(p, temperature))
+
+    each_block(find, *probs.shape)
     return tempered
 
 
@@ -240,13 +283,14 @@ def cross_entropy(
     probs: Probabilities, temperature: float, example: Codes, label: Codes, share: Floats
 ) -> float:
     """sum_e -sum_k (c[e,k] / n[e]) log p_t[e,k] / log K, over the votes, whose shares are c / n."""
-    loss = 0.0
-    for block in example_blocks(*probs.shape):
+
+    def of(block: slice) -> float:
         votes = votes_of(example, block)
         e, k = example[votes] - np.uint32(block.start), label[votes]
         log_p = log_softmax(probs[block], temperature)[e, k]
-        loss -= float((share[votes] * np.maximum(log_p, np.log(SMALLEST_LOG))).sum())
-    return loss / float(np.log(probs.shape[1]))
+        return float((share[votes] * np.maximum(log_p, np.log(SMALLEST_LOG))).sum())
+
+    return -sum(each_block(of, *probs.shape)) / float(np.log(probs.shape[1]))
 
 
 def log_softmax(probs: Probabilities, temperature: float) -> Floats:

@@ -162,6 +162,18 @@ def test_threads_do_not_change_a_bit(
     assert one.posterior.collect().equals(several.posterior.collect())
 
 
+def test_numbers_by_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = simulated(n_examples=600).log.with_columns(label=pl.int_range(pl.len()) * 0.37 % 1)
+    monkeypatch.setattr("polars_crowd.truth.numeric.block.BLOCK_ROWS", 100)
+    fits = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr("polars_crowd.numerics.threads.pl.thread_pool_size", lambda: n_threads)  # noqa: B023
+        fits.append(quiet(pc.gaussian_truth, log))
+    one, several = fits
+    assert one.annotators.equals(several.annotators)
+    assert one.examples.collect().equals(several.examples.collect())
+
+
 def test_an_error_on_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polars_crowd.numerics.threads.pl.thread_pool_size", lambda: 2)
     assert list(mapped(lambda x: 1 / x, [1.0, 2.0, 4.0] * 3)) == [1.0, 0.5, 0.25] * 3

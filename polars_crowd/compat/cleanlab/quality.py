@@ -299,7 +299,9 @@ def in_range(probs: NDArray[Any], tolerance: float = 0.0) -> bool:
 
 def _check_range(q: Mixture, method: LabelQualityMethod) -> None:
     tolerance = 0.0 if method == "confidence_weighted_entropy" else OUT_OF_RANGE
-    if not all(in_range(block, tolerance) for _, block in q.blocks()):
+    wrong: list[slice] = []
+    q.each(lambda block, values: None if in_range(values, tolerance) else wrong.append(block))
+    if wrong:
         raise ValueError(
             "Values in pred_probs must be between 0 and 1: All probabilities are required to be in "
             "the interval [0, 1], and these lead to posteriors outside. Logits need a softmax."

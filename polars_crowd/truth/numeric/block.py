@@ -7,18 +7,22 @@ with a weight w and a bias b per annotator, and what it leaves of each label, r 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats
 from polars_crowd.errors import Advice, AnnotationError, counted, shown
+from polars_crowd.numerics.threads import mapped
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.truth.block import BLOCK_ROWS, Examples, cut, row_bounds
 from polars_crowd.truth.known import KnownValues
+
+W = TypeVar("W")
 
 
 @dataclass(frozen=True)
@@ -120,19 +124,24 @@ def check_size(values: pl.Series) -> None:
         )
 
 
-def blocks(part: Partition, known: KnownValues | None) -> Iterator[Numbers]:
-    """The examples of a partition, a block after another."""
+def of_blocks(
+    part: Partition, work: Callable[[Numbers], W], known: KnownValues | None
+) -> Iterator[W]:
+    """`work(block)` of each block of a partition's examples, in their order, by several threads."""
     values = part.values
     count = values.examples["num_annotations"].to_numpy().astype(np.intp)
     truth = part.once("gold", lambda: known.of_part(part), known) if known else None
     first_row = row_bounds(count)
-    for examples in cut(first_row, BLOCK_ROWS):
+
+    def block(examples: slice) -> Numbers:
         rows = values.rows[first_row[examples.start] : first_row[examples.stop]]
         check_size(rows["value"])
-        yield Numbers(
+        return Numbers(
             value=rows["value"].to_numpy(),
             annotator=rows["annotator"].to_numpy().astype(np.intp),
             count=count[examples],
             n_annotators=len(values.annotators),
             known=np.full(len(count[examples]), np.nan) if truth is None else truth[examples],
         )
+
+    return mapped(lambda examples: work(block(examples)), [*cut(first_row, BLOCK_ROWS)])

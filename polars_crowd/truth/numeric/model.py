@@ -35,7 +35,7 @@ from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary
 from polars_crowd.truth.em import FEW, Steps, iterate
 from polars_crowd.truth.known import KnownValues, check_matched
-from polars_crowd.truth.numeric.block import Found, Numbers, Weighting, blocks, find_truth
+from polars_crowd.truth.numeric.block import Found, Numbers, Weighting, find_truth, of_blocks
 from polars_crowd.truth.options import Options
 from polars_crowd.truth.past import places
 from polars_crowd.truth.result import Iterations
@@ -83,8 +83,12 @@ def count_residuals(
 ) -> Summary:
     """A round: the sums of a partition under a weighting."""
     totals: dict[str, Any] = {}
-    for numbers in blocks(part, known):
-        for name, value in sums_of(numbers, method.find(numbers, weighting)).items():
+
+    def count(numbers: Numbers) -> dict[str, Any]:
+        return sums_of(numbers, method.find(numbers, weighting))
+
+    for sums in of_blocks(part, count, known):
+        for name, value in sums.items():
             totals[name] = totals.get(name, 0.0) + value
     by_annotator = pl.DataFrame({name: totals[name] for name in OF_ANNOTATORS})
     return {

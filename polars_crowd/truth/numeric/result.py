@@ -20,7 +20,7 @@ from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import beside
 from polars_crowd.signatures import shares
 from polars_crowd.truth.known import KnownValues
-from polars_crowd.truth.numeric.block import Numbers, Weighting, blocks
+from polars_crowd.truth.numeric.block import Numbers, Weighting, of_blocks
 from polars_crowd.truth.numeric.model import (
     NumericFit,
     NumericMethod,
@@ -151,12 +151,13 @@ def example_table(
     s: float,
 ) -> pl.DataFrame:
     """`.examples` of a partition."""
-    columns = []
-    for numbers in blocks(part, known):
+
+    def columns(numbers: Numbers) -> tuple[Floats, Floats, Floats]:
         found = method.find(numbers, weighting)
-        error = method.standard_error(numbers, found)
-        columns.append((found.truth, error, numbers.standard_deviation()))
-    truth, error, spread = (np.concatenate(column) for column in zip(*columns, strict=True))
+        return found.truth, method.standard_error(numbers, found), numbers.standard_deviation()
+
+    of_columns = zip(*of_blocks(part, columns, known), strict=True)
+    truth, error, spread = (np.concatenate(column) for column in of_columns)
     return part.values.examples.select(
         "example",
         consensus_label=pl.Series(truth),
@@ -170,9 +171,12 @@ def residuals(
     part: Partition, method: NumericMethod, weighting: Weighting, known: KnownValues | None
 ) -> Iterator[tuple[Numbers, Floats]]:
     """The blocks of a partition, and label - consensus label of each annotation."""
-    for numbers in blocks(part, known):
+
+    def left(numbers: Numbers) -> tuple[Numbers, Floats]:
         truth = method.find(numbers, weighting).truth
-        yield numbers, numbers.value - numbers.at_rows(truth)
+        return numbers, numbers.value - numbers.at_rows(truth)
+
+    return of_blocks(part, left, known)
 
 
 def scores_of(numbers: Numbers, residual: Floats, s: float) -> Floats:
