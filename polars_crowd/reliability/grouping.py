@@ -45,7 +45,9 @@ class Grouping:
     annotators: pl.DataFrame | None = None
     """`annotator` and its group columns."""
     numbers: Floats | None = None
-    """The different labels, sorted, of a store whose labels are numbers without classes."""
+    """The different labels, sorted, of a store whose labels are numbers without classes, or write them."""
+    written: Floats | None = None
+    """The number that each class of such a store writes."""
 
     @property
     def names(self) -> tuple[str, ...]:

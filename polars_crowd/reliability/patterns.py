@@ -192,18 +192,30 @@ def runs_of(part: Partition, grouping: Grouping) -> Runs:
     """The runs of a partition; of a partition of numbers, those whose classes are the numbers there are."""
     if grouping.numbers is None:
         return part.runs
+    if grouping.written is not None:
+        runs = part.runs
+        number = pl.lit(pl.Series(grouping.written)).gather("label")
+        rows = runs.vote_rows().select("example", "annotator", value=number).collect()
+        return runs_of_numbers(rows, runs.examples, runs.book.annotators, grouping.numbers)
     values = part.values
-    label = np.searchsorted(grouping.numbers, values.rows["value"].to_numpy()).astype(np.uint32)
-    rows = values.rows.lazy().select("example", "annotator", label=pl.lit(pl.Series(label)))
-    coded = rows.sort("example", "label", "annotator").collect()
+    return runs_of_numbers(values.rows, values.examples, values.annotators, grouping.numbers)
+
+
+def runs_of_numbers(
+    rows: pl.DataFrame, examples: pl.DataFrame, annotators: pl.Series, numbers: Floats
+) -> Runs:
+    """Rows `example, annotator, value` as runs."""
+    label = np.searchsorted(numbers, rows["value"].to_numpy()).astype(np.uint32)
+    found = rows.lazy().select("example", "annotator", label=pl.lit(pl.Series(label)))
+    coded = found.sort("example", "label", "annotator").collect()
     vote, votes = pack_votes(coded["example"], coded["label"])
     return Runs(
         rows=pl.DataFrame({"vote": vote, "annotator": coded["annotator"]}),
         extra=pl.LazyFrame(),
         votes=votes,
-        examples=values.examples,
+        examples=examples,
         models=(),
-        book=Codebook(pl.Series("label", grouping.numbers), (), values.annotators),
+        book=Codebook(pl.Series("label", numbers), (), annotators),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypedDict
 
+import numpy as np
 import polars as pl
 
 from polars_crowd.errors import Advice, OptionError, check_choice, shown
@@ -16,7 +17,7 @@ from polars_crowd.limits import Limit
 from polars_crowd.reliability.grouping import Grouping, parse_grouping
 from polars_crowd.reliability.kinds import Coefficient, Icc
 from polars_crowd.reliability.ranked import Ranked
-from polars_crowd.reliability.scales import has_order
+from polars_crowd.reliability.scales import has_order, written_numbers
 from polars_crowd.reliability.weights import Level
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
@@ -229,7 +230,8 @@ class Request:
         if isinstance(log, Partitioned):
             if log.classes is None:
                 return _open_numbers(log, self.by, taken, options)
-            return open_rounds(log, **options), grouped(log.scan_annotations(), self.by, taken)
+            opened = open_rounds(log, **options), grouped(log.scan_annotations(), self.by, taken)
+            return _as_numbers(*opened) if self.asks_for_numbers else opened
         rows = scan_annotations(log)
         grouping = grouped(rows, self.by, taken)
         options["are_numbers"] = self.asks_for_numbers
@@ -246,6 +248,16 @@ def _open_numbers(
     numbers = rounds.run(count_numbers)[("value",)]["value"].alias("label")
     book = Codebook(numbers, (), rounds.book.annotators)
     return replace(rounds, book=book), replace(grouping, numbers=numbers.to_numpy())
+
+
+def _as_numbers(rounds: Rounds, grouping: Grouping) -> tuple[Rounds, Grouping]:
+    """... of a store of classes, with the numbers that they write as classes, if all write one."""
+    written = None if grouping.columns else written_numbers(rounds.book.classes)
+    if written is None:
+        return rounds, grouping
+    numbers = np.unique(written)
+    book = replace(rounds.book, classes=pl.Series("label", numbers))
+    return replace(rounds, book=book), replace(grouping, numbers=numbers, written=written)
 
 
 def count_numbers(part: Partition) -> Summary:

@@ -38,11 +38,16 @@ def class_values(classes: pl.Series) -> Floats:
     """The numbers that classes are, or that they write (dates as days), or else their ranks 1 .. K."""
     if are_numbers(classes):
         return classes.to_physical().cast(pl.Float64).to_numpy()
-    if classes.dtype == pl.String:
-        written = classes.to_frame("class").select(number(pl.col("class"))).to_series()
-        if not written.null_count():
-            return written.to_numpy()
-    return np.arange(1.0, len(classes) + 1)
+    written = written_numbers(classes)
+    return np.arange(1.0, len(classes) + 1) if written is None else written
+
+
+def written_numbers(classes: pl.Series) -> Floats | None:
+    """The numbers that all classes of text write, if they do."""
+    if classes.dtype != pl.String:
+        return None
+    written = classes.to_frame("class").select(number(pl.col("class"))).to_series()
+    return None if written.null_count() else written.to_numpy()
 
 
 def are_in_order(classes: pl.Series) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -98,14 +99,23 @@ def test_numbers_that_are_written_as_text_are_in_their_order(tmp_path: Path) -> 
     with_icc = [*BOTH, "icc"]
     assert_same(pc.agreement(text, coefficients=with_icc), pc.agreement(log, coefficients=with_icc))
     digits = log_of(ordered()).with_columns(pl.col("label").cast(pl.String))
-    store = pc.AnnotationStore.create(tmp_path / "store", digits, partitions=2)
-    found = pc.agreement(store, coefficients=BOTH)
-    assert_same(found, pc.agreement(log_of(ordered()), coefficients=BOTH))
-    some = digits.with_columns(
+    tens = digits.with_columns((pl.col("label").cast(pl.Int64) * 4).cast(pl.String))
+    of_example = pl.DataFrame({"example": log["example"].unique(), "g": "a"})
+    for name, of in {"tens": tens, "digits": digits}.items():
+        store = pc.AnnotationStore.create(tmp_path / name, of, partitions=2)
+        for asked in (BOTH, ["icc(1)", "icc(A,1)"]):
+            expected = pc.agreement(of, coefficients=asked)
+            assert expected["value"].null_count() == 0
+            assert_same(pc.agreement(store, coefficients=asked), expected)
+            found = pc.agreement(store, coefficients=asked, by=of_example)
+            assert_same(found.drop("g"), expected)
+        by_level = partial(pc.agreement, coefficients="krippendorff_alpha", level="interval")
+        assert_same(by_level(store), by_level(of))
+    words = digits.with_columns(
         pl.when(pl.col("label") == "1").then(pl.lit("one")).otherwise("label").alias("label")
     )
     with pytest.raises(pc.AnnotationError, match="one"):
-        pc.spearman(some)
+        pc.spearman(words)
 
 
 def test_what_has_no_order_says_why() -> None:
