@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ EXTRA = ("typer", "rich")
 """What the extra `cli` installs."""
 
 
-def app() -> typer.Typer:
+def app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The commands, for typer to run."""
     import typer
 
@@ -48,7 +49,7 @@ def app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     commands.callback()(program.program)
-    for name in COMMANDS:
+    for name in names:
         command = getattr(import_module(f"polars_crowd.cli.{name}"), name)
         if isinstance(command, typer.Typer):
             commands.add_typer(command, name=name)
@@ -64,8 +65,9 @@ def main() -> None:
 
 
 def _commands() -> typer.Typer:
+    asked = [name for name in sys.argv[1:2] if name in COMMANDS]
     try:
-        return app()
+        return app(asked or COMMANDS)  # one that is named first needs no other
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRA:
