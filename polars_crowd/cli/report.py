@@ -21,6 +21,7 @@ from polars_crowd.errors import counted
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.reporting.content import plain
 from polars_crowd.reporting.facts import Asked
+from polars_crowd.reporting.html import check_installed
 from polars_crowd.reporting.report import ENDINGS, Format, LogReport, content_about, write_report
 
 USUAL = Path("report.html")
@@ -89,6 +90,8 @@ def report(
     """
     given = Input.of(call)
     form, file = place_for(call, out, format, force)
+    if form == "html":
+        check_installed()
     with (
         progress() as step,
         given.reading(truth),

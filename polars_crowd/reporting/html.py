@@ -17,6 +17,7 @@ from typing import Any
 from polars_crowd.cells import heading, number_text
 from polars_crowd.errors import Advice, Advised, PackageError
 from polars_crowd.markup import Markup, data, joined, tag
+from polars_crowd.reporting.charts.theme import altair
 from polars_crowd.reporting.content import (
     Chart,
     Content,
@@ -73,6 +74,18 @@ def html_text(content: Content) -> str:
         *(tag("script", script) for script in scripts),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def check_installed() -> None:
+    """That a page can be made, which is asked before there is anything to say.
+
+    Raises
+    ------
+    PackageError
+        The extra `report` is not installed.
+    """
+    altair()
+    bundle()
 
 
 # --- what may run ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from polars_crowd.option_checks import check_count
 from polars_crowd.reporting.content import Content, plain
 from polars_crowd.reporting.document import document, json_text
 from polars_crowd.reporting.facts import Asked, facts_of
-from polars_crowd.reporting.html import html_text
+from polars_crowd.reporting.html import check_installed, html_text
 from polars_crowd.reporting.markdown import markdown_text
 from polars_crowd.reporting.sections import content_of
 from polars_crowd.rounds.files import place_of, write_whole
@@ -177,6 +177,8 @@ def report(
         option = "overwrite" if format is None else "format"
         raise OptionError(option, ..., "is of the file, and path=None asks for none.")
     place = None if path is None else check_path(Path(path), format, overwrite)
+    if place is not None and format_of(place, format) == "html":
+        check_installed()
     if isinstance(log, Partitioned):
         refuse_what_a_store_has(pred_probs, classes, duplicates)
     elif executor is not None:
@@ -187,7 +189,7 @@ def report(
         found = content_about(asked, title, tell)
         if place is not None:
             tell("writing")
-            write_report(found, place, format or ENDINGS[place.suffix.lower()])
+            write_report(found, place, format_of(place, format))
     return LogReport(found, place)
 
 
@@ -219,6 +221,10 @@ def check_log(asked: Asked) -> None:
         raise AnnotationError("holds numbers; a report is of classes.", DECLARE, source="the log")
     if asked.text is not None and asked.text not in schema:
         raise missing_column("the log", asked.text, list(schema))
+
+
+def format_of(place: Path, format: Format | None) -> Format:
+    return format or ENDINGS[place.suffix.lower()]
 
 
 def write_report(content: Content, place: Path, format: str) -> None:

@@ -321,6 +321,8 @@ def pictures(facts: Facts) -> Iterator[Chart]:
         yield Chart(
             "calibration", "Is it as right as it says?", "calibration", plot.calibration, given
         )
+    if facts.consensus.of_counts.height < 2:
+        return
     title = "How many annotations the examples have"
     yield Chart("votes", title, "labels_per_example", plot.labels_per_example, (examples,))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,9 +16,10 @@ import pytest
 
 import polars_crowd as pc
 from polars_crowd.cells import cell, is_number
-from polars_crowd.errors import AnnotationError, OptionError
+from polars_crowd.errors import AnnotationError, OptionError, PackageError
 from polars_crowd.reporting.content import Content, plain
 from polars_crowd.reporting.facts import fingerprint
+from polars_crowd.reporting.html import bundle
 from polars_crowd.reporting.report import LogReport
 from tests.truth.truth_cases import unwarned
 
@@ -328,6 +330,18 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "mine"
     pc.report(CLEAN, path=path, overwrite=True)
     assert path.read_text().startswith("# Annotation report")
+
+
+@pytest.mark.parametrize("package", ["altair", "vl_convert"])
+def test_a_page_needs_the_extra_and_says_so_at_once(
+    package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundle.cache_clear()
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(PackageError, match=r'pip install "polars-crowd\[report\]"'):
+        pc.report(CLEAN, path=tmp_path / "log.html")
+    assert not [*tmp_path.iterdir()]
+    pc.report(CLEAN, path=tmp_path / "log.md")
 
 
 @pytest.mark.parametrize(
