@@ -26,14 +26,13 @@ from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.findings import as_frame, findings_of
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
-from polars_crowd.inputs.matching import written
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
 from polars_crowd.reporting.charts.tables import BINS, bin_of
+from polars_crowd.reporting.fingerprint import fingerprint
 from polars_crowd.reporting.why import reasons
 from polars_crowd.rounds.partitions import Partitioned
-from polars_crowd.runs.hashing import MIX, PRIME, hashed
 from polars_crowd.truth.classification.blend import Blend, blend
 from polars_crowd.truth.known import ExampleLabels, check_matched
 
@@ -212,16 +211,23 @@ def least_certain(examples: pl.DataFrame, size: int) -> pl.DataFrame:
 # --- what is known ---------------------------------------------------------------------------------
 
 
-def known_labels(fit: Blend, truth: Any) -> pl.DataFrame | None:
-    """`example, truth`, in the types of the log."""
+def known_labels(fit: Blend, truth: Any) -> ExampleLabels | None:
+    """Labels in the classes of the log."""
     if truth is None:
         return None
-    fitted = fit._fitted
-    schema = fit.examples.collect_schema()
-    labels = ExampleLabels.of(truth, "truth", fitted.rounds.book, schema["example"])
-    found = labels.frame.join(fit.examples.select("example").collect(), on="example", how="semi")
-    check_matched(labels.given, found.height, lambda: labels.frame["example"], "truth")
-    return found.select("example", truth=fitted.log.classes.gather(found["known"]))
+    ids = fit.examples.collect_schema()["example"]
+    return ExampleLabels.of(truth, "truth", fit._fitted.rounds.book, ids)
+
+
+def judged_by(fit: Blend, asked: Asked) -> Consensus:
+    """The consensus, with what is known of it; labels of no example of the log are counted."""
+    labels, classes = known_labels(fit, asked.truth), fit._fitted.log.classes
+    if labels is None:
+        return consensus_of(fit, asked.size, None)
+    known = labels.frame.select("example", truth=classes.gather(labels.frame["known"]))
+    found = consensus_of(fit, asked.size, known)
+    check_matched(labels.given, found.judged.height, lambda: found.least["example"], "truth")
+    return found
 
 
 @dataclass(frozen=True)
@@ -342,37 +348,6 @@ def rows_of(asked: Asked, ids: pl.Series) -> pl.DataFrame:
     return rows.collect().sort("example", "label", "annotator")
 
 
-# --- the fingerprint -------------------------------------------------------------------------------
-
-
-def fingerprint(rows: pl.LazyFrame) -> str:
-    """A sum of hashes of the rows as they are written: the same whatever their order, types and file.
-
-    >>> log = pl.LazyFrame({"example": [1, 2], "annotator": ["a", "b"], "label": ["x", "y"]})
-    >>> fingerprint(log) == fingerprint(log.reverse().cast({"example": pl.String}))
-    True
-    """
-    schema = rows.collect_schema()
-    hashes = rows.select(as_written(c, schema).alias(c) for c in LOG_COLUMNS)
-    for column in ("annotator", "label"):  # few, each hashed once
-        ids = hashes.select(column).unique()
-        of_ids = ids.with_columns(hashed(pl.col(column), pl.String()).alias(f"{column}_hash"))
-        hashes = hashes.join(of_ids, on=column)
-    h = hashed(pl.col("example"), pl.String()) * PRIME
-    for column in ("annotator", "label"):
-        h = (h ^ pl.col(f"{column}_hash")) * PRIME
-    sums = hashes.select(h=(h ^ (h // (1 << 32))) * MIX).select(
-        n=pl.len(), low=(pl.col("h") % (1 << 32)).sum(), high=(pl.col("h") // (1 << 32)).sum()
-    )
-    n, low, high = sums.collect(engine="streaming").row(0)
-    return f"{(low + (high << 32)) % (1 << 64):016x}-{n}"
-
-
-def as_written(column: str, schema: pl.Schema) -> pl.Expr:
-    dtype = schema[column]
-    return pl.col(column).cast(pl.String) if dtype.is_float() else written(column, dtype)
-
-
 # --- all of it -------------------------------------------------------------------------------------
 
 
@@ -384,7 +359,6 @@ class Facts:
     fit: Blend
     checks: pl.DataFrame
     consensus: Consensus
-    known: pl.DataFrame | None
     agreement: pl.DataFrame | Missing
     groups: pl.DataFrame | Missing | None
     cells: pl.DataFrame | Missing
@@ -432,8 +406,7 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
     checks = ear.hear(lambda: checks_of(asked))
     tell("finding the consensus")
     fit = ear.hear(lambda: blend(asked.log, probs_for_fit(asked), **asked.options))
-    known = ear.hear(lambda: known_labels(fit, asked.truth))
-    consensus = ear.hear(lambda: consensus_of(fit, asked.size, known))
+    consensus = ear.hear(lambda: judged_by(fit, asked))
     tell("measuring agreement")
     found = partial(agreement, asked.log, **asked.options)
     groups = None
@@ -458,7 +431,6 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
         fit=fit,
         checks=checks,
         consensus=consensus,
-        known=known,
         agreement=measured,
         groups=groups,
         cells=cells,

@@ -33,6 +33,8 @@ FEW = 12
 """Annotators whose overlap is drawn also where all are joined."""
 MOST = 30
 """Rows of a table of annotators, of groups, of classes."""
+LONGEST = 300
+"""Characters of an example's text that are shown."""
 NAMES = {
     ALPHA: "Krippendorff's alpha",
     "gwet_ac1": "Gwet's AC1",
@@ -316,8 +318,8 @@ def pictures(facts: Facts) -> Iterator[Chart]:
     )
     title = "How sure the consensus is"
     yield Chart("quality", title, "consensus_quality", plot.consensus_quality, (examples,))
-    if facts.known is not None:
-        given = (judged, facts.known.rename({"truth": "label"}))
+    if not judged.is_empty():
+        given = (judged, judged.select("example", label="truth"))
         yield Chart(
             "calibration", "Is it as right as it says?", "calibration", plot.calibration, given
         )
@@ -356,9 +358,14 @@ def with_votes(examples: pl.DataFrame, facts: Facts) -> pl.DataFrame:
         "votes": pl.Series([votes.get(id_, "") for id_ in ids], dtype=pl.String)
     }
     if facts.asked.text:
-        shown = [None if texts.get(id_) is None else str(texts[id_]) for id_ in ids]
+        shown = [None if texts.get(id_) is None else shortened(str(texts[id_])) for id_ in ids]
         more["text"] = pl.Series(shown, dtype=pl.String)
     return examples.with_columns(**more)
+
+
+def shortened(text: str) -> str:
+    """A text of an example, cut if it is long."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def votes_text(rows: pl.DataFrame, most: int = 3) -> str:

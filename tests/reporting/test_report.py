@@ -18,7 +18,7 @@ import polars_crowd as pc
 from polars_crowd.cells import cell, is_number
 from polars_crowd.errors import AnnotationError, OptionError, PackageError
 from polars_crowd.reporting.content import Content, plain
-from polars_crowd.reporting.facts import fingerprint
+from polars_crowd.reporting.fingerprint import fingerprint
 from polars_crowd.reporting.html import bundle
 from polars_crowd.reporting.report import LogReport
 from tests.truth.truth_cases import unwarned
