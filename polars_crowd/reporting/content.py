@@ -187,3 +187,12 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
     """
     between = "" if low is None or high is None else f" ({number_text(low)} to {number_text(high)})"
     return number_text(value) + between
+
+
+def share_text(share: float) -> str:
+    """A share as percent.
+
+    >>> share_text(0.0512), share_text(0.5), share_text(0.0004)
+    ('5.1 %', '50 %', '0.04 %')
+    """
+    return f"{100 * share:.2g} %" if share < 1 else "100 %"

@@ -2,7 +2,7 @@
 
 With h the hash of a text (`runs.hashing`) and arithmetic modulo 2^64, each annotation adds
 
-    m( ((h(example) P) xor h(annotator)) P xor h(label)) P )        m(x) = (x xor x >> 32) M
+    m( ((h(example) P xor h(annotator)) P xor h(label)) P ),     m(x) = (x xor (x >> 32)) M
 
 to a sum, which is written in hexadecimal, with the number of annotations.
 """
