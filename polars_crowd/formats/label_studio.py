@@ -68,6 +68,8 @@ KINDS = {
 ONE_VALUE = ("rating", "number", "selected", "datetime", "ranker", "text")
 """Where controls write what is no list of choices."""
 OF_ANNOTATION = ("annotation_id", "annotator", "lead_time", "created_at", "updated_at")
+FEW = 2
+"""Of these columns exports of early versions have not all: more than so many are theirs, beside `id`."""
 NO_CONTROLS = "No column differs within a task, so that none was taken for a question: name one."
 NO_QUESTION = (*OF_ANNOTATION, "id", "agreement", "history", "item_index")
 REGION = "region"
@@ -119,7 +121,9 @@ def read_label_studio(
     │ 101     ┆ 5         ┆ Positive ┆ 8.031   │
     └─────────┴───────────┴──────────┴─────────┘
     """
-    asked, look = Asked(**options), FORMAT.look(path)
+    asked, look = Asked(**options), Look.at(path)
+    if not (FORMAT.are([look]) or look.has("id", "annotator")):
+        raise FORMAT.unlike(look)
     names = Names(example, text, empty_is_set)
     if look.kind in ("directory", "object"):
         answers = _of_tasks(_stored(look, names), names)
@@ -349,13 +353,16 @@ def _cell(value: Any) -> str | None:
 
 def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
     """The answers in rows, of which those that are about regions are left out."""
-    there = rows.filter(pl.col("annotation_id").is_not_null())
+    key = "annotation_id" if "annotation_id" in rows.columns else "annotator"
+    there = rows.filter(pl.col(key).is_not_null())
     said = [name for name in rows.columns if name not in {*controls, *NO_QUESTION}]
     if names.example.removeprefix("data.") not in rows.columns:
         raise OptionError("example", names.example, f"the file has {shown(rows.columns, 50)}.")
     if not controls:
         return Answers(rows=answers_of([]), notes=(NO_CONTROLS,) if there.height else ())
     missing = [name for name in OF_ANNOTATION if name not in rows.columns]
+    if "created_at" in missing:  # the newest of a task comes first, and nothing else says which is
+        there = there.reverse()
     answers = (
         there.lazy()
         .with_columns(pl.lit(None, TEXT).alias(name) for name in missing)
@@ -440,7 +447,7 @@ FORMAT = Format(
             and look.has("data")
             and (look.has("annotations") or look.has("completions"))
         )
-        or set(OF_ANNOTATION) <= look.keys
+        or (look.has("id", "annotator") and len(look.keys & set(OF_ANNOTATION)) > FEW)
         or _is_stored(look)
     ),
     read_label_studio,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Unpack
 
 import polars as pl
@@ -18,6 +18,8 @@ from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 OLD = "DataRow ID"
+INSIDE = " > "
+"""Between a question and one that stands inside of its answers."""
 
 
 @shares(ExportOptions, Asked)
@@ -59,12 +61,18 @@ def read_labelbox(
     """
     look, asked = FORMAT.look(path), Asked(**options)
     records = list(objects(look.path))
-    found = map(_old, records) if look.has(OLD) else _labels(records, project)
+    found = list(map(_old, records) if look.has(OLD) else _labels(records, project))
+    asked_of = {
+        question: kind
+        for label in found
+        for question, kind, _ in _answers(label["said"], "")
+        if INSIDE not in question and kind is not None
+    }
     rows = [
         row
         | ({"gold": True} if benchmark_by is not None and row["annotator"] == benchmark_by else {})
         for label in found
-        for row in _rows(label)
+        for row in _rows(label, asked_of)
     ]
     if rows and asked.annotator is None and all(row["annotator"] is None for row in rows):
         raise AnnotationError(
@@ -142,8 +150,8 @@ def _old(label: Row) -> Row:
     }
 
 
-def _rows(label: Row) -> Iterator[Row]:
-    """A row for each question of a label; one that was skipped answers none."""
+def _rows(label: Row, asked_of: Mapping[str, str]) -> Iterator[Row]:
+    """A row for each question that is asked, or that a label answers; one that was skipped answers none."""
     about = {
         name: label[name] for name in ("example", "annotator", "time") if label[name] is not None
     }
@@ -153,11 +161,16 @@ def _rows(label: Row) -> Iterator[Row]:
     if label["skipped"]:
         yield {**about, "question": None, "kind": None, "values": None, "status": "skipped"}
         return
-    if not label["said"]:
+    answers = list(_answers(label["said"], ""))
+    if not answers and not asked_of:
         yield {**about, "question": None, "kind": None, "values": None, "status": "empty"}
-    for question, kind, values in _answers(label["said"], ""):
-        status = SUBMITTED if kind is not None else "no_classification"
-        yield {**about, "question": question, "kind": kind, "values": values, "status": status}
+    answered = {question for question, _, _ in answers}
+    for missing in (question for question in asked_of if question not in answered):
+        kind = asked_of[missing]
+        yield {**about, "question": missing, "kind": kind, "values": None, "status": "empty"}
+    for question, asks, values in answers:
+        status = SUBMITTED if asks is not None else "no_classification"
+        yield {**about, "question": question, "kind": asks, "values": values, "status": status}
 
 
 def _answers(said: Iterable[Row], outer: str) -> Iterator[tuple[str, str | None, list[str] | None]]:
@@ -167,12 +180,13 @@ def _answers(said: Iterable[Row], outer: str) -> Iterator[tuple[str, str | None,
         radio, listed = _radio(one), _checklist(one)
         if radio is not None:
             yield question, "class", [_name(radio)]
-            yield from _answers(radio.get("classifications") or [], f"{question} > ")
+            yield from _answers(radio.get("classifications") or [], f"{question}{INSIDE}")
         elif listed is not None:
             yield question, "set", [_name(answer) for answer in listed]
             for answer in listed:
                 yield from _answers(
-                    answer.get("classifications") or [], f"{question} > {_name(answer)} > "
+                    answer.get("classifications") or [],
+                    f"{question}{INSIDE}{_name(answer)}{INSIDE}",
                 )
         elif (text := _text(one)) is not None:
             yield question, "text", [text]

@@ -32,6 +32,8 @@ FEEDBACK = {
         }
     ),
 }
+GROUP = "feedback_group_id"
+"""What the scores of a comparison of runs share: these are read by `read_comparisons`."""
 KINDS = {"app": "human", "model": "model"}
 """Feedback by `api` may be anybody's."""
 
@@ -59,20 +61,13 @@ def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     [('r', 'ann', 'warm')]
     """
     records = FORMAT.look(path).records(FEEDBACK)
-    source = pl.col("feedback_source").struct
-    user = (source.field("user_name"), source.field("user_id"))
-    evaluator = source.field("metadata").struct.field("evaluator")
     value = pl.coalesce("value", "score")
-    kind = translated(source.field("type"), KINDS)
     rows = records.scan().select(
         "correction",
         *dated(pl.col("created_at")),
+        *giver(),
         example="run_id",
         question="key",
-        annotator=pl.coalesce(*user, evaluator, source.field("type")),
-        annotator_kind=pl.when(pl.coalesce(*user).is_not_null())
-        .then(pl.lit("human"))
-        .otherwise(kind),
         kind=kind_of(value),
         values=one(value),
         status=sent(value),
@@ -88,6 +83,18 @@ def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     return Part(FORMAT.title, answers, Asked(**options))
 
 
+def giver() -> list[pl.Expr]:
+    """Who gave feedback, and what that is."""
+    source = pl.col("feedback_source").struct
+    user = pl.coalesce(source.field("user_name"), source.field("user_id"))
+    evaluator = source.field("metadata").struct.field("evaluator")
+    kind = translated(source.field("type"), KINDS)
+    return [
+        pl.coalesce(user, evaluator, source.field("type")).alias("annotator"),
+        pl.when(user.is_not_null()).then(pl.lit("human")).otherwise(kind).alias("annotator_kind"),
+    ]
+
+
 def _said(row: dict[str, str | None]) -> str | None:
     """What a correction says: a text, or the entry of an object that is called like the question."""
     correction = row["correction"]
@@ -100,6 +107,6 @@ def _said(row: dict[str, str | None]) -> str | None:
 FORMAT = Format(
     "langsmith",
     "LangSmith",
-    lambda look: look.has("run_id", "key", "feedback_source"),
+    lambda look: look.has("run_id", "key", "feedback_source") and look.first.get(GROUP) is None,
     read_langsmith,
 )

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import dropwhile, islice, takewhile
 from pathlib import Path
@@ -22,8 +22,10 @@ from polars_crowd.formats.records import (
     CHUNK,
     UNSHAPED,
     Records,
+    as_lines,
     elements,
     is_gzip,
+    objects,
     open_text,
 )
 from polars_crowd.formats.zips import Zip
@@ -33,6 +35,8 @@ READERS: dict[bytes, Callable[..., pl.LazyFrame]] = {b"PAR1": pl.scan_parquet, b
 SEPARATORS = ",\t;"
 HEAD = 1 << 20
 """Bytes of a table in which its header ends."""
+PAGE, OF_PAGE = {"data"}, ("meta", "next_cursor")
+"""The keys of a page of records."""
 LOOKED_AT = 20
 """Records that are looked at: a key that a record does not have may be left out of it."""
 
@@ -50,6 +54,8 @@ class Look:
     """The first record of JSON: all of it if that is one object."""
     names: tuple[str, ...] = ()
     """The files in a zip or a directory."""
+    made: bytes | None = None
+    """The records as lines, where the file holds pages of them."""
     schema: pl.Schema = field(default_factory=pl.Schema)
     """The types of a table's columns, where the file says them."""
 
@@ -114,7 +120,7 @@ class Look:
     def records(self, schema: Mapping[str, Any]) -> Records:
         """The records of JSON, or the rows of a table as such."""
         if self.kind != "table":
-            return Records(self.path, schema)
+            return Records(self.path, schema, made=self.made)
         rows = self.table().select(name for name in schema if name in self.keys)
         numbers = pl.col(pl.Float32, pl.Float64).fill_nan(None)
         lines = (
@@ -233,11 +239,21 @@ def _of_text(path: Path) -> Look:
         try:
             json.loads(lines[0])
         except json.JSONDecodeError:
-            return Look(path, "object", *_keys_of([object_in(path)]))
+            return _unpaged(Look(path, "object", *_keys_of([object_in(path)])))
         kind: Shape = "lines" if len(lines) > 1 else "object"
-        return Look(path, kind, *_keys_of(_until_broken(map(json.loads, lines))))
+        return _unpaged(Look(path, kind, *_keys_of(_until_broken(map(json.loads, lines)))))
     header = next(csv.reader(head.splitlines(), delimiter=_separator(head)), [])
     return Look(path, "table", frozenset(header))
+
+
+def _unpaged(look: Look) -> Look:
+    """A look at the records in pages, as interfaces of tools give them: `{"data": [...], "meta": {...}}`."""
+    if not PAGE <= look.keys <= {*PAGE, *OF_PAGE} or not isinstance(look.first["data"], list):
+        return look
+    pages = [look.first] if look.kind == "object" else objects(look.path)
+    records = [record for page in pages for record in page["data"]]
+    keys, first = _keys_of(records)
+    return replace(look, kind="array", keys=keys, first=first, made=as_lines(records))
 
 
 def _records_of(rows: pl.DataFrame, schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

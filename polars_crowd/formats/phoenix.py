@@ -14,7 +14,8 @@ from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.times import dated
 from polars_crowd.signatures import shares
 
-OF = ("span_id", "trace_id", "session_id")
+OF = ("span_id", "context.span_id", "trace_id", "context.trace_id", "session_id")
+"""What an annotation is about, the smallest first; tables call it as the spans do."""
 ANNOTATION = {
     **dict.fromkeys(OF, TEXT),
     "name": TEXT,

@@ -21,6 +21,7 @@ from polars_crowd.signatures import shares
 Row = dict[str, Any]
 OF_2, OF_1 = "user_state.json", "annotated_instances.jsonl"
 SURVEY = ".html"
+MARK, SPANS = ":::", "span_annotation"
 SPENT = re.compile(r"(\d+)d (\d+)h (\d+)m (\d+)s")
 UNITS = (86400, 3600, 60, 1)
 STALE = (
@@ -34,7 +35,7 @@ STALE = (
 def read_potato(
     path: Paths, *, single: Collection[str] | None = None, **options: Unpack[ExportOptions]
 ) -> Part:
-    """Read the output directory of Potato, 2.x or 1.x.
+    """Read the output of Potato, 2.x or 1.x: its directory, or a table (or JSON lines) of all users.
 
     Parameters
     ----------
@@ -59,12 +60,12 @@ def read_potato(
     [('i1', 'ada', 'warm')]
     """
     look = FORMAT.look(path)
-    of_2 = [look.path / name for name in look.names if name.rpartition("/")[2] == OF_2]
-    of_1 = [look.path / name for name in look.names if name.rpartition("/")[2] == OF_1]
+    of_2 = [look.path / name for name in look.names if name.endswith(f"/{OF_2}")]
+    of_1 = [look.path / name for name in look.names if name.endswith(f"/{OF_1}")]
     said = [one for file in of_2 for one in _said(object_in(file))]
     one_of = set(single) if single is not None else _single(said)
     rows = [_row(one, one.schema in one_of) for one in said]
-    older, surveys = _older(of_1)
+    older, surveys = _older(_pages(look, of_1))
     answers = answers_of([*rows, *older], {"timestamp": pl.Float64()})
     if "timestamp" in answers.collect_schema():
         answers = answers.with_columns(timestamp=utc_of_seconds(pl.col("timestamp")))
@@ -144,16 +145,38 @@ def _row(said: Said, is_single: bool) -> Row:
     }
 
 
-def _older(files: list[Path]) -> tuple[list[Row], int]:
-    """The answers of users of 1.x, and how many pages of surveys there are."""
-    found = [(file.parent.name, record) for file in files for record in objects(file)]
+def _pages(look: Look, files: list[Path]) -> list[tuple[str | None, Row]]:
+    """What users of 1.x said of an instance, or all users in one table: each with the user."""
+    if look.kind == "directory":
+        return [(file.parent.name, record) for file in files for record in objects(file)]
+    if look.kind == "table":
+        return [_of_row(row) for row in look.table().collect().iter_rows(named=True)]
+    return [
+        (record["user_id"], {"id": record["instance_id"], "label_annotations": record["labels"]})
+        for record in objects(look.path)
+    ]
+
+
+def _of_row(row: Row) -> tuple[str | None, Row]:
+    """A row whose columns are `SCHEMA:::LABEL`, of 1.x, or `SCHEMA.LABEL`."""
+    said: dict[str, Row] = defaultdict(dict)
+    for name, value in row.items():
+        schema, mark, label = name.partition(MARK if MARK in name else ".")
+        if mark and schema != SPANS:
+            said[schema].update({label: value} if value is not None else {})
+    about = {"id": row["instance_id"], "displayed_text": row.get("displayed_text")}
+    return row.get("user", row.get("user_id")), {**about, "label_annotations": said}
+
+
+def _older(found: list[tuple[str | None, Row]]) -> tuple[list[Row], int]:
+    """The answers of users, and how many pages of surveys there are."""
     pages = [(user, record) for user, record in found if not str(record["id"]).endswith(SURVEY)]
     schemas = dict.fromkeys(schema for _, record in pages for schema in record["label_annotations"])
     rows = [_older_row(user, record, schema) for user, record in pages for schema in schemas]
     return rows, len(found) - len(pages)
 
 
-def _older_row(user: str, record: Row, schema: str) -> Row:
+def _older_row(user: str | None, record: Row, schema: str) -> Row:
     options = record["label_annotations"].get(schema) or {}
     names = [name for name, value in options.items() if _names_itself(name, value)]
     values = names or [str(value) for value in options.values()]
@@ -179,6 +202,14 @@ def _spent(record: Row) -> float | None:
 
 
 def _is_like(look: Look) -> bool:
+    if look.kind == "table":
+        marks = (("user", MARK), ("user_id", "."))
+        return any(
+            look.has("instance_id", user) and any(mark in key for key in look.keys)
+            for user, mark in marks
+        )
+    if look.has("instance_id", "user_id", "labels"):
+        return True
     return look.kind == "directory" and any(
         name.rpartition("/")[2] in (OF_2, OF_1) and "/" in name for name in look.names
     )

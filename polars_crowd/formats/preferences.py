@@ -18,6 +18,7 @@ from polars_crowd.formats.export import (
     Part,
     every_column,
 )
+from polars_crowd.formats.langsmith import FEEDBACK, GROUP, giver
 from polars_crowd.formats.look import Format, Look
 from polars_crowd.formats.reader import Paths, reader
 from polars_crowd.formats.records import Records, named
@@ -75,12 +76,15 @@ WINNERS = dict.fromkeys(
     ),
     TEXT,
 )
+GROUPED = {**FEEDBACK, GROUP: TEXT, "session_id": TEXT}
+OF_GROUP = ["example", "key"]
+COLUMNS_OF_SIDES = (*OF_GROUP, "timestamp", TIME_READ, "annotator", "annotator_kind")
 COLUMNS = ("example", "annotator", "left", "right", "winner", "tie", "verdict", "timestamp")
 
 
 @reader
 def read_comparisons(path: Paths, *, annotator: str | None = None) -> Comparisons:
-    """Read comparisons of models: arena battles, MT-bench judgments of pairs, AlpacaEval, crowd-kit's pairs.
+    """Read comparisons of models: arena, MT-bench pairs, AlpacaEval, pairwise LangSmith, crowd-kit's pairs.
 
     Parameters
     ----------
@@ -96,7 +100,8 @@ def read_comparisons(path: Paths, *, annotator: str | None = None) -> Comparison
         `both_bad`), and those of `example`, `timestamp` and others that the file has; `winner` is an id, null
         in a tie. A judge is an annotator; that of a list, `["judge", "pair-v2"]`, is called `judge|pair-v2`.
         The two games of MT-bench are two comparisons, with sides changed (`position` 1 and 2). AlpacaEval's
-        preference p is the probability p - 1 that the second answer wins (`right_probability`). Battles of a
+        preference p is the probability p - 1 that the second answer wins (`right_probability`). LangSmith's
+        runs whose scores share a group are compared by these, two by two (`key`). Battles of a
         model with itself (`same_item`) and judgments without a verdict (`error`, `empty`) are left out.
 
     Raises
@@ -355,6 +360,39 @@ def _crowd_kit(look: Look) -> pl.LazyFrame:
     )
 
 
+def _langsmith(look: Look) -> pl.LazyFrame:
+    """The pairs of runs whose scores share a group; a run is called by its experiment."""
+    sides = (
+        look.records(GROUPED)
+        .scan()
+        .with_row_index("number")
+        .select(
+            "number",
+            "key",
+            *dated(pl.col("created_at")),
+            *giver(),
+            example=GROUP,
+            left=pl.coalesce("session_id", "run_id"),
+            score=pl.col("score").cast(pl.Float64, strict=False),
+        )
+    )
+    pairs = sides.join(sides.select(*OF_GROUP, "number", "left", "score"), on=OF_GROUP)
+    says = pl.col("score") - pl.col("score_right")
+    verdict = pl.when(says > 0).then(pl.lit("left")).when(says < 0).then(pl.lit("right"))
+    settled = (
+        pairs.filter(pl.col("number") < pl.col("number_right"))
+        .rename({"left_right": "right"})
+        .with_columns(verdict=verdict.when(says == 0).then(pl.lit("tie")), status=pl.lit("empty"))
+    )
+    is_alone = (pl.len().over(OF_GROUP) == 1) | pl.col("example").is_null()
+    nothing = pl.lit(None, TEXT)
+    alone = sides.filter(is_alone).with_columns(
+        right=nothing, verdict=nothing, status=pl.lit("no_comparison")
+    )
+    columns = [*COLUMNS_OF_SIDES, "left", "right", "verdict", "status"]
+    return pl.concat([settled.select(columns), alone.select(columns)])
+
+
 def _says(column: str) -> pl.Expr:
     return translated(pl.col(column), SAYS)
 
@@ -377,6 +415,12 @@ SHAPES = (
         lambda look: look.has("generator_1", "generator_2", "preference"),
         _alpaca,
         ALPACA,
+    ),
+    Shape(
+        "LangSmith",
+        lambda look: look.has("run_id", "feedback_source") and look.first.get(GROUP) is not None,
+        _langsmith,
+        GROUPED,
     ),
     Shape("crowd-kit", lambda look: look.has("worker", "left", "right", "label"), _crowd_kit),
 )

@@ -98,7 +98,7 @@ def _unshaped(
 
 def _place(look: Look, read: Callable[[Look], OfFile]) -> str | None:
     """The first record with which a file cannot be read, found by reading its beginnings; None if all can."""
-    if look.kind not in ("lines", "array", "table") or look.schema:
+    if look.kind not in ("lines", "array", "table") or look.schema or look.made:
         return None
     if look.path.stat().st_size > IN_MEMORY:
         return None
