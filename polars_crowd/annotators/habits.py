@@ -16,6 +16,7 @@ import polars as pl
 
 from polars_crowd.annotators.against import labels_again
 from polars_crowd.arrays import Ints
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import AnnotationError, missing_column
 from polars_crowd.inputs.order import time_key
 from polars_crowd.reliability.grouping import Grouping, groups_of
@@ -112,7 +113,7 @@ def annotations_in_time(part: Partition, grouping: Grouping, columns: Columns) -
     ).collect()
     ties = [example.alias("example")] if columns.time else []
     ids = runs.rows.lazy().select(*ties, pl.lit(said["order"]).alias("order"), pl.lit(said["time"]))
-    return pl.concat([rows_by_group(part, grouping), ids], how="horizontal")
+    return pl.concat([rows_by_group(part, grouping), ids], how=HORIZONTAL)
 
 
 # --- what it says ----------------------------------------------------------------------------------

@@ -164,7 +164,9 @@ class Truth:
             weights = case.select("example", "true_label", "weight").unique()
         largest = pl.col("weight") == pl.col("weight").max()
         first = weights.group_by("example").agg(pl.col("true_label").filter(largest)).collect()
-        one = first.filter(pl.col("true_label").list.len() == 1).explode("true_label")
+        one = first.filter(pl.col("true_label").list.len() == 1).explode(
+            "true_label", empty_as_null=False
+        )
         truth = np.full(runs.examples.height, UNKNOWN)
         truth[one["example"].to_numpy()] = one["true_label"].to_numpy()
         return truth, first.height

@@ -30,6 +30,7 @@ from polars_crowd.annotators.habits import (
 from polars_crowd.annotators.request import IntervalOptions, Judging, Opened
 from polars_crowd.annotators.scores import Confusions
 from polars_crowd.arrays import Floats
+from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import counted
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
 from polars_crowd.numerics.mixture import DECIMALS
@@ -231,7 +232,7 @@ def count_panel(
 ) -> Summary:
     """Everything that is counted, in one pass."""
     judged, habits = count_against(part, against, grouping), count_habits(part, grouping, seconds)
-    sizes = pl.concat([judged[()].lazy(), habits[()].lazy()], how="horizontal")
+    sizes = pl.concat([judged[()].lazy(), habits[()].lazy()], how=HORIZONTAL)
     return {**judged, **habits, (): sizes}
 
 

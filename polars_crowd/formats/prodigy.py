@@ -128,7 +128,7 @@ def _of_review(rows: pl.LazyFrame) -> pl.LazyFrame:
         .drop_nulls("versions")
         .unnest("versions")
         .with_columns(annotator=_givers())
-        .explode("annotator")
+        .explode("annotator", empty_as_null=False)
         .select("example", "text", *_answer(), "annotator", gold=False)
     )
     decided = rows.with_columns(_view_id=pl.col("view_id")).select(
