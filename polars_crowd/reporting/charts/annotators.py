@@ -17,7 +17,7 @@ from polars_crowd.reporting.charts.theme import (
     drawn,
     left_out,
     name_of,
-    names_of,
+    named,
 )
 
 MOST_ANNOTATORS = 30
@@ -71,7 +71,7 @@ def annotator_quality(found: Any) -> Chart:
     flagged = worst.select(keys).hash_rows().is_in(flagged_among(found, keys).hash_rows().implode())
     rows = worst.drop(keys).with_row_index("place")
     kind = pl.when(flagged).then(pl.lit(FLAGGED)).otherwise(pl.lit(FINE))
-    rows = rows.with_columns(kind=kind, name=names_of(in_groups(worst.select(keys))))
+    rows = rows.with_columns(kind=kind, **named(in_groups(worst.select(keys))))
     said = left_out(len(rows), len(table), "annotator", "least accurate", beyond(table["value"]))
     kinds = KINDS if rows["kind"].n_unique() > 1 else None
     layers = dots(what, "Annotator", table["value"].median(), kinds=kinds)

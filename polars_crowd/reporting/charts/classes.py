@@ -21,13 +21,14 @@ from polars_crowd.reporting.charts.theme import (
     in_order,
     left_out,
     name_of,
+    named,
     names_of,
     told,
 )
 
 MOST_CLASSES = 12
 MOST_PAIRS = 15
-DARK = 0.55
+DARK = 0.3
 """Shares below are so dark that text on them is white."""
 PAIR = ("true_label", "label")
 
@@ -69,7 +70,7 @@ def confusion(found: Any, annotator: Any = None) -> Chart:
     cells = class_cells(found, annotator)
     classes = cells["true_label"].unique(maintain_order=True)
     shown = most_confused(cells, classes)
-    names = pl.DataFrame({"class": shown, "name": names_of(shown)}).with_row_index("place")
+    names = pl.DataFrame({"class": shown, **named(shown)}).with_row_index("place")
     rows = (
         cells.join(names.rename(lambda c: f"true_{c}"), left_on=PAIR[0], right_on="true_class")
         .join(names, left_on=PAIR[1], right_on="class")
@@ -105,17 +106,17 @@ def rest_of(cells: pl.DataFrame, rows: pl.DataFrame) -> str:
 
 def matrix_axes() -> dict[str, Any]:
     alt = altair()
-    x = {"labelAngle": -45, "labelLimit": 70}
+    x = {"labelAngle": -45, "labelLimit": 90}
     return {
-        "x": alt.X("name:N", title="Label given", sort=in_order("place"), axis=alt.Axis(**x)),
-        "y": alt.Y("true_name:N", title="True label", sort=in_order("true_place")),
+        "x": alt.X("short:N", title="Label given", sort=in_order("place"), axis=alt.Axis(**x)),
+        "y": alt.Y("true_short:N", title="True label", sort=in_order("true_place")),
     }
 
 
 def shares_in_cells() -> list[Any]:
     """The shares as shades, and as numbers where they are not next to nothing."""
     alt = altair()
-    color = alt.Color("share:Q", scale=alt.Scale(domain=[0, 1]), legend=None)
+    color = alt.Color("share:Q", scale=alt.Scale(type="sqrt", domain=[0, 1]), legend=None)
     says = told(
         ("true_name", "True label", ""),
         ("name", "Label given", ""),

@@ -27,10 +27,10 @@ def dots(
     kinds: Kinds | None = None,
     n: str = "Annotations",
 ) -> list[Any]:
-    """A point `value` with its interval `low, high` for each `name`, in the order of `place`; by its `kind`
-    where there are two; and a dashed line at the middle of all."""
+    """A point `value` with its interval `low, high` for each `name` (and `short`), in the order of `place`;
+    by its `kind` where there are two; and a dashed line at the middle of all."""
     alt = altair()
-    y = alt.Y("name:N", title=of, sort=in_order("place"))
+    y = alt.Y("short:N", title=of, sort=in_order("place"))
     x = alt.X("value:Q", title=what, scale=alt.Scale(zero=False))
     numbers = [
         (field, title, SCORE) for field, title in (("value", what), ("low", "from"), ("high", "to"))

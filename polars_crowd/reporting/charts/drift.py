@@ -21,7 +21,7 @@ from polars_crowd.reporting.charts.theme import (
     drawn,
     in_order,
     left_out,
-    names_of,
+    named,
     told,
 )
 
@@ -63,8 +63,8 @@ def drift(found: Any) -> Chart:
     windows = some_of(table_of(found, "windows", "found", *COLUMNS).collect(), "found")
     windows = in_fewer_windows(windows.drop_nulls("accuracy").select(COLUMNS))
     worst = most_drifting(windows)
-    shown = worst.head(MOST_LINES).with_columns(name=names_of(worst["annotator"].head(MOST_LINES)))
-    places = shown.select("annotator", "place", "name")
+    shown = worst.head(MOST_LINES).with_columns(**named(worst["annotator"].head(MOST_LINES)))
+    places = shown.select("annotator", "place", "name", "short")
     rows = windows.join(places, on="annotator").drop("annotator").sort("place", "window")
     alarmed = int((worst["alarms"] > 0).sum())
     said = f"{counted(alarmed, 'annotator')} with an alarm." if alarmed else "No alarm."
@@ -136,7 +136,7 @@ def drift_layers(in_time: bool, n: int) -> list[Any]:
     only then are they one legend."""
     alt = altair()
     color, shape, dash = (
-        channel("name:N", title="Annotator", sort=in_order("place"), scale={"range": list(of[:n])})
+        channel("short:N", title="Annotator", sort=in_order("place"), scale={"range": list(of[:n])})
         for channel, of in ((alt.Color, CATEGORIES), (alt.Shape, SHAPES), (alt.StrokeDash, DASHES))
     )
     says = told(

@@ -16,7 +16,7 @@ from polars_crowd.reporting.charts.theme import (
     drawn,
     in_order,
     left_out,
-    names_of,
+    named,
     told,
 )
 
@@ -59,9 +59,7 @@ def pairwise_agreement(pairs: Any, measure: Literal["agreement", "kappa"] = "agr
     """
     table = both_ways(table_of(pairs, "pairs", "pairs", *BOTH, measure, "num_shared"), measure)
     worst = least_agreeing(table)
-    shown = worst.head(MOST_COMPARED).with_columns(
-        name=names_of(worst["annotator"].head(MOST_COMPARED))
-    )
+    shown = worst.head(MOST_COMPARED).with_columns(**named(worst["annotator"].head(MOST_COMPARED)))
     rows = table
     for one in BOTH:
         places = shown.select(pl.all().name.suffix(one[-2:]))
@@ -96,15 +94,15 @@ def least_agreeing(pairs: pl.DataFrame) -> pl.DataFrame:
 
 def cells_of_pairs(what: str) -> list[Any]:
     alt = altair()
-    narrow = {"labelLimit": 70}
+    narrow = {"labelLimit": 90}
     axes = {
         "x": alt.X(
-            "name_2:N",
+            "short_2:N",
             title="Annotator",
             sort=in_order("place_2"),
             axis={"labelAngle": -45, **narrow},
         ),
-        "y": alt.Y("name_1:N", title="Annotator", sort=in_order("place_1"), axis=narrow),
+        "y": alt.Y("short_1:N", title="Annotator", sort=in_order("place_1"), axis=narrow),
     }
     color = alt.Color("value:Q", scale=alt.Scale(domainMax=1), legend=None)
     says = told(

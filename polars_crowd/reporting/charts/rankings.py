@@ -9,7 +9,7 @@ import polars as pl
 from polars_crowd.errors import counted
 from polars_crowd.reporting.charts.dots import dots
 from polars_crowd.reporting.charts.tables import has, some_of, table_of
-from polars_crowd.reporting.charts.theme import Chart, chart, drawn, left_out, names_of
+from polars_crowd.reporting.charts.theme import Chart, chart, drawn, left_out, named
 
 MOST_RANKED = 30
 MEASURES = (
@@ -53,7 +53,7 @@ def comparison(found: Any) -> Chart:
     value, what, n, ends = measures[0]
     low, high = (pl.col(end) for end in ends) if ends else (NONE, NONE)
     rows = table.select(
-        name=names_of(table["method"]), value=value, low=low, high=high, n=pl.col(n) if n else NONE
+        **named(table["method"]), value=value, low=low, high=high, n=pl.col(n) if n else NONE
     ).with_row_index("place")
     title = "How good the methods are"
     return drawn(rows, dots(what, "Method", n="Compared"), title, f"{what}.", height=24 * len(rows))
@@ -89,7 +89,7 @@ def ranking(fit: Any) -> Chart:
     all_, middle = best.select(pl.len(), pl.col("value").median()).collect().row(0)
     best = best.sort("value", "example", descending=[True, False]).head(MOST_RANKED)
     rows = some_of(best.collect(), "fit").with_row_index("place")
-    rows = rows.with_columns(name=names_of(rows["example"])).drop("example")
+    rows = rows.with_columns(**named(rows["example"])).drop("example")
     said = left_out(
         len(rows), all_, "example", "best", f"the others score {rows['value'][-1]:.2f} or less"
     )
@@ -144,7 +144,7 @@ def judge_agreement(
     best = table.head(MOST_RANKED)
     passed = pl.when("may_stand_in").then(pl.lit(MAY)).otherwise(pl.lit(MAY_NOT))
     rows = best.select(
-        value=measure, **ends, n="num_annotations", kind=passed, name=names_of(best["annotator"])
+        value=measure, **ends, n="num_annotations", kind=passed, **named(best["annotator"])
     ).with_row_index("place")
     said = left_out(len(rows), len(table), "judge", "best")
     may = int(table["may_stand_in"].sum())

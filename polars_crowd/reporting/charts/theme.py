@@ -34,6 +34,8 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 4])
 LONGEST = 80
 """Characters of a name; longer ones are cut in the middle."""
+SHORT = 15
+"""... of a name at an axis or in a legend."""
 TITLE_WIDTH, SAID_WIDTH = 40, 54
 """Characters of a line that a telephone shows."""
 SAID_OF_ALL = {
@@ -163,7 +165,12 @@ def name_of(value: Any, longest: int = LONGEST) -> str:
     return ENDS_SCRIPT.sub(INSTEAD, short)
 
 
-def names_of(values: pl.Series) -> pl.Series:
+def named(values: pl.Series) -> dict[str, pl.Series]:
+    """Columns for ids or labels: `name`, and `short`, which a telephone has room for beside a chart."""
+    return {"name": names_of(values), "short": names_of(values, SHORT)}
+
+
+def names_of(values: pl.Series, longest: int = LONGEST) -> pl.Series:
     """Different ids or labels under different names, in their order.
 
     >>> names_of(pl.Series(["a", "b" * 99, "b" * 100])).str.tail(4).to_list()
@@ -171,7 +178,7 @@ def names_of(values: pl.Series) -> pl.Series:
     """
     names: dict[str, None] = {}
     for value in values.to_list():
-        name = name_of(value)
+        name = name_of(value, longest)
         others = (f"{name} ({again})" for again in count(2))
         names[next(new for new in chain([name], others) if new not in names)] = None
     return pl.Series(values.name, list(names), pl.String)
