@@ -85,3 +85,26 @@ def test_judges_are_drawn_as_they_are_reported() -> None:
     assert [{k: row[k] for k in columns} for row in rows] == expected.select(**columns).to_dicts()
     by_share = rows_of(found.plot("judge_agreement", measure="agreement"))
     assert {row["value"] for row in by_share} == set(found.judges["agreement"])
+
+
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
+def test_drift_is_drawn_as_it_is_reported(zone: str | None) -> None:
+    made = pc.simulate.simulate_annotations(
+        n_examples=400, n_annotators=4, annotations_per_example=3, accuracy=0.9, seed=1
+    ).log
+    weeks = pl.int_range(pl.len()) * 12 // pl.len()
+    late = (pl.col("annotator") == "a0001") & (weeks > 5)
+    log = made.with_columns(
+        timestamp=pl.datetime(2026, 1, 5, time_zone=zone) + pl.duration(days=weeks * 7),
+        label=pl.when(late).then(pl.lit(0).cast(made["label"].dtype)).otherwise("label"),
+    )
+    found = pc.annotator_drift(log)
+    rows = [row for row in rows_of(found.plot()) if "name" in row]
+    drawn = {(row["name"], row["window"]): row["accuracy"] for row in rows}
+    clock = pl.col("window").dt.strftime("%Y-%m-%dT%H:%M:%S")
+    reported = found.windows.drop_nulls("accuracy").with_columns(clock)
+    assert drawn == pytest.approx(
+        dict(zip(reported.select("annotator", "window").rows(), reported["accuracy"], strict=True))
+    )
+    assert {row["name"] for row in rows if row["alarm"]} == set(found.alarms["annotator"])
+    assert rows[0]["window"].endswith("T00:00:00")

@@ -60,8 +60,8 @@ def drift(found: Any) -> Chart:
     >>> pc.plot.drift(windows).to_dict()["title"]["subtitle"]
     ['No alarm.']
     """
-    windows = some_of(table_of(found, "windows", "found", *COLUMNS).collect(), "found")
-    windows = in_fewer_windows(windows.drop_nulls("accuracy").select(COLUMNS))
+    judged = table_of(found, "windows", "found", *COLUMNS).select(COLUMNS).drop_nulls("accuracy")
+    windows = in_fewer_windows(some_of(judged.collect(), "found"))
     worst = most_drifting(windows)
     shown = worst.head(MOST_LINES).with_columns(**named(worst["annotator"].head(MOST_LINES)))
     places = shown.select("annotator", "place", "name", "short")
@@ -107,12 +107,12 @@ def most_drifting(windows: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_times(rows: pl.DataFrame) -> pl.DataFrame:
-    """Times as text that means the same clock everywhere."""
-    if not rows["window"].dtype.is_temporal():
+    """Times as text of the clock that they were given by."""
+    dtype, time = rows["window"].dtype, pl.col("window")
+    if not dtype.is_temporal():
         return rows
-    return rows.with_columns(
-        pl.col("window").cast(pl.Datetime("ms")).dt.strftime("%Y-%m-%dT%H:%M:%S")
-    )
+    time = time.cast(pl.Datetime) if dtype == pl.Date else time
+    return rows.with_columns(time.dt.strftime("%Y-%m-%dT%H:%M:%S"))
 
 
 def axes(in_time: bool) -> dict[str, Any]:
