@@ -7,8 +7,12 @@ spammers with 50 answers are flagged, who are a sixth of the annotators: who thr
 says the most frequent class in 95 % of cases, or answers in an eighth of the time. `few` is no accusation,
 and not counted.
 
+`prevalence`: how often the intervals of `corrected_prevalence` (95 %) hold the shares that logs were drawn
+from, by the share of the classes, how often the judge is right, and how many labels are known (of 3,000).
+
 With `--check` it ends with an error where more than 5 % of the honest annotators of a setting get a flag, or
-less than 90 % of the spammers of a kind are found over all settings. `--draws` are the logs of each setting.
+less than 90 % of the spammers of a kind are found over all settings; or where intervals hold less than 93 or
+more than 97 %, by more than 2.5 standard errors of the simulation. `--draws` are the logs of each setting.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ import numpy as np
 import polars as pl
 
 import polars_crowd as pc
+from polars_crowd.annotators.prevalence import Judge, prediction_powered, rogan_gladen
+from polars_crowd.numerics.special import normal
 
 MOST_FALSE, LEAST_FOUND = 0.05, 0.9
 SHARES = {
@@ -139,9 +145,57 @@ def check_flags(draws: int) -> list[str]:
     ]
 
 
+# --- intervals of corrected_prevalence -------------------------------------------------------------
+
+LEAST_HELD, MOST_HELD, ERRORS = 0.93, 0.97, 2.5
+KNOWN, OTHERS, LOGS_PER_DRAW = (50, 100, 200), 2800, 15
+
+
+def held(shares: Sequence[float], right: float, known: int, draws: int) -> dict[str, float]:
+    """The share of intervals, over all classes, that hold the share of their class."""
+    rng, K, pi = np.random.default_rng(known), len(shares), np.array(shares)
+    M = np.full((K, K), (1 - right) / (K - 1))
+    np.fill_diagonal(M, right)
+    hits: dict[str, list[float]] = {"rogan_gladen": [], "ppi": []}
+    for _ in range(draws * LOGS_PER_DRAW):
+        confusion = rng.multinomial(known, (pi[:, None] * M).ravel()).reshape(K, K)
+        judge = Judge(confusion.astype(float), rng.multinomial(OTHERS, pi @ M).astype(float))
+        found = {
+            "rogan_gladen": rogan_gladen(judge, normal.inv_cdf(0.975) ** 2)[0],
+            "ppi": prediction_powered(judge, 0.95)[0],
+        }
+        for method, (_, low, high) in found.items():
+            if not np.isnan(low).any():
+                hits[method].append(float(((low <= pi) & (pi <= high)).mean()))
+    return {method: float(np.mean(values)) for method, values in hits.items()}
+
+
+def check_prevalence(draws: int) -> list[str]:
+    """Prints the table; what is not as it must be."""
+    rows = [
+        {"shares": name, "right": right, "known": known, **held(shares, right, known, draws)}
+        for name, shares in SHARES.items()
+        if len(shares) < 4
+        for right in (0.9, 0.7)
+        for known in KNOWN
+    ]
+    table = pl.DataFrame(rows)
+    print("intervals that hold the share of the class\n", table, sep="")
+    near = ERRORS * np.sqrt(0.95 * 0.05 / (draws * LOGS_PER_DRAW))
+    return [
+        f"{method} of {row['shares']}, {row['right']}, {row['known']}: {row[method]:.3f}"
+        for row in rows
+        for method in ("rogan_gladen", "ppi")
+        if not LEAST_HELD - near <= row[method] <= MOST_HELD + near
+    ]
+
+
 # --- all of it -------------------------------------------------------------------------------------
 
-CHECKS: dict[str, Callable[[int], list[str]]] = {"flags": check_flags}
+CHECKS: dict[str, Callable[[int], list[str]]] = {
+    "flags": check_flags,
+    "prevalence": check_prevalence,
+}
 
 
 def main() -> int:
