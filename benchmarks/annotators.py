@@ -10,9 +10,18 @@ and not counted.
 `prevalence`: how often the intervals of `corrected_prevalence` (95 %) hold the shares that logs were drawn
 from, by the share of the classes, how often the judge is right, and how many labels are known (of 3,000).
 
+`pairs`: in how many logs `annotator_pairs` accuses anyone though all decide for themselves, also where
+examples lead everybody to one wrong label; and how many pairs it finds of three among fifty annotators who
+copy.
+
+`drift`: how many steady annotators `annotator_drift` has an alarm for in a year of 30 answers a week, also
+where some weeks are harder; and how often a drop from .9 to .7 is found within three weeks.
+
 With `--check` it ends with an error where more than 5 % of the honest annotators of a setting get a flag, or
-less than 90 % of the spammers of a kind are found over all settings; or where intervals hold less than 93 or
-more than 97 %, by more than 2.5 standard errors of the simulation. `--draws` are the logs of each setting.
+less than 90 % of the spammers of a kind are found over all settings; where intervals hold less than 93 or
+more than 97 %, by more than 2.5 standard errors of the simulation; where more than 5 % of the logs of all
+settings have a pair accused, or of the years of steady annotators an alarm; or where less than 90 % of the
+copies, or of the drops, are found by known labels. `--draws` are the logs of each setting.
 """
 
 from __future__ import annotations
@@ -190,11 +199,131 @@ def check_prevalence(draws: int) -> list[str]:
     ]
 
 
+# --- annotator_pairs -------------------------------------------------------------------------------
+
+PANELS = {
+    "plain": (50, 5, 0.0),
+    "hard": (50, 5, 0.3),
+    "few, hard": (20, 8, 0.3),
+    "crossed": (15, 15, 0.2),
+}
+"""Annotators, annotations of an example, and the share of examples that lead everybody to one wrong label."""
+
+
+def misled(M: int, per: int, hard: float, rng: np.random.Generator) -> pl.DataFrame:
+    """A log of 3 classes and 500 examples."""
+    n = 500
+    truth, skill = rng.integers(0, 3, n), rng.uniform(0.5, 0.9, M)
+    lure = (truth + rng.integers(1, 3, n)) % 3
+    who = np.argsort(rng.random((n, M)), axis=1)[:, :per]
+    is_hard = (rng.random(n) < hard)[:, None]
+    right = rng.random((n, per)) < skill[who] * np.where(is_hard, 0.4, 1.0)
+    other = (truth[:, None] + rng.integers(1, 3, (n, per))) % 3
+    wrong = np.where(is_hard & (rng.random((n, per)) < 0.9), lure[:, None], other)
+    label = np.where(right, truth[:, None], wrong)
+    columns = {"example": np.repeat(np.arange(n), per), "annotator": who.ravel()}
+    return pl.DataFrame({**columns, "label": label.ravel()})
+
+
+def copies(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Two of fifty annotators copy all labels of a third; and the truth."""
+    made = pc.simulate.simulate_annotations(accuracy=0.75, difficulty=0.1, seed=seed)
+    first = made.log.filter(pl.col("annotator") == "a0000")
+    rest = made.log.filter(~pl.col("annotator").is_in(["a0001", "a0002"]))
+    both = [first.with_columns(annotator=pl.lit(name)) for name in ("a0001", "a0002")]
+    return pl.concat([rest, *both]), made.truth
+
+
+def accused(log: pl.DataFrame, against: Any = None) -> pl.DataFrame:
+    return pc.annotator_pairs(log, against=against).filter(pl.col("p_value_corrected") < 0.05)
+
+
+def check_pairs(draws: int) -> list[str]:
+    false = {
+        name: np.mean(
+            [accused(misled(*panel, np.random.default_rng(d))).height > 0 for d in range(draws)]
+        )
+        for name, panel in PANELS.items()
+    }
+    made = [copies(d) for d in range(draws)]
+    clique = pl.col("annotator_2") <= "a0002"
+    found = {
+        "by vote": np.mean([accused(log).filter(clique).height / 3 for log, _ in made]),
+        "by truth": np.mean([accused(log, t).filter(clique).height / 3 for log, t in made]),
+    }
+    print(
+        "\nlogs with a pair accused",
+        pl.DataFrame(false),
+        "pairs of copies found",
+        pl.DataFrame(found),
+        sep="\n",
+    )
+    wrong = [f"pairs: {x:.3f} of logs" for x in [np.mean([*false.values()])] if x > MOST_FALSE]
+    return wrong + [f"copies: {x:.3f} found" for x in [found["by truth"]] if x < LEAST_FOUND]
+
+
+# --- annotator_drift -------------------------------------------------------------------------------
+
+
+def weeks(
+    n: int, per: int, harder: bool, drop_at: int, rng: np.random.Generator
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Twenty annotators of accuracy .9 with 30 annotations in each of n weeks, and the truth; the first one
+    is at .7 from some week on."""
+    m, M = 20 * 30 // per, 20
+    example = np.repeat(np.arange(n * m), per)
+    turns = np.concatenate(
+        [np.concatenate([rng.permutation(M) for _ in range(m * per // M)]) for _ in range(n)]
+    )
+    week, truth = example // m, rng.integers(0, 3, n * m)
+    accuracy = 0.9 - 0.2 * ((turns == 0) & (week >= drop_at)) - 0.15 * (harder & (week % 13 > 6))
+    wrong = (truth[example] + rng.integers(1, 3, len(example))) % 3
+    label = np.where(rng.random(len(example)) < accuracy, truth[example], wrong)
+    log = pl.DataFrame({"example": example, "annotator": turns, "label": label})
+    time = pl.date(2024, 1, 1) + pl.duration(weeks=pl.lit(pl.Series(week)))
+    truths = pl.DataFrame({"example": np.arange(n * m), "label": truth})
+    return log.with_columns(timestamp=time).unique(
+        ["example", "annotator"], maintain_order=True
+    ), truths
+
+
+def check_drift(draws: int) -> list[str]:
+    rows, wrong = [], []
+    for per in (3, 5):
+        for judge in ("others", "truth"):
+            false, found = [], []
+            for d in range(draws):
+                for harder in (False, True):
+                    log, truth = weeks(52, per, harder, 99, np.random.default_rng([d, harder]))
+                    of_year = pc.annotator_drift(log, against=truth if judge == "truth" else None)
+                    false.append(of_year.alarms["annotator"].n_unique() / 20)
+                log, truth = weeks(30, per, False, 26, np.random.default_rng([d, 2]))
+                drift = pc.annotator_drift(log, against=truth if judge == "truth" else None)
+                since = pl.col("window") >= pl.date(2024, 1, 1) + pl.duration(weeks=26)
+                until = pl.col("window") < pl.date(2024, 1, 1) + pl.duration(weeks=29)
+                here = drift.windows.filter("alarm", since, until, pl.col("annotator") == 0)
+                found.append(here.height > 0)
+            row = {
+                "an example": per,
+                "judged by": judge,
+                "false": np.mean(false),
+                "found": np.mean(found),
+            }
+            rows.append(row)
+            wrong += [f"drift: {row}"] if row["false"] > MOST_FALSE else []
+    claimed = np.mean([row["found"] for row in rows if row["judged by"] == "truth"])
+    wrong += [f"drops: {claimed:.3f} found"] if claimed < LEAST_FOUND else []
+    print("\nyears with an alarm, and drops found within 3 weeks", pl.DataFrame(rows), sep="\n")
+    return wrong
+
+
 # --- all of it -------------------------------------------------------------------------------------
 
 CHECKS: dict[str, Callable[[int], list[str]]] = {
     "flags": check_flags,
     "prevalence": check_prevalence,
+    "pairs": check_pairs,
+    "drift": check_drift,
 }
 
 

@@ -77,9 +77,9 @@ def annotator_drift(
 
     An alarm says that the accuracy of the last one to four windows is below what the annotator's own past and
     the difficulty of the examples lead to expect. A change of what everybody is given, or of everybody, is no
-    change of an annotator's. Of 30 annotations a window, a drop from .9 to .7 is found within three
-    windows in nine cases of ten by known labels, or where five annotate each example; with three in about
-    half, since the others err, too.
+    change of an annotator's. Of 30 annotations a window, a drop from .9 to .7 is found within three windows
+    in nine cases of ten by known labels, and by the others in eight where five annotate each example, in half
+    of all cases where three do: they err, too (`benchmarks/annotators.py`).
 
     Parameters
     ----------
