@@ -34,7 +34,7 @@ def entries(facts: Facts) -> dict[str, str]:
         f"{counted(seen.n_single, 'example')} with one",
         "Classes": classes_text(facts),
         "Agreement": agreement_text(facts),
-        "How labels were made": f"by {facts.fit.method} of {facts.fit._how_it_went().removeprefix('the ')}"
+        "How labels were made": f"by {facts.fit._how_it_went()} ({facts.fit.method})"
         + (", with a model" if facts.fit.weights["model_weight"].count() else ""),
         "How sure labels are": f"a label is right with a probability of {number_text(seen.quality)} on "
         f"average; {counted(seen.n_below(0.6), 'example')} below .6",

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.cells import number_text
-from polars_crowd.errors import shown_value
+from polars_crowd.errors import LONGEST, shown_value
 from polars_crowd.escapes import escaped
 from polars_crowd.inputs.findings import SEVERITIES
 from polars_crowd.inputs.suspicions import Severity
@@ -30,6 +30,12 @@ class Quoted:
 
     def __str__(self) -> str:
         return shown_value(self.value)
+
+    @property
+    def text(self) -> str:
+        """The value where it is seen to be one: not quoted, and cut if it is long."""
+        said = str(self.value)
+        return said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
 
 
 Sentence = tuple["str | Quoted", ...]

@@ -169,7 +169,7 @@ def of_section(section: Section, drawn: Mapping[str, Drawing]) -> Markup:
 
 def said(sentence: Sentence) -> Markup:
     """A sentence, with what is of the log as code."""
-    return joined(*(tag("code", str(p)) if isinstance(p, Quoted) else p for p in sentence))
+    return joined(*(tag("code", p.text) if isinstance(p, Quoted) else p for p in sentence))
 
 
 def of_number(number: Number) -> Markup:

@@ -41,9 +41,13 @@ def text(plain: str) -> str:
     >>> print(text("<b>[x](http://y)</b> | `z`"))
     \<b\>\[x\](http&#58;//y)\</b\> \| \`z\`
     """
+    return FIRST.sub(r"\1\\\2", within(plain))
+
+
+def within(plain: str) -> str:
+    """... in a line that has begun."""
     shown = MARKUP.sub(r"\\\1", escaped(plain))
-    shown = LINKS.sub(lambda found: f"&#{ord(found[0])};", shown)
-    return FIRST.sub(r"\1\\\2", shown)
+    return LINKS.sub(lambda found: f"&#{ord(found[0])};", shown)
 
 
 def code(plain: str) -> str:
@@ -60,7 +64,8 @@ def code(plain: str) -> str:
 
 def said(sentence: Sentence) -> str:
     """A sentence, with what is of the log as code."""
-    return "".join(code(str(part)) if isinstance(part, Quoted) else text(part) for part in sentence)
+    parts = (code(part.text) if isinstance(part, Quoted) else within(part) for part in sentence)
+    return "".join(parts)
 
 
 def of_section(section: Section) -> Iterator[str]:

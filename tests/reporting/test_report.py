@@ -380,5 +380,5 @@ def test_sentences_hold_values_of_the_log_as_values() -> None:
     found = made(merged(CLEAN))
     finding = next(f for f in found.content.findings if f.key == "confused_classes")
     assert "'c1' from 'c2'" in plain(finding.says)
-    assert "`'c1'` from `'c2'`" in found.text("md")
-    assert "<code>&#x27;c1&#x27;</code>" in found.text("html")
+    assert "`c1` from `c2`" in found.text("md")
+    assert "<code>c1</code>" in found.text("html")
