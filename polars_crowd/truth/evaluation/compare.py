@@ -82,7 +82,7 @@ def compare(
     folds
         How many folds the annotations are dealt into; 0 leaves the held-out scores out. The power to which
         posteriors are raised (`confidence`) is found anew without each fold; of 100,000 annotations or more
-        once for all of them, which takes a third of the time off.
+        without the first, for all of them, which takes a third of the time off.
     classes
         The classes in order; not with methods for numbers. By default the Enum's order if the label is one,
         else sorted.
@@ -152,13 +152,15 @@ def compare(
 def fits_of(trial: Trial, functions: Mapping[str, Function], executor: Any) -> Iterator[Ran]:
     """Each method on everything, then all of them without one fold after the other."""
     tasks = [Task(name, function, trial) for name, function in functions.items()]
-    exponents = []
-    for whole in ran(executor, tasks):
-        exponents.append(whole.exponent)
-        yield whole
-    of_methods = [*zip(tasks, exponents, strict=True)]
-    without = [trial.without(fold, *of) for fold in range(trial.n_folds) for of in of_methods]
-    yield from ran(executor, without)
+    yield from ran(executor, tasks)
+    if trial.n_folds:
+        exponents = []
+        for first in ran(executor, [trial.without(0, task) for task in tasks]):
+            exponents.append(first.exponent)
+            yield first
+        of_methods = [*zip(tasks, exponents, strict=True)]
+        folds = range(1, trial.n_folds)
+        yield from ran(executor, [trial.without(fold, *of) for fold in folds for of in of_methods])
 
 
 def ran(executor: Any, tasks: Sequence[Task]) -> Iterator[Ran]:

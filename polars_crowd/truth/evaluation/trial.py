@@ -22,8 +22,8 @@ from polars_crowd.errors import heard
 
 T = TypeVar("T")
 LARGE = 100_000
-"""Of so many annotations the power of posteriors is found once for all folds: one of a few numbers, of which
-no single annotation decides which it is."""
+"""Of so many annotations the power of posteriors is found without the first fold, for all of them: one of a
+few numbers, of which no single annotation decides which it is."""
 Scores = tuple[float | None, ...]
 PAIRED = ("difference_from_best", "difference_low", "difference_high", "p_value")
 """The names of what compares a method with the best one on known labels."""
@@ -85,12 +85,10 @@ def run(task: Task) -> Ran:
         fit = task.function(log, **trial.options, **as_found, duplicates="all")
         examples = fit.examples.collect() if task.fold is None else pl.DataFrame()
         seconds = time.perf_counter() - began
-    went = Ran(seconds, fit.n_iter, fit.converged, said)
+    exponent = trial.exponent(fit, task.function)
+    went = Ran(seconds, fit.n_iter, fit.converged, said, exponent=exponent)
     if task.fold is None:
-        exponent = trial.exponent(fit, task.function)
-        return replace(
-            went, examples=examples, exponent=exponent, answer=trial.answer(fit, examples)
-        )
+        return replace(went, examples=examples, answer=trial.answer(fit, examples))
     if task.exponent is not None:
         fit = fit._to_the_power(task.exponent)
     return replace(went, held_out=trial.predicted(fit, seen, task.fold))
@@ -122,8 +120,8 @@ class Trial(ABC):
         n = len(self.rows.example)
         return np.random.default_rng(self.seed).permutation(n) % self.n_folds
 
-    def without(self, fold: int, whole: Task, exponent: float | None) -> Task:
-        """The fit of a method without a fold; `exponent` is that of its fit to everything."""
+    def without(self, fold: int, whole: Task, exponent: float | None = None) -> Task:
+        """The fit of a method without a fold; `exponent` is that of its fit without the first one."""
         name = f"{whole.name} without fold {fold + 1}"
         of_large = exponent if len(self.rows.example) >= LARGE else None
         return replace(whole, name=name, fold=fold, exponent=of_large)
