@@ -14,11 +14,12 @@ import os
 import re
 import tempfile
 import weakref
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
+from io import BytesIO, TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,6 +28,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs.blame import first_line, unreadable
+from polars_crowd.inputs.streams import damaged
 
 CHUNK = 1 << 24
 """Characters of an array that are read at a time."""
@@ -151,10 +153,20 @@ def starts_with(path: Path, character: str) -> bool:
     return False
 
 
+class _Unpacked(gzip.GzipFile):
+    """The bytes of a file that is packed; damage is said in our words."""
+
+    def read1(self, size: int | None = -1) -> bytes:
+        try:
+            return super().read1(-1 if size is None else size)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise damaged(str(self.name), error) from error
+
+
 def open_text(path: Path) -> TextIO:
     """A file of UTF-8, with or without its mark; it may be packed by gzip."""
     if is_gzip(path):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+        return TextIOWrapper(_Unpacked(path), encoding="utf-8-sig", newline="")
     return open(path, encoding="utf-8-sig", newline="")
 
 

@@ -30,14 +30,15 @@ def readable(path: str, file: str) -> Iterator[IO[bytes]]:
         with pa.input_stream(path, compression=compression) as stream:
             yield stream
     except pa.ArrowException as error:
-        raise _damaged(file, error) from error
+        raise damaged(file, error) from error
     except OSError as error:
         if not compression or error.errno is not None:
             raise
-        raise _damaged(file, error) from error
+        raise damaged(file, error) from error
 
 
-def _damaged(file: str, error: Exception) -> AnnotationError:
+def damaged(file: str, error: Exception) -> AnnotationError:
+    """The error that what is packed ends too soon, or is not what was packed."""
     return AnnotationError(
         f"{file} cannot be decompressed: {error}.", Advice("Copy it again from where it is whole")
     )

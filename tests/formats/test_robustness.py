@@ -266,3 +266,20 @@ def test_keys_that_the_first_record_leaves_out(tmp_path: Path) -> None:
     found = records(source)
     path = write(tmp_path / "traces.jsonl", [{"id": "t0"}, *found], array=False)
     assert pc.formats.read(path, question="correct").format == "Opik"
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed"])
+@pytest.mark.parametrize(("file", "options"), [*JSON_SAMPLES, *TABLES], ids=str)
+def test_files_whose_packing_is_damaged(
+    file: str, options: dict[str, Any], damage: str, tmp_path: Path
+) -> None:
+    source = SAMPLES / file
+    packed = bytearray(gzip.compress(source.read_bytes(), mtime=0))
+    if damage == "cut off":
+        del packed[-20:]
+    else:
+        packed[len(packed) // 2] ^= 0xFF
+    path = tmp_path / source.name
+    path.write_bytes(packed)
+    with pytest.raises(pc.AnnotationError, match="cannot be decompressed"):
+        pc.formats.read(path, **options).log.collect()
