@@ -92,8 +92,8 @@ class LogReport:
 def report(
     log: Any,
     pred_probs: Any = None,
-    *,
     truth: Any = None,
+    *,
     by: Any = None,
     text: str | None = None,
     path: str | Path | None = "report.html",
