@@ -9,6 +9,7 @@ import polars as pl
 import typer
 
 from polars_crowd.cli import common
+from polars_crowd.cli.bars import bar_of
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input, refuse
@@ -102,7 +103,8 @@ def agreement(
 
       polars-crowd agreement log.parquet --coefficients all --format json
     """
-    bars = [bar_of(text) for text in fail_under or ()]
+    bars = [bar_of(text, "alpha=0.67") for text in fail_under or ()]
+    bars = [(named(name), bar) for name, bar in bars]
     given, file = Input.of(call), file_for(call, out, force)
     of_sets = _are_sets(given)
     default = ("krippendorff_alpha",) if of_sets else DEFAULT
@@ -148,22 +150,6 @@ def _are_sets(given: Input) -> bool:
 
 
 # --- coefficients and bars ------------------------------------------------------------------------
-
-
-def bar_of(text: str) -> tuple[str, float]:
-    """A bar from the command line.
-
-    >>> bar_of("alpha=0.67")
-    ('krippendorff_alpha', 0.67)
-    """
-    name, _, bar = text.partition("=")
-    try:
-        value = float(bar)
-    except ValueError:
-        raise typer.BadParameter(
-            f"--fail-under {text}: it must be NAME=BAR, such as alpha=0.67."
-        ) from None
-    return named(name.strip()), value
 
 
 def named(name: str) -> str:

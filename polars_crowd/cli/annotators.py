@@ -12,13 +12,13 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.agreement import By, Confidence, place
+from polars_crowd.cli.bars import Bar, bar_of_column
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.compare import Truth
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside, cut, written
 from polars_crowd.cli.reading import columns, completing, reads, text
-from polars_crowd.errors import shown
 from polars_crowd.inputs.order import in_order
 
 SHOWN = ("num_annotations", "accuracy", "accuracy_low", "accuracy_high", "spam_score", "flags")
@@ -30,7 +30,6 @@ BARS = (
 )
 """Columns that may have a bar: the more, the better."""
 
-Bar = tuple[str, float]
 
 Against = Annotated[
     str | None,
@@ -110,7 +109,7 @@ def annotators(
 
       polars-crowd annotators log.parquet --every 1w
     """
-    bars = [bar_of(one) for one in fail_under or ()]
+    bars = [bar_of_column(one, BARS, "accuracy_high=0.7") for one in fail_under or ()]
     given = Input.of(call)
     if against is not None:
         refuse(call, ["truth", "truth_label"], "not with --against.")
@@ -194,26 +193,6 @@ def rows_of(given: Input) -> Any:
         return store
     rows = given.rows()
     return rows if given.order_by is None else in_order(rows, given.order_by)
-
-
-def bar_of(one: str) -> Bar:
-    """A bar from the command line.
-
-    >>> bar_of("accuracy_high=0.7")
-    ('accuracy_high', 0.7)
-    """
-    name, _, bar = one.partition("=")
-    try:
-        value = float(bar)
-    except ValueError:
-        wrong = f"--fail-under {one}: it must be NAME=BAR, such as accuracy_high=0.7."
-        raise typer.BadParameter(wrong) from None
-    name = name.strip().replace("-", "_")
-    if name not in BARS:
-        raise typer.BadParameter(
-            f"--fail-under {one}: {name!r} is not one of {shown(list(BARS), 20)}."
-        )
-    return name, value
 
 
 def missed(table: pl.DataFrame, bars: Sequence[Bar], ids: Sequence[str]) -> Iterator[str]:

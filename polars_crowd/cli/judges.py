@@ -11,13 +11,13 @@ import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.agreement import Confidence
 from polars_crowd.cli.annotators import missed, rows_of
+from polars_crowd.cli.bars import bar_of_column
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.consensus import Gold
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside, cut, written
 from polars_crowd.cli.reading import columns, completing, reads, text
-from polars_crowd.errors import shown
 
 BARS = (
     *("coverage", "agreement", "agreement_low", "kappa", "kappa_low", "ac1", "ac1_low", "alpha"),
@@ -98,7 +98,7 @@ def judges(
 
       polars-crowd judges log.csv --judges 'gpt-*' --fail-under winning_rate=0.5
     """
-    bars = [bar_of(one) for one in fail_under or ()]
+    bars = [bar_of_column(one, BARS, "winning_rate=0.5") for one in fail_under or ()]
     given = Input.of(call)
     directory = directory_for(call, out, pc.JudgeReport.TABLES, force=force)
     with progress() as step, common.executor_of(executor) as workers, given.reading(gold):
@@ -146,23 +146,3 @@ def judges(
         complaints=cut(misses, "miss"),
         fails=bool(misses),
     )
-
-
-def bar_of(one: str) -> tuple[str, float]:
-    """A bar from the command line.
-
-    >>> bar_of("winning-rate=0.5")
-    ('winning_rate', 0.5)
-    """
-    name, _, bar = one.partition("=")
-    name = name.strip().replace("-", "_")
-    try:
-        value = float(bar)
-    except ValueError:
-        wrong = f"--fail-under {one}: it must be NAME=BAR, such as winning_rate=0.5."
-        raise typer.BadParameter(wrong) from None
-    if name not in BARS:
-        raise typer.BadParameter(
-            f"--fail-under {one}: {name!r} is not one of {shown(list(BARS), 20)}."
-        )
-    return name, value
