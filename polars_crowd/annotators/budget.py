@@ -195,7 +195,8 @@ class LabelBudget(Fit):
     def _header(self) -> str:
         most = int(self.curve["num_annotations"][-1])
         said = f"{self.needed}" if self.needed else f"more than {most}"
-        how = f"{said} annotations per example for an accuracy of {self.target:g}"
+        annotations = "annotation" if (self.needed or most) == 1 else "annotations"
+        how = f"{said} {annotations} per example for an accuracy of {self.target:g}"
         return header("Label budget", {}, how, f"simulated from {self._by}").replace(": ;", ":")
 
 
@@ -354,7 +355,7 @@ def examples_in_need(fit: TruthInference, crowd: Crowd, target: float) -> pl.Laz
         pl.col("class", "probability").head(2)
     )
     first = pl.col("probability").list.get(0).clip(LEAST, 1 - LEAST)
-    cell = pl.col("class").list.get(0) * K + pl.col("class").list.get(1)
+    cell = pl.col("class").list.get(0) * K + pl.col("class").list.get(1, null_on_oob=True)
     gain = pl.lit(pl.Series(crowd.gains().ravel())).gather(cell)
     lacking = np.log(target / (1 - target)) - (first / (1 - first)).log()
     needed = pl.when(first >= target).then(0.0).when(gain > 1e-6).then((lacking / gain).ceil())

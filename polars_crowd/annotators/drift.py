@@ -38,6 +38,7 @@ from polars_crowd.annotators.against import Against
 from polars_crowd.annotators.request import IntervalOptions, Judging, Opened
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column
+from polars_crowd.inputs.order import written_time
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.numerics.special import beta_cdf, normal
 from polars_crowd.option_checks import check_share
@@ -87,7 +88,8 @@ def annotator_drift(
         How long a window is, as Polars writes it: `"1d"`, `"1w"`, `"1mo"` ... Windows begin where the
         calendar's do, in the time zone of the times if they have one.
     timestamp
-        The column of the log that says when an annotation was made: dates, or times with or without a zone.
+        The column of the log that says when an annotation was made: dates, times with or without a zone, or
+        text that writes these as 2024-05-31T09:30, of one zone, whose clock goes.
         Annotations without are left out, and counted.
     false_alarms
         How probable any alarm is, in 52 windows of an annotator who stays the same; between 0 and 1.
@@ -95,12 +97,13 @@ def annotator_drift(
     Returns
     -------
     AnnotatorDrift
-        `.windows` and `.alarms`; `.threshold`, `.num_untimed`.
+        `.windows` and `.alarms`; `.threshold`, `.num_untimed`, `.num_unjudged`.
 
     Raises
     ------
     AnnotationError
-        The log has no such column, or it is no time: numbers do not say their unit, nor texts their format.
+        The log has no such column, or it is no time: numbers do not say their unit, nor other texts their
+        format.
     OptionError
         `every` is no duration.
 
@@ -122,8 +125,8 @@ def annotator_drift(
     check_share("false_alarms", false_alarms)
     judging = Judging(**options)
     opened = judging.open(log, (timestamp,))
-    _check_time(opened, timestamp, every)
-    merged = opened.rounds.run(count_windows, opened.against, timestamp, every)
+    time = checked_time(opened, timestamp, every)
+    merged = opened.rounds.run(count_windows, opened.against, time, every)
     opened.against.check(int(merged[()]["known"].item()), opened.rounds)
     windows = window_sums(merged[KEYS])
     limit = threshold(false_alarms)
@@ -132,26 +135,28 @@ def annotator_drift(
         *tables_of(charted, opened, judging.confidence),
         limit,
         int(merged[()]["untimed"].item()),
-        opened.against.name,
+        int(merged[()]["unjudged"].item()),
+        opened.against,
     )
 
 
-def _check_time(opened: Opened, timestamp: str, every: str) -> None:
-    """That the column is there and is a time, and that windows can be made of it."""
+def checked_time(opened: Opened, timestamp: str, every: str) -> pl.Expr:
+    """The time of each row, of which windows can be made."""
     schema = opened.rows.collect_schema()
     if timestamp not in schema:
         advice = Advice("Say which it is", python="timestamp='...'")
         raise missing_column("the log", timestamp, list(schema), advice)
-    dtype = schema[timestamp]
-    if dtype not in (pl.Date, pl.Datetime):
-        wrong = f"is {dtype}, which says no time: numbers have no unit, and texts no format."
+    dtype, time = schema[timestamp], written_time(opened.rows, timestamp)
+    if time is None:
+        wrong = f"is {dtype}, which says no time: numbers have no unit."
         raise AnnotationError(wrong, PARSE, source="the log", column=timestamp)
     try:
-        pl.Series([], dtype=dtype).to_frame("at").select(pl.col("at").dt.truncate(every))
+        pl.DataFrame(schema={timestamp: dtype}).select(time.dt.truncate(every))
         pl.select(pl.date(2024, 1, 1).dt.truncate(every))
     except pl.exceptions.PolarsError as error:
         wrong = f"it is no duration of windows ({str(error).splitlines()[0]})."
         raise OptionError("every", every, wrong, "Write '1d', '1w' or '1mo', say.") from None
+    return time
 
 
 class AnnotatorDrift(Fit):
@@ -172,10 +177,12 @@ class AnnotatorDrift(Fit):
         The statistic above which there is an alarm.
     num_untimed : int
         Annotations without a time, which are left out.
+    num_unjudged : int
+        Annotations with a time, but nothing to judge them by, which are left out.
     """
 
     TABLES: ClassVar[tuple[str, ...]] = ("windows", "alarms")
-    VALUES: ClassVar[tuple[str, ...]] = ("threshold", "num_untimed")
+    VALUES: ClassVar[tuple[str, ...]] = ("threshold", "num_untimed", "num_unjudged")
     HEADS: ClassVar[Heads] = {"alarms": ("alarms", 2 * FEW)}
     method: ClassVar[str] = "annotator drift"
 
@@ -185,38 +192,43 @@ class AnnotatorDrift(Fit):
         alarms: pl.DataFrame,
         threshold: float,
         untimed: int,
-        judge: str,
+        unjudged: int,
+        against: Against,
     ) -> None:
-        self.windows, self.alarms = windows, alarms
-        self.threshold, self.num_untimed, self._judge = threshold, untimed, judge
+        self.windows, self.alarms, self.threshold = windows, alarms, threshold
+        self.num_untimed, self.num_unjudged, self._against = untimed, unjudged, against
 
     def _header(self) -> str:
         n = self.windows["annotator"].n_unique()
         sizes = {"annotator": n, "window": self.windows["window"].n_unique()}
         sizes["annotation"] = int(self.windows["num_annotations"].sum())
-        left_out = f"{self.num_untimed:,} without a time left out" if self.num_untimed else ""
+        untimed = f"{self.num_untimed:,} without a time left out" if self.num_untimed else ""
+        why = f" ({self.num_unjudged:,} left out: {self._against.left_out})"
+        judge = f"judged by {self._against.name}{why if self.num_unjudged else ''}"
         alarmed = counted(self.alarms["annotator"].n_unique(), "annotator")
-        return header(
-            "Drift", sizes, f"judged by {self._judge}", left_out, f"{alarmed} with alarms"
-        )
+        return header("Drift", sizes, judge, untimed, f"{alarmed} with alarms")
 
 
 # --- the sums --------------------------------------------------------------------------------------
 
 
-def count_windows(part: Partition, against: Against, timestamp: str, every: str) -> Summary:
-    """By (annotator, window, tenths of agreement of the others): `n` and `right`, the sum of x."""
+def count_windows(part: Partition, against: Against, time: pl.Expr, every: str) -> Summary:
+    """By (annotator, window, tenths of agreement of the others): `n` and `right`, the sum of x; how many have
+    no time, and how many of the others no truth."""
     runs, judged = part.runs, against.of_part(part)
     rows = runs.rows.with_columns(
-        window=runs.others[timestamp].dt.truncate(every),
+        window=runs.extra.select(time.dt.truncate(every)).collect().to_series(),
         agreed=agreement_of_others(part),
         right=judged.correct,
     )
     timed = rows.lazy().filter(pl.col("window").is_not_null(), pl.col("right").is_not_null())
     untimed = rows["window"].null_count()
+    unjudged = (rows["window"].is_not_null() & rows["right"].is_null()).sum()
     return {
         KEYS: timed.group_by(KEYS).agg(pl.len().alias("n"), pl.col("right").sum()),
-        (): pl.LazyFrame({"known": [judged.num_known], "untimed": [untimed]}),
+        (): pl.LazyFrame(
+            {"known": [judged.num_known], "untimed": [untimed], "unjudged": [unjudged]}
+        ),
     }
 
 

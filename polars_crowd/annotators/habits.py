@@ -17,7 +17,8 @@ import polars as pl
 from polars_crowd.annotators.against import labels_again
 from polars_crowd.arrays import Ints
 from polars_crowd.compatible import HORIZONTAL
-from polars_crowd.errors import AnnotationError, missing_column
+from polars_crowd.errors import AnnotationError, missing_column, shown
+from polars_crowd.inputs.numbers import number
 from polars_crowd.inputs.order import time_key
 from polars_crowd.reliability.grouping import Grouping, groups_of
 from polars_crowd.rounds.partitions import Partition
@@ -40,7 +41,7 @@ class Columns:
     """The log's columns with times and seconds, where it has them."""
 
     time: str | None
-    seconds: str | None
+    seconds: pl.Expr | None
     order: pl.Expr | None
     """What annotations are put in order by, if by anything."""
 
@@ -57,17 +58,31 @@ class Columns:
         )
         order = pl.col(ROW) if ROW in there else None
         order = order if time is None else time_key(rows, time)
-        if seconds is not None and not there[seconds].is_numeric():
-            raise AnnotationError(
-                f"is {there[seconds]}, and is to be the seconds of each annotation.",
-                "Cast it to a number first.",
-                source="the log",
-                column=seconds,
-            )
-        return cls(time, seconds, order)
+        took = None if seconds is None else seconds_in(rows, seconds)
+        return cls(time, took, order)
 
 
 TIME, SECONDS = "timestamp", "seconds"
+
+
+def seconds_in(rows: pl.LazyFrame, column: str) -> pl.Expr:
+    """The seconds of each row; of text the numbers that it writes."""
+    dtype, value = rows.collect_schema()[column], pl.col(column)
+    if dtype.is_numeric():
+        return value.cast(pl.Float64)
+    what, wrong = str(dtype), None
+    if dtype == pl.String:
+        lost = rows.filter(value.is_not_null() & number(value).is_null())
+        wrong = lost.select(value.unique().sort()).collect()[column]
+        what = f"text that writes no numbers ({shown(wrong.to_list())})"
+    if wrong is None or len(wrong):
+        raise AnnotationError(
+            f"is {what}, and is to be the seconds of each annotation.",
+            "Cast it to a number first.",
+            source="the log",
+            column=column,
+        )
+    return number(value)
 
 
 # --- what is counted -------------------------------------------------------------------------------
@@ -84,7 +99,7 @@ def rows_by_group(part: Partition, grouping: Grouping) -> pl.LazyFrame:
     return runs.rows.lazy().select(*keys, "annotator", label)
 
 
-def count_habits(part: Partition, grouping: Grouping, seconds: str | None) -> Summary:
+def count_habits(part: Partition, grouping: Grouping, seconds: pl.Expr | None) -> Summary:
     """Summary by (annotator, label): `annotations`; by (annotator, step): those that took so long; by
     nothing: in how many partitions an annotator labelled an example `again`."""
     keys = (*grouping.keys, "annotator")
@@ -95,7 +110,7 @@ def count_habits(part: Partition, grouping: Grouping, seconds: str | None) -> Su
     }
     if seconds is None:
         return counts
-    took = part.runs.extra.select(seconds=pl.col(seconds).cast(pl.Float64)).collect()["seconds"]
+    took = part.runs.extra.select(seconds=seconds).collect()["seconds"]
     timed = rows.drop("label").with_columns(seconds=pl.lit(took))
     timed = timed.filter(pl.col("seconds").is_finite() & (pl.col("seconds") >= 0))
     step = (pl.col("seconds").clip(LEAST).log(2) * STEPS).round().cast(pl.Int32)

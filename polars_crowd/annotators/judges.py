@@ -27,6 +27,7 @@ import polars as pl
 
 from polars_crowd.annotators.prevalence import PrevalenceOptions, known_labels
 from polars_crowd.annotators.request import Judging, Opened
+from polars_crowd.annotators.scores import checked_costs
 from polars_crowd.annotators.stand_in import Advantage, Verdict, benjamini_yekutieli, verdict
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import AnnotationError, OptionError, heard, shown
@@ -51,6 +52,7 @@ COEFFICIENTS = {
     "gwet_ac1": "ac1",
     "krippendorff_alpha": "alpha",
 }
+ENDS = ("", "_low", "_high")
 SIDES = ("left", "right")
 UNSAID = "errors that judges share are unknown: known labels (gold) tell, agreement cannot"
 
@@ -183,7 +185,10 @@ def judge_report(
     if known is not None:
         known.check(int(merged[()]["known"].item()), opened.rounds)
     beside = Beside(opened, merged, roles, asked.confidence, epsilon)
-    return reported(beside, rows, checked_costs(costs, len(opened.classes)), known is not None)
+    K = len(opened.classes)
+    asked_costs = checked_costs(costs, K)
+    of_errors = 1 - np.eye(K) if asked_costs is None else asked_costs
+    return reported(beside, rows, of_errors, known is not None)
 
 
 # --- who is who --------------------------------------------------------------------------------------
@@ -236,16 +241,6 @@ def chosen(option: str, given: Any, annotators: pl.Series) -> pl.Series:
             f"{option}: {shown(nobody)} match no annotator of the log, which are {shown(names, 10)}."
         )
     return pl.Series(meant)
-
-
-def checked_costs(costs: Any, K: int) -> Floats:
-    """The cost matrix."""
-    if costs is None:
-        return 1 - np.eye(K)
-    found = np.asarray(costs, dtype=np.float64)
-    if found.shape != (K, K) or not np.isfinite(found).all():
-        raise OptionError("costs", ..., f"must be a matrix of {K} x {K} numbers, in class order.")
-    return found
 
 
 # --- sums --------------------------------------------------------------------------------------------
@@ -414,6 +409,11 @@ def coefficients_of(beside: Beside) -> pl.DataFrame:
         for who, column in enumerate(("label", "other_label"))
     ]
     K = len(beside.opened.classes)
+    if cells.is_empty():
+        empty = {f"{short}{end}": pl.Float64 for short in COEFFICIENTS.values() for end in ENDS}
+        return pairs.drop(GROUP).with_columns(
+            num_shared=pl.lit(0, pl.Int64), **{c: pl.lit(None, t) for c, t in empty.items()}
+        )
     with heard():
         found = agreement(
             pl.concat(both),

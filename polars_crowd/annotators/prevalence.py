@@ -343,6 +343,8 @@ def rogan_gladen(judge: Judge, limit: float) -> Estimates:
     unknown = np.full(K, np.nan)
     if judge.N == 0 or (judge.of_class == 0).any():
         return np.full((3, K), np.nan), unknown
+    if K == 1:
+        return np.ones((3, K)), unknown
     pi = nearest(judge, None)[0]
     ends = np.array([interval(judge, k, float(pi[k]), limit) for k in range(K)])
     return np.stack([pi, *ends.T]), unknown

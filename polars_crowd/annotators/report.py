@@ -187,8 +187,8 @@ def annotator_report(
         The column with the time of each annotation: numbers, times, or text that writes these; None to leave
         it aside. The usual one, `timestamp`, need not be there.
     seconds
-        The column that says how long each annotation took, numbers of at least 0 (others count as not known);
-        None to leave it aside. The usual one, `seconds`, need not be there.
+        The column that says how long each annotation took, numbers of at least 0 (others count as not known),
+        or text that writes these; None to leave it aside. The usual one, `seconds`, need not be there.
 
     Returns
     -------
@@ -228,7 +228,7 @@ def annotator_report(
 
 
 def count_panel(
-    part: Partition, against: Against, grouping: Grouping, seconds: str | None
+    part: Partition, against: Against, grouping: Grouping, seconds: pl.Expr | None
 ) -> Summary:
     """Everything that is counted, in one pass."""
     judged, habits = count_against(part, against, grouping), count_habits(part, grouping, seconds)

@@ -10,6 +10,7 @@ from polars_crowd.inputs.numbers import number
 DAY, CLOCK = r"\d{4}-\d{2}-\d{2}", r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
 ZONE = r"(?:Z|[+-]\d{2}:?\d{2})$"
 ISO = f"^{DAY}(?:[T ]{CLOCK}(?:{ZONE})?)?$"
+CLOCKS = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 KEY = "polars_crowd_key"
 CAST = Advice(
     "Make it a time or a number, before it is a log", python="pl.col(...).str.to_datetime(...)"
@@ -52,6 +53,24 @@ def in_order(rows: pl.LazyFrame, column: str) -> pl.LazyFrame:
             column=column,
         )
     return keyed.sort(KEY, maintain_order=True).drop(KEY)
+
+
+def written_time(rows: pl.LazyFrame, column: str) -> pl.Expr | None:
+    """The time of each row: of dates and times themselves, of text the time that it writes, by the clock of
+    its zone. None where the column holds no times.
+
+    >>> rows = pl.LazyFrame({"at": ["2024-05-02T09:30+02:00", "2024-05-01 23:59:59.5+02:00"]})
+    >>> rows.select(written_time(rows, "at")).collect()["at"].dt.day().to_list()
+    [2, 1]
+    """
+    dtype = rows.collect_schema()[column]
+    if dtype in (pl.Date, pl.Datetime):
+        return pl.col(column)
+    key = time_key(rows, column) if dtype == pl.String else None
+    if key is None or rows.select(key).collect_schema()[column] != pl.String:
+        return None
+    read = [key.str.to_datetime(form, time_unit="us", strict=False) for form in CLOCKS]
+    return pl.coalesce(*read, key.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")))
 
 
 def time_key(rows: pl.LazyFrame, column: str) -> pl.Expr:

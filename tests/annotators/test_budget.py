@@ -125,3 +125,12 @@ def test_what_is_refused() -> None:
         pc.label_budget(MADE.log, target=1.5)
     with pytest.raises(pc.MemoryLimitError, match="30 annotators in 3 x 3 classes"):
         pc.label_budget(MADE.log, memory_limit=100)
+
+
+@pytest.mark.filterwarnings("ignore::polars_crowd.AnnotationWarning")
+def test_a_log_of_one_label() -> None:
+    budget = pc.label_budget(
+        pl.DataFrame({"example": [1], "annotator": ["a"], "label": ["x"]}), n_draws=2
+    )
+    assert budget.examples.collect().row(0) == (1, "x", 1.0, 1, 0)
+    assert "1 annotation per example" in str(budget)

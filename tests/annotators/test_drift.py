@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import polars_crowd as pc
 from polars_crowd.annotators.drift import threshold
+from tests.cases import assert_same
 
 START = date(2024, 1, 1)
 
@@ -112,8 +113,39 @@ def test_times_may_be_dates_or_times_with_or_without_a_zone(time: pl.Expr) -> No
     assert found.drop("window").equals(plain.drop("window"))
 
 
-@pytest.mark.parametrize("time", [pl.lit(1704067200), pl.lit("2024-01-01"), pl.lit(1.5)], ids=str)
-def test_numbers_and_texts_are_no_times(time: pl.Expr) -> None:
+WRITTEN = {
+    "dates": "%Y-%m-%d",
+    "minutes": "%Y-%m-%dT%H:%M",
+    "a zone": "%Y-%m-%d %H:%M:%S%.6f+02:00",
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN.values(), ids=WRITTEN)
+def test_times_may_be_text_as_in_a_file_of_text(form: str) -> None:
+    log, _ = weeks(3, 12)
+    timed = log.with_columns(pl.col("timestamp").cast(pl.Datetime) + pl.duration(hours=23))
+    text = log.with_columns(timed["timestamp"].dt.strftime(form))
+    found, expected = pc.annotator_drift(text), pc.annotator_drift(timed)
+    assert_same(found.windows, expected.windows)
+    mixed = text.with_columns(
+        timestamp=pl.when(pl.int_range(pl.len()) > 0).then("timestamp").otherwise(pl.lit("2 May"))
+    )
+    with pytest.raises(pc.AnnotationError, match="2 May"):
+        pc.annotator_drift(mixed)
+
+
+def test_what_nobody_can_judge_is_counted() -> None:
+    log, truth = weeks(3, 4)
+    alone = pc.annotator_drift(log.filter(pl.col("annotator") == log["annotator"][0]))
+    assert alone.num_unjudged == log.filter(pl.col("annotator") == log["annotator"][0]).height
+    assert "left out: nobody else labelled the example" in str(alone)
+    half = truth.filter(pl.col("example") % 2 == 0)
+    by_half = pc.annotator_drift(log, against=half)
+    assert by_half.num_unjudged == log.filter(pl.col("example") % 2 == 1).height
+
+
+@pytest.mark.parametrize("time", [pl.lit(1704067200), pl.lit("1704067200"), pl.lit(1.5)], ids=str)
+def test_numbers_are_no_times(time: pl.Expr) -> None:
     log, _ = weeks(2, n_weeks=2)
     said = "'timestamp' of the log is .* which says no time.*from_epoch"
     with pytest.raises(pc.AnnotationError, match=said):

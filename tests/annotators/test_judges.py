@@ -175,6 +175,8 @@ def test_who_is_who() -> None:
         ({"judges": "m-*", "humans": "*"}, AnnotationError, "would be both"),
         ({"judges": "m-*", "epsilon": -1}, OptionError, "epsilon"),
         ({"judges": "m-*", "costs": [[0, 1]]}, OptionError, "costs"),
+        ({"judges": "m-*", "costs": "x"}, OptionError, "costs"),
+        ({"judges": "m-*", "costs": [[0, -1, 1]] * 3}, OptionError, "costs"),
         ({"judges": []}, AnnotationError, "match no annotator"),
     ],
 )
@@ -234,3 +236,16 @@ def test_judges_are_known_by_their_number() -> None:
             report = pc.judge_report(pl.concat([humans, says]), "m")
         found.append(report.judges["advantage"].item())
     assert all(a < b for a, b in pairwise(found))
+
+
+def test_a_judge_of_other_examples_than_the_humans() -> None:
+    log, truth = panel(n=12)
+    is_judge = pl.col("annotator").str.starts_with("m-")
+    apart = log.filter(is_judge == (pl.col("example") % 2 == 0))
+    found = pc.judge_report(apart, "m-*", gold=truth)
+    assert found.judges["coverage"].to_list() == [0.0] * found.judges.height
+    assert found.judges.select("agreement", "kappa_low", "winning_rate").null_count().row(0) == (
+        (found.judges.height,) * 3
+    )
+    assert found.humans["num_shared"].sum() == 0
+    assert found.classes["num_examples"].sum() > 0, "known labels judge all the same"

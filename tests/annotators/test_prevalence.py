@@ -167,3 +167,13 @@ def test_what_is_no_known_label_is_refused() -> None:
         pc.corrected_prevalence(log, None)
     with pytest.raises(AnnotationError, match="none of its"):
         pc.corrected_prevalence(log, gold.with_columns(pl.col("example") + 100_000))
+
+
+def test_of_one_class_all_are() -> None:
+    log = pl.DataFrame({"example": range(20), "annotator": "judge", "label": "x"})
+    found = pc.corrected_prevalence(log, log.select("example", "label").head(8))
+    assert found["prevalence"].to_list() == [1.0] * 4
+    assert found.filter(method="rogan_gladen").select(ENDS).row(0) == (1.0, 1.0)
+
+
+ENDS = ("prevalence_low", "prevalence_high")

@@ -249,3 +249,14 @@ def test_tests_are_those_of_a_share_of_independent_annotations(n: int, share: fl
     x = np.arange(n + 1)
     assert [at_most(n, share, float(k)) for k in x] == pytest.approx(binom.cdf(x, n, share))
     assert [at_least(n, share, float(k)) for k in x] == pytest.approx(binom.sf(x - 1, n, share))
+
+
+def test_seconds_may_be_text_that_writes_them() -> None:
+    log = simulated(n_examples=20).log.with_columns(seconds=pl.int_range(pl.len()) % 9 + 0.5)
+    written = log.with_columns(pl.col("seconds").cast(pl.String))
+    assert_same(pc.annotator_report(written).annotators, pc.annotator_report(log).annotators)
+    some = written.with_columns(
+        seconds=pl.when(pl.int_range(pl.len()) > 0).then("seconds").otherwise(pl.lit("1 min"))
+    )
+    with pytest.raises(pc.AnnotationError, match="writes no numbers"):
+        pc.annotator_report(some)

@@ -109,6 +109,22 @@ def test_a_bar(places: dict[str, Path]) -> None:
         assert f"--fail-under {bar}" in refused(*call, "--fail-under", bar)
 
 
+def test_times_and_seconds_of_a_file_of_text(tmp_path: Path) -> None:
+    log = pc.datasets.tutorial().log.select("example", "annotator", "label")
+    days = pl.duration(days=pl.int_range(pl.len()) * 60 // pl.len())
+    timed = log.with_columns(
+        timestamp=pl.datetime(2026, 1, 5) + days, seconds=pl.int_range(pl.len()) % 7 + 0.5
+    )
+    timed.write_csv(tmp_path / "log.csv")
+    call = ("annotators", tmp_path / "log.csv", "--format", "csv", "--quiet")
+    table = pl.read_csv(io.StringIO(succeeded(*call)), infer_schema_length=None)
+    same = ["annotator", "median_seconds", "longest_run"]
+    assert_same(table.select(same), pc.annotator_report(timed).annotators.select(same))
+    windows = pl.read_csv(io.StringIO(succeeded(*call, "--every", "2w")), infer_schema_length=None)
+    same = ["annotator", "num_annotations", "accuracy"]
+    assert_same(windows.select(same), pc.annotator_drift(timed, every="2w").windows.select(same))
+
+
 def test_over_time(places: dict[str, Path], tmp_path: Path) -> None:
     log = pc.datasets.tutorial().log.sort("example")
     times = pl.datetime(2026, 1, 5) + pl.duration(days=pl.int_range(pl.len()) * 60 // pl.len())
