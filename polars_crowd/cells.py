@@ -14,6 +14,8 @@ COUNTS = ("num_", "count", "n_")
 
 LONG = 40
 """Characters from which on a text has room of its own."""
+LONGEST = 1000
+"""Characters of a text that a cell holds."""
 
 
 def heading(column: str) -> str:
@@ -55,7 +57,17 @@ def cell(value: Any, number: bool) -> str:
         return ""
     if isinstance(value, list):
         return ", ".join(cell(one, number) for one in value)
-    return number_text(value) if number or isinstance(value, bool) else escaped(str(value))
+    is_text = not number and not isinstance(value, bool)
+    return escaped(shortened(str(value), LONGEST)) if is_text else number_text(value)
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text, cut if it is longer.
+
+    >>> shortened("a" * 40, 40) == "a" * 40, shortened("abcd", 3)
+    (True, 'abc...')
+    """
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def number_text(value: Any) -> str:

@@ -7,7 +7,7 @@ looked up to show them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Unpack
@@ -118,7 +118,11 @@ def findings_of(
         *(() if log.is_anonymous else _of_annotators(log)),
         *_of_labels(log),
     ]
-    return sorted((f for f in found if f.count), key=lambda f: SEVERITIES.index(f.severity))
+    return errors_first(f for f in found if f.count)
+
+
+def errors_first(found: Iterable[Finding]) -> list[Finding]:
+    return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
 
 
 def as_frame(found: Sequence[Finding], words: Words, names: dict[str, Any]) -> pl.DataFrame:
@@ -261,11 +265,15 @@ def _of_rows(log: Log) -> Iterator[Finding]:
         yield Finding("note", "rows without a label", "label", unlabelled, shown, [advice])
 
 
+DUPLICATES = "duplicate annotations"
+
+
 def _duplicates(log: Log) -> Finding:
     twice = repeats(log.annotations.drop_nulls())
     shown = [f"{e}, {a}: {n} rows" for e, a, n, _ in twice.head(SHOWN).rows()]
-    what, of = "duplicate annotations", "example, annotator"
-    return Finding("error", what, of, twice.height, shown, [CHOOSE_DUPLICATES])
+    return Finding(
+        "error", DUPLICATES, "example, annotator", twice.height, shown, [CHOOSE_DUPLICATES]
+    )
 
 
 def _of_examples(log: Log) -> Iterator[Finding]:

@@ -15,12 +15,12 @@ from polars_crowd.reporting.facts import DOUBTFUL, Facts, Missing, doubtful
 TOO_MUCH = 0.5
 """The share of all annotations from which on one annotator decides the results."""
 FLAGGED = {
-    "chance": "answer like a coin",
-    "below_chance": "are right less often than by chance",
-    "one_label": "give one label whatever the example",
-    "fast": "answer much faster than the others",
+    "chance": ("answers like a coin", "answer like a coin"),
+    "below_chance": ("is right less often than by chance", "are right less often than by chance"),
+    "one_label": ("gives one label whatever the example", "give one label whatever the example"),
+    "fast": ("answers much faster than the others", "answer much faster than the others"),
 }
-"""What is said of the annotators with a flag."""
+"""What is said of an annotator with a flag, and of several."""
 
 
 def flagged_annotators(facts: Facts) -> Iterator[Finding]:
@@ -31,10 +31,10 @@ def flagged_annotators(facts: Facts) -> Iterator[Finding]:
         facts.panel.flags,
         facts.panel.annotators.select("annotator", n="num_annotations"),
     )
-    for flag, verb in FLAGGED.items():
+    for flag, (of_one, of_several) in FLAGGED.items():
         found = flags.filter(flag=flag).join(sizes, on="annotator").sort("value", "annotator")
         if not found.is_empty():
-            yield of_flag(facts, flag, verb, found)
+            yield of_flag(facts, flag, of_one if found.height == 1 else of_several, found)
 
 
 def of_flag(facts: Facts, flag: str, verb: str, found: pl.DataFrame) -> Finding:

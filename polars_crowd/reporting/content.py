@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.cells import number_text
+from polars_crowd.cells import number_text, shortened
 from polars_crowd.errors import LONGEST, shown_value
 from polars_crowd.escapes import escaped
 from polars_crowd.inputs.findings import SEVERITIES
@@ -34,8 +34,7 @@ class Quoted:
     @property
     def text(self) -> str:
         """The value where it is seen to be one: not quoted, and cut if it is long."""
-        said = str(self.value)
-        return said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
+        return shortened(str(self.value), LONGEST)
 
 
 Sentence = tuple["str | Quoted", ...]

@@ -7,7 +7,7 @@ that are shown. So a store of any size is reported on by its summaries.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,7 +24,7 @@ from polars_crowd.annotators.pairs import annotator_pairs
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
 from polars_crowd.inputs.checks import Duplicates
-from polars_crowd.inputs.findings import as_frame, findings_of
+from polars_crowd.inputs.findings import DUPLICATES, as_frame, errors_first, findings_of
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.coefficients import agreement
@@ -447,10 +447,24 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
     )
 
 
+CHOSEN = {
+    "first": "Of each the first is used.",
+    "last": "Of each the last is used.",
+    "all": "Each row counts.",
+}
+"""What is done with duplicates, where that is said."""
+
+
 def checks_of(asked: Asked) -> pl.DataFrame:
-    """What `check_annotations` finds."""
+    """What `check_annotations` finds; it is no error that duplicates are there if it is said what of them."""
     names = {**{name: name for name in LOG_COLUMNS}, **asked.names}
-    return as_frame(findings_of(open_rows(asked.log), asked.classes), asked.words, names)
+    found = [
+        replace(finding, severity="note", advice=(CHOSEN[asked.duplicates],))
+        if finding.what == DUPLICATES and asked.duplicates in CHOSEN
+        else finding
+        for finding in findings_of(open_rows(asked.log), asked.classes)
+    ]
+    return as_frame(errors_first(found), asked.words, names)
 
 
 def probs_for_fit(asked: Asked) -> Any:

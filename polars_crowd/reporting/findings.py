@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from polars_crowd.cells import number_text
-from polars_crowd.errors import counted
+from polars_crowd.cells import number_text, shortened
+from polars_crowd.errors import LONGEST, counted
 from polars_crowd.inputs.suspicions import Severity, values_shown
 from polars_crowd.reporting.annotator_findings import OF_ANNOTATORS
 from polars_crowd.reporting.content import (
     Finding,
-    Sentence,
     listed,
     sentence,
     share_text,
@@ -76,6 +75,9 @@ def no_agreement(facts: Facts) -> Iterator[Finding]:
     """Agreement cannot be measured."""
     if facts.coefficient() is not None:
         return
+    if facts.coefficient("percent_agreement") is not None:
+        yield all_alike()
+        return
     if isinstance(facts.agreement, Missing):
         why = facts.agreement.why
     else:
@@ -86,6 +88,19 @@ def no_agreement(facts: Facts) -> Iterator[Finding]:
         1.0,
         sentence("Agreement cannot be measured: {why}", why=f"{why.rstrip('.')}."),
         sentence("Have some of the examples labelled by a second annotator."),
+    )
+
+
+def all_alike() -> Finding:
+    """Examples have several annotators, and all give one class."""
+    return Finding(
+        "one_class",
+        "note",
+        1.0,
+        sentence(
+            "Annotators agree always, on one class, so that agreement beyond chance cannot be measured."
+        ),
+        sentence("Check that there are examples of other classes, and that it is asked for them."),
     )
 
 
@@ -106,7 +121,9 @@ def weak_groups(facts: Facts) -> Iterator[Finding]:
         min(reach, 1.0),
         (
             *sentence(
-                "In {n} agreement is lower than over all: in ", n=counted(below.height, "group")
+                "In {n} agreement is lower than over all: where {names} is ",
+                n=counted(below.height, "group"),
+                names=", ".join(names),
             ),
             *listed([worst[name] for name in names]),
             *sentence(
@@ -116,7 +133,8 @@ def weak_groups(facts: Facts) -> Iterator[Finding]:
             ),
         ),
         sentence(
-            "Look at examples of these groups with their annotators: are the instructions made for them?"
+            "Look at examples of these groups with their annotators: are the instructions made for them? "
+            "Where percent agreement is no lower one class prevails, and alpha is low for that."
         ),
         worst["value"],
         worst["ci_low"],
@@ -125,8 +143,8 @@ def weak_groups(facts: Facts) -> Iterator[Finding]:
 
 
 def confused_classes(facts: Facts) -> Iterator[Finding]:
-    """Pairs of classes that are told apart hardly better than by chance."""
-    if isinstance(facts.cells, Missing):
+    """Pairs of classes that are told apart hardly better than by chance; of two classes alpha says it."""
+    if isinstance(facts.cells, Missing) or facts.cells["label_1"].n_unique() < 3:
         return
     pairs = confusions(facts.cells)
     bad = pairs.filter((pl.col("ratio") >= LIKE_CHANCE) & (pl.col("observed") >= FEW))
@@ -140,16 +158,26 @@ def confused_classes(facts: Facts) -> Iterator[Finding]:
         "warning",
         reach,
         sentence(
-            "Annotators cannot tell {a!r} from {b!r}: they are taken for one another {ratio} times as often "
-            "as by chance{more}.",
+            "Annotators {hardly} tell {a!r} from {b!r}: they are taken for one another {ratio} times as "
+            "often as by chance{more}.",
             **pair,
-            more="" if bad.height == 1 else f", and so are {counted(bad.height - 1, 'pair')} more",
+            hardly="cannot" if worst["ratio"] >= 1 else "can hardly",
+            more=and_more(bad.height - 1),
         ),
         sentence(
             "Say in the instructions what makes the difference, with examples, or make them one class."
         ),
         worst["ratio"],
     )
+
+
+def and_more(n: int) -> str:
+    """How many pairs there are besides the one that is named.
+
+    >>> and_more(0), and_more(1), and_more(2)
+    ('', ', and so is 1 pair more', ', and so are 2 pairs more')
+    """
+    return f", and so {'is' if n == 1 else 'are'} {counted(n, 'pair')} more" if n else ""
 
 
 def confusions(cells: pl.DataFrame) -> pl.DataFrame:
@@ -170,19 +198,20 @@ def unsure_consensus(facts: Facts) -> Iterator[Finding]:
     n = found.n_below(UNSURE)
     if n < OFTEN * found.n:
         return
-    wrong = found.n - found.quality * found.n
+    wrong = round(found.n - found.quality * found.n)
     yield Finding(
         "unsure_consensus",
         "warning",
         n / found.n,
         sentence(
-            "Of {all} the consensus is less than {bar} sure in {n} ({share}); about {wrong} of all labels "
-            "are expected to be wrong.",
+            "Of {all} the consensus is less than {bar} sure in {n} ({share}); about {wrong} "
+            "{are} expected to be wrong.",
             all=counted(found.n, "example"),
             bar=share_text(UNSURE),
             n=f"{n:,}",
             share=share_text(n / found.n),
-            wrong=f"{wrong:,.0f}",
+            wrong=counted(wrong, "consensus label"),
+            are="is" if wrong == 1 else "are",
         ),
         sentence("Have the examples under “What to label next” labelled again, in this order."),
         n / found.n,
@@ -245,7 +274,7 @@ def wrong_consensus(facts: Facts) -> Iterator[Finding]:
     yield Finding(
         "wrong_consensus",
         "warning",
-        1 - found.value,
+        1 - found.high,
         sentence(
             "Of {n} the consensus has {value} right.",
             n=counted(found.n, "known label"),
@@ -283,18 +312,16 @@ def idle_model(facts: Facts) -> Iterator[Finding]:
 def of_checks(facts: Facts) -> Iterator[Finding]:
     """What `check_annotations` calls an error or a warning."""
     for row in facts.checks.filter(pl.col("severity") != "note").iter_rows(named=True):
+        head = sentence("{what} ({n})", what=row["what"].capitalize(), n=f"{row['count']:,}")
+        shown = [shortened(value, LONGEST) for value in row["shown"]]
         yield Finding(
             f"check_{row['what'].replace(' ', '_').replace(',', '')}",
             row["severity"],
             min(row["count"] / max(facts.n_annotations, 1), 1.0),
-            sentence("{what}: {n}.", what=row["what"].capitalize(), n=f"{row['count']:,}"),
-            (*shown_in(row["shown"], row["count"]), row["advice"]),
+            (*head, f": {values_shown(shown, row['count'])}." if shown else "."),
+            (row["advice"],),
             float(row["count"]),
         )
-
-
-def shown_in(values: list[str], count: int) -> Sentence:
-    return (f"{values_shown(values, count)}. ",) if values else ()
 
 
 FINDERS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (

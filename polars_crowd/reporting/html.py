@@ -195,7 +195,9 @@ def of_table(table: Table) -> Markup:
 
 def boxed(table: Table, name: str) -> Markup:
     named = {"role": "region", "aria_labelledby": name, "tabindex": 0}
-    return tag("div", plain_table(table, name), class_="scroll", **named)
+    rows = f"The first {table.frame.height:,} of {table.frame.height + table.more:,}."
+    cut = [tag("p", rows, class_="cut")] if table.more else []
+    return joined(tag("div", plain_table(table, name), class_="scroll", **named), *cut)
 
 
 def notes(table: Table) -> Iterator[Markup]:
@@ -204,8 +206,7 @@ def notes(table: Table) -> Iterator[Markup]:
 
 
 def plain_table(table: Table, name: str) -> Markup:
-    more = f" ({table.more:,} more rows are left out)" if table.more else ""
-    caption = tag("caption", f"{table.title}{more}", id=name)
+    caption = tag("caption", table.title, id=name)
     return table_html(table.frame, caption, heading=heading)
 
 

@@ -13,6 +13,7 @@ import polars as pl
 from polars_crowd.errors import AnnotationError, OptionError, TakenError, missing_column
 from polars_crowd.escapes import escaped_lines
 from polars_crowd.inputs.checks import Duplicates
+from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.suspicions import DECLARE
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.option_checks import check_count
@@ -215,10 +216,13 @@ def check_path(path: Path, format: str | None, overwrite: bool) -> Path:
 
 
 def check_log(asked: Asked) -> None:
-    """That labels are classes, and that there is the text that is to be shown."""
+    """That labels are classes, and that there is the text that is to be shown, besides these."""
     schema = asked.rows.collect_schema()
     if schema["label"].is_float() and asked.classes is None:
         raise AnnotationError("holds numbers; a report is of classes.", DECLARE, source="the log")
+    if asked.text in LOG_COLUMNS:
+        wrong = f"is the log's column {asked.text}; name one that has what an example says."
+        raise OptionError("text", asked.text, wrong)
     if asked.text is not None and asked.text not in schema:
         raise missing_column("the log", asked.text, list(schema))
 

@@ -11,7 +11,8 @@ import polars as pl
 from polars_crowd.annotators.drift import AnnotatorDrift
 from polars_crowd.annotators.overlap import Overlap
 from polars_crowd.annotators.report import AnnotatorReport
-from polars_crowd.errors import counted, shown_value
+from polars_crowd.cells import shortened
+from polars_crowd.errors import LONGEST, counted, shown_value
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reporting import plot
 from polars_crowd.reporting.card import card_of
@@ -33,7 +34,7 @@ FEW = 12
 """Annotators whose overlap is drawn also where all are joined."""
 MOST = 30
 """Rows of a table of annotators, of groups, of classes."""
-LONGEST = 300
+TEXT = 300
 """Characters of an example's text that are shown."""
 NAMES = {
     ALPHA: "Krippendorff's alpha",
@@ -136,7 +137,11 @@ def has_values(frame: pl.DataFrame, column: str) -> bool:
 def by_group(groups: pl.DataFrame) -> Table:
     """Alpha of each group, the lowest first."""
     names = groups.columns[: groups.columns.index("coefficient")]
+    percent = groups.filter(coefficient="percent_agreement")["value"]
     alpha = groups.filter(coefficient=ALPHA).select(*names, *OF_AGREEMENT, "reason")
+    alpha = alpha.insert_column(
+        alpha.columns.index("num_examples"), percent.alias("percent_agreement")
+    )
     frame = alpha.sort("value", *names, nulls_last=True).head(MOST)
     frame = frame.select(c for c in frame.columns if c in names or has_values(frame, c))
     says = "Krippendorff's alpha, the lowest first."
@@ -148,11 +153,13 @@ OF_ANNOTATORS = (
     *("expected_cost", "agreement", "alpha_change", "worst_class", "median_seconds", "flags"),
 )
 """What is shown of each annotator."""
-ACCURACY = (
-    "The least accurate first, judged by the consensus of the others. Spam score: 0 answers without looking, "
-    "1 tells the classes apart perfectly. Expected cost: 0 for labels that say all, 1 for labels that say "
-    "nothing. Alpha change: how agreement would change without them."
-)
+SAYS = {
+    "accuracy": "The least accurate first, judged by the consensus of the others.",
+    "spam_score": "Spam score: 0 answers without looking, 1 tells the classes apart perfectly.",
+    "expected_cost": "Expected cost: 0 for labels that say all, 1 for labels that say nothing.",
+    "alpha_change": "Alpha change: how agreement would change without them.",
+}
+"""What these columns say, where they are."""
 
 
 def of_annotators(facts: Facts) -> Section:
@@ -161,8 +168,9 @@ def of_annotators(facts: Facts) -> Section:
     panel = facts.panel
     columns = [c for c in OF_ANNOTATORS if c in panel.annotators.columns]
     frame = panel.annotators.select(c for c in columns if has_values(panel.annotators, c))
+    says = " ".join(said for column, said in SAYS.items() if column in frame.columns)
     tables = [
-        Table("annotators", "How good each annotator is", frame.head(MOST), ACCURACY, frame.height)
+        Table("annotators", "How good each annotator is", frame.head(MOST), says, frame.height)
     ]
     flags = panel.flags.filter(pl.col("flag") != "few").select("annotator", "flag", "reason")
     if not flags.is_empty():
@@ -170,7 +178,9 @@ def of_annotators(facts: Facts) -> Section:
         tables.insert(0, Table("flags", "Whom to look at", flags.head(MOST), says, flags.height))
     title = "The least accurate annotators"
     chart = Chart("annotator_quality", title, "annotators", plot.annotator_quality, (panel,), False)
-    text = why(facts.pairs) if isinstance(facts.pairs, Missing) else ()
+    text = []
+    if isinstance(facts.pairs, Missing):
+        text.append(sentence("Who copies is not computed: {why}", why=facts.pairs.why))
     tables += [*of_pairs(facts), *of_groups(facts), *over_time(facts)]
     charts = [chart, *who_shares(facts)]
     if isinstance(facts.drift, AnnotatorDrift):
@@ -187,7 +197,7 @@ def of_pairs(facts: Facts) -> Iterator[Table]:
 
 def of_groups(facts: Facts) -> Iterator[Table]:
     """The groups of annotators who are joined by examples."""
-    if isinstance(facts.shared, Overlap):
+    if isinstance(facts.shared, Overlap) and is_overlap_shown(facts.shared):
         sizes = facts.shared.components
         says = "Annotators of different groups share no example, not even through others."
         yield Table("components", "Groups of annotators", sizes.head(MOST), says, sizes.height)
@@ -222,12 +232,15 @@ def over_time(facts: Facts) -> Iterator[Table]:
     )
 
 
+def is_overlap_shown(shared: Overlap) -> bool:
+    """Whether there is something to see: groups apart, or few annotators."""
+    return shared.components.height > 1 or 2 <= shared.annotators.height <= FEW
+
+
 def who_shares(facts: Facts) -> Iterator[Chart]:
-    """Drawn where there is something to see: groups apart, or few annotators."""
+    """Who shares examples with whom."""
     found = facts.shared
-    if isinstance(found, Missing) or facts.annotators.height < 2:
-        return
-    if found.components.height > 1 or found.annotators.height <= FEW:
+    if isinstance(found, Overlap) and is_overlap_shown(found):
         title = "Which annotators share examples"
         yield Chart("overlap", title, "components", plot.overlap, (found,))
 
@@ -236,6 +249,8 @@ def confused(facts: Facts) -> Section:
     if isinstance(facts.cells, Missing):
         return Section("confusions", CONFUSED, why(facts.cells))
     pairs = confusions(facts.cells)
+    if pairs.is_empty():
+        return Section("confusions", CONFUSED, [sentence("None: there is one class only.")])
     says = (
         "How often two classes are chosen for one example (observed), how often they would be by chance "
         "(expected), and the ratio: 1 says that the two are not told apart at all."
@@ -358,14 +373,11 @@ def with_votes(examples: pl.DataFrame, facts: Facts) -> pl.DataFrame:
         "votes": pl.Series([votes.get(id_, "") for id_ in ids], dtype=pl.String)
     }
     if facts.asked.text:
-        shown = [None if texts.get(id_) is None else shortened(str(texts[id_])) for id_ in ids]
+        shown = [
+            None if texts.get(id_) is None else shortened(str(texts[id_]), TEXT) for id_ in ids
+        ]
         more["text"] = pl.Series(shown, dtype=pl.String)
     return examples.with_columns(**more)
-
-
-def shortened(text: str) -> str:
-    """A text of an example, cut if it is long."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def votes_text(rows: pl.DataFrame, most: int = 3) -> str:
@@ -379,7 +391,8 @@ def votes_text(rows: pl.DataFrame, most: int = 3) -> str:
     parts = []
     for label, who, n in by_label.sort("n", descending=True, maintain_order=True).rows():
         more = "" if n <= most else ", ..."
-        parts.append(f"{shown_value(label)} ({n}): {', '.join(map(str, who[:most]))}{more}")
+        names = ", ".join(shortened(str(one), LONGEST) for one in who[:most])
+        parts.append(f"{shown_value(label)} ({n}): {names}{more}")
     return "; ".join(parts)
 
 

@@ -171,9 +171,68 @@ def test_alpha_without_those_who_answer_like_a_coin() -> None:
         for rows in (log, log.filter(pl.col("annotator") != "coin"))
     )
     assert row["says"] == (
-        "1 of 6 annotators answer like a coin: 'coin'. "
+        "1 of 6 annotators answers like a coin: 'coin'. "
         f"Without them alpha rises from {all_:.3f} to {others:.3f}."
     )
+
+
+def test_one_class_is_no_lack_of_annotators() -> None:
+    found = made(CLEAN.with_columns(label=pl.lit("c0")))
+    assert found.findings["key", "severity"].rows() == [("one_class", "note")]
+    assert not any(table.frame.is_empty() for table in found.content.tables())
+
+
+def test_of_two_classes_none_is_said_to_be_confused_with_the_other() -> None:
+    coin = pl.Series(np.random.default_rng(1).integers(0, 2, CLEAN.height))
+    found = keys(CLEAN.with_columns(label=coin))
+    assert "low_agreement" in found
+    assert "confused_classes" not in found
+
+
+@pytest.mark.parametrize("duplicates", ["first", "last", "all"])
+def test_duplicates_that_are_decided_on_are_no_fault(duplicates: Any) -> None:
+    found = made(pl.concat([CLEAN, CLEAN.head(3)]), duplicates=duplicates)
+    assert found.findings.is_empty()
+    checks = next(table for table in found.content.tables() if table.key == "checks")
+    row = checks.frame.row(by_predicate=pl.col("what") == "duplicate annotations", named=True)
+    assert (row["severity"], row["count"]) == ("note", 3)
+    assert "Say which" not in row["advice"]
+
+
+def test_what_a_check_found_is_named_in_the_finding_not_in_what_to_do() -> None:
+    log = CLEAN.with_columns(label=pl.when(pl.col("example") != 3).then("label"))
+    row = made(log).findings.row(
+        by_predicate=pl.col("key") == "check_examples_without_any_label", named=True
+    )
+    assert row["says"] == "Examples without any label (1): 3."
+    assert row["do"] == "No label, no consensus: they are left out of every result."
+
+
+def test_few_known_labels_weigh_little() -> None:
+    rows = made(CLEAN, truth=WRONG).findings.filter(key="wrong_consensus")
+    assert rows["reach"].item() == pytest.approx(1 - rows["high"].item())
+
+
+def test_groups_are_named_and_their_percent_agreement_is_shown() -> None:
+    found = made(weak_in_one_group(), by="group")
+    row = found.findings.row(by_predicate=pl.col("key") == "weak_groups", named=True)
+    assert "where group is 'de' alpha is" in row["says"]
+    table = next(table for table in found.content.tables() if table.key == "agreement_by_group")
+    log = weak_in_one_group().filter(group="de")
+    percent = pc.percent_agreement(log)["value"].item()
+    assert table.frame["group"][0] == "de"
+    assert table.frame["percent_agreement"][0] == pytest.approx(percent, rel=1e-12)
+
+
+def test_values_of_any_length_leave_a_report_readable() -> None:
+    long = "x" * 5000
+    log = CLEAN.with_columns(
+        *(pl.format("{}-{}", name, pl.lit(long)) for name in ("annotator", "label")),
+        example=pl.format("{}-{}", "example", pl.lit(long)),
+    )
+    text = made(log).text("md")
+    assert max(map(len, re.findall("x+", text))) <= 1000
+    assert len(text) < 200_000
 
 
 def test_findings_say_their_number_and_what_to_do() -> None:
@@ -367,6 +426,18 @@ def test_what_is_no_class_is_refused() -> None:
             pc.report(log, path=None)
     with pytest.raises(AnnotationError, match="'words'"):
         pc.report(CLEAN, text="words", path=None)
+    with pytest.raises(OptionError, match="text='label'"):
+        pc.report(CLEAN, text="label", path=None)
+
+
+def test_a_page_shows_how_many_rows_are_left_out() -> None:
+    found = made(DATA.log)
+    cut = [table for table in found.content.tables() if table.more]
+    page = found.text("html")
+    assert cut
+    for table in cut:
+        total = table.frame.height + table.more
+        assert f"The first {table.frame.height:,} of {total:,}." in page
 
 
 def test_the_text_of_examples_is_shown() -> None:

@@ -39,7 +39,7 @@ def annotator_quality(found: Any) -> Chart:
 
     **How to read it.** A point is an annotator's accuracy, or quality, the line through it where it may truly
     lie, at 95 %; the fewer examples somebody labelled, the longer the line. The dashed line is the median of
-    all annotators. Red triangles are annotators with a flag in the report.
+    all annotators. Triangles are annotators with a flag in the report.
 
     **What to do.** Look at those whose whole interval lies left of the dashed line: leave them out or retrain
     them. A long line is no reason for either, but one for a few examples with known answers
