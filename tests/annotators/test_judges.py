@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 from scipy import stats
 
 import polars_crowd as pc
-from polars_crowd.annotators.judges import COEFFICIENTS
+from polars_crowd.annotators.judge_tables import COEFFICIENTS
 from polars_crowd.annotators.stand_in import FEWEST, benjamini_yekutieli
 from polars_crowd.errors import AnnotationError, OptionError
 from tests.truth.truth_cases import unwarned
