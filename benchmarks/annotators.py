@@ -38,7 +38,6 @@ import polars as pl
 
 import polars_crowd as pc
 from polars_crowd.annotators.prevalence import Judge, prediction_powered, rogan_gladen
-from polars_crowd.numerics.special import normal
 
 MOST_FALSE, LEAST_FOUND = 0.05, 0.9
 SHARES = {
@@ -170,7 +169,7 @@ def held(shares: Sequence[float], right: float, known: int, draws: int) -> dict[
         confusion = rng.multinomial(known, (pi[:, None] * M).ravel()).reshape(K, K)
         judge = Judge(confusion.astype(float), rng.multinomial(OTHERS, pi @ M).astype(float))
         found = {
-            "rogan_gladen": rogan_gladen(judge, normal.inv_cdf(0.975) ** 2)[0],
+            "rogan_gladen": rogan_gladen(judge, 0.95)[0],
             "ppi": prediction_powered(judge, 0.95)[0],
         }
         for method, (_, low, high) in found.items():

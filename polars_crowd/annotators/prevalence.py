@@ -14,10 +14,10 @@ exactly, or where that takes a share below 0, as nearly as S allows: pi has the 
     S = (diag p - p p') / N + sum_j pi[j]^2 (diag m[j] - m[j] m[j]') / n[j]
     m[j,l] = (n[j,l] + 1/4) / (n[j] + K/4)
 
-The interval of pi[k] is all t for which the least Q with pi[k] = t is no more than the quantile of chi^2
-with 1 degree of freedom (Fieller's interval where K = 2): nearly all of [0, 1] for a judge who hardly knows
-anything, where the delta method may say anything. Known examples may be chosen by their class; what must
-hold is that the judge errs on them as on the others.
+The interval of pi[k] is all t for which the least Q with pi[k] = t is no more than the square of Student's
+quantile with n - K degrees of freedom, those of M (Fieller's interval where K = 2): nearly all of [0, 1] for
+a judge who hardly knows anything, where the delta method may say anything. Known examples may be chosen by
+their class; what must hold is that the judge errs on them as on the others.
 
 **Prediction-powered inference** (Angelopoulos, Bates, Fannjiang, Jordan and Zrnic 2023, Science 382; its
 power tuned as in Angelopoulos, Duchi and Zrnic 2023, arXiv 2311.01453): the mean of the known labels, and
@@ -49,7 +49,7 @@ from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.limits import Limit
 from polars_crowd.numerics.shares import wilson
-from polars_crowd.numerics.special import normal
+from polars_crowd.numerics.special import t_quantile
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds
@@ -134,7 +134,7 @@ def corrected_prevalence(log: Any, gold: Any, **options: Unpack[PrevalenceOption
     ...     print(row)
     ('judge', 0.3, 0.25, 0.35)
     ('gold', 0.3, 0.18, 0.45)
-    ('rogan_gladen', 0.22, 0.01, 0.41)
+    ('rogan_gladen', 0.22, 0.0, 0.41)
     ('ppi', 0.27, 0.17, 0.39)
     """
     log, gold = log_and_labels(log, gold, GOLD)
@@ -247,7 +247,7 @@ def judge_table(judge: Judge, annotator: int, confidence: float) -> pl.DataFrame
     found = {
         "judge": of_shares(judge.said, confidence),
         "gold": of_shares(judge.of_class, confidence),
-        "rogan_gladen": rogan_gladen(judge, normal.inv_cdf((1 + confidence) / 2) ** 2),
+        "rogan_gladen": rogan_gladen(judge, confidence),
         "ppi": prediction_powered(judge, confidence),
     }
     tables = []
@@ -337,14 +337,15 @@ def tuned(table: Floats, f_others: float, N: float) -> float:
 # --- Rogan and Gladen --------------------------------------------------------------------------------
 
 
-def rogan_gladen(judge: Judge, limit: float) -> Estimates:
-    """pi and its intervals: where Q is up to `limit`."""
+def rogan_gladen(judge: Judge, confidence: float) -> Estimates:
+    """pi and its intervals."""
     K = len(judge.others)
     unknown = np.full(K, np.nan)
     if judge.N == 0 or (judge.of_class == 0).any():
         return np.full((3, K), np.nan), unknown
     if K == 1:
         return np.ones((3, K)), unknown
+    limit = t_quantile((1 + confidence) / 2, max(judge.n - K, 1)) ** 2
     pi = nearest(judge, None)[0]
     ends = np.array([interval(judge, k, float(pi[k]), limit) for k in range(K)])
     return np.stack([pi, *ends.T]), unknown

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from scipy import stats
 
 import polars_crowd as pc
 from polars_crowd.annotators.prevalence import Judge, prediction_powered, rogan_gladen
 from polars_crowd.errors import AnnotationError, AnnotationWarning, OptionError
-from polars_crowd.numerics.special import normal
 from tests.truth.truth_cases import unwarned
 
-Z2 = normal.inv_cdf(0.975) ** 2
+Z2, T2 = stats.norm.ppf(0.975) ** 2, stats.t.ppf(0.975, 100 - 2) ** 2
 JUDGE = Judge(np.array([[40.0, 10.0], [6.0, 44.0]]), np.array([380.0, 520.0]))
 COLUMNS = ["prevalence", "prevalence_low", "prevalence_high"]
 
@@ -55,16 +55,16 @@ def test_prediction_powered_inference_by_hand() -> None:
 
 def test_rogan_gladen_by_hand() -> None:
     """(p - q) / (s - q), and Fieller's interval: the roots of a quadratic."""
-    (pi, low, high), _ = rogan_gladen(JUDGE, Z2)
+    (pi, low, high), _ = rogan_gladen(JUDGE, 0.95)
     s, q, p = 44 / 50, 10 / 50, 520 / 900
     assert pi[1] == pytest.approx((p - q) / (s - q), abs=1e-12)
     assert pi.sum() == pytest.approx(1, abs=1e-12)
     s_, q_ = 44.25 / 50.5, 10.25 / 50.5
     of_p, of_s, of_q = p * (1 - p) / 900, s_ * (1 - s_) / 50, q_ * (1 - q_) / 50
     quadratic = [
-        (s - q) ** 2 - Z2 * (of_s + of_q),
-        -2 * (p - q) * (s - q) + 2 * Z2 * of_q,
-        (p - q) ** 2 - Z2 * (of_p + of_q),
+        (s - q) ** 2 - T2 * (of_s + of_q),
+        -2 * (p - q) * (s - q) + 2 * T2 * of_q,
+        (p - q) ** 2 - T2 * (of_p + of_q),
     ]
     roots = sorted(np.roots(quadratic))
     np.testing.assert_allclose([low[1], high[1]], roots, atol=1e-9)
@@ -73,7 +73,7 @@ def test_rogan_gladen_by_hand() -> None:
 
 def test_shares_that_the_matrix_would_put_below_zero_are_zero() -> None:
     judge = Judge(np.array([[50.0, 10, 0], [5, 40, 5], [0, 10, 30]]), np.array([500.0, 40, 5]))
-    (pi, low, high), _ = rogan_gladen(judge, Z2)
+    (pi, low, high), _ = rogan_gladen(judge, 0.95)
     assert pi.min() == 0
     assert pi.sum() == pytest.approx(1)
     assert (low <= pi).all() and (pi <= high).all()  # noqa: PT018
@@ -88,7 +88,7 @@ def test_of_several_classes_the_matrix_is_inverted(data: st.DataObject) -> None:
     pi = np.array(data.draw(st.lists(st.integers(1, 9), min_size=K, max_size=K)), dtype=float)
     pi /= pi.sum()
     others = 1000 * (M / M.sum(axis=1, keepdims=True)).T @ pi
-    (found, low, high), _ = rogan_gladen(Judge(M, others), Z2)
+    (found, low, high), _ = rogan_gladen(Judge(M, others), 0.95)
     np.testing.assert_allclose(found, pi, atol=1e-9)
     assert (low <= found).all() and (found <= high).all()  # noqa: PT018
     (theta, low, high), weight = prediction_powered(Judge(M, others), 0.95)
@@ -108,7 +108,7 @@ def test_intervals_cover_what_they_say(
     for _ in range(drawn):
         confusion = rng.multinomial(n, (np.array(pi)[:, None] * M).ravel()).reshape(K, K)
         judge = Judge(confusion.astype(float), rng.multinomial(N, np.array(pi) @ M).astype(float))
-        found = prediction_powered(judge, 0.95) if method == "ppi" else rogan_gladen(judge, Z2)
+        found = prediction_powered(judge, 0.95) if method == "ppi" else rogan_gladen(judge, 0.95)
         _, low, high = found[0]
         covered += (low <= pi) & (pi <= high)
     assert (np.abs(covered / drawn - 0.95) <= near).all(), covered / drawn
@@ -124,7 +124,7 @@ def test_the_table_of_a_log_and_of_a_store(tmp_path: Path) -> None:
         of["ppi"].select(COLUMNS).to_numpy().T, prediction_powered(JUDGE, 0.95)[0]
     )
     np.testing.assert_allclose(
-        of["rogan_gladen"].select(COLUMNS).to_numpy().T, rogan_gladen(JUDGE, Z2)[0]
+        of["rogan_gladen"].select(COLUMNS).to_numpy().T, rogan_gladen(JUDGE, 0.95)[0]
     )
     assert of["judge"]["prevalence"].to_list() == pytest.approx([0.426, 0.574])
     assert of["gold"]["prevalence"].to_list() == pytest.approx([0.5, 0.5])
