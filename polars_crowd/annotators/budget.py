@@ -35,7 +35,7 @@ import polars as pl
 
 from polars_crowd.annotators.request import Judging, LogOptions
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.errors import OptionError
+from polars_crowd.errors import OptionError, counted, shown
 from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.limits import check_memory
 from polars_crowd.numerics.special import normal
@@ -109,7 +109,7 @@ def label_budget(
     Raises
     ------
     OptionError
-        The fit has no confusion matrices, or an option has no effect beside it.
+        The fit has no confusion matrices or is of another log, or an option has no effect beside it.
     MemoryLimitError
         Annotators x classes x classes do not fit into memory.
 
@@ -158,8 +158,16 @@ def _fitted(log: Any, fit: Any, options: Any) -> TruthInference:
         raise OptionError("fit", ..., wrong)
     if options:
         raise OptionError(next(iter(options)), ..., "has no effect beside fit=.")
-    if not isinstance(log, Partitioned):
-        scan_annotations(log)
+    rows = log.scan_annotations() if isinstance(log, Partitioned) else scan_annotations(log)
+    theirs, fitted = (
+        of.select(pl.col("annotator").cast(pl.String)) for of in (rows, fit.annotators)
+    )
+    unknown = (
+        theirs.unique().join(fitted.lazy(), on="annotator", how="anti").sort("annotator").collect()
+    )
+    if unknown.height:
+        who = f"{counted(unknown.height, 'annotator')} of the log ({shown(unknown['annotator'].to_list())})"
+        raise OptionError("fit", ..., f"is of another log: it does not know {who}.")
     return fit
 
 

@@ -119,6 +119,9 @@ def test_there_are_no_more_annotations_than_annotators() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="fit= must be a fit with confusion matrices"):
         pc.label_budget(MADE.log, fit=pc.wawa(MADE.log))
+    others = MADE.log.with_columns(pl.col("annotator").replace("a0001", "z"))
+    with pytest.raises(ValueError, match=r"is of another log: .* 1 annotator of the log \('z'\)"):
+        pc.label_budget(others, fit=pc.dawid_skene(MADE.log))
     with pytest.raises(ValueError, match="classes= has no effect beside fit="):
         pc.label_budget(MADE.log, fit=pc.dawid_skene(MADE.log), classes=[0, 1, 2])
     with pytest.raises(ValueError, match=r"target=1.5; it must be below 1"):
