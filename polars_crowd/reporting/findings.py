@@ -229,13 +229,14 @@ def single_annotations(facts: Facts) -> Iterator[Finding]:
         severity,
         n / all_,
         sentence(
-            "{n} of {all} examples ({share}) have one annotation, which nobody checked.",
+            "{n} of {all} examples ({share}) {have} one annotation, which nobody checked.",
             n=f"{n:,}",
             all=f"{all_:,}",
+            have="has" if n == 1 else "have",
             share=share_text(n / all_),
         ),
         sentence(
-            "Give a part of them to a second annotator; the list below says which are worth most."
+            "Give a part of them to a second annotator; “What to label next” says which are worth most."
         ),
         n / all_,
     )

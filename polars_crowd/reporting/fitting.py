@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import polars as pl
@@ -32,7 +33,13 @@ def chart_of(result: Any, chart: str | None = None, **options: Any) -> Chart:
         near = did_you_mean(str(name), plot.__all__)
         among = shown(plot.__all__, len(plot.__all__))
         raise OptionError("chart", name, f"it must be one of {among}.{near}")
-    drawn: Chart = getattr(plot, name)(result, **options)
+    draw = getattr(plot, name)
+    try:
+        inspect.signature(draw).bind(result, **options)
+    except TypeError as error:
+        told = f"{error}; help(pc.plot.{name}) says what it takes."
+        raise OptionError("chart", name, told) from None
+    drawn: Chart = draw(result, **options)
     return drawn
 
 

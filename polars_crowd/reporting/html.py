@@ -138,7 +138,10 @@ def drawing(chart: Chart) -> Drawing:
     except Advised as error:
         return None, f"Not drawn: {error.wrong}"
     said = spec.pop("title", {}).get("subtitle", [])
-    config = {**spec.get("config", {}), "axisQuantitative": {"labelOverlap": "parity"}}
+    config = {
+        **spec.get("config", {}),
+        "axisQuantitative": {"labelOverlap": "parity", "labelSeparation": 8},
+    }
     here = {"autosize": FITTING, "config": config, "description": chart.title}
     return {**spec, **here}, " ".join([*said, chart.says])
 

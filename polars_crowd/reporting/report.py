@@ -221,7 +221,7 @@ def check_log(asked: Asked) -> None:
     if schema["label"].is_float() and asked.classes is None:
         raise AnnotationError("holds numbers; a report is of classes.", DECLARE, source="the log")
     if asked.text in LOG_COLUMNS:
-        wrong = f"is the log's column {asked.text}; name one that has what an example says."
+        wrong = f"that is the log's column {asked.text}; name one that has what an example says."
         raise OptionError("text", asked.text, wrong)
     if asked.text is not None and asked.text not in schema:
         raise missing_column("the log", asked.text, list(schema))

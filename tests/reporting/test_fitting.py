@@ -71,3 +71,14 @@ def test_charts_are_of_stores_too(tmp_path: Path) -> None:
     assert of_store == pc.plot.labels_per_example(a_fit()).to_dict()
     fit = pc.dawid_skene(store, into=tmp_path / "results")
     assert fit.plot().to_dict() == a_fit().plot().to_dict()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({}, "missing a required argument: 'truth'"), ({"truths": 1}, "'truth'")],
+)
+def test_what_a_chart_needs_is_said(options: dict[str, Any], said: str) -> None:
+    fit = pc.dawid_skene(a_log())
+    with pytest.raises(OptionError, match=said) as found:
+        fit.plot("calibration", **options)
+    assert "help(pc.plot.calibration)" in str(found.value)
