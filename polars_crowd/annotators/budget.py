@@ -160,11 +160,9 @@ def _fitted(log: Any, fit: Any, options: Any) -> TruthInference:
         raise OptionError(next(iter(options)), ..., "has no effect beside fit=.")
     rows = log.scan_annotations() if isinstance(log, Partitioned) else scan_annotations(log)
     theirs, fitted = (
-        of.select(pl.col("annotator").cast(pl.String)) for of in (rows, fit.annotators)
+        of.select(pl.col("annotator").cast(pl.String)) for of in (rows, fit.annotators.lazy())
     )
-    unknown = (
-        theirs.unique().join(fitted.lazy(), on="annotator", how="anti").sort("annotator").collect()
-    )
+    unknown = theirs.unique().join(fitted, on="annotator", how="anti").sort("annotator").collect()
     if unknown.height:
         who = f"{counted(unknown.height, 'annotator')} of the log ({shown(unknown['annotator'].to_list())})"
         raise OptionError("fit", ..., f"is of another log: it does not know {who}.")
