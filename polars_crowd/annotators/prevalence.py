@@ -30,6 +30,12 @@ what the judge says of the others beside what he says of these,
 It needs no model of the judge's errors, but known examples that are drawn at random from all. Its interval
 is Wilson's, of theta on theta (1 - theta) / var examples (in place of theta +- z sd, which covers too little
 where a class is rare); Var_n is that of the counts of (y, f) with 1/4 added to each of the four.
+
+**How often intervals of 95 % hold the share**: of 1,000 drawn logs for each of 24 settings (2 or 3 classes,
+with shares from .1 to .8; judges right in 70 or 90 %; 50, 100 or 200 known examples and 2,800 others) 93.7 to
+97.6 % of Rogan-Gladen's, where each class is known of some example, and 93.6 to 96.2 % of prediction-powered
+ones; of single classes 93 % and more. The least are those with 50 known examples, and with judges right in
+70 %; the most Rogan-Gladen's, of a good judge, three classes alike and 50 known examples.
 """
 
 from __future__ import annotations
