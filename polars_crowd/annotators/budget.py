@@ -154,7 +154,7 @@ def _fitted(log: Any, fit: Any, options: Any) -> TruthInference:
         found: TruthInference = dawid_skene(log, **options)
         return found
     if not isinstance(fit, TruthInference) or fit.confusion is None:
-        wrong = "must be a fit with confusion matrices, such as that of pc.dawid_skene."
+        wrong = "must be a fit with confusion matrices, such as that of dawid_skene."
         raise OptionError("fit", ..., wrong)
     if options:
         raise OptionError(next(iter(options)), ..., "has no effect beside fit=.")
