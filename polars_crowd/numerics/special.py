@@ -147,6 +147,7 @@ def f_upper(f: float, df1: float, df2: float) -> float:
 @lru_cache(maxsize=4096)
 def f_quantile(p: float, df1: float, df2: float) -> float:
     """The f with P(F <= f) = p."""
+    df1, df2 = float(df1), float(df2)  # these may grow without end, and no word
     return _root(lambda f: f_cdf(f, df1, df2) - p, 0.0, 1.0)
 
 

@@ -56,6 +56,8 @@ WORST = 1e12
 """The condition beyond which a system of equations has no solution."""
 NO_DEGREES = 1e-9
 """Fewer degrees of freedom than this are none."""
+BEYOND = 1e100
+"""Quantiles of F beyond this are those of next to no degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ def _absolute(form: str, at: MeanSquares[np.float64], top: float) -> tuple[float
     if not (np.isfinite(v) and v > NO_DEGREES):
         return np.nan, np.nan
     up, down = f_quantile(top, at.N - 1, v), f_quantile(top, v, at.N - 1)
+    if not max(up, down) < BEYOND:
+        return np.nan, np.nan
     rest = k * MSC + (k * n - k - n) * MSE
     low = n * (MSR - up * MSE) / (up * rest + n * MSR)
     high = n * (down * MSR - MSE) / (rest + n * down * MSR)

@@ -70,6 +70,8 @@ from polars_crowd.rounds.summaries import Summary
 
 MAX_WORK = 1 << 28
 """Replicates times annotations up to which annotators are drawn at all: seconds."""
+ROUNDING = 1e-13
+"""What sums of shares leave of nothing."""
 DENSE = 1 << 24
 """Up to this many cells a table by annotator and label is written out."""
 
@@ -381,7 +383,8 @@ def cohen_null_error(signed: Signed, weights: Weights, n_groups: int) -> Floats:
     every = np.arange(pairs.n_classes)
     for k in np.flatnonzero(a.any(axis=0)):
         squares += a[:, k] * (b @ weights.between(np.full_like(every, k), every) ** 2)
-    variance = np.maximum(squares - own + p_e**2, 0) / n
+    left = squares - own + p_e**2
+    variance = np.where(left > ROUNDING, left, 0) / n  # none where one of them always says the same
     found = np.full(n_groups, np.nan)
     found[pairs.owner] = np.sqrt(variance) / room(p_e)
     return found

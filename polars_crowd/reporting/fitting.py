@@ -37,7 +37,7 @@ def chart_of(result: Any, chart: str | None = None, **options: Any) -> Chart:
     try:
         inspect.signature(draw).bind(result, **options)
     except TypeError as error:
-        told = f"{error}; help(pc.plot.{name}) says what it takes."
+        told = f"{error}; the help of that chart says what it takes."
         raise OptionError("chart", name, told) from None
     drawn: Chart = draw(result, **options)
     return drawn

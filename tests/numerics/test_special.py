@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polars_crowd.numerics.special import chi2_cdf, chi2_quantile, gamma_cdf
+from polars_crowd.numerics.special import chi2_cdf, chi2_quantile, f_quantile, gamma_cdf
 
 DEGREES = np.concatenate([[0.05, 0.5, 1, 2, 3, 5, 10, 30, 31.5, 33, 100], 10 ** np.arange(3, 6.5)])
 
@@ -31,3 +31,8 @@ def test_a_quantile_per_probability() -> None:
 
 def test_the_ends() -> None:
     assert gamma_cdf(2.0, [0.0, np.inf]).tolist() == [0.0, 1.0]
+
+
+def test_degrees_of_next_to_nothing_have_a_quantile_beyond_all_numbers() -> None:
+    assert f_quantile(0.975, 4, np.float64(1e-8)) > 1e300
+    assert f_quantile(0.975, np.float64(1e-8), 4) >= 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from scipy import stats
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.proportion import proportion_confint
@@ -35,6 +35,7 @@ def diagnoses() -> pl.DataFrame:
 
 
 @given(matrices(max_annotators=2, gaps=False).filter(two_classes))
+@example(np.array([[0, 0], [0, 0], [0, 0], [0, 1], [0, 2]]))
 def test_cohens_p_value_is_that_of_statsmodels(labels: Matrix) -> None:
     K = int(labels.max()) + 1
     table = np.zeros((K, K))
