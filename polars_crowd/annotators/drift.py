@@ -39,8 +39,8 @@ from polars_crowd.annotators.request import IntervalOptions, Judging, Opened
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column
 from polars_crowd.inputs.order import written_time
-from polars_crowd.numerics.shares import wilson
-from polars_crowd.numerics.special import beta_cdf, normal
+from polars_crowd.numerics.shares import at_most, wilson
+from polars_crowd.numerics.special import normal
 from polars_crowd.option_checks import check_share
 from polars_crowd.reports import FEW, Heads, header
 from polars_crowd.rounds.partitions import Partition
@@ -316,10 +316,8 @@ def surprise(x: Floats, p: Floats, n_there: Floats, n_before: Floats, limit: flo
     z = (p - x) / np.sqrt(np.maximum(q * (1 - q), 1e-6) / n)
     for i in np.flatnonzero(z > limit / 2):
         right = max(n[i] * (q[i] - p[i] + x[i]), 0.0)
-        wrong, parts = n[i] - right, (q[i], 1 - q[i])
-        at_most = beta_cdf(parts[1], parts[0], wrong, right + 1)
-        below = beta_cdf(parts[1], parts[0], wrong + 1, right) if right > 0 else 0.0
-        z[i] = -normal.inv_cdf(min(max((at_most + below) / 2, 1e-300), 1 - 1e-12))
+        u = (at_most(n[i], q[i], right) + at_most(n[i], q[i], right - 1)) / 2
+        z[i] = -normal.inv_cdf(min(max(u, 1e-300), 1 - 1e-12))
     return np.asarray(z)
 
 

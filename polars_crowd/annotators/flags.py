@@ -28,7 +28,8 @@ import polars as pl
 from polars_crowd.annotators.scores import Confusions, accuracy, chance, chance_error, interval
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import counted, shown_value
-from polars_crowd.numerics.special import beta_cdf, normal
+from polars_crowd.numerics.shares import at_least, at_most
+from polars_crowd.numerics.special import normal
 
 ENOUGH = 10
 TOLD, SURELY = 0.05, 0.01
@@ -67,20 +68,6 @@ class Seen:
     seconds_of_all: float
     classes: pl.Series
     confidence: float
-
-
-def at_most(n: float, share: float, x: float) -> float:
-    """P(X <= x) for X of n with this share, also for a sum x of weights.
-
-    >>> round(at_most(3, 0.5, 1), 12), at_most(3, 0.5, 3)
-    (0.5, 1.0)
-    """
-    return 1.0 if x >= n else beta_cdf(1 - share, share, n - x, x + 1)
-
-
-def at_least(n: float, share: float, x: float) -> float:
-    """P(X >= x)."""
-    return 1.0 if x <= 0 else beta_cdf(share, 1 - share, x, n - x + 1)
 
 
 def flags_of(seen: Seen) -> list[Flag]:

@@ -34,13 +34,13 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.annotators.against import judged_sums
-from polars_crowd.annotators.flags import at_most
 from polars_crowd.annotators.request import Judging, LogOptions
 from polars_crowd.annotators.scores import interval, ratio
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice, OptionError, missing_column
 from polars_crowd.inputs.log import open_rows
 from polars_crowd.numerics.mixture import DECIMALS
+from polars_crowd.numerics.shares import at_most
 from polars_crowd.option_checks import check_share
 from polars_crowd.signatures import checked, shares
 

@@ -30,7 +30,7 @@ from polars_crowd.annotators.overlap import count_pairs_of, count_shared
 from polars_crowd.annotators.request import Judging, JudgingOptions, Opened
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import OptionError, check_choice
-from polars_crowd.numerics.special import beta_cdf
+from polars_crowd.numerics.shares import at_least
 from polars_crowd.reliability.pairwise import (
     FEWER_ANNOTATORS,
     PairCodes,
@@ -263,7 +263,7 @@ def pair_table(sums: pl.DataFrame, codes: PairCodes, correction: Correction) -> 
     M = len(codes.rank)
     n, same, expected = (sums[c].to_numpy() for c in ("judged", "same", "expected"))
     p = np.full(len(n), np.nan)
-    p[n > 0] = [at_least(*one) for one in zip(same[n > 0], n[n > 0], expected[n > 0], strict=True)]
+    p[n > 0] = [p_of_same(*one) for one in zip(same[n > 0], n[n > 0], expected[n > 0], strict=True)]
     corrected = p.copy()
     corrected[n > 0] = CORRECTIONS[correction](p[n > 0])
     return (
@@ -285,16 +285,13 @@ def pair_table(sums: pl.DataFrame, codes: PairCodes, correction: Correction) -> 
     )
 
 
-def at_least(same: int, n: int, expected: float) -> float:
+def p_of_same(same: int, n: int, expected: float) -> float:
     """P(Binomial(n, expected / n) >= same); 1 where no more are the same than expected.
 
-    >>> round(at_least(2, 2, 1.0), 9), at_least(1, 4, 2.0)
+    >>> round(p_of_same(2, 2, 1.0), 9), p_of_same(1, 4, 2.0)
     (0.25, 1.0)
     """
-    if same <= expected:
-        return 1.0
-    share = expected / n
-    return beta_cdf(share, 1 - share, same, n - same + 1)
+    return 1.0 if same <= expected else at_least(n, expected / n, same)
 
 
 def holm(p: Floats) -> Floats:

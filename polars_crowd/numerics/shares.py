@@ -1,4 +1,12 @@
-"""The interval of a share of n, by Wilson (1927), JASA 22, 209-212.
+"""Shares of n: how probable one is, and their intervals.
+
+**X of n**, each with probability p. With I_x(a, b) the regularised incomplete beta function (`special`),
+
+    P(X <= x) = I_(1-p)(n - x, x + 1),        P(X >= x) = I_p(x, n - x + 1)
+
+(Abramowitz and Stegun 1964, 26.5.24), which goes on between the whole numbers.
+
+**The interval of a share** p, by Wilson (1927), JASA 22, 209-212,
 
     ( p + z^2 / 2n  -+  z sqrt( p (1 - p) / n + z^2 / 4n^2 ) ) / ( 1 + z^2 / n )
 
@@ -10,7 +18,23 @@ from __future__ import annotations
 import numpy as np
 
 from polars_crowd.arrays import Floats
-from polars_crowd.numerics.special import normal
+from polars_crowd.numerics.special import beta_cdf, normal
+
+
+def at_most(n: float, share: float, x: float) -> float:
+    """P(X <= x) for X of n with this share, also for a sum x of weights.
+
+    >>> round(at_most(3, 0.5, 1), 12), at_most(3, 0.5, 3), at_most(3, 0.5, -1)
+    (0.5, 1.0, 0.0)
+    """
+    if x >= n or x <= -1:
+        return float(x >= n)
+    return beta_cdf(1 - share, share, n - x, x + 1)
+
+
+def at_least(n: float, share: float, x: float) -> float:
+    """P(X >= x)."""
+    return 1.0 if x <= 0 else beta_cdf(share, 1 - share, x, n - x + 1)
 
 
 def wilson(share: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import polars_crowd as pc
 from polars_crowd.annotators.common_errors import GRID, Choices, Group, Law, same_choices
-from polars_crowd.annotators.pairs import at_least, benjamini_hochberg, holm
+from polars_crowd.annotators.pairs import benjamini_hochberg, holm, p_of_same
 from polars_crowd.arrays import Ints
 
 Random = np.random.Generator
@@ -81,7 +81,7 @@ def test_expected_choices_of_a_class_add_up_over_what_could_be() -> None:
 def test_the_tail_is_the_binomial_one(n: int, share: float, same: int) -> None:
     same = min(same, n)
     tail = sum(comb(n, s) * share**s * (1 - share) ** (n - s) for s in range(same, n + 1))
-    found = at_least(same, n, n * share)
+    found = p_of_same(same, n, n * share)
     assert found == (1.0 if same <= n * share else pytest.approx(tail, rel=1e-9, abs=1e-14))
 
 

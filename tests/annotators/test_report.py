@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binom
 
 import polars_crowd as pc
-from polars_crowd.annotators.flags import at_least, at_most
+from polars_crowd.numerics.shares import at_least, at_most
 from tests.cases import assert_same, log_of_rows, simulated
 
 

@@ -30,8 +30,8 @@ from statistics import NormalDist
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.numerics.shares import wilson
-from polars_crowd.numerics.special import beta_cdf, t_quantile, t_tails
+from polars_crowd.numerics.shares import at_most, wilson
+from polars_crowd.numerics.special import t_quantile, t_tails
 from polars_crowd.truth.evaluation.trial import Rows
 
 TIE = 1e-9
@@ -83,7 +83,7 @@ def sign_test(d: Floats) -> float:
     """The exact p-value of as many differences of either sign."""
     more, less = int((d > 0).sum()), int((d < 0).sum())
     rarer, n = min(more, less), more + less
-    return min(1.0, 2 * beta_cdf(0.5, 0.5, n - rarer, rarer + 1)) if more != less else 1.0
+    return min(1.0, 2 * at_most(n, 0.5, rarer)) if more != less else 1.0
 
 
 def paired_errors(d: Floats, confidence: float = 0.95) -> Paired:
