@@ -16,10 +16,11 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.annotators.beside import CELLS, PAIR, TRUTHS, Beside
-from polars_crowd.annotators.stand_in import Advantage, Verdict, benjamini_yekutieli, verdict
+from polars_crowd.annotators.stand_in import Advantage, Verdict, verdict
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import heard
 from polars_crowd.inputs.log import LOG_COLUMNS
+from polars_crowd.numerics.corrections import benjamini_yekutieli
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.intra_rater import GROUP, repeated

@@ -30,6 +30,7 @@ from polars_crowd.annotators.overlap import count_pairs_of, count_shared
 from polars_crowd.annotators.request import Judging, JudgingOptions, Opened
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import OptionError, check_choice
+from polars_crowd.numerics.corrections import benjamini_hochberg, holm
 from polars_crowd.numerics.shares import at_least
 from polars_crowd.reliability.pairwise import (
     FEWER_ANNOTATORS,
@@ -264,8 +265,7 @@ def pair_table(sums: pl.DataFrame, codes: PairCodes, correction: Correction) -> 
     n, same, expected = (sums[c].to_numpy() for c in ("judged", "same", "expected"))
     p = np.full(len(n), np.nan)
     p[n > 0] = [p_of_same(*one) for one in zip(same[n > 0], n[n > 0], expected[n > 0], strict=True)]
-    corrected = p.copy()
-    corrected[n > 0] = CORRECTIONS[correction](p[n > 0])
+    corrected = CORRECTIONS[correction](p)
     return (
         sums.lazy()
         .select(
@@ -292,31 +292,6 @@ def p_of_same(same: int, n: int, expected: float) -> float:
     (0.25, 1.0)
     """
     return 1.0 if same <= expected else at_least(n, expected / n, same)
-
-
-def holm(p: Floats) -> Floats:
-    """Holm's p-values: in ascending order m p, (m - 1) p, ..., none below one before it.
-
-    >>> holm(np.array([0.04, 0.01, 0.5])).tolist()
-    [0.08, 0.03, 0.5]
-    """
-    order = np.argsort(p)
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    found = np.empty(len(p))
-    found[order] = np.minimum(steps, 1)
-    return found
-
-
-def benjamini_hochberg(p: Floats) -> Floats:
-    """Benjamini and Hochberg's: in ascending order m p / rank, none above one after it.
-
-    >>> benjamini_hochberg(np.array([0.04, 0.01, 0.5])).round(3).tolist()
-    [0.06, 0.03, 0.5]
-    """
-    order, ranks = np.argsort(p)[::-1], np.arange(len(p), 0, -1)
-    found = np.empty(len(p))
-    found[order] = np.minimum(np.minimum.accumulate(p[order] * len(p) / ranks), 1)
-    return found
 
 
 CORRECTIONS = {"holm": holm, "bh": benjamini_hochberg}

@@ -69,23 +69,6 @@ def p_value(n: float, d: float, d2: float, epsilon: float) -> float:
     return t_cdf((mean - epsilon) / float(np.sqrt(variance / n)), n - 1)
 
 
-def benjamini_yekutieli(p: Floats) -> Floats:
-    """p-values corrected for the number of tests, whatever their dependence; NaN stays aside.
-
-    >>> benjamini_yekutieli(np.array([0.01, 0.02, 0.5])).round(4).tolist()
-    [0.055, 0.055, 0.9167]
-    """
-    corrected = p.copy()
-    known = np.flatnonzero(~np.isnan(p))
-    m = len(known)
-    if m:
-        order = known[np.argsort(p[known])]
-        rank = np.arange(1, m + 1)
-        scaled = p[order] * m * (1 / rank).sum() / rank
-        corrected[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
-    return corrected
-
-
 @dataclass(frozen=True)
 class Verdict:
     """What the test says of a judge; None where it cannot say."""

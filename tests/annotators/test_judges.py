@@ -16,8 +16,9 @@ from scipy import stats
 
 import polars_crowd as pc
 from polars_crowd.annotators.judge_tables import COEFFICIENTS
-from polars_crowd.annotators.stand_in import FEWEST, benjamini_yekutieli
+from polars_crowd.annotators.stand_in import FEWEST
 from polars_crowd.errors import AnnotationError, OptionError
+from polars_crowd.numerics.corrections import benjamini_yekutieli
 from tests.truth.truth_cases import unwarned
 
 HUMANS = ["ann", "bob", "cyd", "dan"]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import polars_crowd as pc
 from polars_crowd.annotators.common_errors import GRID, Choices, Group, Law, same_choices
-from polars_crowd.annotators.pairs import benjamini_hochberg, holm, p_of_same
+from polars_crowd.annotators.pairs import p_of_same
 from polars_crowd.arrays import Ints
+from polars_crowd.numerics.corrections import benjamini_hochberg, holm
 
 Random = np.random.Generator
 
