@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polars_crowd.annotators.scores import Confusions, accuracy, chance, chance_error, interval
+from polars_crowd.annotators.scores import Confusions, accuracy, chance, chance_error
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import counted, shown_value
-from polars_crowd.numerics.shares import at_least, at_most
+from polars_crowd.numerics.shares import at_least, at_most, wilson
 from polars_crowd.numerics.special import normal
 
 ENOUGH = 10
@@ -91,7 +91,7 @@ def usual_accuracy(a: Floats, n: Floats) -> float:
 def of_accuracy(seen: Seen) -> Iterator[Flag]:
     """`chance` and `below_chance`."""
     n, a, c = seen.found.total, accuracy(seen.found), chance(seen.found)
-    low, high = interval(a, n, seen.confidence)
+    low, high = wilson(a, n, seen.confidence)
     above = a - c > normal.inv_cdf(1 - TOLD) * chance_error(seen.found)
     usual = usual_accuracy(a, n)
     for j in np.flatnonzero(n >= ENOUGH).tolist():
@@ -114,7 +114,7 @@ def one_label(seen: Seen) -> Iterator[Flag]:
     for j in np.flatnonzero((seen.share >= ALWAYS) & (seen.num_annotations >= ENOUGH)).tolist():
         others = usual_rate(found, j, int(seen.most_used[j]))
         if m[j] and at_least(m[j], others + (1 - others) / 3, x[j]) < TOLD:
-            low, high = interval(x[[j]] / m[[j]], m[[j]], seen.confidence)
+            low, high = wilson(x[[j]] / m[[j]], m[[j]], seen.confidence)
             label = shown_value(seen.classes[int(seen.most_used[j])])
             often = "always" if seen.share[j] == 1 else f"in {share_text(seen.share[j])} of cases"
             reason = (

@@ -35,13 +35,13 @@ import polars as pl
 
 from polars_crowd.annotators.against import judged_sums
 from polars_crowd.annotators.request import Judging, LogOptions
-from polars_crowd.annotators.scores import interval, ratio
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice, OptionError, missing_column
 from polars_crowd.inputs.log import open_rows
 from polars_crowd.numerics.mixture import DECIMALS
-from polars_crowd.numerics.shares import at_most
+from polars_crowd.numerics.shares import at_most, wilson
 from polars_crowd.option_checks import check_share
+from polars_crowd.reliability.chance import ratio
 from polars_crowd.signatures import checked, shares
 
 GOLD = "gold"
@@ -212,7 +212,7 @@ def gold_report(
     sums = judged_sums(opened.rounds, opened.against, opened.grouping)[tuple(keys)]
     n, right = (sums[of].to_numpy().astype(np.float64) for of in ("judged", "correct"))
     share = ratio(right, n)
-    low, high = interval(share, n, asked.confidence)
+    low, high = wilson(share, n, asked.confidence)
     s = test.ratio(right, n - right)
     numbers = {"accuracy": share, "accuracy_low": low, "accuracy_high": high, "log_ratio": s}
     found = sums.select(

@@ -22,6 +22,7 @@ from polars_crowd.errors import heard
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.numerics.corrections import benjamini_yekutieli
 from polars_crowd.numerics.shares import wilson
+from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.intra_rater import GROUP, repeated
 
@@ -170,9 +171,7 @@ def of_sides(rows: pl.LazyFrame, confidence: float) -> pl.DataFrame | None:
     chose = {side: (label == pl.col(side).cast(pl.String)).sum() for side in SIDES}
     counts = rows.group_by("annotator").agg(**chose).collect()
     n = counts.select(pl.sum_horizontal(SIDES).cast(pl.Float64)).to_series().to_numpy()
-    share = np.divide(counts["left"].to_numpy(), n, where=n > 0, out=np.full(len(n), np.nan))
-    low, high = wilson(share, np.where(n > 0, n, np.nan), confidence)
-    ends = {"left_share": share, "left_share_low": low, "left_share_high": high}
+    ends = share_columns("left_share", counts["left"].to_numpy(), n, confidence)
     return counts.select("annotator").with_columns(
         **{name: pl.Series(values).fill_nan(None) for name, values in ends.items()}
     )
@@ -190,11 +189,10 @@ def class_table(beside: Beside, costs: Floats) -> pl.DataFrame:
         truth, right = n.sum(axis=1), np.diag(n)
         false = n.sum(axis=0) - right
         others = n.sum() - truth
-        cost = np.divide((n * costs).sum(axis=1), truth, where=truth > 0, out=np.full(K, np.nan))
         columns = {
             **share_columns("sensitivity", right, truth, beside.confidence),
             **share_columns("specificity", others - false, others, beside.confidence),
-            "expected_cost": cost,
+            "expected_cost": ratio((n * costs).sum(axis=1), truth),
         }
         tables.append(
             pl.DataFrame(
@@ -211,8 +209,8 @@ def class_table(beside: Beside, costs: Floats) -> pl.DataFrame:
 
 def share_columns(name: str, part: Floats, n: Floats, confidence: float) -> dict[str, Floats]:
     """part / n with Wilson's interval; NaN where n is 0."""
-    share = np.divide(part, n, where=n > 0, out=np.full(len(n), np.nan))
-    low, high = wilson(share, np.where(n > 0, n, np.nan), confidence)
+    share = ratio(part, n)
+    low, high = wilson(share, n, confidence)
     return {name: share, f"{name}_low": low, f"{name}_high": high}
 
 

@@ -56,6 +56,7 @@ from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.limits import Limit
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.numerics.special import t_quantile
+from polars_crowd.reliability.chance import ratio
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.rounds import Rounds
@@ -284,12 +285,10 @@ Estimates = tuple[Floats, Floats]
 
 def of_shares(counts: Floats, confidence: float) -> Estimates:
     """Counts over their sum, by Wilson."""
-    K, total = len(counts), counts.sum()
-    unknown = np.full(K, np.nan)
-    if total == 0:
-        return np.full((3, K), np.nan), unknown
-    share = counts / total
-    return np.stack([share, *wilson(share, np.full(K, total), confidence)]), unknown
+    K = len(counts)
+    total = np.full(K, counts.sum())
+    share = ratio(counts, total)
+    return np.stack([share, *wilson(share, total, confidence)]), np.full(K, np.nan)
 
 
 # --- prediction-powered inference --------------------------------------------------------------------

@@ -34,6 +34,7 @@ from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import counted
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
 from polars_crowd.numerics.mixture import DECIMALS
+from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.grouping import Grouping, codes_in
 from polars_crowd.reliability.intra_rater import GROUP, repeated
@@ -242,8 +243,8 @@ def table_of(
     """A row per unit, in codes."""
     a, b, n = scores.accuracy(found), scores.balanced_accuracy(found), found.total
     worst, worst_accuracy = scores.worst_classes(found)
-    low, high = scores.interval(a, n, panel.confidence)
-    balanced_low, balanced_high = scores.interval(b, scores.balanced_size(found), panel.confidence)
+    low, high = wilson(a, n, panel.confidence)
+    balanced_low, balanced_high = wilson(b, scores.balanced_size(found), panel.confidence)
     columns = {
         "accuracy": a,
         "accuracy_low": low,

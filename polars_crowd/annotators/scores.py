@@ -33,8 +33,8 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import OptionError
-from polars_crowd.numerics.shares import wilson
 from polars_crowd.option_checks import array_of
+from polars_crowd.reliability.chance import ratio
 
 CELLS = 1 << 22
 """Cells of confusion matrices that are written out at a time."""
@@ -124,13 +124,6 @@ class Confusions:
         return ratio(by_class, by_class.sum())
 
 
-def ratio(part: Floats, whole: Floats | float) -> Floats:
-    """part / whole, NaN where that is 0 / 0."""
-    whole = np.broadcast_to(whole, np.shape(part))
-    out = np.full(np.shape(part), np.nan)
-    return np.asarray(np.divide(part, whole, where=whole != 0, out=out))
-
-
 def accuracy(found: Confusions) -> Floats:
     return ratio(found.summed(found.of_truth.unit, found.right), found.total)
 
@@ -146,13 +139,6 @@ def balanced_size(found: Confusions) -> Floats:
     variance = ratio(found.summed(unit, p * (1 - p) / found.of_truth.n), found.n_seen**2)
     mean = ratio(found.summed(unit, p), found.n_seen)
     return ratio(mean * (1 - mean), variance)
-
-
-def interval(share: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """Wilson's, NaN without an annotation."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = wilson(share, n, confidence)
-    return low, high
 
 
 def spam_score(found: Confusions) -> Floats:

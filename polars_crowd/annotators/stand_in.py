@@ -26,6 +26,7 @@ import numpy as np
 from polars_crowd.arrays import Flags, Floats
 from polars_crowd.errors import counted
 from polars_crowd.numerics.special import t_cdf
+from polars_crowd.reliability.chance import ratio
 
 FEWEST = 30
 """Examples that a human is compared on, at least."""
@@ -46,9 +47,7 @@ class Advantage:
     @property
     def share(self) -> Floats:
         """rho[j]; NaN where nothing is compared."""
-        unknown = np.full(len(self.n), np.nan)
-        share: Floats = np.divide(self.judge, self.n, where=self.n > 0, out=unknown)
-        return share
+        return ratio(self.judge, self.n)
 
     @property
     def is_tested(self) -> Flags:

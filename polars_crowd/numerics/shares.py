@@ -38,12 +38,13 @@ def at_least(n: float, share: float, x: float) -> float:
 
 
 def wilson(share: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]:
-    """The ends, in [0, 1].
+    """The ends, in [0, 1]; NaN where n is 0.
 
-    >>> low, high = wilson(np.array([0.0, 1.0]), np.array([5.0, 5.0]), 0.95)
+    >>> low, high = wilson(np.array([0.0, 1.0, np.nan]), np.array([5.0, 5.0, 0.0]), 0.95)
     >>> low.round(2).tolist(), high.round(2).tolist()
-    ([0.0, 0.57], [0.43, 1.0])
+    ([0.0, 0.57, nan], [0.43, 1.0, nan])
     """
+    n = np.where(n > 0, n, np.nan)
     z2 = normal.inv_cdf((1 + confidence) / 2) ** 2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     reach = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)

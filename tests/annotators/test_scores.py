@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score, mutual_info_score
 from polars_crowd.annotators import scores
 from polars_crowd.annotators.scores import Confusions
 from polars_crowd.errors import OptionError
+from polars_crowd.numerics.shares import wilson
 
 
 def of(*counts: object) -> Confusions:
@@ -121,5 +122,5 @@ def test_balanced_accuracy_has_the_interval_of_its_own_variance() -> None:
     ]
     found = of(*n)
     b = scores.balanced_accuracy(found)
-    low, high = scores.interval(b, scores.balanced_size(found), 0.95)
+    low, high = wilson(b, scores.balanced_size(found), 0.95)
     assert 0.93 < ((low <= 0.775) & (high >= 0.775)).mean() < 0.98

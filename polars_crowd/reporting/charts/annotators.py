@@ -121,6 +121,6 @@ def qualities(found: Any) -> tuple[str, list[str], pl.DataFrame]:
 def with_wilson(table: pl.DataFrame) -> pl.DataFrame:
     """With the interval of the value as a share of n."""
     value, n = (table[name].fill_null(np.nan).to_numpy() for name in ("value", "n"))
-    low, high = wilson(value, np.where(n > 0, n, np.nan), CONFIDENCE)
+    low, high = wilson(value, n, CONFIDENCE)
     ends = table.with_columns(low=pl.Series(low), high=pl.Series(high))
     return ends.with_columns(pl.col("low", "high").fill_nan(None))
