@@ -236,12 +236,12 @@ def _of_text(path: Path) -> Look:
         return Look(path, "array", *_keys_of(islice(found, LOOKED_AT)))
     if text.startswith("{"):
         lines = _first_lines(path)
-        try:
-            json.loads(lines[0])
-        except json.JSONDecodeError:
-            return _unpaged(Look(path, "object", *_keys_of([object_in(path)])))
         kind: Shape = "lines" if len(lines) > 1 else "object"
-        return _unpaged(Look(path, kind, *_keys_of(_until_broken(map(json.loads, lines)))))
+        try:
+            records = [*_until_broken(map(json.loads, lines))]
+        except json.JSONDecodeError:
+            kind, records = "object", [object_in(path)]
+        return _unpaged(Look(path, kind, *_keys_of(records)))
     header = next(csv.reader(head.splitlines(), delimiter=_separator(head)), [])
     return Look(path, "table", frozenset(header))
 
