@@ -335,7 +335,7 @@ def _as_row(cells: list[str], separator: str) -> str:
 
 def _check_end(path: Path, separator: str, width: int) -> None:
     """A last row that alone ends before its last cell is one that was cut off."""
-    *others, last = [width, *(len(row) for row in _last_rows(path, separator) if row)]
+    *others, last = [width, *_last_widths(path, separator)]
     if last < width and all(others) and min(others) >= width:
         raise AnnotationError(
             f"{path}: the last row has {counted(last, 'cell')}, the header {width}.",
@@ -343,18 +343,22 @@ def _check_end(path: Path, separator: str, width: int) -> None:
         )
 
 
-def _last_rows(path: Path, separator: str) -> Iterable[list[str]]:
-    """The rows of a small file; of a large one the last lines, those that quote nothing."""
+def _last_widths(path: Path, separator: str) -> list[int]:
+    """How many cells the rows of a small file have; of a large one the last lines, those that quote nothing.
+
+    Nothing where a cell is too long for such a look.
+    """
     size = path.stat().st_size
     if size <= CHUNK:
-        with open_text(path) as file:
-            return list(csv.reader(file, delimiter=separator))
+        with open_text(path) as file, suppress(csv.Error):
+            return [len(row) for row in csv.reader(file, delimiter=separator) if row]
+        return []
     if is_gzip(path):
         return []
     with open(path, "rb") as packed:
         packed.seek(size - HEAD)
         lines = packed.read().decode("utf-8", "replace").splitlines()[1:]
-    return [line.split(separator) for line in lines if line.strip() and '"' not in line]
+    return [line.count(separator) + 1 for line in lines if line.strip() and '"' not in line]
 
 
 def _separator(head: str) -> str:

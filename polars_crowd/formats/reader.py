@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -102,7 +103,10 @@ def _place(look: Look, read: Callable[[Look], OfFile]) -> str | None:
         return None
     if look.path.stat().st_size > IN_MEMORY:
         return None
-    header, records = split(look)
+    try:
+        header, records = split(look)
+    except csv.Error:  # a cell is too long for it
+        return None
     low, high = 0, len(records)
     with TemporaryDirectory(prefix="polars-crowd-") as folder:
         beginning = replace(look, path=Path(folder) / look.path.name)

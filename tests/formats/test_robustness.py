@@ -227,6 +227,16 @@ def test_rows_that_are_too_long_or_cut_off(
     assert pc.formats.read(path, **options).format
 
 
+def test_cells_of_any_length(tmp_path: Path) -> None:
+    source, path = SAMPLES / "mturk" / "batch.csv", tmp_path / "batch.csv"
+    table = pl.read_csv(source, infer_schema=False)
+    log = pc.formats.read(source, question="category").log.collect()
+    table.with_columns(pl.lit("x" * 140_000).alias("Input.text")).write_csv(path)
+    found = pc.formats.read(path, question="category").log.collect()
+    assert found["text"].str.len_chars().unique().to_list() == [140_000]
+    assert found.drop("text").equals(log.drop("text"))
+
+
 @pytest.mark.parametrize(
     ("file", "key", "options"),
     [
