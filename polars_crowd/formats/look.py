@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, counted, shown
+from polars_crowd.errors import Advice, Advised, AnnotationError, counted, shown
 from polars_crowd.formats.answers import blank_as_null
 from polars_crowd.formats.records import (
     BLANK,
@@ -29,6 +29,7 @@ from polars_crowd.formats.records import (
     open_text,
 )
 from polars_crowd.formats.zips import Zip
+from polars_crowd.inputs.blame import first_line, unreadable
 
 Shape = Literal["array", "object", "lines", "table", "zip", "directory"]
 READERS: dict[bytes, Callable[..., pl.LazyFrame]] = {b"PAR1": pl.scan_parquet, b"ARRO": pl.scan_ipc}
@@ -66,7 +67,7 @@ class Look:
         Raises
         ------
         AnnotationError
-            It is neither JSON nor a table nor a zip.
+            It is neither JSON nor a table nor a zip, or damaged.
         """
         if isinstance(path, Look):
             return path
@@ -76,16 +77,14 @@ class Look:
         if place.is_dir():
             names = tuple(file.relative_to(place).as_posix() for file in files_in(place))
             return cls(place, "directory", names=names)
-        start = _start(place)
-        if start in READERS:
-            schema = READERS[start](place, glob=False).collect_schema()
-            return cls(place, "table", frozenset(schema), schema=schema)
-        if start == b"PK\x03\x04":
-            return cls(place, "zip", names=tuple(Zip(place).names))
         try:
-            return _of_text(place)
+            return _of_file(place)
+        except Advised:
+            raise
         except UnicodeDecodeError as error:
             raise AnnotationError(f"{path} is no text in UTF-8: {error}.") from error
+        except (*UNSHAPED, csv.Error) as error:
+            raise unreadable(str(path), first_line(error)) from error
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -226,6 +225,16 @@ def object_in(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise AnnotationError(f"{path} holds no JSON object, but {type(found).__name__}.")
     return found
+
+
+def _of_file(path: Path) -> Look:
+    start = _start(path)
+    if start in READERS:
+        schema = READERS[start](path, glob=False).collect_schema()
+        return Look(path, "table", frozenset(schema), schema=schema)
+    if start == b"PK\x03\x04":
+        return Look(path, "zip", names=tuple(Zip(path).names))
+    return _of_text(path)
 
 
 def _of_text(path: Path) -> Look:

@@ -42,19 +42,17 @@ def reader(
     files_of, unlike, unshaped, of_ours = looks_of, _unshaped, UNSHAPED, (Advised, OSError)
 
     def call(path: Any, *args: Any, **given: Any) -> Any:
-        looks: Any = path
+        looks = files_of(path)
+        suspects, parts = looks, []
         try:
-            looks = files_of(path)
-            parts = []
             for look in looks:
-                path = look
+                suspects = [look]
                 parts.append(function(look, *args, **given))
-            path = looks
+            suspects = looks
             return parts[0].export(looks, parts)
         except of_ours:
             raise
         except unshaped as error:
-            suspects = path if isinstance(path, list) else [path]
             raise unlike(suspects, error, lambda one: function(one, *args, **given)) from error
 
     moved: Any = in_module_of(function, call)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import inspect
 from importlib import import_module
 from typing import Any
-
-import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.export import Export
@@ -108,7 +105,7 @@ def seen_as(path: Paths, *, plain: bool = False) -> tuple[str, list[Look]] | Non
     try:
         looks = looks_of(path)
         like = _like(looks)
-    except (AnnotationError, OSError, pl.exceptions.PolarsError, csv.Error):
+    except (AnnotationError, OSError):
         return None
     is_one = len(like) == 1 and (plain or not like[0].is_plain)
     return (like[0].name, looks) if is_one else None

@@ -227,6 +227,20 @@ def test_rows_that_are_too_long_or_cut_off(
     assert pc.formats.read(path, **options).format
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"PAR1 and no more", b"ARROW1 and no more", b"[" * 100_000, b'{"a":' * 100_000],
+    ids=["parquet", "arrow", "array", "object"],
+)
+@pytest.mark.parametrize("read", [pc.formats.read, pc.formats.read_prodigy])
+def test_files_that_cannot_be_looked_at(read: Any, data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "export"
+    path.write_bytes(data)
+    with pytest.raises(pc.AnnotationError, match=r"export cannot be read: "):
+        read(path)
+    assert pc.formats.registry.seen_as(path) is None
+
+
 def test_cells_of_any_length(tmp_path: Path) -> None:
     source, path = SAMPLES / "mturk" / "batch.csv", tmp_path / "batch.csv"
     table = pl.read_csv(source, infer_schema=False)
