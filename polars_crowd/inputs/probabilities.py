@@ -139,9 +139,11 @@ def _places_in(
         raise probability_checks.null_ids(frame)
     if given.len() == examples.len() and bool((given == examples).all()):
         return None
-    if not _are_distinct(given):
+    hashes = _hash(given)
+    have_own = hashes.n_unique() == len(given)
+    if not have_own and given.n_unique() < len(given):
         raise probability_checks.repeated_examples(frame)
-    at = _rows_of(given, examples)
+    at = _rows_of(given, examples, hashes if have_own else None)
     if at.null_count():
         lacking = examples.filter(at.is_null())
         sides = _both_sides(probs, examples) if len(lacking) == len(examples) else []
@@ -160,22 +162,16 @@ def _at(
     return values
 
 
-def _rows_of(given: pl.Series, examples: pl.Series) -> pl.Series:
+def _rows_of(given: pl.Series, examples: pl.Series, hashes: pl.Series | None) -> pl.Series:
     """Where the examples are among the given ids, which are distinct: null if they are not.
 
     Texts are looked up by their hashes and compared; should two share one, by themselves.
     """
-    if given.dtype != pl.String:
-        return _places(given, examples)
-    hashes = _hash(given)
-    at = _places(hashes, _hash(examples)) if hashes.n_unique() == len(hashes) else None
-    if at is not None and (given.gather(at) == examples).all():
-        return at
+    if given.dtype == pl.String and hashes is not None:
+        at = _places(hashes, _hash(examples))
+        if (given.gather(at) == examples).all():
+            return at
     return _places(given, examples)
-
-
-def _are_distinct(ids: pl.Series) -> bool:
-    return _hash(ids).n_unique() == len(ids) or ids.n_unique() == len(ids)
 
 
 def _places(given: pl.Series, wanted: pl.Series) -> pl.Series:
