@@ -123,9 +123,9 @@ class Fit(Reported):
         """
         check_place("directory", directory)
         tables = {name: self._table(name) for name in self._names()}
-        kept = self._kept if format == "parquet" else None
-        if kept is not None:
-            tables[PARAMETERS] = as_frame(kept)
+        parameters = self._parameters() if format == "parquet" else None
+        if parameters is not None:
+            tables[PARAMETERS] = parameters
         write_results(
             place_of(directory),
             tables,
@@ -140,6 +140,11 @@ class Fit(Reported):
     def _kept(self) -> Kept | None:
         """What an explanation needs, if the method has one."""
         return None
+
+    def _parameters(self) -> pl.DataFrame | None:
+        """The same as a table."""
+        kept = self._kept
+        return None if kept is None else as_frame(kept)
 
     def _names(self) -> Sequence[str]:
         return self.TABLES
@@ -171,8 +176,9 @@ class Fit(Reported):
         for name in self.TABLES:
             if name not in self.ON_DEMAND:
                 into.save(name, self._table(name))
-        if self._kept is not None:
-            into.save(PARAMETERS, as_frame(self._kept))
+        parameters = self._parameters()
+        if parameters is not None:
+            into.save(PARAMETERS, parameters)
         into.complete(**self._about())
 
 
@@ -244,11 +250,16 @@ class Results(Fit):
 
     @property
     def _kept(self) -> Kept | None:
+        frame = self._parameters()
+        return None if frame is None else of_frame(frame, str(self._directory))
+
+    def _parameters(self) -> pl.DataFrame | None:
+        """As they were written: what only goes elsewhere is not read."""
         if PARAMETERS not in self._contents["tables"]:
             return None
         frame = self._table(PARAMETERS)
         assert isinstance(frame, pl.DataFrame)
-        return of_frame(frame, str(self._directory))
+        return frame
 
     def _table(self, name: str) -> Table:
         return read_table(self._directory, self._contents, name, self._hold, self._verify)
