@@ -10,7 +10,8 @@ import polars as pl
 from polars_crowd.arrays import Flags, Floats
 from polars_crowd.errors import AnnotationError, counted, shown
 from polars_crowd.inputs.anonymous import is_anonymous
-from polars_crowd.reliability import ranks, who_voted
+from polars_crowd.reliability import conger, ranks, who_voted
+from polars_crowd.reliability.conger import Profiles
 from polars_crowd.reliability.evidence import BLOCK, Evidence
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.kinds import Conger, Light, OfTwo
@@ -18,7 +19,7 @@ from polars_crowd.reliability.patterns import count_patterns, count_repeats, mer
 from polars_crowd.reliability.ranked import Kendall, Spearman
 from polars_crowd.reliability.request import Request
 from polars_crowd.reliability.scales import Scales, are_in_order
-from polars_crowd.reliability.who_voted import Profiles, Signed
+from polars_crowd.reliability.who_voted import Signed
 from polars_crowd.rounds.rounds import Rounds
 
 
@@ -79,7 +80,7 @@ def _spread_of_ranks(rounds: Rounds, evidence: Evidence) -> Floats:
     """(G,) the sums of squares of the examples' ranks: Kendall's second round."""
     u = ranks.ranks_of(evidence.profiles.units)
     spread = evidence.profiles.frame.drop("annotations").with_columns(u=u)
-    merged = rounds.run(who_voted.count_spread, evidence.grouping, spread)
+    merged = rounds.run(conger.count_spread, evidence.grouping, spread)
     squares = merged[(*evidence.grouping.keys, "pattern")]["e2"].to_numpy()
     return sums_at(evidence.units.group, squares, evidence.n_groups)
 
@@ -88,7 +89,7 @@ def _conger_spread(rounds: Rounds, evidence: Evidence) -> Floats:
     """Conger's second round: the sums of the powers of e_i - p_e over the examples of each pattern."""
     u = np.concatenate([_spread(block) for _, block in evidence.blocks()])
     spread = evidence.profiles.frame.drop("annotations").with_columns(u=u)
-    merged = rounds.run(who_voted.count_spread, evidence.grouping, spread)
+    merged = rounds.run(conger.count_spread, evidence.grouping, spread)
     sums_of = merged[(*evidence.grouping.keys, "pattern")]
     return np.stack([sums_of[c].to_numpy() for c in ("e1", "e2", "e3")])
 

@@ -2,7 +2,7 @@
 
     Corrected    (p_a - p_e) / (1 - p_e) of count vectors (`chance.py`)         does not ask who voted
     Alpha        Krippendorff's, of count vectors                               does not ask who voted
-    Conger       p_e from the label shares of each annotator (`who_voted.py`)
+    Conger       p_e from the label shares of each annotator (`conger.py`)
     OfTwo        Cohen's and Scott's kappa of two annotators
     Light        the mean of Cohen's over all pairs
     Icc          from mean squares (`icc.py`)
@@ -22,8 +22,8 @@ import numpy as np
 
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice
+from polars_crowd.reliability import conger, who_voted
 from polars_crowd.reliability import evidence as limits
-from polars_crowd.reliability import who_voted
 from polars_crowd.reliability.chance import (
     EXACT,
     Estimate,
@@ -261,10 +261,10 @@ class Conger(OfWho):
         assert evidence.spread is not None
         units, weights = evidence.units, evidence.scales.weights
         found = sums(units, weights)
-        return who_voted.conger(units, found, weights, evidence.chance, evidence.spread)
+        return conger.conger(units, found, weights, evidence.chance, evidence.spread)
 
     def of_times(self, signed: Signed, times: Floats, weights: Weights) -> float:
-        return who_voted.conger_value(signed, times, weights)
+        return conger.conger_value(signed, times, weights)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.reliability.chance import ratio
+from polars_crowd.reliability.conger import Profiles
 from polars_crowd.reliability.estimates import estimates
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.gathering import gather
@@ -30,7 +31,6 @@ from polars_crowd.reliability.registry import OF_CLASSES, chosen
 from polars_crowd.reliability.report import COLUMNS, report
 from polars_crowd.reliability.request import Options, Request
 from polars_crowd.reliability.scales import Scales
-from polars_crowd.reliability.who_voted import Profiles
 from polars_crowd.signatures import shares
 
 OF_CLASS = ("label", "share", "specific_agreement", *COLUMNS)

@@ -19,7 +19,7 @@ from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa
 from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 import polars_crowd as pc
-from polars_crowd.reliability import evidence, who_voted
+from polars_crowd.reliability import conger, evidence
 from polars_crowd.reliability import weights as weights_module
 from polars_crowd.reliability.kinds import OfVotes
 from polars_crowd.reliability.patterns import count_patterns, merged_units
@@ -478,7 +478,7 @@ def test_blocks_of_groups(
     whole = pc.agreement(log, by=["site", months], coefficients=EVERYTHING)
     monkeypatch.setattr(evidence, "BLOCK", 7)
     monkeypatch.setattr(weights_module, "CELLS", 5)
-    monkeypatch.setattr(who_voted, "DENSE", 0)
+    monkeypatch.setattr(conger, "DENSE", 0)
     assert_same(whole, pc.agreement(log, by=["site", months], coefficients=EVERYTHING))
 
 
