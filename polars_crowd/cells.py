@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.errors import shortened
 from polars_crowd.escapes import escaped
 
 COUNTS = ("num_", "count", "n_")
@@ -59,15 +60,6 @@ def cell(value: Any, number: bool) -> str:
         return ", ".join(cell(one, number) for one in value)
     is_text = not number and not isinstance(value, bool)
     return escaped(shortened(str(value), LONGEST)) if is_text else number_text(value)
-
-
-def shortened(text: str, longest: int) -> str:
-    """A text, cut if it is longer.
-
-    >>> shortened("a" * 40, 40) == "a" * 40, shortened("abcd", 3)
-    (True, 'abc...')
-    """
-    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def number_text(value: Any) -> str:

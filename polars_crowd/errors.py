@@ -279,10 +279,16 @@ def shown_value(value: Any) -> str:
     >>> print(shown_value("a" * 50), shown_value("\x1b[31mred"))
     'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...' '\x1b[31mred'
     """
-    if isinstance(value, str):
-        return f"{value[:LONGEST]!r}" if len(value) <= LONGEST else f"{value[:LONGEST] + '...'!r}"
-    text = repr(value)
-    return text if len(text) <= LONGEST else text[:LONGEST] + "..."
+    return repr(shortened(value)) if isinstance(value, str) else shortened(repr(value))
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """A text, cut if it is longer.
+
+    >>> shortened("a" * 40) == "a" * 40, shortened("abcd", 3)
+    (True, 'abc...')
+    """
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def shown(values: list[Any], limit: int = SHOWN) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from polars_crowd.cells import number_text, shortened
-from polars_crowd.errors import LONGEST, counted
+from polars_crowd.cells import number_text
+from polars_crowd.errors import counted, shortened
 from polars_crowd.reporting.content import Section, Table, sentence, with_interval
 from polars_crowd.reporting.facts import ALPHA, Facts
 
@@ -47,7 +47,7 @@ def classes_text(facts: Facts) -> str:
     """The classes and their shares of the consensus labels."""
     labels = facts.consensus.of_labels.head(20).select("label", "share").rows()
     more = len(facts.fit.classes) - len(labels)
-    said = [f"{shortened(str(label), LONGEST)} ({100 * share:.3g} %)" for label, share in labels]
+    said = [f"{shortened(str(label))} ({100 * share:.3g} %)" for label, share in labels]
     return ", ".join([*said, *([f"{more:,} more"] if more > 0 else [])])
 
 

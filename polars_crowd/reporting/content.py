@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.cells import number_text, shortened
-from polars_crowd.errors import LONGEST, shown_value
+from polars_crowd.cells import number_text
+from polars_crowd.errors import shortened, shown_value
 from polars_crowd.escapes import escaped
 from polars_crowd.inputs.findings import SEVERITIES
 from polars_crowd.inputs.suspicions import Severity
@@ -34,7 +34,7 @@ class Quoted:
     @property
     def text(self) -> str:
         """The value where it is seen to be one: not quoted, and cut if it is long."""
-        return shortened(str(self.value), LONGEST)
+        return shortened(str(self.value))
 
 
 Sentence = tuple["str | Quoted", ...]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from polars_crowd.cells import number_text, shortened
-from polars_crowd.errors import LONGEST, counted
+from polars_crowd.cells import number_text
+from polars_crowd.errors import counted, shortened
 from polars_crowd.inputs.suspicions import Severity, values_shown
 from polars_crowd.reporting.annotator_findings import OF_ANNOTATORS
 from polars_crowd.reporting.content import (
@@ -314,7 +314,7 @@ def of_checks(facts: Facts) -> Iterator[Finding]:
     """What `check_annotations` calls an error or a warning."""
     for row in facts.checks.filter(pl.col("severity") != "note").iter_rows(named=True):
         head = sentence("{what} ({n})", what=row["what"].capitalize(), n=f"{row['count']:,}")
-        shown = [shortened(value, LONGEST) for value in row["shown"]]
+        shown = [shortened(value) for value in row["shown"]]
         yield Finding(
             f"check_{row['what'].replace(' ', '_').replace(',', '')}",
             row["severity"],

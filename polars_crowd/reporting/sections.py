@@ -11,8 +11,7 @@ import polars as pl
 from polars_crowd.annotators.drift import AnnotatorDrift
 from polars_crowd.annotators.overlap import Overlap
 from polars_crowd.annotators.report import AnnotatorReport
-from polars_crowd.cells import shortened
-from polars_crowd.errors import LONGEST, counted, shown_value
+from polars_crowd.errors import counted, shortened, shown_value
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reporting import plot
 from polars_crowd.reporting.card import card_of
@@ -391,7 +390,7 @@ def votes_text(rows: pl.DataFrame, most: int = 3) -> str:
     parts = []
     for label, who, n in by_label.sort("n", descending=True, maintain_order=True).rows():
         more = "" if n <= most else ", ..."
-        names = ", ".join(shortened(str(one), LONGEST) for one in who[:most])
+        names = ", ".join(shortened(str(one)) for one in who[:most])
         parts.append(f"{shown_value(label)} ({n}): {names}{more}")
     return "; ".join(parts)
 

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.annotators.explain import explain
-from polars_crowd.cells import number_text, shortened
-from polars_crowd.errors import LONGEST, shown_value
+from polars_crowd.cells import number_text
+from polars_crowd.errors import shortened, shown_value
 from polars_crowd.truth.classification.blend import Blend
 
 PARTS = ("annotation", "model", "prior", "gold")
@@ -68,7 +68,7 @@ def weights(account: pl.DataFrame, first: str, second: str) -> list[tuple[str, f
     of_one = logs.filter(method=logs["method"][0])
     who = pl.coalesce(pl.col("annotator").cast(pl.String), pl.format("the {}", "part"))
     rows = of_one.select(who, by=pl.col(first) - pl.col(second)).rows()
-    return [(shortened(name, LONGEST), by) for name, by in rows]
+    return [(shortened(name), by) for name, by in rows]
 
 
 def speaking(weighed: list[tuple[str, float]], label: str, sign: int) -> str:
