@@ -15,6 +15,7 @@ from polars_crowd.cells import number_text
 from polars_crowd.errors import counted, shortened
 from polars_crowd.inputs.suspicions import Severity, values_shown
 from polars_crowd.reporting.annotator_findings import OF_ANNOTATORS
+from polars_crowd.reporting.charts.classes import each_pair_once
 from polars_crowd.reporting.content import (
     Finding,
     listed,
@@ -182,12 +183,7 @@ def and_more(n: int) -> str:
 
 def confusions(cells: pl.DataFrame) -> pl.DataFrame:
     """The pairs of different classes, those that are told apart worst first."""
-    order = {label: k for k, label in enumerate(cells["label_1"].unique(maintain_order=True))}
-    place = pl.col("label_1", "label_2").replace_strict(order, return_dtype=pl.UInt32)
-    upper = cells.with_columns(place.name.suffix("_place")).filter(
-        pl.col("label_1_place") < pl.col("label_2_place")
-    )
-    return upper.select(cells.columns).sort(
+    return each_pair_once(cells).sort(
         "ratio", "observed", descending=True, nulls_last=True, maintain_order=True
     )
 

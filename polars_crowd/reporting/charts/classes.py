@@ -204,7 +204,13 @@ def confused_pairs(found: Any) -> tuple[pl.DataFrame, str]:
 def disagreeing_pairs(frame: pl.LazyFrame) -> pl.DataFrame:
     """Of each two classes one row, of which the table has two."""
     table_of(frame, "disagreements", "found", "label_1", "label_2", "observed", "expected")
-    table = frame.collect()
+    return each_pair_once(frame.collect()).select(
+        pair=pair_text("label_1", "label_2", "and"), count="observed", expected="expected"
+    )
+
+
+def each_pair_once(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows of two different classes, the first of which stands before the second in their order."""
     places = pl.DataFrame({"label": table["label_1"].unique(maintain_order=True)}).with_row_index(
         "at"
     )
@@ -212,9 +218,7 @@ def disagreeing_pairs(frame: pl.LazyFrame) -> pl.DataFrame:
         table.join(places, left_on=name, right_on="label", how="left", maintain_order="left")["at"]
         for name in ("label_1", "label_2")
     )
-    return table.filter(first < second).select(
-        pair=pair_text("label_1", "label_2", "and"), count="observed", expected="expected"
-    )
+    return table.filter(first < second)
 
 
 def pair_text(one: str, other: str, between: str) -> pl.Expr:
