@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
 import polars as pl
 
 from polars_crowd.active.batches import next_batch
@@ -26,21 +25,19 @@ from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.findings import DUPLICATES, as_frame, errors_first, findings_of
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
-from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
-from polars_crowd.reporting.charts.tables import BINS, bin_of
+from polars_crowd.reporting.charts.tables import bin_of
+from polars_crowd.reporting.consensus import Accuracy, Consensus, from_to, judged_by, summed
 from polars_crowd.reporting.fingerprint import fingerprint
 from polars_crowd.reporting.why import reasons
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.truth.classification.blend import Blend, blend
-from polars_crowd.truth.known import ExampleLabels, check_matched
 
 T = TypeVar("T")
 
 ALPHA = "krippendorff_alpha"
 HEADLINES = (ALPHA, "gwet_ac1", "percent_agreement")
-CONFIDENCE = 0.95
 SURELY = 0.01
 """The corrected p-value below which a pair is said to copy."""
 MANY = 1_000
@@ -106,150 +103,6 @@ class Listener:
             return self.hear(compute)
         except Advised as error:
             return Missing(error.wrong)
-
-
-# --- the consensus, in one pass --------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Consensus:
-    """The examples' consensus, counted."""
-
-    cells: pl.DataFrame
-    """`label, bin, num_annotations, n, quality`: how many examples, and the sum of their quality."""
-    least: pl.DataFrame
-    """The least certain examples, as in `fit.examples`."""
-    judged: pl.DataFrame
-    """... with `truth`, those whose truth is known."""
-
-    @property
-    def n(self) -> int:
-        return int(self.cells["n"].sum())
-
-    @property
-    def quality(self) -> float:
-        """The mean probability of a consensus label."""
-        return float(self.cells["quality"].sum()) / max(self.n, 1)
-
-    @property
-    def of_labels(self) -> pl.DataFrame:
-        """`label, num_examples, share, mean_quality`."""
-        n = pl.col("n").sum()
-        table = self.cells.group_by("label", maintain_order=True).agg(
-            num_examples=n, mean_quality=pl.col("quality").sum() / n
-        )
-        table = table.with_columns(share=pl.col("num_examples") / self.n)
-        return table.select("label", "num_examples", "share", "mean_quality").sort(
-            "num_examples", "label", descending=[True, False]
-        )
-
-    @property
-    def of_bins(self) -> pl.DataFrame:
-        """`quality_from, quality_to, num_examples`."""
-        return from_to(self.cells.group_by("bin").agg(pl.col("n").sum()), "quality")
-
-    @property
-    def of_counts(self) -> pl.DataFrame:
-        """`num_annotations, num_examples, mean_quality`."""
-        n = pl.col("n").sum()
-        by = self.cells.group_by("num_annotations")
-        return by.agg(num_examples=n, mean_quality=pl.col("quality").sum() / n).sort(
-            "num_annotations"
-        )
-
-    @property
-    def n_single(self) -> int:
-        """Examples with one annotation."""
-        return int(self.cells.filter(num_annotations=1)["n"].sum())
-
-    def n_below(self, quality: float) -> int:
-        """Examples whose consensus is less probable than this, a multiple of 1 / BINS."""
-        return int(self.cells.filter(pl.col("bin") < round(quality * BINS))["n"].sum())
-
-
-def consensus_of(fit: Blend, size: int, known: pl.DataFrame | None) -> Consensus:
-    """One pass over the examples; `known` is `example, truth`."""
-    cells, least, judged = [], [], []
-    for batch in fit.examples.collect_batches(maintain_order=True):
-        if batch.height:
-            cells.append(counted_in(batch))
-            least.append(least_certain(batch, size))
-            judged += [] if known is None else [batch.join(known, on="example")]
-    keys = ("label", "bin", "num_annotations")
-    return Consensus(
-        summed(cells, keys).sort(*keys),
-        least_certain(pl.concat(least), size),
-        pl.concat(judged) if judged else pl.DataFrame(),
-    )
-
-
-def counted_in(examples: pl.DataFrame) -> pl.DataFrame:
-    quality = pl.col("consensus_quality_score")
-    keys = (pl.col("consensus_label").alias("label"), bin_of(quality).alias("bin"))
-    n = pl.len().cast(pl.Int64)
-    return examples.group_by(*keys, "num_annotations").agg(n=n, quality=quality.sum())
-
-
-def from_to(counts: pl.DataFrame, what: str) -> pl.DataFrame:
-    """The ends of each `bin`, and how many examples are in it, `n`."""
-    return counts.sort("bin").select(
-        (pl.col("bin") / BINS).alias(f"{what}_from"),
-        ((pl.col("bin") + 1) / BINS).alias(f"{what}_to"),
-        num_examples="n",
-    )
-
-
-def summed(parts: list[pl.DataFrame], keys: tuple[str, ...]) -> pl.DataFrame:
-    """The sums of all parts by key."""
-    return pl.concat(parts).group_by(*keys).agg(pl.all().sum())
-
-
-def least_certain(examples: pl.DataFrame, size: int) -> pl.DataFrame:
-    return examples.sort("consensus_quality_score", "example").head(size)
-
-
-# --- what is known ---------------------------------------------------------------------------------
-
-
-def known_labels(fit: Blend, truth: Any) -> ExampleLabels | None:
-    """Labels in the classes of the log."""
-    if truth is None:
-        return None
-    ids = fit.examples.collect_schema()["example"]
-    return ExampleLabels.of(truth, "truth", fit._fitted.rounds.book, ids)
-
-
-def judged_by(fit: Blend, asked: Asked) -> Consensus:
-    """The consensus, with what is known of it; labels of no example of the log are counted."""
-    labels, classes = known_labels(fit, asked.truth), fit._fitted.log.classes
-    if labels is None:
-        return consensus_of(fit, asked.size, None)
-    known = labels.frame.select("example", truth=classes.gather(labels.frame["known"]))
-    found = consensus_of(fit, asked.size, known)
-    check_matched(labels.given, found.judged.height, lambda: found.least["example"], "truth")
-    return found
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """How many consensus labels are right, of those whose truth is known."""
-
-    n: int
-    value: float
-    low: float
-    high: float
-    claimed: float
-    """The mean probability that they have."""
-
-    @classmethod
-    def of(cls, judged: pl.DataFrame) -> Accuracy:
-        n, share, claimed = judged.select(
-            pl.len(),
-            share=(pl.col("consensus_label") == pl.col("truth")).mean(),
-            claimed=pl.col("consensus_quality_score").mean(),
-        ).row(0)
-        low, high = wilson(np.array([share]), np.array([float(n)]), CONFIDENCE)
-        return cls(n, share, float(low[0]), float(high[0]), claimed)
 
 
 # --- annotators ------------------------------------------------------------------------------------
@@ -406,7 +259,7 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
     checks = ear.hear(lambda: checks_of(asked))
     tell("finding the consensus")
     fit = ear.hear(lambda: blend(asked.log, probs_for_fit(asked), **asked.options))
-    consensus = ear.hear(lambda: judged_by(fit, asked))
+    consensus = ear.hear(lambda: judged_by(fit, asked.truth, asked.size))
     tell("measuring agreement")
     found = partial(agreement, asked.log, **asked.options)
     groups = None

@@ -12,10 +12,10 @@ from polars_crowd.annotators.drift import AnnotatorDrift
 from polars_crowd.annotators.overlap import Overlap
 from polars_crowd.annotators.report import AnnotatorReport
 from polars_crowd.errors import counted, shortened, shown_value
-from polars_crowd.numerics.shares import wilson
 from polars_crowd.reporting import plot
 from polars_crowd.reporting.card import card_of
-from polars_crowd.reporting.charts.tables import BINS, bin_of
+from polars_crowd.reporting.charts.tables import BINS
+from polars_crowd.reporting.consensus import Accuracy, Consensus
 from polars_crowd.reporting.content import (
     Chart,
     Content,
@@ -25,7 +25,7 @@ from polars_crowd.reporting.content import (
     Table,
     sentence,
 )
-from polars_crowd.reporting.facts import ALPHA, CONFIDENCE, HEADLINES, Accuracy, Facts, Missing
+from polars_crowd.reporting.facts import ALPHA, HEADLINES, Facts, Missing
 from polars_crowd.reporting.findings import confusions, findings_of
 
 CONFUSED = "Which classes are taken for one another"
@@ -305,7 +305,7 @@ def consensus(facts: Facts) -> Section:
     tables = [
         Table("consensus_labels", "Consensus labels", labels.head(MOST), total=labels.height),
         Table("consensus_quality", "How probable the consensus labels are", seen.of_bins),
-        *calibration(seen.judged),
+        *calibration(seen),
         Table("labels_per_example", "Annotations per example", seen.of_counts),
         Table(
             "least_certain",
@@ -343,20 +343,10 @@ def pictures(facts: Facts) -> Iterator[Chart]:
     yield Chart("votes", title, "labels_per_example", plot.labels_per_example, (examples,))
 
 
-def calibration(judged: pl.DataFrame) -> Iterator[Table]:
+def calibration(seen: Consensus) -> Iterator[Table]:
     """How often labels are right, by how probable they are."""
-    if judged.is_empty():
-        return
-    quality = pl.col("consensus_quality_score")
-    right = pl.col("consensus_label") == pl.col("truth")
-    by_bin = judged.group_by(bin=bin_of(quality)).agg(
-        mean_quality=quality.mean(), num_examples=pl.len().cast(pl.Int64), accuracy=right.mean()
-    )
-    frame = by_bin.sort("bin").drop("bin")
-    n = frame["num_examples"].cast(pl.Float64).to_numpy()
-    low, high = wilson(frame["accuracy"].to_numpy(), n, CONFIDENCE)
-    frame = frame.with_columns(accuracy_low=low, accuracy_high=high)
-    yield Table("calibration", "How often labels of that probability are right", frame)
+    if not seen.judged.is_empty():
+        yield Table("calibration", "How often labels of that probability are right", seen.of_truth)
 
 
 def with_votes(examples: pl.DataFrame, facts: Facts) -> pl.DataFrame:
