@@ -21,6 +21,9 @@ from polars_crowd.escapes import escaped
 from polars_crowd.inputs.findings import SEVERITIES
 from polars_crowd.inputs.suspicions import Severity
 
+MOST = 30
+"""Rows of a table of annotators, of groups, of classes."""
+
 
 @dataclass(frozen=True)
 class Quoted:
@@ -61,6 +64,11 @@ def listed(values: Sequence[Any], most: int = 5) -> Sentence:
         parts += [", ", Quoted(value)] if parts else [Quoted(value)]
     more = len(values) - most
     return (*parts, f", ... ({more:,} more)") if more > 0 else tuple(parts)
+
+
+def not_computed(why: str) -> Sentence:
+    """What is said in the place of what this log does not allow."""
+    return sentence("Not computed: {why}", why=why)
 
 
 def plain(said: Sentence) -> str:
@@ -112,6 +120,11 @@ class Table:
     frame: pl.DataFrame
     says: str = ""
     total: int | None = None
+
+    @classmethod
+    def first(cls, key: str, title: str, frame: pl.DataFrame, says: str = "") -> Table:
+        """The first rows of a table that may be long."""
+        return cls(key, title, frame.head(MOST), says, frame.height)
 
     @property
     def more(self) -> int:

@@ -8,31 +8,28 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.annotators.drift import AnnotatorDrift
-from polars_crowd.annotators.overlap import Overlap
 from polars_crowd.annotators.report import AnnotatorReport
 from polars_crowd.errors import counted, shortened, shown_value
 from polars_crowd.reporting import plot
+from polars_crowd.reporting.annotator_sections import of_annotators
 from polars_crowd.reporting.card import card_of
 from polars_crowd.reporting.charts.tables import BINS
 from polars_crowd.reporting.consensus import Accuracy, Consensus
 from polars_crowd.reporting.content import (
+    MOST,
     Chart,
     Content,
     Number,
     Section,
-    Sentence,
     Table,
+    not_computed,
     sentence,
 )
 from polars_crowd.reporting.facts import ALPHA, HEADLINES, Facts, Missing
 from polars_crowd.reporting.findings import confusions, findings_of
+from polars_crowd.reports import with_values
 
 CONFUSED = "Which classes are taken for one another"
-FEW = 12
-"""Annotators whose overlap is drawn also where all are joined."""
-MOST = 30
-"""Rows of a table of annotators, of groups, of classes."""
 TEXT = 300
 """Characters of an example's text that are shown."""
 NAMES = {
@@ -58,10 +55,6 @@ def content_of(facts: Facts, title: str) -> Content:
         how(facts),
     ]
     return Content(title, [section for section in made if not section.is_empty], about(facts))
-
-
-def why(missing: Missing) -> tuple[Sentence, ...]:
-    return (sentence("Not computed: {why}", why=missing.why),)
 
 
 def headlines(facts: Facts) -> Section:
@@ -119,18 +112,12 @@ def checked(facts: Facts) -> Section:
 
 def agreed(facts: Facts) -> Section:
     if isinstance(facts.agreement, Missing):
-        return Section("agreement", "Agreement", text=why(facts.agreement))
-    columns = [
-        c for c in ("coefficient", *OF_AGREEMENT, "reason") if has_values(facts.agreement, c)
-    ]
-    tables = [Table("agreement", "How far annotators agree", facts.agreement.select(columns))]
+        return Section("agreement", "Agreement", text=[not_computed(facts.agreement.why)])
+    frame = with_values(facts.agreement.select("coefficient", *OF_AGREEMENT, "reason"))
+    tables = [Table("agreement", "How far annotators agree", frame)]
     if isinstance(facts.groups, pl.DataFrame):
         tables.append(by_group(facts.groups))
     return Section("agreement", "Agreement", tables=tables)
-
-
-def has_values(frame: pl.DataFrame, column: str) -> bool:
-    return frame[column].null_count() < frame.height
 
 
 def by_group(groups: pl.DataFrame) -> Table:
@@ -142,111 +129,14 @@ def by_group(groups: pl.DataFrame) -> Table:
         alpha.columns.index("num_examples"), percent.alias("percent_agreement")
     )
     frame = alpha.sort("value", *names, nulls_last=True).head(MOST)
-    frame = frame.select(c for c in frame.columns if c in names or has_values(frame, c))
+    frame = frame.select(*names, *with_values(frame.drop(names)).columns)
     says = "Krippendorff's alpha, the lowest first."
     return Table("agreement_by_group", "Agreement by group", frame, says, alpha.height)
 
 
-OF_ANNOTATORS = (
-    *("annotator", "num_annotations", "accuracy", "accuracy_low", "accuracy_high", "spam_score"),
-    *("expected_cost", "agreement", "alpha_change", "worst_class", "median_seconds", "flags"),
-)
-"""What is shown of each annotator."""
-SAYS = {
-    "accuracy": "The least accurate first, judged by the consensus of the others.",
-    "spam_score": "Spam score: 0 answers without looking, 1 tells the classes apart perfectly.",
-    "expected_cost": "Expected cost: 0 for labels that say all, 1 for labels that say nothing.",
-    "alpha_change": "Alpha change: how agreement would change without them.",
-}
-"""What these columns say, where they are."""
-
-
-def of_annotators(facts: Facts) -> Section:
-    if isinstance(facts.panel, Missing):
-        return Section("annotators", "Annotators", text=why(facts.panel))
-    panel = facts.panel
-    columns = [c for c in OF_ANNOTATORS if c in panel.annotators.columns]
-    frame = panel.annotators.select(c for c in columns if has_values(panel.annotators, c))
-    says = " ".join(said for column, said in SAYS.items() if column in frame.columns)
-    tables = [
-        Table("annotators", "How good each annotator is", frame.head(MOST), says, frame.height)
-    ]
-    flags = panel.flags.filter(pl.col("flag") != "few").select("annotator", "flag", "reason")
-    if not flags.is_empty():
-        says = "Where to look, no verdict."
-        tables.insert(0, Table("flags", "Whom to look at", flags.head(MOST), says, flags.height))
-    title = "The least accurate annotators"
-    chart = Chart("annotator_quality", title, "annotators", plot.annotator_quality, (panel,), False)
-    text = []
-    if isinstance(facts.pairs, Missing):
-        text.append(sentence("Who copies is not computed: {why}", why=facts.pairs.why))
-    tables += [*of_pairs(facts), *of_groups(facts), *over_time(facts)]
-    charts = [chart, *who_shares(facts)]
-    if isinstance(facts.drift, AnnotatorDrift):
-        charts.append(Chart("drift", "Accuracy over time", "windows", plot.drift, (facts.drift,)))
-    return Section("annotators", "Annotators", text=text, tables=tables, charts=charts)
-
-
-def of_pairs(facts: Facts) -> Iterator[Table]:
-    if isinstance(facts.pairs, pl.DataFrame) and not facts.pairs.is_empty():
-        says = "Those who give the same wrong labels more often than their errors explain."
-        shown = facts.pairs.head(MOST)
-        yield Table("pairs", "Who may have copied", shown, says, facts.pairs.height)
-
-
-def of_groups(facts: Facts) -> Iterator[Table]:
-    """The groups of annotators who are joined by examples."""
-    if isinstance(facts.shared, Overlap) and is_overlap_shown(facts.shared):
-        sizes = facts.shared.components
-        says = "Annotators of different groups share no example, not even through others."
-        yield Table("components", "Groups of annotators", sizes.head(MOST), says, sizes.height)
-
-
-def over_time(facts: Facts) -> Iterator[Table]:
-    """Who became worse, and how accurate all are, week by week."""
-    if not isinstance(facts.drift, AnnotatorDrift):
-        return
-    alarms = facts.drift.alarms
-    if not alarms.is_empty():
-        columns = (
-            "annotator",
-            "since",
-            "num_annotations",
-            "accuracy",
-            "expected_accuracy",
-            "change",
-        )
-        says = "Those whose accuracy fell below what their own past leads to expect."
-        yield Table(
-            "drift", "Who became worse", alarms.select(columns).head(MOST), says, alarms.height
-        )
-    n = pl.col("num_annotations")
-    weeks = (
-        facts.drift.windows.drop_nulls("accuracy")
-        .group_by("window")
-        .agg(n.sum(), accuracy=(pl.col("accuracy") * n).sum() / n.sum())
-    )
-    yield Table(
-        "windows", "Accuracy of all by week", weeks.sort("window").tail(MOST), total=weeks.height
-    )
-
-
-def is_overlap_shown(shared: Overlap) -> bool:
-    """Whether there is something to see: groups apart, or few annotators."""
-    return shared.components.height > 1 or 2 <= shared.annotators.height <= FEW
-
-
-def who_shares(facts: Facts) -> Iterator[Chart]:
-    """Who shares examples with whom."""
-    found = facts.shared
-    if isinstance(found, Overlap) and is_overlap_shown(found):
-        title = "Which annotators share examples"
-        yield Chart("overlap", title, "components", plot.overlap, (found,))
-
-
 def confused(facts: Facts) -> Section:
     if isinstance(facts.cells, Missing):
-        return Section("confusions", CONFUSED, why(facts.cells))
+        return Section("confusions", CONFUSED, [not_computed(facts.cells.why)])
     pairs = confusions(facts.cells)
     if pairs.is_empty():
         return Section("confusions", CONFUSED, [sentence("None: there is one class only.")])
@@ -254,13 +144,7 @@ def confused(facts: Facts) -> Section:
         "How often two classes are chosen for one example (observed), how often they would be by chance "
         "(expected), and the ratio: 1 says that the two are not told apart at all."
     )
-    table = Table(
-        "confusions",
-        "Pairs of classes, those told apart worst first",
-        pairs.head(MOST),
-        says,
-        pairs.height,
-    )
+    table = Table.first("confusions", "Pairs of classes, those told apart worst first", pairs, says)
     chart = Chart(
         "class_confusions",
         "How often two classes are chosen for one example",
@@ -292,18 +176,18 @@ def confusion_of_all(panel: AnnotatorReport) -> Table:
         descending=[False, True, False, False],
     )
     says = "A true label is the consensus of the other annotators."
-    return Table("confusion", "Labels by true label", cells.head(MOST), says, cells.height)
+    return Table.first("confusion", "Labels by true label", cells, says)
 
 
 def consensus(facts: Facts) -> Section:
     """The labels that come out, how sure they are, and the least certain of them."""
     seen = facts.consensus
-    labels, n = seen.of_labels, counted(seen.least.height, "example")
+    n = counted(seen.least.height, "example")
     why_not = with_votes(seen.least, facts).join(
         facts.reasons, on="example", how="left", maintain_order="left"
     )
     tables = [
-        Table("consensus_labels", "Consensus labels", labels.head(MOST), total=labels.height),
+        Table.first("consensus_labels", "Consensus labels", seen.of_labels),
         Table("consensus_quality", "How probable the consensus labels are", seen.of_bins),
         *calibration(seen),
         Table("labels_per_example", "Annotations per example", seen.of_counts),
@@ -388,7 +272,7 @@ def votes_text(rows: pl.DataFrame, most: int = 3) -> str:
 def next_ones(facts: Facts) -> Section:
     title = "What to label next"
     if isinstance(facts.queue, Missing):
-        return Section("next", title, text=why(facts.queue))
+        return Section("next", title, text=[not_computed(facts.queue.why)])
     queue = facts.queue
     text = sentence(
         "By {by}, the lowest score first, of {n}{unlabelled}.",
