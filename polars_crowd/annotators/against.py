@@ -113,7 +113,7 @@ class Others(Against):
     left_out = "nobody else labelled the example"
 
     def of_part(self, part: Partition) -> Judged:
-        pairs, case, cases = _again(part.runs) if labels_again(part.runs) else _once(part.runs)
+        pairs, case, cases = _again(part.runs) if part.runs.has_repeats else _once(part.runs)
         check_pairs(part.runs, cases["example"], self.memory_limit)
         left = pairs.filter(pl.col("left") > 0)
         first = left.filter(pl.col("left") == pl.col("left").max().over("case"))
@@ -134,13 +134,6 @@ def check_pairs(runs: Runs, examples: pl.Series, limit: Limit) -> None:
     )
     n = int(votes @ beside)
     check_memory(n * PER_PAIR, f"{counted(n, 'pair')} of labels of one example take", limit, FEWER)
-
-
-def labels_again(runs: Runs) -> bool:
-    """Whether an annotator labelled an example more than once."""
-    example = pl.lit(runs.votes["example"]).gather("vote").cast(pl.UInt64)
-    pair = example * len(runs.book.annotators) + pl.col("annotator")
-    return bool(runs.rows.lazy().select(pair.n_unique() < pl.len()).collect().item())
 
 
 Pairs = tuple[pl.LazyFrame, pl.Series, pl.DataFrame]

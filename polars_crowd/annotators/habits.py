@@ -14,7 +14,6 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.annotators.against import labels_again
 from polars_crowd.arrays import Ints
 from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import AnnotationError, missing_column, shown
@@ -106,7 +105,7 @@ def count_habits(part: Partition, grouping: Grouping, seconds: pl.Expr | None) -
     rows = rows_by_group(part, grouping)
     counts: dict[Keys, Frame] = {
         (*keys, "label"): rows.group_by(*keys, "label").agg(annotations=pl.len()),
-        (): pl.DataFrame({"again": [int(labels_again(part.runs))]}),
+        (): pl.DataFrame({"again": [int(part.runs.has_repeats)]}),
     }
     if seconds is None:
         return counts

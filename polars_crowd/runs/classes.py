@@ -75,6 +75,13 @@ class Runs:
         return self.extra.collect()
 
     @cached_property
+    def has_repeats(self) -> bool:
+        """Whether an annotator labelled an example more than once."""
+        example = pl.lit(self.votes["example"]).gather("vote").cast(pl.UInt64)
+        pair = example * len(self.book.annotators) + pl.col("annotator")
+        return bool(self.rows.lazy().select(pair.n_unique() < pl.len()).collect().item())
+
+    @cached_property
     def on_multi(self) -> pl.Series:
         """Whether each example has more than one annotation."""
         return self.examples["num_annotations"] > 1
