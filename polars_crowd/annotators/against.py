@@ -21,7 +21,6 @@ partition, `Judged.correct` is T[r,l] of each row of `part.runs.rows`, and `Judg
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -34,6 +33,7 @@ from polars_crowd.inputs.matching import ids_like
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.limits import Limit, check_memory
 from polars_crowd.reliability.grouping import Grouping, groups_of
+from polars_crowd.reliability.patterns import summed
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, Results
 from polars_crowd.rounds.rounds import Rounds
@@ -311,20 +311,8 @@ def count_against(part: Partition, against: Against, grouping: Grouping) -> Summ
     those whose truth is `known`. The group columns come before these keys."""
     judged, runs = against.of_part(part), part.runs
     groups = groups_of(runs, grouping)
-    example = runs.votes["example"].gather(runs.rows["vote"])
-    group = groups.of_examples[example] if groups.of_rows is None else groups.of_rows
-    rows = runs.rows.select(
-        "annotator", group=pl.Series(group), case=judged.case, correct=judged.correct
-    )
-
-    def by_group(*keys: str) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
-        def summed(frame: pl.LazyFrame) -> pl.LazyFrame:
-            sums = frame.group_by("group", *keys).agg(pl.all().sum())
-            named = sums.join(groups.frame.lazy(), on="group")
-            return named.select(*grouping.keys, pl.exclude("group", *grouping.keys))
-
-        return summed
-
+    group = pl.Series(groups.at_rows(runs))
+    rows = runs.rows.select("annotator", group=group, case=judged.case, correct=judged.correct)
     by_cell = rows.lazy().select("group", "annotator", "case").join(judged.truths.lazy(), on="case")
     label = pl.lit(judged.label).gather("case").alias("label")
     cells = by_cell.select("group", "annotator", "true_label", label, "weight")
@@ -338,8 +326,8 @@ def count_against(part: Partition, against: Against, grouping: Grouping) -> Summ
     )
     size = {"examples": [runs.examples.height], "known": [judged.num_known]}
     return {
-        (*grouping.keys, *CELLS): cells.pipe(by_group(*CELLS)),
-        (*grouping.keys, "annotator"): totals.pipe(by_group("annotator")),
+        (*grouping.keys, *CELLS): summed(cells, CELLS, groups.frame, grouping),
+        (*grouping.keys, "annotator"): summed(totals, ["annotator"], groups.frame, grouping),
         (): pl.DataFrame(size),
     }
 

@@ -91,9 +91,8 @@ def rows_by_group(part: Partition, grouping: Grouping) -> pl.LazyFrame:
     """The group columns, `annotator` and `label` of each annotation, in codes, then the log's others."""
     runs = part.runs
     groups = groups_of(runs, grouping)
-    example = runs.votes["example"].gather(runs.rows["vote"])
-    group = groups.of_examples[example] if groups.of_rows is None else groups.of_rows
-    keys = [pl.lit(groups.frame[key]).gather(pl.Series(group)).alias(key) for key in grouping.keys]
+    group = pl.Series(groups.at_rows(runs))
+    keys = [pl.lit(groups.frame[key]).gather(group).alias(key) for key in grouping.keys]
     label = pl.lit(runs.votes["label"]).gather("vote").alias("label")
     return runs.rows.lazy().select(*keys, "annotator", label)
 

@@ -117,7 +117,7 @@ def count_spread(part: Partition, grouping: Grouping, spread: pl.DataFrame) -> S
     pattern = encode(units.label, units.votes, units.lengths)
     columns = {"group": units.group, "pattern": pattern, "e1": e, "e2": e**2, "e3": e**3}
     keys = (*grouping.keys, "pattern")
-    return {keys: summed(pl.DataFrame(columns), ["pattern"], local, grouping)}
+    return {keys: summed(pl.DataFrame(columns), ["pattern"], local.groups, grouping)}
 
 
 def _of_rows(local: LocalUnits, grouping: Grouping, spread: pl.DataFrame) -> Floats:

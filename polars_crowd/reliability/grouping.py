@@ -181,6 +181,13 @@ class Groups:
     of_rows: Ints | None = None
     """(R,) each annotation's group, where those of an example differ."""
 
+    def at_rows(self, runs: Runs) -> Ints:
+        """(R,) each annotation's group."""
+        if self.of_rows is not None:
+            return self.of_rows
+        example = runs.votes["example"].gather(runs.rows["vote"])
+        return np.asarray(self.of_examples[example.to_numpy()])
+
 
 def groups_of(runs: Runs, grouping: Grouping) -> Groups:
     """The groups of a partition's examples or annotations."""

@@ -307,7 +307,7 @@ def count_patterns(part: Partition, grouping: Grouping) -> Summary:
         "pattern": pattern,
         "examples": np.ones(len(units.n), np.int64),
     }
-    by_pattern = summed(pl.DataFrame(columns), ["pattern"], local, grouping)
+    by_pattern = summed(pl.DataFrame(columns), ["pattern"], local.groups, grouping)
     return {
         (*grouping.keys, "pattern"): by_pattern,
         (*grouping.keys, "annotator", "label"): _by_annotator_and_label(local, grouping),
@@ -321,29 +321,32 @@ def count_repeats(part: Partition, grouping: Grouping) -> Summary:
     once = np.unique(key) // local.n_annotators
     times = np.bincount(local.row_unit) - np.bincount(once)
     frame = pl.DataFrame({"group": local.units.group, "repeats": times})
-    return {grouping.keys: summed(frame, [], local, grouping)}
+    return {grouping.keys: summed(frame, [], local.groups, grouping)}
 
 
 def _by_annotator_and_label(local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
     cells = pl.LazyFrame({"cell": local.cell}).group_by("cell").agg(annotations=pl.len())
     return named_groups(
-        cells.select(**local.of_cells(), annotations="annotations"), local, grouping
+        cells.select(**local.of_cells(), annotations="annotations"), local.groups, grouping
     )
 
 
 def summed(
-    frame: pl.DataFrame, keys: Sequence[str], local: LocalUnits, grouping: Grouping
+    frame: pl.DataFrame | pl.LazyFrame,
+    keys: Sequence[str],
+    groups: pl.DataFrame,
+    grouping: Grouping,
 ) -> pl.LazyFrame:
     """The sums of a frame with column `group` under the groups and some more keys."""
     sums = frame.lazy().group_by("group", *keys).agg(pl.all().sum())
-    return named_groups(sums, local, grouping)
+    return named_groups(sums, groups, grouping)
 
 
-def named_groups(frame: pl.LazyFrame, local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
+def named_groups(frame: pl.LazyFrame, groups: pl.DataFrame, grouping: Grouping) -> pl.LazyFrame:
     """The groups' own columns in place of their codes, which differ from partition to partition."""
     if not grouping.keys:
         return frame.drop("group")
-    named = frame.join(local.groups.lazy(), on="group")
+    named = frame.join(groups.lazy(), on="group")
     return named.select(*grouping.keys, pl.exclude("group", *grouping.keys))
 
 

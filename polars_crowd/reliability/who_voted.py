@@ -73,7 +73,7 @@ def count_signed_patterns(
     if wanted is not None:
         kept = codes_in(wanted.with_row_index("group"), local.groups).is_not_null()
         frame = frame.filter(pl.lit(kept).gather("group"))
-    return {(*grouping.keys, "pattern"): summed(frame, ["pattern"], local, grouping)}
+    return {(*grouping.keys, "pattern"): summed(frame, ["pattern"], local.groups, grouping)}
 
 
 def encode_signed(local: LocalUnits) -> pl.Series:
