@@ -49,6 +49,7 @@ def count_beside(part: Partition, roles: pl.Series, truth: pl.DataFrame | None) 
     beside_truth = judges.join(known, on="example")
     sizes = pl.DataFrame(
         {
+            "again": [int(runs.has_repeats)],
             "human_examples": [votes.select(pl.col("example").n_unique()).collect().item()],
             "known": [0 if truth is None else known.select(pl.len()).collect().item()],
         }
@@ -128,6 +129,8 @@ class Beside:
     roles: pl.Series
     confidence: float
     epsilon: float
+    may_repeat: bool
+    """Whether annotators may have labelled an example again."""
 
     @property
     def judges(self) -> list[int]:

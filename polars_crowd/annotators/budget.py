@@ -42,7 +42,6 @@ from polars_crowd.numerics.special import normal
 from polars_crowd.option_checks import check_count, check_share
 from polars_crowd.reliability.coefficients import krippendorff_alpha
 from polars_crowd.reports import FEW, Heads, header
-from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.results import Fit
 from polars_crowd.signatures import shares
 from polars_crowd.truth.classification.dawid_skene import dawid_skene
@@ -158,9 +157,9 @@ def _fitted(log: Any, fit: Any, options: Any) -> TruthInference:
         raise OptionError("fit", ..., wrong)
     if options:
         raise OptionError(next(iter(options)), ..., "has no effect beside fit=.")
-    rows = log.scan_annotations() if isinstance(log, Partitioned) else scan_annotations(log)
     theirs, fitted = (
-        of.select(pl.col("annotator").cast(pl.String)) for of in (rows, fit.annotators.lazy())
+        of.select(pl.col("annotator").cast(pl.String))
+        for of in (scan_annotations(log), fit.annotators.lazy())
     )
     unknown = theirs.unique().join(fitted, on="annotator", how="anti").sort("annotator").collect()
     if unknown.height:

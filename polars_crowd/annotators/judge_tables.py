@@ -19,12 +19,11 @@ from polars_crowd.annotators.beside import CELLS, PAIR, TRUTHS, Beside
 from polars_crowd.annotators.stand_in import Advantage, Verdict, verdict
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import heard
-from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.numerics.corrections import benjamini_yekutieli
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.coefficients import agreement
-from polars_crowd.reliability.intra_rater import GROUP, repeated
+from polars_crowd.reliability.intra_rater import GROUP, consistency
 
 COEFFICIENTS = {
     "percent_agreement": "agreement",
@@ -113,6 +112,7 @@ def judge_table(
     beside: Beside, rows: pl.LazyFrame, coefficients: pl.DataFrame, verdicts: dict[int, Verdict]
 ) -> pl.DataFrame:
     """A row per judge."""
+    opened = beside.opened
     counts = beside.merged[("annotator",)]
     total = max(int(beside.merged[()]["human_examples"].item()), 1)
     together = coefficients.filter(pl.col("other") == len(beside.roles)).drop("other", "num_shared")
@@ -132,35 +132,21 @@ def judge_table(
     )
     short = [c for c in together.columns if c != "annotator"]
     table = found.select(
-        pl.lit(beside.opened.annotators).gather("annotator").alias("annotator"),
+        pl.lit(opened.annotators).gather("annotator").alias("annotator"),
         pl.col("annotations").alias("num_annotations"),
         "coverage",
         *short,
         *("winning_rate", "advantage", "num_tested", "may_stand_in", "reason"),
     )
-    table = table.join(of_repeats(rows), on="annotator", how="left", maintain_order="left")
+    again = consistency(
+        rows if beside.may_repeat else rows.clear(), opened.annotators, opened.classes
+    )
+    table = table.join(again, on="annotator", how="left", maintain_order="left")
     sides = of_sides(rows, beside.confidence)
     if sides is not None:
         table = table.join(sides, on="annotator", how="left", maintain_order="left")
     table = table.with_columns(pl.col("num_repeated").fill_null(0))
     return table.sort("agreement", "annotator", descending=[True, False], nulls_last=True)
-
-
-def of_repeats(rows: pl.LazyFrame) -> pl.DataFrame:
-    """`annotator, num_repeated, repeat_consistency` of those who labelled an example again."""
-    again = repeated(rows.select(LOG_COLUMNS))
-    if again.is_empty():
-        ids = again[GROUP].alias("annotator")
-        return pl.DataFrame({"annotator": ids}).with_columns(
-            num_repeated=pl.lit(None, pl.Int64), repeat_consistency=pl.lit(None, pl.Float64)
-        )
-    with heard():
-        found = agreement(again, coefficients="percent_agreement", by=GROUP)
-    return found.select(
-        annotator=GROUP,
-        num_repeated=pl.col("num_examples").cast(pl.Int64),
-        repeat_consistency="value",
-    )
 
 
 def of_sides(rows: pl.LazyFrame, confidence: float) -> pl.DataFrame | None:

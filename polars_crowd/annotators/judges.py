@@ -30,7 +30,6 @@ from polars_crowd.inputs.log import scan_annotations
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.option_checks import check_number
 from polars_crowd.reports import MANY, Heads, header
-from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.results import Fit
 from polars_crowd.signatures import shares
 
@@ -157,7 +156,7 @@ def judge_report(
     """
     check_number("epsilon", epsilon, 0.0)
     log, gold = log_and_labels(log, gold, "gold")
-    rows = log.scan_annotations() if isinstance(log, Partitioned) else scan_annotations(log)
+    rows = scan_annotations(log)
     asked = Judging(**options)
     opened = asked.open(log)
     roles = roles_of(rows, opened.annotators, judges, humans)
@@ -166,7 +165,8 @@ def judge_report(
     merged = opened.rounds.run(count_beside, roles, truth)
     if known is not None:
         known.check(int(merged[()]["known"].item()), opened.rounds)
-    beside = Beside(opened, merged, roles, asked.confidence, epsilon)
+    may_repeat = asked.may_repeat(merged)
+    beside = Beside(opened, merged, roles, asked.confidence, epsilon, may_repeat)
     K = len(opened.classes)
     asked_costs = checked_costs(costs, K)
     of_errors = 1 - np.eye(K) if asked_costs is None else asked_costs

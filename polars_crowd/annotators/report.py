@@ -32,14 +32,12 @@ from polars_crowd.annotators.scores import Confusions
 from polars_crowd.arrays import Floats
 from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import counted
-from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
+from polars_crowd.inputs.log import is_labelled
 from polars_crowd.numerics.mixture import DECIMALS
 from polars_crowd.numerics.shares import wilson
-from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.grouping import Grouping, codes_in
-from polars_crowd.reliability.intra_rater import GROUP, repeated
+from polars_crowd.reliability.intra_rater import consistency
 from polars_crowd.reliability.leave_one_out import without_each
-from polars_crowd.reliability.request import PERCENT
 from polars_crowd.reports import MANY, Heads, header
 from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.partitions import Partition
@@ -413,21 +411,7 @@ def others_of(panel: Panel) -> pl.DataFrame:
 
 def repeats_of(panel: Panel, judging: Judging) -> pl.DataFrame:
     """How many examples each labelled again, and how far they agree with themselves there."""
-    ids, rows = panel.opened.annotators, panel.opened.rows
-    if panel.merged[()]["again"].item() or judging.duplicates in ("first", "last"):
-        labelled = rows.filter(is_labelled(rows.collect_schema()["label"]))
-        again = repeated(labelled.select(LOG_COLUMNS))
-        if again.height:
-            classes = panel.opened.classes.to_list()
-            found = agreement(again, coefficients=PERCENT, by=GROUP, classes=classes)
-            return found.select(
-                pl.col(GROUP).cast(ids.dtype).alias("annotator"),
-                num_repeated="num_examples",
-                repeat_consistency="value",
-            )
-    schema = {
-        "annotator": ids.dtype,
-        "num_repeated": pl.Int64(),
-        "repeat_consistency": pl.Float64(),
-    }
-    return pl.DataFrame(schema=schema)
+    opened = panel.opened
+    rows = opened.rows.filter(is_labelled(opened.rows.collect_schema()["label"]))
+    rows = rows if judging.may_repeat(panel.merged) else rows.clear()
+    return consistency(rows, opened.annotators, opened.classes)

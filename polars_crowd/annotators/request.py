@@ -18,6 +18,7 @@ from polars_crowd.reliability.request import grouped
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds
+from polars_crowd.rounds.summaries import Merged
 
 
 class LogOptions(TypedDict, total=False):
@@ -161,6 +162,10 @@ class Judging:
             options["classes"] = classes_of_fit(given)
         rounds = open_rounds(log if stored else rows, **options)
         return Opened(rounds, against_of(given, rounds, self.what[0]), grouping, rows)
+
+    def may_repeat(self, merged: Merged) -> bool:
+        """Whether the log may have annotators who labelled an example again, by the summary `again`."""
+        return bool(merged[()]["again"].item()) or self.duplicates in ("first", "last")
 
 
 OPENING = ("classes", "duplicates", "executor", "progress", "memory_limit")

@@ -17,6 +17,7 @@ from polars_crowd.inputs.checks import null_ids
 from polars_crowd.inputs.log import LOG_COLUMNS, scan_annotations
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.request import (
+    PERCENT,
     ClassesOption,
     Intervals,
     LevelOption,
@@ -112,3 +113,18 @@ def repeated(rows: pl.LazyFrame) -> pl.DataFrame:
         "example"
     )
     return log.explode("label", "annotator", empty_as_null=False).collect()
+
+
+def consistency(rows: pl.LazyFrame, annotators: pl.Series, classes: pl.Series) -> pl.DataFrame:
+    """`annotator, num_repeated, repeat_consistency`: how many examples each labelled again, and how far they
+    agree with themselves there; of those who did."""
+    again = repeated(rows.select(LOG_COLUMNS))
+    if again.is_empty():
+        numbers = {"num_repeated": pl.Int64(), "repeat_consistency": pl.Float64()}
+        return pl.DataFrame(schema={"annotator": annotators.dtype, **numbers})
+    found = agreement(again, coefficients=PERCENT, by=GROUP, classes=classes.to_list())
+    return found.select(
+        pl.col(GROUP).cast(annotators.dtype).alias("annotator"),
+        num_repeated=pl.col("num_examples").cast(pl.Int64),
+        repeat_consistency="value",
+    )
