@@ -181,20 +181,22 @@ class OfExamples(Against):
     left_out = "the truth of the example is not known"
 
     def of_part(self, part: Partition) -> Judged:
-        runs = part.runs
-        at = runs.examples.lazy().select("example").with_row_index("at")
-        found = (
-            at.join(self.frame.lazy(), on="example").select("at", "true_label", "weight").collect()
-        )
-        check_pairs(runs, found["at"], self.memory_limit)
+        runs, found = part.runs, self.at_examples(part)
+        check_pairs(runs, found["example"], self.memory_limit)
         votes = runs.votes.lazy().select("example").with_row_index("case")
-        truths = votes.join(found.lazy(), left_on="example", right_on="at").drop("example")
+        truths = votes.join(found.lazy(), on="example").drop("example")
         return Judged(
             runs.rows["vote"],
             runs.votes["label"],
             truths.sort("case", "true_label").collect(),
-            found["at"].n_unique(),
+            found["example"].n_unique(),
         )
+
+    def at_examples(self, part: Partition) -> pl.DataFrame:
+        """`example` (position in the partition), `true_label`, `weight`."""
+        ids = part.runs.examples.lazy().select(id="example").with_row_index("example")
+        found = ids.join(self.frame.lazy(), left_on="id", right_on="example")
+        return found.select("example", "true_label", "weight").collect()
 
     def check(self, num_known: int, rounds: Rounds) -> None:
         def some_ids() -> pl.Series:

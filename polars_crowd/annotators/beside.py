@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from polars_crowd.annotators.against import OfExamples
 from polars_crowd.annotators.request import Opened
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Merged, Summary
@@ -23,57 +24,44 @@ TRUTHS = ("annotator", "true_label", "label")
 PAIR = ("annotator", "other")
 
 
-def count_beside(part: Partition, roles: pl.Series, truth: pl.DataFrame | None) -> Summary:
+def count_beside(part: Partition, roles: pl.Series, truth: OfExamples | None) -> Summary:
     """Summaries of a partition: how often judges (`annotator`) and humans (`other`; their consensus is one
     more, after the last) say what on the same example; judges beside the truth; the sums of the alternative
     annotator test; errors of two judges together."""
-    runs, consensus_code = part.runs, len(roles)
+    runs = part.runs
     rows = runs.vote_rows().with_columns(pl.lit(roles).gather("annotator").alias("role"))
     rows = rows.collect().lazy()
-    judges = rows.filter(pl.col("role") == JUDGE).drop("role")
-    humans = rows.filter(pl.col("role") == HUMAN).drop("role")
+    judges, humans = (rows.filter(pl.col("role") == r).drop("role") for r in (JUDGE, HUMAN))
     votes = humans.group_by("example", "label").agg(votes=pl.len().cast(pl.Int64)).collect().lazy()
-    consensus = consensus_of(votes)
-    voiced = humans.rename({"annotator": "other", "label": "other_label"})
+    labelled = votes.select("example", covered=pl.lit(1, pl.Int64)).unique().collect()
+    consensus = consensus_of(votes).collect().lazy()
+    voiced = humans.select("example", other="annotator", other_label="label")
     of_all = consensus.select(
-        "example", pl.lit(consensus_code, pl.UInt32).alias("other"), "other_label"
+        "example", pl.lit(len(roles), pl.UInt32).alias("other"), "other_label"
     )
-    everyone = pl.concat([voiced.select(of_all.collect_schema().names()), of_all])
-    one = pl.lit(1, pl.Int64)
-    ids = runs.examples.lazy().select(id="example").with_row_index("example")
-    if truth is None:
-        known = consensus.rename({"other_label": "true_label"})
-    else:
-        known = ids.join(truth.lazy(), left_on="id", right_on="example").drop("id")
-    known = known.collect().lazy()
+    everyone = pl.concat([voiced, of_all])
+    known = consensus.rename({"other_label": "true_label"})
+    if truth is not None:
+        known = truth.at_examples(part).lazy().select("example", "true_label")
     beside_truth = judges.join(known, on="example")
-    sizes = pl.DataFrame(
-        {
-            "again": [int(runs.has_repeats)],
-            "human_examples": [votes.select(pl.col("example").n_unique()).collect().item()],
-            "known": [0 if truth is None else known.select(pl.len()).collect().item()],
-        }
-    )
-    labelled = votes.select(pl.col("example").unique())
-    covered = judges.join(labelled, on="example", how="semi")
-    counts = pl.concat(
-        [
-            judges.select("annotator", annotations=one, covered=pl.lit(0, pl.Int64)),
-            covered.select("annotator", annotations=pl.lit(0, pl.Int64), covered=one),
-        ]
-    )
+    sizes = {
+        "again": int(runs.has_repeats),
+        "human_examples": labelled.height,
+        "known": 0 if truth is None else known.collect().height,
+    }
+    n = pl.len().cast(pl.Int64)
+    covered = judges.join(labelled.lazy(), on="example", how="left").group_by("annotator")
     found: dict[tuple[str, ...], pl.DataFrame | pl.LazyFrame] = {
-        (): sizes.cast(pl.Int64),
-        ("annotator",): counts.group_by("annotator").agg(pl.all().sum()),
-        CELLS: judges.join(everyone, on="example").group_by(CELLS).agg(n=pl.len().cast(pl.Int64)),
-        TRUTHS: beside_truth.group_by(TRUTHS).agg(n=pl.len().cast(pl.Int64)),
+        (): pl.DataFrame(sizes),
+        ("annotator",): covered.agg(annotations=n, covered=pl.col("covered").sum()),
+        CELLS: judges.join(everyone, on="example").group_by(CELLS).agg(n=n),
+        TRUTHS: beside_truth.group_by(TRUTHS).agg(n=n),
         PAIR: compared(judges.join(voiced, on="example"), votes),
     }
     if truth is not None:
-        wrong = beside_truth.select(
-            "example", "annotator", wrong=(pl.col("label") != pl.col("true_label")).cast(pl.Int64)
-        )
-        found["annotator_1", "annotator_2"] = errors_together(wrong)
+        wrong = (pl.col("label") != pl.col("true_label")).cast(pl.Int64)
+        errors = beside_truth.select("example", "annotator", wrong=wrong)
+        found["annotator_1", "annotator_2"] = errors_together(errors)
     return found
 
 

@@ -161,8 +161,7 @@ def judge_report(
     opened = asked.open(log)
     roles = roles_of(rows, opened.annotators, judges, humans)
     known = None if gold is None else known_labels(gold, opened.rounds)
-    truth = None if known is None else known.frame.select("example", "true_label")
-    merged = opened.rounds.run(count_beside, roles, truth)
+    merged = opened.rounds.run(count_beside, roles, known)
     if known is not None:
         known.check(int(merged[()]["known"].item()), opened.rounds)
     may_repeat = asked.may_repeat(merged)
