@@ -7,7 +7,7 @@ looked up to show them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Unpack
@@ -125,7 +125,7 @@ def errors_first(found: Iterable[Finding]) -> list[Finding]:
     return sorted(found, key=lambda f: SEVERITIES.index(f.severity))
 
 
-def as_frame(found: Sequence[Finding], words: Words, names: dict[str, Any]) -> pl.DataFrame:
+def as_frame(found: Sequence[Finding], words: Words, names: Mapping[str, Any]) -> pl.DataFrame:
     """Findings as a frame: advice in the words of Python or of the command, columns by the log's names."""
     columns = {f.column: ", ".join(names.get(c) or c for c in f.column.split(", ")) for f in found}
     rows = [

@@ -27,24 +27,22 @@ def flagged_annotators(facts: Facts) -> Iterator[Finding]:
     """Annotators with the same flag, and what agreement would be without all that say nothing."""
     if isinstance(facts.panel, Missing):
         return
-    flags, sizes = (
-        facts.panel.flags,
-        facts.panel.annotators.select("annotator", n="num_annotations"),
-    )
+    flags = facts.panel.flags
+    sizes = facts.panel.annotators.select("annotator", n="num_annotations")
     for flag, (of_one, of_several) in FLAGGED.items():
         found = flags.filter(flag=flag).join(sizes, on="annotator").sort("value", "annotator")
         if not found.is_empty():
-            yield of_flag(facts, flag, of_one if found.height == 1 else of_several, found)
+            verb = of_one if found.height == 1 else of_several
+            yield of_flag(facts, flag, verb, found, len(doubtful(facts.panel)))
 
 
-def of_flag(facts: Facts, flag: str, verb: str, found: pl.DataFrame) -> Finding:
+def of_flag(facts: Facts, flag: str, verb: str, found: pl.DataFrame, n_doubtful: int) -> Finding:
     n, all_ = found.height, facts.annotators.height
     says = sentence("{n} of {all} {verb}: ", n=f"{n:,}", all=counted(all_, "annotator"), verb=verb)
     alpha, without = facts.coefficient(), facts.without_doubtful
     effect = ""
     if flag in DOUBTFUL and alpha and without:
-        many = len(doubtful(facts.panel)) if not isinstance(facts.panel, Missing) else n
-        which = "them" if many == n else f"the {many:,} whose labels say nothing"
+        which = "them" if n_doubtful == n else f"the {n_doubtful:,} whose labels say nothing"
         change = "rises" if without["value"] > alpha["value"] else "changes"
         effect = (
             f" Without {which} alpha {change} from {number_text(alpha['value'])} to "

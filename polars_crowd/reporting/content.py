@@ -203,8 +203,13 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
     >>> with_interval(0.41, 0.38, 0.44), with_interval(3, None, None)
     ('0.410 (0.380 to 0.440)', '3')
     """
-    between = "" if low is None or high is None else f" ({number_text(low)} to {number_text(high)})"
-    return number_text(value) + between
+    ends = interval(low, high)
+    return number_text(value) + (f" ({ends})" if ends else "")
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval; nothing where there is none."""
+    return "" if low is None or high is None else f"{number_text(low)} to {number_text(high)}"
 
 
 def share_text(share: float) -> str:

@@ -15,9 +15,8 @@ all; a chart draws the table that it names. What JSON has no number for is null.
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
-
-import polars as pl
 
 from polars_crowd.reporting.content import Content, Section, Table, plain
 
@@ -94,6 +93,6 @@ def finite(value: Any) -> Any:
     """A value that JSON can hold: null for what is no number, text for dates and the like."""
     if isinstance(value, list):
         return [finite(one) for one in value]
-    if isinstance(value, float) and not pl.Series([value]).is_finite().item():
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

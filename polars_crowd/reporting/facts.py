@@ -24,7 +24,7 @@ from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.findings import DUPLICATES, as_frame, errors_first, findings_of
-from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
+from polars_crowd.inputs.log import open_rows, scan_annotations
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
 from polars_crowd.reporting.charts.tables import bin_of
@@ -174,7 +174,7 @@ class Queue:
 
 def queue_of(asked: Asked) -> Queue:
     """One pass over the scores of all examples, annotated or not."""
-    has_model = asked.pred_probs is not None or getattr(asked.log, "n_models", False)
+    has_model = probs_for_fit(asked) is not None
     if has_model:
         probs = None if isinstance(asked.log, Partitioned) else asked.pred_probs
         scores = activelab(asked.log, probs, **asked.options)
@@ -310,14 +310,13 @@ CHOSEN = {
 
 def checks_of(asked: Asked) -> pl.DataFrame:
     """What `check_annotations` finds; it is no error that duplicates are there if it is said what of them."""
-    names = {**{name: name for name in LOG_COLUMNS}, **asked.names}
     found = [
         replace(finding, severity="note", advice=(CHOSEN[asked.duplicates],))
         if finding.what == DUPLICATES and asked.duplicates in CHOSEN
         else finding
         for finding in findings_of(open_rows(asked.log), asked.classes)
     ]
-    return as_frame(errors_first(found), asked.words, names)
+    return as_frame(errors_first(found), asked.words, asked.names)
 
 
 def probs_for_fit(asked: Asked) -> Any:

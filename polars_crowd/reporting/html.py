@@ -27,7 +27,7 @@ from polars_crowd.reporting.content import (
     Section,
     Sentence,
     Table,
-    with_interval,
+    interval,
 )
 from polars_crowd.reports import table_html
 
@@ -37,8 +37,6 @@ INSTALL = Advice(
     command='pip install "polars-crowd[report]"',
 )
 
-FITTING = {"type": "fit-x", "contains": "padding"}
-"""How a chart takes the width that there is."""
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
@@ -142,7 +140,7 @@ def drawing(chart: Chart) -> Drawing:
         **spec.get("config", {}),
         "axisQuantitative": {"labelOverlap": "parity", "labelSeparation": 8},
     }
-    here = {"autosize": FITTING, "config": config, "description": chart.title}
+    here = {"config": config, "description": chart.title}
     return {**spec, **here}, " ".join([*said, chart.says])
 
 
@@ -176,8 +174,7 @@ def said(sentence: Sentence) -> Markup:
 
 
 def of_number(number: Number) -> Markup:
-    between = with_interval(None, number.low, number.high).removeprefix("-").strip(" ()")
-    notes = [note for note in (between, number.note) if note]
+    notes = [note for note in (interval(number.low, number.high), number.note) if note]
     value = tag("dd", number_text(number.value), *(tag("span", note) for note in notes))
     return tag("div", tag("dt", number.name), value)
 

@@ -94,10 +94,9 @@ def of_table(table: Table) -> Iterator[str]:
     if table.says:
         yield from (text(table.says), "")
     frame = table.frame
-    ends = ["---:" if is_number(*column) else "---" for column in frame.schema.items()]
-    yield f"| {' | '.join(text(heading(name)) for name in frame.columns)} |"
-    yield f"| {' | '.join(ends)} |"
     numbers = [is_number(*column) for column in frame.schema.items()]
+    yield f"| {' | '.join(text(heading(name)) for name in frame.columns)} |"
+    yield f"| {' | '.join('---:' if number else '---' for number in numbers)} |"
     for row in cells(frame):
         shown = (c if number else text(c) for c, number in zip(row, numbers, strict=True))
         yield f"| {' | '.join(shown)} |"
