@@ -5,14 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import polars as pl
-
 from polars_crowd.errors import OptionError, did_you_mean, shown
 from polars_crowd.reporting import plot
-from polars_crowd.reporting.charts.tables import has
+from polars_crowd.reporting.charts.tables import FRAMES, has
 from polars_crowd.reporting.charts.theme import Chart
 
-FRAMES = (pl.DataFrame, pl.LazyFrame)
 BY_COLUMN = (
     ("windows", "accuracy", "drift"),
     ("components", "component", "overlap"),

@@ -9,7 +9,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs.matching import match_ids
-from polars_crowd.reporting.charts.tables import some_of, table_of
+from polars_crowd.reporting.charts.tables import FRAMES, some_of, table_of
 from polars_crowd.reporting.charts.theme import (
     BLUE,
     LONGEST,
@@ -194,7 +194,7 @@ def bars_of_pairs(what: str, has_expected: bool) -> list[Any]:
 
 def confused_pairs(found: Any) -> tuple[pl.DataFrame, str]:
     """`pair`, `count` and what is counted: with `share` of the true class, or with `expected` by chance."""
-    frame = found if isinstance(found, (pl.DataFrame, pl.LazyFrame)) else None
+    frame = found if isinstance(found, FRAMES) else None
     if frame is not None and "label_1" in frame.collect_schema():
         return disagreeing_pairs(frame.lazy()), "Pairs of annotations"
     cells = class_cells(found).filter(pl.col("true_label") != pl.col("label"))

@@ -10,6 +10,7 @@ import polars as pl
 from polars_crowd.errors import counted
 from polars_crowd.reporting.charts.tables import (
     BINS,
+    FRAMES,
     bin_of,
     ends_of_bins,
     examples_in,
@@ -78,31 +79,27 @@ def consensus_quality(fit: Any) -> Chart:
         .otherwise(pl.lit("more likely right")),
     )
     alt = altair()
-    bars = (
-        alt.Chart()
-        .mark_bar(binSpacing=1)
-        .encode(
-            x=alt.X("low:Q", bin="binned", title="Consensus quality", **OF_SHARES),
-            x2="high:Q",
-            y=alt.Y("count:Q", title="Examples"),
-            color=alt.Color(
-                "kind:N", title="The consensus is", scale=alt.Scale(range=[BLUE, ORANGE])
-            ),
-            tooltip=[
-                *between("Quality"),
-                *told(("count", "Examples", COUNT), ("share", "Share", PERCENT)),
-            ],
-        )
-    )
+    color = alt.Color("kind:N", title="The consensus is", scale=alt.Scale(range=[BLUE, ORANGE]))
+    says = told(*between("Quality"), ("count", "Examples", COUNT), ("share", "Share", PERCENT))
+    bars = histogram("Consensus quality", says, **OF_SHARES).encode(color=color)
     half = alt.Chart().mark_rule(strokeDash=[4, 3]).encode(x=alt.datum(DOUBTFUL))
     below = int(rows.filter(doubtful)["count"].sum())
     said = share_said(below, int(rows["count"].sum()), "example")
     return drawn(rows, [bars, half], "How sure the consensus is", f"{said} below {DOUBTFUL}.")
 
 
-def between(title: str) -> list[Any]:
-    """The ends of a bin."""
-    return told(("low", f"{title} from", ".2f"), ("high", "to", ".2f"))
+def histogram(of: str, says: list[Any], count: str = "count", **axis: Any) -> Any:
+    """A bar for each bin `low, high`, as high as it has examples."""
+    alt = altair()
+    x = alt.X("low:Q", bin="binned", title=of, **axis)
+    y = alt.Y(f"{count}:Q", title="Examples")
+    bars = alt.Chart().mark_bar(binSpacing=1, color=BLUE)
+    return bars.encode(x=x, x2="high:Q", y=y, tooltip=says)
+
+
+def between(title: str) -> tuple[tuple[str, str, str], ...]:
+    """The ends of a bin, as a mark tells them."""
+    return ("low", f"{title} from", ".2f"), ("high", "to", ".2f")
 
 
 @chart
@@ -136,26 +133,13 @@ def labels_per_example(log: Any) -> Chart:
     rows = counts.group_by(bin=annotations // width).agg(examples.sum()).sort("bin")
     rows = rows.with_columns(least=pl.col("bin") * width, most=(pl.col("bin") + 1) * width - 1)
     rows = rows.with_columns(low=pl.col("least") - 0.5, high=pl.col("most") + 0.5)
-    alt = altair()
-    bars = (
-        alt.Chart()
-        .mark_bar(binSpacing=1, color=BLUE)
-        .encode(
-            x=alt.X(
-                "low:Q",
-                bin="binned",
-                title="Annotations of an example",
-                axis=alt.Axis(tickMinStep=1, format="d"),
-            ),
-            x2="high:Q",
-            y=alt.Y("examples:Q", title="Examples"),
-            tooltip=told(
-                ("least", "Annotations from", COUNT),
-                ("most", "to", COUNT),
-                ("examples", "Examples", COUNT),
-            ),
-        )
+    says = told(
+        ("least", "Annotations from", COUNT),
+        ("most", "to", COUNT),
+        ("examples", "Examples", COUNT),
     )
+    axis = {"tickMinStep": 1, "format": "d"}
+    bars = histogram("Annotations of an example", says, "examples", axis=axis)
     mean = f"{counted(n, 'example')}, {total / n:.3g} annotations each"
     said = f"{mean}; {share_said(single, n, 'example')} have one."
     return drawn(rows, [bars], "Annotations per example", said)
@@ -163,9 +147,8 @@ def labels_per_example(log: Any) -> Chart:
 
 def annotation_counts(log: Any) -> pl.DataFrame:
     """`num_annotations`, `examples`: how many examples have so many."""
-    frames = (pl.DataFrame, pl.LazyFrame)
-    of_examples = isinstance(log, frames) and has(log.lazy(), "num_annotations")
-    if not of_examples and (isinstance(log, frames) or not hasattr(log, "examples")):
+    of_examples = isinstance(log, FRAMES) and has(log.lazy(), "num_annotations")
+    if not of_examples and (isinstance(log, FRAMES) or not hasattr(log, "examples")):
         options: OpenOptions = {} if isinstance(log, Partitioned) else {"duplicates": "all"}
         return open_rounds(log, anonymous=True, **options).run(count_annotations)[KEY]
     table = table_of(log, "examples", "log", "num_annotations")
@@ -259,16 +242,6 @@ def bars_of_queue(places: pl.Series) -> Any:
     there = places.drop_nulls().unique().sort()
     shades = {"domain": [SO_FAR[k] for k in there], "range": [SHADES[k] for k in there]}
     color = alt.Color("so_far:N", title="Annotations so far", scale=shades, sort=in_order("place"))
-    x = alt.X("low:Q", bin="binned", title="Active learning score")
-    bars = (
-        alt.Chart()
-        .mark_bar(binSpacing=1, color=BLUE)
-        .encode(
-            x=x,
-            x2="high:Q",
-            y=alt.Y("count:Q", title="Examples"),
-            order="place:Q",
-            tooltip=[*between("Score"), *told(("count", "Examples", COUNT))],
-        )
-    )
+    says = told(*between("Score"), ("count", "Examples", COUNT))
+    bars = histogram("Active learning score", says).encode(order="place:Q")
     return bars.encode(color=color) if len(there) else bars

@@ -10,6 +10,7 @@ from polars_crowd.errors import AnnotationError, counted
 from polars_crowd.inputs.sources import checked_columns, open_frame
 from polars_crowd.reports import Reported
 
+FRAMES = (pl.DataFrame, pl.LazyFrame)
 BINS = 20
 """Of scores between 0 and 1."""
 
@@ -22,14 +23,13 @@ def table_of(found: Any, name: str, what: str, *columns: str) -> pl.LazyFrame:
     AnnotationError
         It is neither, or a column is missing.
     """
-    frames = (pl.DataFrame, pl.LazyFrame)
-    table = None if isinstance(found, frames) else getattr(found, name, None)
+    table = None if isinstance(found, FRAMES) else getattr(found, name, None)
     advice = f"Give a result with a table {name!r}, or that table."
     if isinstance(found, Reported) and table is None:
         raise AnnotationError(
             f"has no table {name!r}: it is a {type(found).__name__}.", advice, source=what
         )
-    frame = table.lazy() if isinstance(table, frames) else open_frame(found, what)
+    frame = table.lazy() if isinstance(table, FRAMES) else open_frame(found, what)
     checked_columns(frame, what, columns, advice)
     return frame
 
