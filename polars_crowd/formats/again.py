@@ -73,13 +73,14 @@ class Keys(Hashes):
         return indexed.with_columns(status=status).drop(ROW), {AGAIN[counts]: len(not_counting)}
 
 
-def num_distinct(rows: pl.LazyFrame, *columns: str) -> list[int]:
-    """How many different values there are in columns."""
-    found = {name: Hashes() for name in columns}
+def sizes(rows: pl.LazyFrame, *columns: str) -> list[int]:
+    """How many rows there are, and how many different values in columns."""
+    n_rows, found = 0, {name: Hashes() for name in columns}
     hashed = rows.select(
         pl.when(pl.col(name).is_not_null()).then(pl.col(name).hash()) for name in columns
     )
     for batch in hashed.collect_batches(maintain_order=False, engine="streaming"):
+        n_rows += batch.height
         for name, hashes in found.items():
             hashes.note(batch[name])
-    return [hashes.num_distinct() for hashes in found.values()]
+    return [n_rows, *(hashes.num_distinct() for hashes in found.values())]

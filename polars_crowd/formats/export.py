@@ -19,7 +19,7 @@ from polars_crowd.errors import (
     shown,
     warn,
 )
-from polars_crowd.formats.again import KEY, Keys, num_distinct
+from polars_crowd.formats.again import KEY, Keys, sizes
 from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers, joined
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.records import named
@@ -184,11 +184,9 @@ class Export:
         """What the log holds, in words."""
         if "left" in self.log.collect_schema():
             return f": {counted(self.log.select(pl.len()).collect(engine='streaming').item(), 'comparison')}"
-        annotations = self.log.select(pl.len()).collect(engine="streaming").item()
-        of = num_distinct(self.log, "example", "annotator")
-        examples, annotators = map(counted, of, ("example", "annotator"))
-        of_question = f", question {self.question!r}: {counted(annotations, 'annotation')}"
-        return f"{of_question} of {examples} by {annotators}"
+        what = ("annotation", "example", "annotator")
+        annotations, examples, annotators = map(counted, sizes(self.log, *what[1:]), what)
+        return f", question {self.question!r}: {annotations} of {examples} by {annotators}"
 
 
 @dataclass(frozen=True)

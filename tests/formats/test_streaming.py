@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import polars_crowd as pc
-from polars_crowd.formats.again import Hashes, num_distinct
+from polars_crowd.formats.again import Hashes, sizes
 from tests.formats.samples import SAMPLES
 
 WHOLE = "columnar-function"
@@ -52,4 +52,4 @@ def test_hashes_tell_what_is_there_twice() -> None:
     assert hashes.num_distinct() == 4
     assert Hashes().num_distinct() == 0
     rows = pl.LazyFrame({"a": ["x", None, "y", "x"], "b": ["1", "1", None, "1"]})
-    assert num_distinct(rows, "a", "b") == [2, 1]
+    assert sizes(rows, "a", "b") == [4, 2, 1]
