@@ -273,6 +273,7 @@ def _table(look: Look) -> pl.LazyFrame:
     if look.schema:
         return look.table()
     if look.kind == "table":
+        look.check_end()
         return open_frame(str(look.path), str(look.path))
     return Records(look.path, None).read().lazy()
 
@@ -325,7 +326,7 @@ def _type(cells: pl.Series) -> pl.DataType:
 def _schema(look: Look) -> pl.Schema | None:
     """The types of the first record, or of the first rows of a table."""
     if look.kind == "table":
-        head = look.table().head(HEAD).collect()
+        head = look.rows().head(HEAD).collect()
         return pl.Schema({name: _type(head[name].drop_nulls()) for name in head.columns})
     return pl.DataFrame([look.first], strict=False).schema if look.first else None
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import dropwhile, islice, takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from polars_crowd.formats.records import (
     Records,
     as_lines,
     elements,
+    full_lines,
     is_gzip,
     objects,
     open_text,
@@ -38,6 +40,7 @@ HEAD = 1 << 20
 """Bytes of a table in which its header ends."""
 PAGE, OF_PAGE = {"data"}, ("meta", "next_cursor")
 """The keys of a page of records."""
+BLANK_LINES = re.compile(r"\A[ \r\n]*[\r\n]")
 LOOKED_AT = 20
 """Records that are looked at: a key that a record does not have may be left out of it."""
 
@@ -102,19 +105,34 @@ class Look:
 
     def table(self) -> pl.LazyFrame:
         """A table, all its cells as text; of a file that says types, with its own."""
+        self.check_end()
+        return self.rows()
+
+    def rows(self) -> pl.LazyFrame:
+        """The same where only the first rows are looked at: how the file ends does not matter."""
         if self.schema:
             return READERS[_start(self.path)](self.path, glob=False)
-        separator = _separator(_head(self.path))
-        _check_end(self.path, separator, len(self.keys))
         text = pl.scan_csv(
             self.path,
-            separator=separator,
+            separator=_separator(_head(self.path)),
             infer_schema=False,
             glob=False,
             skip_lines=_num_blank(self.path),
         )
         is_row = pl.any_horizontal(pl.all().is_not_null())
         return text.with_columns(blank_as_null(pl.all())).filter(is_row)
+
+    def check_end(self) -> None:
+        """A last row of text that alone ends before its last cell is one that was cut off."""
+        if self.schema:
+            return
+        width = len(self.keys)
+        *others, last = [width, *_last_widths(self.path, _separator(_head(self.path)))]
+        if last < width and all(others) and min(others) >= width:
+            raise AnnotationError(
+                f"{self}: the last row has {counted(last, 'cell')}, the header {width}.",
+                "Export the file anew: it may have been cut short.",
+            )
 
     def records(self, schema: Mapping[str, Any]) -> Records:
         """The records of JSON, or the rows of a table as such."""
@@ -251,7 +269,7 @@ def _of_text(path: Path) -> Look:
         except json.JSONDecodeError:
             kind, records = "object", [object_in(path)]
         return _unpaged(Look(path, kind, *_keys_of(records)))
-    header = next(csv.reader(head.splitlines(), delimiter=_separator(head)), [])
+    header = next(csv.reader(io.StringIO(head, newline=""), delimiter=_separator(head)), [])
     return Look(path, "table", frozenset(header))
 
 
@@ -285,8 +303,7 @@ def _value(cell: str) -> Any:
 
 def _first_lines(path: Path) -> list[str]:
     """The first lines that are not blank, whole, however long."""
-    with open_text(path) as file:
-        return list(islice((line for line in file if line.strip(BLANK)), LOOKED_AT))
+    return list(islice(full_lines(path), LOOKED_AT))
 
 
 def _until_broken(records: Iterator[Any]) -> Iterator[Any]:
@@ -305,7 +322,7 @@ def _keys_of(records: Iterable[Any]) -> tuple[frozenset[str], dict[str, Any]]:
 def _head(path: Path) -> str:
     """How a table begins, from its header on."""
     with open_text(path) as file:
-        return "".join(dropwhile(_is_blank, file.read(HEAD).splitlines(keepends=True)))
+        return BLANK_LINES.sub("", file.read(HEAD), count=1)
 
 
 def _num_blank(path: Path) -> int:
@@ -328,10 +345,10 @@ def split(look: Look) -> tuple[list[str], list[str]]:
     """What stands before the records of a file, and these, each as it is written; of an array as lines."""
     if look.kind == "array":
         return [], [text.replace("\n", " ") for text, _ in elements(look.path)]
+    if look.kind == "lines":
+        return [], [line.strip() for line in full_lines(look.path)]
+    separator = _separator(_head(look.path))
     with open_text(look.path) as file:
-        if look.kind == "lines":
-            return [], [line.strip() for line in file if line.strip(BLANK)]
-        separator = _separator(_head(look.path))
         rows = [_as_row(row, separator) for row in csv.reader(file, delimiter=separator) if row]
     return rows[:1], rows[1:]
 
@@ -340,16 +357,6 @@ def _as_row(cells: list[str], separator: str) -> str:
     made = io.StringIO()
     csv.writer(made, delimiter=separator, lineterminator="\n").writerow(cells)
     return made.getvalue().removesuffix("\n")
-
-
-def _check_end(path: Path, separator: str, width: int) -> None:
-    """A last row that alone ends before its last cell is one that was cut off."""
-    *others, last = [width, *_last_widths(path, separator)]
-    if last < width and all(others) and min(others) >= width:
-        raise AnnotationError(
-            f"{path}: the last row has {counted(last, 'cell')}, the header {width}.",
-            "Export the file anew: it may have been cut short.",
-        )
 
 
 def _last_widths(path: Path, separator: str) -> list[int]:

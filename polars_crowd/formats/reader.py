@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from glob import glob, has_magic
 from pathlib import Path
@@ -61,7 +61,12 @@ def reader(
 
 
 def looks_of(path: Any) -> list[Look]:
-    """A look at each of the files, those of a pattern in the order of their names.
+    """A look at each of the files, as `looks_in` has them."""
+    return [*looks_in(path)]
+
+
+def looks_in(path: Any) -> Iterator[Look]:
+    """A look at one file after the other, at those of a pattern in the order of their names.
 
     Raises
     ------
@@ -72,15 +77,15 @@ def looks_of(path: Any) -> list[Look]:
     """
     check_places("path", path)
     if isinstance(path, (list, tuple)):
-        return [look for one in path for look in looks_of(one)]
-    if isinstance(path, Look):
-        return [path]
-    if not has_magic(str(path)) or Path(path).exists():
-        return [Look.at(path)]
-    found = sorted(glob(str(path), recursive=True))
-    if not found:
-        raise FileNotFoundError(f"no file is like {str(path)!r}.")
-    return [Look.at(one) for one in found]
+        for one in path:
+            yield from looks_in(one)
+    elif isinstance(path, Look) or not has_magic(str(path)) or Path(path).exists():
+        yield Look.at(path)
+    else:
+        found = sorted(glob(str(path), recursive=True))
+        if not found:
+            raise FileNotFoundError(f"no file is like {str(path)!r}.")
+        yield from map(Look.at, found)
 
 
 def _unshaped(

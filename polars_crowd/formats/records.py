@@ -175,6 +175,11 @@ def _lines(path: Path) -> Iterator[str]:
         yield from file
 
 
+def full_lines(path: Path) -> Iterator[str]:
+    """The lines of a file that are not blank."""
+    return (line for line in _lines(path) if line.strip(BLANK))
+
+
 def is_gzip(path: Path) -> bool:
     """Whether a file is packed by gzip."""
     with open(path, "rb") as file:
@@ -319,12 +324,11 @@ def objects(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _decoded_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    with open_text(path) as file:
-        for number, line in enumerate((line for line in file if line.strip(BLANK)), start=1):
-            try:
-                yield line, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise _unread(path, number, str(error), line) from error
+    for number, line in enumerate(full_lines(path), start=1):
+        try:
+            yield line, json.loads(line)
+        except json.JSONDecodeError as error:
+            raise _unread(path, number, str(error), line) from error
 
 
 def _unread(path: Path, number: int, why: str, text: str) -> AnnotationError:

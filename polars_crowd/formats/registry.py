@@ -9,7 +9,7 @@ from typing import Any
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, looks_of
+from polars_crowd.formats.reader import Paths, looks_in, looks_of
 
 MODULES = (
     "appen",
@@ -100,24 +100,27 @@ def read(path: Paths, format: str | None = None, **options: Any) -> Export:
 def seen_as(path: Paths, *, plain: bool = False) -> tuple[str, list[Look]] | None:
     """The one format that files are seen to be of, with a look at each, by which `read` reads them.
 
-    Tables of no tool only if they are asked for.
+    Tables of no tool only if they are asked for. Where the first file is none, no other is looked at.
     """
     try:
-        looks = looks_of(path)
-        like = _like(looks)
+        rest = looks_in(path)
+        first = next(rest)
+        if not _like([first], plain=plain):
+            return None
+        looks = [first, *rest]
+        like = _like(looks, plain=plain)
     except (AnnotationError, OSError):
         return None
-    is_one = len(like) == 1 and (plain or not like[0].is_plain)
-    return (like[0].name, looks) if is_one else None
+    return (like[0].name, looks) if len(like) == 1 else None
 
 
-def _like(looks: list[Look]) -> list[Format]:
-    """The formats that all the files look like: those of tools, if there are any."""
+def _like(looks: list[Look], *, plain: bool = True) -> list[Format]:
+    """The formats that all the files look like: those of tools, if there are any, else those of none."""
     if any(look.is_empty for look in looks):
         return []
     like = (
-        [f for f in FORMATS.values() if f.is_plain == plain and f.are(looks)]
-        for plain in (False, True)
+        [f for f in FORMATS.values() if f.is_plain == of_none and f.are(looks)]
+        for of_none in ((False, True) if plain else (False,))
     )
     return next(filter(None, like), [])
 

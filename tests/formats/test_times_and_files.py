@@ -149,10 +149,9 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         pc.formats.read_comparisons(arena)
 
 
-def test_the_command_reads_several_files_and_looks_at_each_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parts = parts_of(SAMPLES / "prodigy" / "choice.jsonl", tmp_path)
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are looked at."""
     seen: list[str] = []
     of_text = pc.formats.look._of_text
 
@@ -161,8 +160,27 @@ def test_the_command_reads_several_files_and_looks_at_each_once(
         return of_text(path)
 
     monkeypatch.setattr(pc.formats.look, "_of_text", counted)
+    return seen
+
+
+def test_the_command_reads_several_files_and_looks_at_each_once(
+    tmp_path: Path, looked_at: list[str]
+) -> None:
+    parts = parts_of(SAMPLES / "prodigy" / "choice.jsonl", tmp_path)
     for command in (["agreement"], ["read"], ["check"]):
-        seen.clear()
+        looked_at.clear()
         result = run(*command, *parts)
         assert result.exit_code == 0, result.output
-        assert seen == ["part-0.jsonl", "part-1.jsonl"]
+        assert looked_at == ["part-0.jsonl", "part-1.jsonl"]
+
+
+def test_of_tables_of_no_tool_the_first_is_looked_at_where_it_begins(
+    tmp_path: Path, looked_at: list[str]
+) -> None:
+    paths = [tmp_path / f"{name}.csv" for name in "ab"]
+    for path in paths:
+        path.write_text("id,worker_id,label\n1,w,x\n2,w,y\n3,w")
+    assert pc.formats.registry.seen_as(paths) is None
+    assert looked_at == ["a.csv"]
+    with pytest.raises(pc.AnnotationError, match=r"a\.csv: the last row has 2 cells"):
+        pc.formats.read(paths)
