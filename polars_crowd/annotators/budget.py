@@ -33,7 +33,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 import polars as pl
 
-from polars_crowd.annotators.request import Judging, LogOptions
+from polars_crowd.annotators.request import Judging, LogIntervals
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import OptionError, counted, shown
 from polars_crowd.inputs.log import scan_annotations
@@ -60,13 +60,7 @@ POOLED = 10.0
 LEAST = 1e-12
 
 
-class BudgetOptions(LogOptions, total=False):
-    """The options of a budget."""
-
-    confidence: float
-
-
-@shares(BudgetOptions, Judging)
+@shares(LogIntervals, Judging)
 def label_budget(
     log: Any,
     *,
@@ -75,7 +69,7 @@ def label_budget(
     max_annotations: int | None = None,
     n_draws: int = 20,
     seed: int = 0,
-    **options: Unpack[BudgetOptions],
+    **options: Unpack[LogIntervals],
 ) -> LabelBudget:
     """How right the consensus would be with more or fewer annotations per example, and which need more.
 
@@ -128,7 +122,7 @@ def label_budget(
     check_count("n_draws", n_draws, 2)
     if max_annotations is not None:
         check_count("max_annotations", max_annotations, 1)
-    confidence = options.pop("confidence", 0.95)
+    confidence = options.pop("confidence", Judging.confidence)
     limit = options.pop("memory_limit", None)
     fit = _fitted(log, fit, options)
     crowd = Crowd.of(fit, limit)

@@ -34,7 +34,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.annotators.against import judged_sums
-from polars_crowd.annotators.request import Judging, LogOptions
+from polars_crowd.annotators.request import Judging, LogIntervals
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice, OptionError, missing_column
 from polars_crowd.inputs.log import open_rows
@@ -126,10 +126,8 @@ class Accuracies(TypedDict, total=False):
     false_keep: float
 
 
-class GoldOptions(LogOptions, Accuracies, total=False):
+class GoldOptions(LogIntervals, Accuracies, total=False):
     """... and how the log is read."""
-
-    confidence: float
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from polars_crowd.annotators.judge_tables import (
     human_table,
     judge_table,
 )
-from polars_crowd.annotators.prevalence import PrevalenceOptions, known_labels
-from polars_crowd.annotators.request import Judging
+from polars_crowd.annotators.prevalence import known_labels
+from polars_crowd.annotators.request import Judging, LogIntervals
 from polars_crowd.annotators.scores import checked_costs
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import AnnotationError, OptionError, shown
@@ -102,7 +102,7 @@ class JudgeReport(Fit):
         )
 
 
-@shares(PrevalenceOptions, Judging)
+@shares(LogIntervals, Judging)
 def judge_report(
     log: Any,
     judges: Any = None,
@@ -111,7 +111,7 @@ def judge_report(
     gold: Any = None,
     epsilon: float = 0.1,
     costs: Any = None,
-    **options: Unpack[PrevalenceOptions],
+    **options: Unpack[LogIntervals],
 ) -> JudgeReport:
     """How good judges (models, say) are beside humans, and whether they may stand in for one.
 

@@ -42,18 +42,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.annotators.against import OfExamples, against_of
-from polars_crowd.annotators.request import Judging
+from polars_crowd.annotators.request import Judging, LogIntervals
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown, warn
-from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.tables import log_and_labels
-from polars_crowd.limits import Limit
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.numerics.special import t_quantile
 from polars_crowd.reliability.chance import ratio
@@ -75,19 +73,8 @@ RIDGE = 1e-14
 GOLD = "gold"
 
 
-class PrevalenceOptions(TypedDict, total=False):
-    """How the log is read, and what intervals there are."""
-
-    classes: Sequence[Any] | None
-    confidence: float
-    duplicates: Duplicates
-    executor: Any
-    progress: bool
-    memory_limit: Limit
-
-
-@shares(PrevalenceOptions, Judging)
-def corrected_prevalence(log: Any, gold: Any, **options: Unpack[PrevalenceOptions]) -> pl.DataFrame:
+@shares(LogIntervals, Judging)
+def corrected_prevalence(log: Any, gold: Any, **options: Unpack[LogIntervals]) -> pl.DataFrame:
     """The share of each class, corrected for the errors of the judge who labelled the examples.
 
     "The judge says that 12 % are bad": that is no estimate of how many are, as judges err more often one way

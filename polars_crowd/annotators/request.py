@@ -31,6 +31,12 @@ class LogOptions(TypedDict, total=False):
     memory_limit: Limit
 
 
+class LogIntervals(LogOptions, total=False):
+    """... with intervals."""
+
+    confidence: float
+
+
 class JudgingOptions(LogOptions, total=False):
     """... and what they are judged by."""
 
