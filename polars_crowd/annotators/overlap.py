@@ -149,14 +149,14 @@ class Overlap(Fit):
     @cached_property
     def pairs(self) -> pl.DataFrame:
         codes, pair, shared = self._graph
-        M, (_, is_bridge) = len(codes.rank), self._walk
-        ids = [
-            codes.annotators.gather(at).alias(f"annotator_{i}")
-            for i, at in ((1, pair // M), (2, pair % M))
-        ]
-        component = self._component.gather(pair // M).alias("component")
-        examples, bridge = pl.Series("num_examples", shared), pl.Series("is_bridge", is_bridge)
-        return pl.DataFrame([*ids, examples, component, bridge])
+        _, is_bridge = self._walk
+        component = self._component.gather(pair // len(codes.rank))
+        return pl.DataFrame({"pair": pair}).select(
+            *codes.named(),
+            num_examples=pl.Series(shared),
+            component=component,
+            is_bridge=pl.Series(is_bridge),
+        )
 
     @cached_property
     def bridges(self) -> pl.DataFrame:
@@ -239,8 +239,7 @@ def count_shared(part: Partition, codes: PairCodes, are_numbers: bool) -> Summar
     annotator = codes.rank[found["annotator"].to_numpy()]
     counts = [pl.DataFrame(schema={"pair": pl.Int64, "shared": pl.Int64})]
     for i, j in pairs_in_blocks(run_lengths(found["example"].to_numpy())):
-        low, high = np.minimum(annotator[i], annotator[j]), np.maximum(annotator[i], annotator[j])
-        keys = count_keys(low * len(codes.rank) + high, len(codes.rank) ** 2)
+        keys = count_keys(codes.pair(annotator[i], annotator[j]), len(codes.rank) ** 2)
         counts.append(keys.rename({"key": "pair"}))
     return {("pair",): pl.concat(counts).lazy().group_by("pair").agg(pl.col("shared").sum())}
 

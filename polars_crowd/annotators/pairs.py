@@ -236,16 +236,11 @@ def compare_pairs(part: Partition, truth: Truth, law: Law, codes: PairCodes) -> 
     sums = [pl.LazyFrame(schema=schema)]
     for block in in_blocks(truth.groups(part)):
         i, j = np.triu_indices(block.annotator.shape[1], 1)
-        pair = _packed(codes, block.annotator, i, j)
+        rank = codes.rank[block.annotator]
+        pair = codes.pair(rank[:, i], rank[:, j])
         same, expected = common_errors.same_choices(block, law, i, j)
         sums.append(_sums(pair, np.ones(pair.shape), same, expected))
     return {("pair",): pl.concat(sums).group_by("pair").agg(pl.all().sum())}
-
-
-def _packed(codes: PairCodes, annotator: Ints, i: Ints, j: Ints) -> Ints:
-    rank = codes.rank[annotator]
-    low, high = np.minimum(rank[:, i], rank[:, j]), np.maximum(rank[:, i], rank[:, j])
-    return np.asarray(low * len(codes.rank) + high)
 
 
 def _sums(pair: Ints, judged: Any, same: Any, expected: Floats) -> pl.LazyFrame:
@@ -261,7 +256,6 @@ def _sums(pair: Ints, judged: Any, same: Any, expected: Floats) -> pl.LazyFrame:
 
 def pair_table(sums: pl.DataFrame, codes: PairCodes, correction: Correction) -> pl.DataFrame:
     """The pairs by name, with their p-values."""
-    M = len(codes.rank)
     n, same, expected = (sums[c].to_numpy() for c in ("judged", "same", "expected"))
     p = np.full(len(n), np.nan)
     p[n > 0] = [p_of_same(*one) for one in zip(same[n > 0], n[n > 0], expected[n > 0], strict=True)]
@@ -269,8 +263,7 @@ def pair_table(sums: pl.DataFrame, codes: PairCodes, correction: Correction) -> 
     return (
         sums.lazy()
         .select(
-            pl.lit(codes.annotators).gather(pl.col("pair") // M).alias("annotator_1"),
-            pl.lit(codes.annotators).gather(pl.col("pair") % M).alias("annotator_2"),
+            *codes.named(),
             num_examples="shared",
             num_judged="judged",
             num_same_wrong="same",

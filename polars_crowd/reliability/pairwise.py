@@ -147,7 +147,7 @@ def pairwise_agreement(
     merged = rounds.run(count_labels_of_pairs, grouping, codes, sample)
     scales = Scales.of_classes(rounds.book.classes, request.weights, request.level)
     table = pair_table(merged[("key",)], codes, scales.weights, min_shared)
-    return _named(table, codes.annotators).with_columns(sampled=pl.lit(sample.share_of_pairs))
+    return _named(table, codes).with_columns(sampled=pl.lit(sample.share_of_pairs))
 
 
 def _check_options(min_shared: int, max_pairs: int | None, seed: int) -> None:
@@ -185,6 +185,18 @@ class PairCodes:
         k, j = (np.where(swap, label[i], label[1 - i]) for i in (1, 0))
         K = self.n_classes
         return ((first * len(self.rank) + second) * K + k) * K + j
+
+    def pair(self, one: Ints, other: Ints) -> Ints:
+        """Two annotators, by their ranks, as one number."""
+        return np.asarray(np.minimum(one, other) * len(self.rank) + np.maximum(one, other))
+
+    def named(self, pair: str = "pair") -> list[pl.Expr]:
+        """The ids of pairs of annotators, `annotator_1` and `annotator_2`."""
+        ids, M = pl.lit(self.annotators), len(self.rank)
+        return [
+            ids.gather(at).alias(f"annotator_{i}")
+            for i, at in ((1, pl.col(pair) // M), (2, pl.col(pair) % M))
+        ]
 
     def unpack(self, key: Ints) -> tuple[Ints, Ints, Ints]:
         """The pair of annotators as one number, and the two labels."""
@@ -407,15 +419,13 @@ def nominal_kappa(pairs: Pairs, n: Floats) -> tuple[Floats, Floats]:
 ONE_CLASS = "one class only is used: agreement by chance is certain"
 
 
-def _named(table: pl.DataFrame, annotators: pl.Series) -> pl.DataFrame:
+def _named(table: pl.DataFrame, codes: PairCodes) -> pl.DataFrame:
     """The ids of the pairs, and why kappa is null."""
-    M = len(annotators)
     reasons = pl.Enum([ONE_CLASS])
     return (
         table.lazy()
         .select(
-            pl.lit(annotators).gather(pl.col("pair") // M).alias("annotator_1"),
-            pl.lit(annotators).gather(pl.col("pair") % M).alias("annotator_2"),
+            *codes.named(),
             pl.exclude("pair"),
             reason=pl.when(pl.col("kappa").is_null()).then(pl.lit(ONE_CLASS, reasons)),
         )
