@@ -241,18 +241,12 @@ def labels_of_fit(fit: Fit, what: str) -> pl.LazyFrame:
             table: pl.LazyFrame | None = getattr(fit, name, None)
             if table is None:
                 continue
-            named = table.lazy().rename(our_names(fit), strict=False)
+            named = fit._by_our_names(table.lazy()) if isinstance(fit, Results) else table.lazy()
             if set(columns) <= set(named.collect_schema()):
                 return named.select(columns)
     raise OptionError(
         what, ..., f"is a fit of {fit.method}, which says no labels of classes.", JUDGE
     )
-
-
-def our_names(fit: Fit) -> dict[str, str]:
-    """What columns are called here that results call otherwise."""
-    given = fit._contents.get("names", {}) if isinstance(fit, Results) else {}
-    return {theirs: ours for ours, theirs in given.items()}
 
 
 def classes_of_fit(given: Any) -> list[Any] | None:

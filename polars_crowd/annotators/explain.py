@@ -230,9 +230,7 @@ class Reread:
     pred_probs: Any
 
     def runs(self) -> Runs:
-        own = dict(self.results._contents.get("names", {}))
-        table = self.results.annotations.lazy()
-        rows = table.rename({new: old for old, new in own.items()}, strict=False)
+        rows = self.results._by_our_names(self.results.annotations.lazy())
         models = [] if self.pred_probs is None else open_models(self.pred_probs, None)
         if len(models) != self.kept.n_models:
             wrong = f"has {counted(len(models), 'model')}, the fit {self.kept.n_models}."

@@ -62,7 +62,7 @@ def explain(
     if not pred_probs:
         refuse(call, ["probs_example"], "only with --pred-probs.")
     kept = pc.open_results(results)
-    names = dict(kept._contents.get("names", {}))
+    names = kept._renamed
     with progress() as step, reading([*(log or ()), *(pred_probs or ())]):
         step("explaining")
         given = Input.of(call, "pred_probs", "probs_example") if log else None

@@ -232,6 +232,16 @@ class Results(Fit):
         """What the method was asked for."""
         return dict(self._contents.get("options", {}))
 
+    @property
+    def _renamed(self) -> dict[str, str]:
+        """What columns are called here, by the names that fits have for them."""
+        return dict(self._contents.get("names", {}))
+
+    def _by_our_names(self, table: pl.LazyFrame) -> pl.LazyFrame:
+        """A table of theirs with the columns as fits call them."""
+        ours = {theirs: ours for ours, theirs in self._renamed.items()}
+        return table.rename(ours, strict=False)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # a copy has nothing yet
             raise AttributeError(name)
