@@ -44,10 +44,6 @@ Coefficients = Annotated[
 ]
 Weights = Annotated[WeightName, typer.Option(help="How much two classes agree.")]
 LevelOption = Annotated[Level, typer.Option(help="The level of measurement of alpha.")]
-Classes = Annotated[
-    str | None,
-    common.in_files("The classes in order, also those that nobody chose.", "A,B,C"),
-]
 IntervalOption = Annotated[Interval, typer.Option(help="How confidence intervals are made.")]
 TestedBy = Annotated[
     Tested,
@@ -84,7 +80,7 @@ def agreement(
     out: common.OutFile = None,
     force: common.Force = False,
     executor: common.Executor = None,
-    classes: Classes = None,
+    classes: common.ClassesOfLog = None,
     duplicates: common.Duplicates = "error",
     memory_limit: common.MemoryLimit = None,
 ) -> Answer:

@@ -62,6 +62,9 @@ Classes = Annotated[
     str | None,
     in_files("The classes in order, if they are not simply the columns of PROBS.", "A,B,C"),
 ]
+ClassesOfLog = Annotated[
+    str | None, in_files("The classes in order, also those that nobody chose.", "A,B,C")
+]
 Duplicates = Annotated[
     checks.Duplicates,
     in_files("What counts where an annotator labelled an example more than once.", None),

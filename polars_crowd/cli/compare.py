@@ -45,9 +45,6 @@ Folds = Annotated[
         help="Into how many parts the annotations are dealt, each left out once; 0 for none.",
     ),
 ]
-Classes = Annotated[
-    str | None, common.in_files("The classes in order, also those that nobody chose.", "A,B,C")
-]
 
 NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")
 """Columns that the report leaves out."""
@@ -65,7 +62,7 @@ def compare(
     out_format: common.OutFormat = "parquet",
     force: common.Force = False,
     executor: common.ExecutorOfFits = None,
-    classes: Classes = None,
+    classes: common.ClassesOfLog = None,
     duplicates: common.Duplicates = "error",
     truth_label: common.TruthLabel = None,
 ) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from polars_crowd.cli.common import progress
 from polars_crowd.cli.inputs import Input, reading, refuse
 from polars_crowd.cli.output import Answer, Block
 from polars_crowd.cli.reading import COLUMNS, TEXT, columns, reads, text
+from polars_crowd.reports import with_values
 
 ResultsOf = Annotated[
     str,
@@ -65,12 +66,18 @@ def explain(
     names = kept._renamed
     with progress() as step, reading([*(log or ()), *(pred_probs or ())]):
         step("explaining")
+        beside = Input(
+            log=(),
+            example=names.get("example", "example"),
+            pred_probs=pred_probs,
+            probs_example=probs_example,
+        )
         given = Input.of(call, "pred_probs", "probs_example") if log else None
         found = pc.explain(
             kept,
             examples,
             log=None if given is None else given.annotations(),
-            pred_probs=models(pred_probs, probs_example or names.get("example", "example")),
+            pred_probs=beside.models(),
         )
     there = {ours: theirs for ours, theirs in names.items() if ours in found.columns[:7]}
     table = found.rename(there)
@@ -78,13 +85,6 @@ def explain(
     def report() -> Iterator[Block]:
         for (example,), rows in found.group_by("example", maintain_order=True):
             shown = rows.drop("example").rename(there, strict=False)
-            with_values = [c for c in shown.columns if shown[c].null_count() < shown.height]
-            yield Block(f"Example {example}", shown.select(with_values))
+            yield Block(f"Example {example}", with_values(shown))
 
     return Answer(table, report)
-
-
-def models(paths: list[str] | None, example: str) -> Any:
-    """The probabilities of a model, a list of those of an ensemble, or None."""
-    found: list[Any] = [pc.scan_pred_probs(p, example=example) for p in paths or ()]
-    return found if len(found) > 1 else next(iter(found), None)

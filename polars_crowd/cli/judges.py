@@ -60,9 +60,6 @@ FailUnder = Annotated[
         autocompletion=completing([f"{name}=" for name in BARS]),
     ),
 ]
-Classes = Annotated[
-    str | None, common.in_files("The classes in order, also those that nobody chose.", "A,B,C")
-]
 
 
 @common.told
@@ -80,7 +77,7 @@ def judges(
     out_format: common.OutFormat = "parquet",
     force: common.Force = False,
     executor: common.Executor = None,
-    classes: Classes = None,
+    classes: common.ClassesOfLog = None,
     duplicates: common.Duplicates = "error",
     truth_label: common.TruthLabel = None,
     memory_limit: common.MemoryLimit = None,
