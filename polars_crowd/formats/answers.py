@@ -82,7 +82,7 @@ def joined(parts: Sequence[Answers]) -> Answers:
         return first
     return replace(
         first,
-        rows=pl.concat([_with_status(part.rows) for part in parts], how="diagonal"),
+        rows=pl.concat([with_status(part.rows) for part in parts], how="diagonal"),
         gold=_together(part.gold for part in parts),
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
         left_out=sum((Counter(part.left_out) for part in parts), Counter[str]()),
@@ -90,7 +90,8 @@ def joined(parts: Sequence[Answers]) -> Answers:
     )
 
 
-def _with_status(rows: pl.LazyFrame) -> pl.LazyFrame:
+def with_status(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """The answers with a status, which is that of all where a reader has none."""
     there = "status" in rows.collect_schema()
     return rows if there else rows.with_columns(status=pl.lit(SUBMITTED))
 

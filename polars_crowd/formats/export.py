@@ -20,7 +20,7 @@ from polars_crowd.errors import (
     warn,
 )
 from polars_crowd.formats.again import KEY, Keys, sizes
-from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers, joined
+from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers, joined, with_status
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.records import named
 from polars_crowd.formats.times import TIME_READ, TIMES_READ, notes_of_times, with_time_read
@@ -244,11 +244,9 @@ def _export(title: str, paths: tuple[Path, ...], answers: Answers, asked: Asked)
 
 def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
     """The rows with all columns that are needed here, and the predictions as answers if they are to be."""
-    schema = rows.collect_schema()
-    if "status" not in schema:
-        rows = rows.with_columns(status=pl.lit(SUBMITTED))
+    rows = with_status(rows)
     if asked.predictions:
-        is_prediction = pl.col("status") == PREDICTION
+        is_prediction, schema = pl.col("status") == PREDICTION, rows.collect_schema()
         rows = rows.with_columns(
             status=pl.when(is_prediction).then(pl.lit(SUBMITTED)).otherwise("status"),
             annotator_kind=pl.when(is_prediction)
