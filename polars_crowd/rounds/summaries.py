@@ -90,8 +90,8 @@ def collected(summary: Summary, engine: Engine = "auto") -> Merged:
         if keys not in ready
     }
     frames = pl.collect_all(list(waiting.values()), engine=engine) if waiting else []
-    made = dict(zip(waiting, frames, strict=True))
-    return {keys: ready[keys] if keys in ready else made[keys] for keys in summary}
+    found = ready | dict(zip(waiting, frames, strict=True))
+    return {keys: found[keys] for keys in summary}
 
 
 def _counts_are_wide(frame: pl.DataFrame, keys: Keys) -> bool:

@@ -64,10 +64,8 @@ class Numerals:
         if not self.are_padded:
             n = text.str.len_bytes()
             zeros = pl.lit(pl.Series([10**i for i in range(self.digits + 1)], dtype=pl.UInt64))
-            lacking = (self.digits - n.cast(pl.Int64)).clip(
-                0
-            )  # one without the ending may be longer
-            number = number * zeros.gather(lacking) * (self.digits + 1) + n
+            lacking = self.digits - n.cast(pl.Int64)  # less than 0 of some without the ending
+            number = number * zeros.gather(lacking.clip(0)) * (self.digits + 1) + n
         read = ids.alias("id").to_frame().lazy().select(number=number, ends=ends).collect()
         return None if read["number"].null_count() or not read["ends"][0] else read["number"]
 
