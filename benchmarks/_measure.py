@@ -309,7 +309,8 @@ class Bound:
         target = " ".join(f"{word} {limit:g}" for limit, word in limits if limit is not None)
         verdict = ("met" if self.is_met else "MISSED") if target else ""
         cpu = "" if self.cpu is None else f"{self.cpu:.2f}"
-        return [self.what, f"{self.value:.2f}", cpu, target, verdict]
+        value = f"{self.value:.2f}" if self.value >= 0.01 else f"{self.value:.1e}"
+        return [self.what, value, cpu, target, verdict]
 
 
 BOUNDS = ("", "measured", "by CPU", "target", "")

@@ -13,17 +13,32 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
-from _measure import Call, Job, Shape, alternate, best, data, environment, markdown, measure, say
+from _measure import (
+    BOUNDS,
+    Bound,
+    Call,
+    Job,
+    Measurement,
+    Shape,
+    alternate,
+    best,
+    data,
+    environment,
+    markdown,
+    measure,
+    say,
+)
 
 import polars_crowd as pc
 
 ANNOTATORS, CLASSES = 2_000, 5
 COLUMNS = ["example", "annotator", "label"]
-MOST = 1.6
-"""What the door may take of the time of `pl.read_csv`."""
+ROWS, MOST = 3_000_000, 1.6
+"""How many rows are read, and what the door may take of the time of `pl.read_csv`."""
 CHECKED, MOST_OF_CHECK = 1_000_000, 2.0
 """How many annotations are checked, and what that may take of the CPU of a count of votes."""
 
@@ -63,7 +78,7 @@ def write_csv_job(log: str, path: str, remarks: bool) -> Job:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=3_000_000)
+    parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument(
@@ -71,21 +86,54 @@ def main() -> None:
     )
     options = parser.parse_args()
     print(markdown(["environment", ""], environment().items()))
-    rows = []
-    for name, path in files(options.data, options.rows).items():
-        calls: dict[str, Call] = {
-            "pl.read_csv": ("door:polars_job", {"path": path}),
-            "the door": ("door:door_job", {"path": path}),
-        }
-        found = {call: best(runs) for call, runs in alternate(name, calls, options.repeat).items()}
-        text, door = found["pl.read_csv"], found["the door"]
-        ratio = door.wall / text.wall
-        cells = [f"{m.wall:.2f} s, {m.cpu:.2f} s, {m.peak:.2f} GB" for m in (text, door)]
-        rows.append([name, *cells, f"{ratio:.2f}" + ("" if ratio <= MOST else " (too much)")])
-    print(markdown(["file", "pl.read_csv: wall, CPU, peak", "the door", "wall / wall"], rows))
-    check(options.data, options.repeat)
+    found = compared(options.data, options.rows, options.repeat)
+    rows = ([name, *map(str, both)] for name, both in found.items())
+    print(markdown(["", "polars_crowd", "the least that is done"], rows))
+    print(f"\n{markdown(BOUNDS, (bound.line for bound in bounds_of(found)))}")
     if options.memory:
         store(options.data, options.rows * 10)
+
+
+Compared = dict[str, tuple[Measurement, Measurement]]
+CHECK = "check_annotations"
+
+
+def bounds(root: Path, repeat: int) -> Iterator[Bound]:
+    """The targets, measured."""
+    yield from bounds_of(compared(root, ROWS, repeat))
+
+
+def bounds_of(found: Compared) -> Iterator[Bound]:
+    """The targets of what was measured."""
+    for name, (ours, least) in found.items():
+        wall, cpu = ours.wall / least.wall, ours.cpu / least.cpu
+        if name == CHECK:
+            yield Bound(f"{name} of {CHECKED:,}: CPU by a count of votes", cpu, MOST_OF_CHECK)
+        else:
+            yield Bound(f"the door, {name}: wall by pl.read_csv", wall, MOST, cpu=cpu)
+
+
+def compared(root: Path, n_rows: int, repeat: int) -> Compared:
+    """The best run of the door by file, and of the check, each beside the least that is done."""
+    found: Compared = {}
+    for name, path in files(root, n_rows).items():
+        calls: dict[str, Call] = {
+            "the door": ("door:door_job", {"path": path}),
+            "pl.read_csv": ("door:polars_job", {"path": path}),
+        }
+        found[name] = both(name, calls, repeat)
+    log = data(root, Shape(CHECKED, ANNOTATORS, CLASSES), "string").files["log"]
+    calls = {
+        CHECK: ("door:check_job", {"log": log}),
+        "count of votes": ("door:votes_job", {"log": log}),
+    }
+    found[CHECK] = both("check", calls, repeat)
+    return found
+
+
+def both(name: str, calls: dict[str, Call], repeat: int) -> tuple[Measurement, Measurement]:
+    ours, least = map(best, alternate(name, calls, repeat).values())
+    return ours, least
 
 
 def files(root: Path, n_rows: int) -> dict[str, str]:
@@ -104,21 +152,6 @@ def files(root: Path, n_rows: int) -> dict[str, str]:
             measure("door:write_csv_job", {"log": log, "path": str(path), "remarks": remarks})
         made[f"{name} ({path.stat().st_size / 1e6:,.0f} MB)"] = str(path)
     return made
-
-
-def check(root: Path, repeat: int) -> None:
-    """A check against a count of votes."""
-    log = data(root, Shape(CHECKED, ANNOTATORS, CLASSES), "string").files["log"]
-    calls: dict[str, Call] = {
-        "count of votes": ("door:votes_job", {"log": log}),
-        "check_annotations": ("door:check_job", {"log": log}),
-    }
-    found = {call: best(runs) for call, runs in alternate("check", calls, repeat).items()}
-    ratio = found["check_annotations"].cpu / found["count of votes"].cpu
-    too_much = "" if ratio <= MOST_OF_CHECK else " (too much)"
-    rows = [[*map(str, found.values()), f"{ratio:.2f}{too_much}"]]
-    print()
-    print(markdown([*found, "CPU / CPU"], rows))
 
 
 def store(root: Path, n_rows: int) -> None:
