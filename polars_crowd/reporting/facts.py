@@ -1,7 +1,7 @@
 """What a report is made from: every number of it, computed once, the log's tables gone through in batches.
 
-Nothing of the log's size is held: the consensus of the examples is a pass that keeps counts and the few rows
-that are shown. So a store of any size is reported on by its summaries.
+Of a store nothing of the log's size is held: the consensus of the examples is a pass that keeps counts and
+the few rows that are shown. So one of any size is reported on by its summaries; any other log is read once.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from polars_crowd.active.batches import next_batch
 from polars_crowd.active.scores import activelab
 from polars_crowd.active.votes import vote_scores
 from polars_crowd.annotators.drift import AnnotatorDrift, annotator_drift
-from polars_crowd.annotators.habits import TIME
+from polars_crowd.annotators.habits import SECONDS, TIME
 from polars_crowd.annotators.overlap import Overlap, overlap
 from polars_crowd.annotators.pairs import annotator_pairs
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
 from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
+from polars_crowd.inputs import blame
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.findings import DUPLICATES, as_frame, errors_first, findings_of
-from polars_crowd.inputs.log import open_rows, scan_annotations
+from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
+from polars_crowd.reliability.grouping import parse_grouping
 from polars_crowd.reporting.charts.tables import bin_of
 from polars_crowd.reporting.consensus import Accuracy, Consensus, from_to, judged_by, summed
 from polars_crowd.reporting.fingerprint import fingerprint
@@ -103,6 +105,19 @@ class Listener:
             return self.hear(compute)
         except Advised as error:
             return Missing(error.wrong)
+
+
+def held(asked: Asked) -> Asked:
+    """What is asked of a log in memory, with the columns that are looked at: a file is read once, not by each
+    of the functions. A store stays where it is."""
+    if isinstance(asked.log, Partitioned):
+        return asked
+    rows = open_rows(asked.log)
+    there = list(rows.collect_schema())
+    groups = parse_grouping(asked.by, [c for c in there if c not in LOG_COLUMNS])
+    wanted = {*LOG_COLUMNS, *groups.columns, asked.text, TIME, SECONDS}
+    with blame.reading(rows):
+        return replace(asked, log=rows.select(c for c in there if c in wanted).collect())
 
 
 # --- annotators ------------------------------------------------------------------------------------
@@ -256,6 +271,7 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
     """Everything, in the order in which it is likely to fail; errors of the log itself are raised."""
     ear = Listener()
     tell("looking for what is wrong with the log")
+    asked = ear.hear(lambda: held(asked))
     checks = ear.hear(lambda: checks_of(asked))
     tell("finding the consensus")
     fit = ear.hear(lambda: blend(asked.log, probs_for_fit(asked), **asked.options))

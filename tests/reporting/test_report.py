@@ -235,6 +235,19 @@ def test_values_of_any_length_leave_a_report_readable() -> None:
     assert len(text) < 200_000
 
 
+def test_a_log_that_is_no_store_is_read_once() -> None:
+    read: list[int] = []
+
+    def look(rows: pl.DataFrame) -> pl.DataFrame:
+        read.append(rows.height)
+        return rows
+
+    log = CLEAN.with_columns(group=EN, timestamp=pl.date(2026, 1, 5))
+    once = made(log.lazy().map_batches(look), by="group")
+    assert read == [CLEAN.height]
+    assert once.to_dict() == made(log, by="group").to_dict()
+
+
 def test_findings_say_their_number_and_what_to_do() -> None:
     row = made(DATA.log, DATA.pred_probs).findings.row(0, named=True)
     alpha = pc.krippendorff_alpha(DATA.log)["value"].item()
