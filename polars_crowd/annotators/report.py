@@ -39,7 +39,7 @@ from polars_crowd.reliability.grouping import Grouping, codes_in
 from polars_crowd.reliability.intra_rater import consistency
 from polars_crowd.reliability.leave_one_out import without_each
 from polars_crowd.reports import MANY, Heads, header
-from polars_crowd.rounds.components import warn_of_components
+from polars_crowd.rounds.components import Components, join_annotators
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.summaries import Merged, Summary
@@ -213,11 +213,11 @@ def annotator_report(
     judging = Judging(by=by, **options)
     taken = ("annotator", *TAKEN)
     opened = judging.open(log, (timestamp, seconds), taken, row=ROW)
-    if isinstance(opened.against, Others):
-        warn_of_components(opened.rounds, "annotator_report")
     columns = Columns.of(opened.rows, timestamp, seconds)
     merged = opened.rounds.run(count_panel, opened.against, opened.grouping, columns.seconds)
     opened.against.check(int(merged[()]["known"].item()), opened.rounds)
+    if isinstance(opened.against, Others):
+        Components.of_sums(merged, len(opened.annotators)).warn("annotator_report")
     panel = Panel(opened, merged, columns, judging.confidence)
     found = Confusions.of(panel.cells(), panel.units.height, opened.rounds.n_classes)
     habits = habits_of(panel)
@@ -232,7 +232,9 @@ def count_panel(
     """Everything that is counted, in one pass."""
     judged, habits = count_against(part, against, grouping), count_habits(part, grouping, seconds)
     sizes = pl.concat([judged[()].lazy(), habits[()].lazy()], how=HORIZONTAL)
-    return {**judged, **habits, (): sizes}
+    of_others = isinstance(against, Others)
+    joined = join_annotators(part, len(part.runs.book.annotators), False) if of_others else {}
+    return {**judged, **habits, **joined, (): sizes}
 
 
 def table_of(

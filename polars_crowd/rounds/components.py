@@ -20,7 +20,7 @@ from polars_crowd.arrays import Ints
 from polars_crowd.errors import Advice, OverlapWarning, counted, warn_again
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Summary
+from polars_crowd.rounds.summaries import Merged, Summary
 
 LOOK = Advice("See which they are", python="pc.overlap(log)")
 
@@ -41,6 +41,11 @@ class Components:
         """In one round; `are_numbers` says that partitions hold numbers, though there are classes."""
         M = len(rounds.book.annotators)
         merged = rounds.run(join_annotators, M, are_numbers or rounds.book.classes.is_empty())
+        return cls.of_sums(merged, M)
+
+    @classmethod
+    def of_sums(cls, merged: Merged, M: int) -> Components:
+        """From the summary of `join_annotators`."""
         found = merged[("annotator", "root")]
         annotator = found["annotator"].to_numpy()
         annotations, examples = (
@@ -54,6 +59,21 @@ class Components:
         """How many annotators there are in each component, the largest first."""
         _, sizes = np.unique(self.root[self.annotations > 0], return_counts=True)
         return np.sort(sizes)[::-1]
+
+    def warn(self, what: str) -> None:
+        """Warns where `what` compares annotators of whom some share no example, not even through others."""
+        sizes = self.sizes
+        if len(sizes) > 1:
+            listed = ", ".join(f"{n:,}" for n in sizes[:5].tolist()) + (
+                ", ..." if len(sizes) > 5 else ""
+            )
+            warn_again(
+                OverlapWarning(
+                    f"the annotators are {counted(len(sizes), 'group')} (of {listed}) that share no example, "
+                    f"not even through others: {what} compares within a group, not between groups.",
+                    LOOK,
+                )
+            )
 
 
 def join_annotators(part: Partition, M: int, are_numbers: bool) -> Summary:
@@ -98,16 +118,5 @@ def joined(some: Ints, others: Ints, size: int) -> Ints:
 
 
 def warn_of_components(rounds: Rounds, what: str, *, are_numbers: bool = False) -> None:
-    """Warns where `what` compares annotators of whom some share no example, not even through others."""
-    sizes = Components.of_log(rounds, are_numbers=are_numbers).sizes
-    if len(sizes) > 1:
-        listed = ", ".join(f"{n:,}" for n in sizes[:5].tolist()) + (
-            ", ..." if len(sizes) > 5 else ""
-        )
-        warn_again(
-            OverlapWarning(
-                f"the annotators are {counted(len(sizes), 'group')} (of {listed}) that share no example, "
-                f"not even through others: {what} compares within a group, not between groups.",
-                LOOK,
-            )
-        )
+    """The warning of a log's components, if there are several, in one round."""
+    Components.of_log(rounds, are_numbers=are_numbers).warn(what)
