@@ -122,12 +122,8 @@ def annotator_pairs(
     check_size(rounds, codes, n_pairs, FEWER_ANNOTATORS)
     _check_cells(rounds)
     law = fitted_law(opened, truth)
-    shared = rounds.run(count_shared, codes, False)[("pair",)]
-    same = rounds.run(compare_pairs, truth, law, codes)[("pair",)]
-    both = shared.filter(pl.col("shared") >= min_shared).join(
-        same, on="pair", how="left", maintain_order="left"
-    )
-    return pair_table(both.fill_null(0), codes, correction)
+    sums = rounds.run(compare_pairs, truth, law, codes)[("pair",)]
+    return pair_table(sums.filter(pl.col("shared") >= min_shared), codes, correction)
 
 
 PER_CELL = 60
@@ -230,17 +226,18 @@ def expect_choices(part: Partition, truth: Truth, law: Law) -> Summary:
 
 
 def compare_pairs(part: Partition, truth: Truth, law: Law, codes: PairCodes) -> Summary:
-    """The sums of each pair of annotators: `judged` examples, the `same` wrong labels, and how many are
-    `expected`."""
+    """The sums of each pair of annotators: `shared` examples, `judged` ones, the `same` wrong labels, and how
+    many of these are `expected`."""
     schema = {"pair": pl.Int64, "judged": pl.Int64, "same": pl.Int64, "expected": pl.Float64}
-    sums = [pl.LazyFrame(schema=schema)]
+    shared = count_shared(part, codes, False)[("pair",)].lazy()
+    sums = [shared, pl.LazyFrame(schema=schema)]
     for block in in_blocks(truth.groups(part)):
         i, j = np.triu_indices(block.annotator.shape[1], 1)
         rank = codes.rank[block.annotator]
         pair = codes.pair(rank[:, i], rank[:, j])
         same, expected = common_errors.same_choices(block, law, i, j)
         sums.append(_sums(pair, np.ones(pair.shape), same, expected))
-    return {("pair",): pl.concat(sums).group_by("pair").agg(pl.all().sum())}
+    return {("pair",): pl.concat(sums, how="diagonal").group_by("pair").agg(pl.all().sum())}
 
 
 def _sums(pair: Ints, judged: Any, same: Any, expected: Floats) -> pl.LazyFrame:
