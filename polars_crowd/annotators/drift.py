@@ -36,12 +36,13 @@ import polars as pl
 
 from polars_crowd.annotators.against import Against
 from polars_crowd.annotators.request import IntervalOptions, Judging, Opened
-from polars_crowd.arrays import Floats, Ints
+from polars_crowd.arrays import Floats
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column
 from polars_crowd.inputs.order import written_time
 from polars_crowd.numerics.shares import at_most, wilson
 from polars_crowd.numerics.special import normal
 from polars_crowd.option_checks import check_share
+from polars_crowd.reliability.patterns import run_lengths
 from polars_crowd.reports import FEW, Heads, header
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit
@@ -268,7 +269,8 @@ def charts(windows: pl.DataFrame, limit: float) -> list[pl.Series]:
     """`statistic` of each window, the `lag` that it is of, `expected` accuracy of the window and that of all
     windows of the lag, and whether there is an `alarm`."""
     n, right, base = (windows[c].to_numpy().astype(np.float64) for c in ("n", "right", "base"))
-    first = _first_of_each(windows["annotator"].to_numpy())
+    lengths = run_lengths(windows["annotator"].to_numpy())
+    first = np.repeat(np.cumsum(lengths) - lengths, lengths)
     place = np.arange(len(n)) - first
     sums = [np.concatenate([[0.0], np.cumsum(values)]) for values in (n, right, base)]
     best, lags = np.full(len(n), -np.inf), np.ones(len(n), np.int64)
@@ -296,12 +298,6 @@ def charts(windows: pl.DataFrame, limit: float) -> list[pl.Series]:
         pl.Series("expected_since", of_lag[2]),
         pl.Series("alarm", best > limit),
     ]
-
-
-def _first_of_each(annotator: Ints) -> Ints:
-    """Where the windows of the annotator of each window begin."""
-    begins = np.flatnonzero(np.diff(annotator, prepend=-1) != 0)
-    return np.asarray(np.repeat(begins, np.diff(np.append(begins, len(annotator)))))
 
 
 def surprise(x: Floats, p: Floats, n_there: Floats, n_before: Floats, limit: float) -> Floats:
