@@ -31,6 +31,7 @@ from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.option_checks import check_number
 from polars_crowd.reports import MANY, Heads, header
 from polars_crowd.rounds.results import Fit
+from polars_crowd.rounds.writing import Table
 from polars_crowd.signatures import shares
 
 KIND = "annotator_kind"
@@ -95,11 +96,8 @@ class JudgeReport(Fit):
     def _header(self) -> str:
         return self._said
 
-    def _report(self) -> Any:
-        report = super()._report()
-        return type(report)(
-            report.header, {**report.heads, "judges": self.judges.select(self.FIRST)}
-        )
+    def _shown(self, name: str) -> Table:
+        return self.judges.select(self.FIRST) if name == "judges" else super()._shown(name)
 
 
 @shares(LogIntervals, Judging)

@@ -125,14 +125,13 @@ class AnnotatorReport(Fit):
         with pl.Config(fmt_str_lengths=LONGEST):
             return super().__repr__()
 
-    def _report(self) -> Any:
-        report = super()._report()
-        annotators = report.heads["annotators, least accurate first"]
-        ids = annotators.columns[: annotators.columns.index("num_annotations") + 1]
-        kept = annotators.select(*ids, *(c for c in self.FIRST if c in annotators.columns))
-        flags = self.flags.select(*ids[:-1], "flag", "reason").head(MANY)
-        heads = {"annotators, least accurate first": kept, "flags": flags}
-        return type(report)(report.header, heads if flags.height else {**heads, "flags": flags})
+    def _shown(self, name: str) -> pl.DataFrame:
+        columns = self.annotators.columns
+        ids = columns[: columns.index("num_annotations")]
+        if name == "flags":
+            return self.flags.select(*ids, "flag", "reason")
+        first = (c for c in self.FIRST if c in columns)
+        return self.annotators.select(*ids, "num_annotations", *first)
 
 
 @dataclass(frozen=True)

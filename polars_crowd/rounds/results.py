@@ -153,8 +153,12 @@ class Fit(Reported):
         found: Table = getattr(self, name)
         return found
 
+    def _shown(self, name: str) -> Table:
+        """A table as the report shows it: with all its columns."""
+        return self._table(name)
+
     def _report(self) -> Report:
-        heads = {title: head(self._table(name), n) for name, (title, n) in self.HEADS.items()}
+        heads = {title: head(self._shown(name), n) for name, (title, n) in self.HEADS.items()}
         return Report(self._header(), heads)
 
     def _about(self) -> Contents:
