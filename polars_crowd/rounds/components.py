@@ -18,6 +18,7 @@ import polars as pl
 
 from polars_crowd.arrays import Ints
 from polars_crowd.errors import Advice, OverlapWarning, counted, warn_again
+from polars_crowd.numerics.graphs import roots
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary
@@ -52,7 +53,7 @@ class Components:
             np.bincount(annotator, found[c].to_numpy(), M).astype(np.int64)
             for c in ("annotations", "examples")
         )
-        return cls(joined(annotator, found["root"].to_numpy(), M), annotations, examples)
+        return cls(roots(annotator, found["root"].to_numpy(), M), annotations, examples)
 
     @property
     def sizes(self) -> Ints:
@@ -81,10 +82,10 @@ def join_annotators(part: Partition, M: int, are_numbers: bool) -> Summary:
     links = annotators_of(part, are_numbers).group_by("annotator", "first")
     sums = links.agg(annotations=pl.len(), examples=pl.col("is_first").sum()).collect()
     annotator, first = (sums[c].to_numpy().astype(np.int64) for c in ("annotator", "first"))
-    roots = sums.select(
-        "annotator", "annotations", "examples", root=joined(annotator, first, M)[annotator]
+    rooted = sums.select(
+        "annotator", "annotations", "examples", root=roots(annotator, first, M)[annotator]
     )
-    return {("annotator", "root"): roots.group_by("annotator", "root").agg(pl.all().sum())}
+    return {("annotator", "root"): rooted.group_by("annotator", "root").agg(pl.all().sum())}
 
 
 def annotators_of(part: Partition, are_numbers: bool) -> pl.LazyFrame:
@@ -96,25 +97,6 @@ def annotators_of(part: Partition, are_numbers: bool) -> pl.LazyFrame:
     return rows.select(
         "example", "annotator", first=pl.col("annotator").gather(begin), is_first=row == begin
     )
-
-
-def joined(some: Ints, others: Ints, size: int) -> Ints:
-    """(size,) the smallest node that each is joined with, by the edges from `some` to `others`.
-
-    >>> import numpy as np
-    >>> joined(np.array([3, 1]), np.array([1, 2]), 5)
-    array([0, 1, 1, 1, 4])
-    """
-    root = np.arange(size)
-    while True:
-        a, b = root[some], root[others]
-        apart = a != b
-        if not apart.any():
-            return root
-        high, low = np.maximum(a, b)[apart], np.minimum(a, b)[apart]
-        np.minimum.at(root, high, low)
-        while (root != root[root]).any():
-            root = root[root]
 
 
 def warn_of_components(rounds: Rounds, what: str, *, are_numbers: bool = False) -> None:

@@ -23,6 +23,7 @@ from polars_crowd.inputs.comparisons import (
     Names,
     strange_verdicts,
 )
+from polars_crowd.numerics.graphs import roots
 
 
 @dataclass(frozen=True)
@@ -72,15 +73,8 @@ class Comparisons:
     @cached_property
     def components(self) -> Ints:
         """The number of the group that each example is in: comparisons lead from each to each other."""
-        group = np.arange(len(self.examples))
-        while True:
-            before = group.copy()
-            least = np.minimum(group[self.winner], group[self.loser])
-            np.minimum.at(group, group[self.winner], least)
-            np.minimum.at(group, group[self.loser], least)
-            group = group[group]
-            if (group == before).all():
-                return np.unique(group, return_inverse=True)[1].astype(np.intp)
+        root = roots(self.winner, self.loser, len(self.examples))
+        return np.unique(root, return_inverse=True)[1].astype(np.intp)
 
 
 def count_comparisons(log: pl.LazyFrame) -> Comparisons:
