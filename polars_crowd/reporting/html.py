@@ -136,12 +136,7 @@ def drawing(chart: Chart) -> Drawing:
     except Advised as error:
         return None, f"Not drawn: {error.wrong}"
     said = spec.pop("title", {}).get("subtitle", [])
-    config = {
-        **spec.get("config", {}),
-        "axisQuantitative": {"labelOverlap": "parity", "labelSeparation": 8},
-    }
-    here = {"config": config, "description": chart.title}
-    return {**spec, **here}, " ".join([*said, chart.says])
+    return {**spec, "description": chart.title}, " ".join([*said, chart.says])
 
 
 # --- the page --------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ CONFIG: dict[str, Any] = {
         "domainColor": "#888888",
         "tickColor": "#888888",
     },
-    "axisQuantitative": {"tickCount": 8},
+    "axisQuantitative": {"tickCount": 8, "labelOverlap": "parity", "labelSeparation": 8},
     "legend": {
         "orient": "bottom",
         "labelFontSize": 11,
