@@ -57,7 +57,8 @@ def reader(
 
     moved: Any = in_module_of(function, call)
     moved.__signature__ = signature_of(function).replace(return_annotation=Export)
-    return moved  # type: ignore[no-any-return]
+    found: Callable[Concatenate[Paths, P], Export] = moved
+    return found
 
 
 def looks_of(path: Any) -> list[Look]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -114,11 +115,11 @@ def test_who_has_no_gold_and_what_cannot_be_asked() -> None:
         pc.gold_report(marks)
     with pytest.raises(pc.AnnotationError, match="gold: none of its 1 example"):
         pc.gold_report(log, gold.with_columns(example=9))
-    wrong = [
+    wrong: list[dict[str, Any]] = [
         {"acceptable": 0.7, "unacceptable": 0.7},
         {"acceptable": 1.0},
         {"false_stop": 0.5, "false_keep": 0.5},
     ]
     for options in wrong:
         with pytest.raises(ValueError, match=next(iter(options))):
-            pc.gold_report(log, gold, **options)  # type: ignore[arg-type]
+            pc.gold_report(log, gold, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -36,13 +37,13 @@ def of_log(places: dict[str, Path], *options: str | Path) -> tuple[str | Path, .
     return ("annotators", places["log"], *NAMES, *options)
 
 
-def expected(**options: object) -> pc.AnnotatorReport:
+def expected(**options: Any) -> pc.AnnotatorReport:
     data = pc.datasets.tutorial()
     log = data.log.with_columns(
         language=pl.col("example").str.len_chars()
         + pl.col("example").str.slice(-1).cast(pl.Int64) % 2
     )
-    return pc.annotator_report(log, **options)  # type: ignore[arg-type]
+    return pc.annotator_report(log, **options)
 
 
 def test_table(places: dict[str, Path]) -> None:
