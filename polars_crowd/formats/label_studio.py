@@ -7,6 +7,7 @@ shorter forms have a row per annotation and a column per control beside those of
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from polars_crowd.formats.answers import (
     Answers,
     answers_of,
     blank_as_null,
+    of_cells,
     translated,
 )
 from polars_crowd.formats.export import Asked, ExportOptions, Part
@@ -382,9 +384,7 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
         )
         .with_columns(
             question=pl.col("question").str.strip_prefix(KEY),
-            values=pl.col("cell").map_batches(
-                _of_cells, return_dtype=pl.List(TEXT), is_elementwise=True
-            ),
+            values=of_cells(pl.col("cell"), _of_cell, pl.List(TEXT)),
             kind=_kind_of_cell(),
             is_region=pl.col("cell").str.contains(SPANS) & ~pl.col("cell").str.contains(MARKED),
         )
@@ -411,14 +411,9 @@ SPANS = r'^(\["|\[\{)'
 """How a cell begins that holds several regions or items, if it is not `MARKED`."""
 
 
-def _of_cells(cells: pl.Series) -> pl.Series:
-    """The values in cells."""
-    marked = cells.str.contains(MARKED).fill_null(value=False)
-    found = [
-        None if cell is None else _values(_unwrapped(cell)) if is_marked else [cell]
-        for cell, is_marked in zip(cells, marked, strict=True)
-    ]
-    return pl.Series(cells.name, found, dtype=pl.List(TEXT))
+def _of_cell(cell: str) -> list[str] | None:
+    """The values in a cell."""
+    return _values(_unwrapped(cell)) if re.match(MARKED, cell) else [cell]
 
 
 def _unwrapped(cell: str) -> Row:
