@@ -26,6 +26,7 @@ from polars_crowd.inputs import blame
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.findings import DUPLICATES, as_frame, errors_first, findings_of
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
+from polars_crowd.inputs.order import written_time
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
 from polars_crowd.reliability.grouping import parse_grouping
@@ -155,8 +156,8 @@ def copying_pairs(asked: Asked, n_annotators: int) -> pl.DataFrame | Missing:
 
 def drift_of(asked: Asked) -> AnnotatorDrift | None:
     """Who became worse, week by week, if the log says when annotations were made."""
-    when = asked.rows.collect_schema().get(TIME)
-    if when is None or not when.is_temporal() or isinstance(when, (pl.Time, pl.Duration)):
+    rows = asked.rows
+    if TIME not in rows.collect_schema() or written_time(rows, TIME) is None:
         return None
     return annotator_drift(asked.log, timestamp=TIME, **asked.options)
 

@@ -235,6 +235,20 @@ def test_values_of_any_length_leave_a_report_readable() -> None:
     assert len(text) < 200_000
 
 
+WRITTEN = {
+    "date": pl.col("timestamp").cast(pl.Date),
+    "text": pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%S"),
+    "number": pl.col("timestamp").dt.epoch(),
+    "time of day": pl.col("timestamp").dt.time(),
+}
+
+
+@pytest.mark.parametrize("way", WRITTEN)
+def test_drift_is_seen_where_times_are_written(way: str) -> None:
+    found = keys(tired().with_columns(timestamp=WRITTEN[way]))
+    assert ("drifting_annotators" in found) == (way in ("date", "text"))
+
+
 def test_a_log_that_is_no_store_is_read_once() -> None:
     read: list[int] = []
 
