@@ -31,11 +31,12 @@ from polars_crowd.reliability.pairwise import (
     check_size,
     count_keys,
     pair_codes,
+    pairs_among,
 )
 from polars_crowd.reliability.patterns import pairs_in_blocks, run_lengths
 from polars_crowd.reliability.request import MemoryOption, Request
 from polars_crowd.reports import FEW, Heads, header
-from polars_crowd.rounds.components import Components, annotators_of
+from polars_crowd.rounds.components import Components, annotators_of, examples_of
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.results import Fit
@@ -184,10 +185,9 @@ class Overlap(Fit):
     def _graph(self) -> tuple[PairCodes, Ints, Ints]:
         """The pairs of annotators by rank, first * M + second, and how many examples they share."""
         codes = pair_codes(self._rounds.book.annotators, 1)
-        are_numbers = self._rounds.book.classes.is_empty()
-        n_pairs = int(self._rounds.run(count_pairs_of, are_numbers)[()]["pairs"].item())
+        n_pairs = int(self._rounds.run(count_pairs_of)[()]["pairs"].item())
         check_size(self._rounds, codes, n_pairs, FEWER_ANNOTATORS)
-        merged = self._rounds.run(count_shared, codes, are_numbers)[("pair",)]
+        merged = self._rounds.run(count_shared, codes)[("pair",)]
         return codes, merged["pair"].to_numpy(), merged["shared"].to_numpy()
 
     @cached_property
@@ -225,16 +225,14 @@ def open_unlabelled(log: Any, options: Any) -> Rounds:
 # --- plans -----------------------------------------------------------------------------------------
 
 
-def count_pairs_of(part: Partition, are_numbers: bool) -> Summary:
+def count_pairs_of(part: Partition) -> Summary:
     """How many pairs of annotations there are."""
-    runs = part.values if are_numbers else part.runs
-    n = pl.col("num_annotations").cast(pl.Int64)
-    return {(): runs.examples.lazy().select(pairs=(n * (n - 1) // 2).sum())}
+    return pairs_among(examples_of(part))
 
 
-def count_shared(part: Partition, codes: PairCodes, are_numbers: bool) -> Summary:
+def count_shared(part: Partition, codes: PairCodes) -> Summary:
     """The examples that each pair of annotators shares."""
-    rows = annotators_of(part, are_numbers).select("example", "annotator").unique().sort("example")
+    rows = annotators_of(part).select("example", "annotator").unique().sort("example")
     found = rows.collect()
     annotator = codes.rank[found["annotator"].to_numpy()]
     counts = [pl.DataFrame(schema={"pair": pl.Int64, "shared": pl.Int64})]

@@ -118,7 +118,7 @@ def annotator_pairs(
     rounds, truth = opened.rounds, Truth(opened.against)
     check_codes(rounds)
     codes = pair_codes(opened.annotators, 1)
-    n_pairs = int(rounds.run(count_pairs_of, False)[()]["pairs"].item())
+    n_pairs = int(rounds.run(count_pairs_of)[()]["pairs"].item())
     check_size(rounds, codes, n_pairs, FEWER_ANNOTATORS)
     _check_cells(rounds)
     law = fitted_law(opened, truth)
@@ -229,7 +229,7 @@ def compare_pairs(part: Partition, truth: Truth, law: Law, codes: PairCodes) -> 
     """The sums of each pair of annotators: `shared` examples, `judged` ones, the `same` wrong labels, and how
     many of these are `expected`."""
     schema = {"pair": pl.Int64, "judged": pl.Int64, "same": pl.Int64, "expected": pl.Float64}
-    shared = count_shared(part, codes, False)[("pair",)].lazy()
+    shared = count_shared(part, codes)[("pair",)].lazy()
     sums = [shared, pl.LazyFrame(schema=schema)]
     for block in in_blocks(truth.groups(part)):
         i, j = np.triu_indices(block.annotator.shape[1], 1)

@@ -232,7 +232,7 @@ def count_panel(
     judged, habits = count_against(part, against, grouping), count_habits(part, grouping, seconds)
     sizes = pl.concat([judged[()].lazy(), habits[()].lazy()], how=HORIZONTAL)
     of_others = isinstance(against, Others)
-    joined = join_annotators(part, len(part.runs.book.annotators), False) if of_others else {}
+    joined = join_annotators(part, len(part.runs.book.annotators)) if of_others else {}
     return {**judged, **habits, **joined, (): sizes}
 
 

@@ -115,8 +115,7 @@ def agreement_by_annotator(log: Any, **options: Unpack[OfAnnotators]) -> pl.Data
     request = Request((ALPHA,), **options)
     rounds, grouping = request.open(log, anonymous=False)
     check_annotators(rounds.book.annotators)
-    are_numbers = grouping.numbers is not None
-    warn_of_components(rounds, "agreement_by_annotator", are_numbers=are_numbers)
+    warn_of_components(rounds, "agreement_by_annotator")
     return without_each(rounds, request.level, grouping)
 
 

@@ -304,9 +304,13 @@ def mixed(h: Packed) -> Packed:
 
 def count_pairs(part: Partition, grouping: Grouping) -> Summary:
     """How many pairs of annotations there are: what the join will cost."""
+    return pairs_among(runs_of(part, grouping).examples)
+
+
+def pairs_among(examples: pl.DataFrame) -> Summary:
+    """How many pairs of annotations of one example there are."""
     n = pl.col("num_annotations").cast(pl.Int64)
-    examples = runs_of(part, grouping).examples.lazy()
-    return {(): examples.select(pairs=(n * (n - 1) // 2).sum())}
+    return {(): examples.lazy().select(pairs=(n * (n - 1) // 2).sum())}
 
 
 def count_labels_of_pairs(

@@ -38,11 +38,10 @@ class Components:
     """(M,) how many examples each is the first of: over a component, its examples."""
 
     @classmethod
-    def of_log(cls, rounds: Rounds, *, are_numbers: bool = False) -> Components:
-        """In one round; `are_numbers` says that partitions hold numbers, though there are classes."""
+    def of_log(cls, rounds: Rounds) -> Components:
+        """In one round."""
         M = len(rounds.book.annotators)
-        merged = rounds.run(join_annotators, M, are_numbers or rounds.book.classes.is_empty())
-        return cls.of_sums(merged, M)
+        return cls.of_sums(rounds.run(join_annotators, M), M)
 
     @classmethod
     def of_sums(cls, merged: Merged, M: int) -> Components:
@@ -77,9 +76,9 @@ class Components:
             )
 
 
-def join_annotators(part: Partition, M: int, are_numbers: bool) -> Summary:
+def join_annotators(part: Partition, M: int) -> Summary:
     """The root of each annotator, their annotations, and the examples that they are the first of."""
-    links = annotators_of(part, are_numbers).group_by("annotator", "first")
+    links = annotators_of(part).group_by("annotator", "first")
     sums = links.agg(annotations=pl.len(), examples=pl.col("is_first").sum()).collect()
     annotator, first = (sums[c].to_numpy().astype(np.int64) for c in ("annotator", "first"))
     rooted = sums.select(
@@ -88,17 +87,21 @@ def join_annotators(part: Partition, M: int, are_numbers: bool) -> Summary:
     return {("annotator", "root"): rooted.group_by("annotator", "root").agg(pl.all().sum())}
 
 
-def annotators_of(part: Partition, are_numbers: bool) -> pl.LazyFrame:
+def annotators_of(part: Partition) -> pl.LazyFrame:
     """`example`, `annotator`, `first` (of the example's annotators), `is_first`: a row per annotation."""
-    runs = part.values if are_numbers else part.runs
-    rows = part.values.rows.lazy() if are_numbers else part.runs.vote_rows()
-    n = runs.examples["num_annotations"].cast(pl.Int64)
+    rows = part.runs.vote_rows() if part.handle.has_runs else part.values.rows.lazy()
+    n = examples_of(part)["num_annotations"].cast(pl.Int64)
     row, begin = pl.int_range(pl.len()), pl.lit(n.cum_sum() - n).gather("example")
     return rows.select(
         "example", "annotator", first=pl.col("annotator").gather(begin), is_first=row == begin
     )
 
 
-def warn_of_components(rounds: Rounds, what: str, *, are_numbers: bool = False) -> None:
+def examples_of(part: Partition) -> pl.DataFrame:
+    """`example` (id) and `num_annotations`, in the order of their positions."""
+    return part.runs.examples if part.handle.has_runs else part.values.examples
+
+
+def warn_of_components(rounds: Rounds, what: str) -> None:
     """The warning of a log's components, if there are several, in one round."""
-    Components.of_log(rounds, are_numbers=are_numbers).warn(what)
+    Components.of_log(rounds).warn(what)

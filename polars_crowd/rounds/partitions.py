@@ -75,6 +75,11 @@ class Handle(ABC):
         """The engine of Polars for its plans."""
         return "auto"
 
+    @property
+    @abstractmethod
+    def has_runs(self) -> bool:
+        """Whether its labels are classes: else it has values only."""
+
     @abstractmethod
     def runs(self) -> Runs:
         """The partition as sorted runs."""
@@ -111,6 +116,10 @@ class InMemory(Handle):
         held = self.sorted_runs or self.sorted_values
         return engine_for(held.rows.height if held else 0)
 
+    @property
+    def has_runs(self) -> bool:
+        return self.sorted_values is None
+
     def runs(self) -> Runs:
         assert self.sorted_runs is not None, "a numeric log has values, not runs"
         return self.sorted_runs
@@ -144,6 +153,10 @@ class View(Handle):
     @property
     def engine(self) -> Engine:
         return self.handle.engine
+
+    @property
+    def has_runs(self) -> bool:
+        return self.handle.has_runs
 
     def runs(self) -> Runs:
         return self.read(self.handle, *self.args)

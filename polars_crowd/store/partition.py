@@ -54,6 +54,10 @@ class StoredPartition(Handle):
     n_models: int
     work: Path | None
 
+    @property
+    def has_runs(self) -> bool:
+        return self.classes is not None
+
     def runs(self) -> Runs:
         if self.classes is None:
             raise AnnotationError(

@@ -127,6 +127,15 @@ def test_partitions(tmp_path: Path) -> None:
         assert_same(found, agreement_by_annotator(labelme(), level=level, classes=classes), 1e-9)
 
 
+def test_stores_of_classes_that_write_numbers(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    rows = {"example": np.repeat(np.arange(60), 3), "annotator": np.tile(np.arange(3), 60)}
+    log = pl.DataFrame({**rows, "label": rng.choice(["1", "2", "10"], 180)})
+    store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
+    found = agreement_by_annotator(store, level="interval")
+    assert_same(found, agreement_by_annotator(log, level="interval"), 1e-9)
+
+
 @pytest.mark.filterwarnings(
     "ignore:column .label. of the log may not:polars_crowd.AnnotationWarning"
 )
