@@ -10,6 +10,7 @@ import typer
 
 from polars_crowd.cli import common
 from polars_crowd.cli.agreement import By
+from polars_crowd.cli.annotators import rows_of
 from polars_crowd.cli.common import STDOUT, progress
 from polars_crowd.cli.compare import Truth
 from polars_crowd.cli.files import file_for
@@ -99,7 +100,7 @@ def report(
     ):
         step("reading the annotations")
         known = given.labels(truth, "truth", truth_label)
-        annotations, known = log_and_labels(given.annotations(), known, "truth")
+        annotations, known = log_and_labels(rows_of(given), known, "truth")
         asked = Asked(
             log=annotations,
             pred_probs=given.models(),

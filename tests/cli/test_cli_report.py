@@ -75,6 +75,15 @@ def test_advice_is_in_the_words_of_the_command(tmp_path: Path) -> None:
     assert not PYTHON.search(found.stdout.replace("\\", ""))
 
 
+def test_rows_without_a_label_are_reported_as_by_the_library(tmp_path: Path) -> None:
+    rows = DATA.log.with_columns(label=pl.when(pl.col("example") != "000").then("label"))
+    rows.write_csv(tmp_path / "log.csv")
+    document = json.loads(succeeded("report", "log.csv", "--format", "json", "--quiet"))
+    expected = pc.report(tmp_path / "log.csv", path=None).to_dict()
+    assert [f["key"] for f in document["findings"]] == [f["key"] for f in expected["findings"]]
+    assert "check_examples_without_any_label" in {f["key"] for f in document["findings"]}
+
+
 def test_an_export_and_a_store_are_reported_on(tmp_path: Path) -> None:
     export = pc.datasets.label_studio_sample()
     found = run("report", export, "--question", "sentiment", "--format", "json", "--quiet")
