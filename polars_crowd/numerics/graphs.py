@@ -20,6 +20,7 @@ def roots(some: Ints, others: Ints, size: int) -> Ints:
         apart = a != b
         if not apart.any():
             return root
+        some, others = some[apart], others[apart]  # those that are joined stay so
         high, low = np.maximum(a, b)[apart], np.minimum(a, b)[apart]
         np.minimum.at(root, high, low)
         while (root != root[root]).any():

@@ -78,13 +78,15 @@ class Components:
 
 def join_annotators(part: Partition, M: int) -> Summary:
     """The root of each annotator, their annotations, and the examples that they are the first of."""
-    links = annotators_of(part).group_by("annotator", "first")
-    sums = links.agg(annotations=pl.len(), examples=pl.col("is_first").sum()).collect()
-    annotator, first = (sums[c].to_numpy().astype(np.int64) for c in ("annotator", "first"))
-    rooted = sums.select(
-        "annotator", "annotations", "examples", root=roots(annotator, first, M)[annotator]
+    rows = annotators_of(part).select("annotator", "first", "is_first").collect()
+    annotator, first, is_first = (column.to_numpy() for column in rows)
+    annotations, examples = (
+        np.bincount(of, minlength=M) for of in (annotator, annotator[is_first])
     )
-    return {("annotator", "root"): rooted.group_by("annotator", "root").agg(pl.all().sum())}
+    there = np.flatnonzero(annotations)
+    sums = {"annotations": annotations[there], "examples": examples[there]}
+    found = {"annotator": there, "root": roots(annotator, first, M)[there], **sums}
+    return {("annotator", "root"): pl.DataFrame(found)}
 
 
 def annotators_of(part: Partition) -> pl.LazyFrame:
