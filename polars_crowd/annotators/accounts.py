@@ -39,6 +39,7 @@ from polars_crowd.rounds.partitions import Partition
 from polars_crowd.truth.block import UNKNOWN, Block, of_blocks
 from polars_crowd.truth.classification.blend import Pool, WithModel, tempered_evidence
 from polars_crowd.truth.plans import Estimate, log_of
+from polars_crowd.truth.posterior import softmax
 from polars_crowd.truth.terms import Terms
 
 PRIOR, MODEL, ANNOTATION, SUBTYPES = "prior", "model", "annotation", "subtypes"
@@ -241,9 +242,7 @@ def collapsed(lines: Sequence[Line], class_of_state: Ints, n_classes: int) -> li
     """The lines by class, where they are by state."""
     found = [*lines]
     if len(class_of_state) > n_classes:
-        x = summed(lines).reshape(n_classes, -1)
-        r = np.exp(x - x.max(axis=1, keepdims=True))
-        r /= r.sum(axis=1, keepdims=True)
+        r = softmax(summed(lines).reshape(n_classes, -1).transpose()).T.transpose()
         logs = np.log(r, where=r > 0, out=np.zeros_like(r))
         by_class = ((r * line.values.reshape(r.shape)).sum(axis=1) for line in lines)
         found = [replace(line, values=v) for line, v in zip(lines, by_class, strict=True)]
@@ -263,8 +262,7 @@ def with_weight(line: Line) -> Line:
 
 def log_normal(values: Floats) -> Floats:
     """Logs of what adds up to one."""
-    peak = values.max()
-    normal: Floats = values - (peak + np.log(np.exp(values - peak).sum()))
+    normal: Floats = values - softmax(values).log_evidence
     return normal
 
 

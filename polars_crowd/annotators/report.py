@@ -38,6 +38,7 @@ from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.grouping import Grouping, codes_in
 from polars_crowd.reliability.intra_rater import consistency
 from polars_crowd.reliability.leave_one_out import without_each
+from polars_crowd.reliability.patterns import sums_at
 from polars_crowd.reports import MANY, Heads, header
 from polars_crowd.rounds.components import Components, join_annotators
 from polars_crowd.rounds.partitions import Partition
@@ -289,9 +290,8 @@ def in_time(panel: Panel) -> pl.DataFrame:
     if panel.columns.order is None:
         nothing = {"longest_run": pl.Int64, "first_time": pl.Datetime, "last_time": pl.Datetime}
         return pl.DataFrame({}, schema=nothing).clear(panel.units.height)
-    by_annotator = panel.units.group_by("annotator").agg(pl.col("annotations").sum())
-    n = np.zeros(len(panel.opened.annotators), np.int64)
-    n[by_annotator["annotator"].to_numpy()] = by_annotator["annotations"].to_numpy()
+    annotator, annotations = (panel.units[of].to_numpy() for of in ("annotator", "annotations"))
+    n = sums_at(annotator, annotations, len(panel.opened.annotators)).astype(np.int64)
     found = runs_of_labels(panel.opened.rounds, panel.opened.grouping, panel.columns, n)
     return beside_units(panel, found).select(RUNS)
 

@@ -35,6 +35,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import OptionError
 from polars_crowd.option_checks import array_of
 from polars_crowd.reliability.chance import ratio
+from polars_crowd.reliability.patterns import sums_at
 
 CELLS = 1 << 22
 """Cells of confusion matrices that are written out at a time."""
@@ -74,11 +75,11 @@ class Confusions:
 
     def summed(self, unit: Ints, values: Floats) -> Floats:
         """(U,) sums of values by unit."""
-        return np.bincount(unit, values, self.n_units).astype(np.float64)
+        return sums_at(unit, values, self.n_units)
 
     def margin(self, code: Ints) -> Margin:
         keys, at = np.unique(self.unit * self.n_classes + code, return_inverse=True)
-        n = np.bincount(at, self.n, len(keys)).astype(np.float64)
+        n = sums_at(at, self.n, len(keys))
         return Margin(keys // self.n_classes, keys % self.n_classes, n, at)
 
     @cached_property
@@ -105,7 +106,7 @@ class Confusions:
     def right(self) -> Floats:
         """(A,) n[j,k,k] of each n[j,k]."""
         own = np.where(self.truth == self.label, self.n, 0.0)
-        return np.bincount(self.of_truth.at, own, len(self.of_truth.n)).astype(np.float64)
+        return sums_at(self.of_truth.at, own, len(self.of_truth.n))
 
     @cached_property
     def n_seen(self) -> Floats:
@@ -120,7 +121,7 @@ class Confusions:
     @cached_property
     def prior(self) -> Floats:
         """(K,) the share of each class among all that is judged."""
-        by_class = np.bincount(self.truth, self.n, self.n_classes).astype(np.float64)
+        by_class = sums_at(self.truth, self.n, self.n_classes)
         return ratio(by_class, by_class.sum())
 
 
@@ -144,7 +145,7 @@ def balanced_size(found: Confusions) -> Floats:
 def spam_score(found: Confusions) -> Floats:
     """S, by sum_(k<m) |theta_k - theta_m|^2 = C sum_k |theta_k|^2 - |sum_k theta_k|^2; NaN with one class."""
     C, size = found.n_seen, len(found.of_label.n)
-    by_label = np.bincount(found.of_label.at, found.theta, size).astype(np.float64)
+    by_label = sums_at(found.of_label.at, found.theta, size)
     squares = C * found.summed(found.unit, found.theta**2)
     apart = squares - found.summed(found.of_label.unit, by_label**2)
     return ratio(np.maximum(apart, 0), C * (C - 1))
@@ -174,7 +175,7 @@ def expected_error(found: Confusions) -> Floats:
     truth, label = found.of_truth, found.of_label
     p = found.prior[truth.code] / found.summed(truth.unit, found.prior[truth.code])[truth.unit]
     joint = p[truth.at] * found.theta
-    P = np.bincount(label.at, joint, len(label.n)).astype(np.float64)
+    P = sums_at(label.at, joint, len(label.n))
     told = found.summed(found.unit, joint - joint**2 / P[label.at])
     whole = np.where(found.n_seen > 1, 1 - found.summed(truth.unit, p**2), 0)
     return ratio(np.maximum(told, 0), whole)
@@ -240,6 +241,6 @@ def worst_classes(found: Confusions) -> tuple[Ints, Floats]:
 
 def entropy(unit: Ints, n: Floats, n_units: int) -> Floats:
     """(U,) in bits, of counts by unit."""
-    total = np.bincount(unit, n, n_units).astype(np.float64)
+    total = sums_at(unit, n, n_units)
     share = n / total[unit]
-    return ratio(np.bincount(unit, -n * np.log2(share), n_units).astype(np.float64), total) + 0.0
+    return ratio(sums_at(unit, -n * np.log2(share), n_units), total) + 0.0
