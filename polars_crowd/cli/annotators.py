@@ -179,8 +179,10 @@ def over_time(found: pc.AnnotatorDrift, files: Sequence[Path]) -> Answer:
     )
 
 
-def tables_of(found: pc.AnnotatorReport | pc.AnnotatorDrift) -> dict[str, pl.DataFrame]:
-    return {name: getattr(found, name) for name in found.TABLES}
+def tables_of(found: pc.AnnotatorReport | pc.AnnotatorDrift | pc.JudgeReport) -> dict[str, Any]:
+    """The tables that there are."""
+    tables = {name: getattr(found, name) for name in found.TABLES}
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def rows_of(given: Input) -> Any:

@@ -10,7 +10,7 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.agreement import Confidence
-from polars_crowd.cli.annotators import missed, rows_of
+from polars_crowd.cli.annotators import missed, rows_of, tables_of
 from polars_crowd.cli.bars import bar_of_column
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.consensus import Gold
@@ -133,13 +133,11 @@ def judges(
         if directory:
             yield written(tables_in(directory))
 
-    tables = {name: getattr(found, name) for name in found.TABLES}
-    there = {name: rows for name, rows in tables.items() if rows is not None}
     worth = {"effective_judges": found.effective_judges}
     return Answer(
         table,
         report,
-        document=lambda: {"report": found._header(), **worth, **there},
+        document=lambda: {"report": found._header(), **worth, **tables_of(found)},
         complaints=cut(misses, "miss"),
         fails=bool(misses),
     )
