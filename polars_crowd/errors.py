@@ -80,8 +80,12 @@ class Advised(Exception):  # noqa: N818 (warnings are advised, too)
         """
         return escaped_lines(self._said(words, names or {}))
 
+    def what(self, names: Mapping[str, str] | None = None) -> str:
+        """What is wrong, and where, without advice."""
+        return self._where(names or {}) + self.wrong
+
     def _said(self, words: Words, names: Mapping[str, str]) -> str:
-        what = self._where(names) + self.wrong
+        what = self.what(names)
         how = " ".join(a if isinstance(a, str) else a.said(words) for a in self.advice)
         ends = what.endswith(".") and "\n" not in what
         return what + (" " if ends else "\n") + how if how else what

@@ -90,13 +90,16 @@ class Missing:
 class Listener:
     """Computes the parts of a report; what they warn of, and what they cannot do, is kept to be said."""
 
+    names: Mapping[str, str]
     warnings: list[str] = field(default_factory=list)
 
     def hear(self, compute: Callable[[], T]) -> T:
         """What it computes; warnings go into the report."""
         with heard() as said:
             found = compute()
-        texts = [warning.wrong for warning in said if isinstance(warning, AnnotationWarning)]
+        texts = [
+            warning.what(self.names) for warning in said if isinstance(warning, AnnotationWarning)
+        ]
         self.warnings += [text for text in texts if text not in self.warnings]
         return found
 
@@ -105,7 +108,7 @@ class Listener:
         try:
             return self.hear(compute)
         except Advised as error:
-            return Missing(error.wrong)
+            return Missing(error.what(self.names))
 
 
 def held(asked: Asked) -> Asked:
@@ -270,7 +273,7 @@ class Facts:
 
 def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> Facts:
     """Everything, in the order in which it is likely to fail; errors of the log itself are raised."""
-    ear = Listener()
+    ear = Listener(asked.names)
     tell("looking for what is wrong with the log")
     asked = ear.hear(lambda: held(asked))
     checks = ear.hear(lambda: checks_of(asked))

@@ -134,7 +134,7 @@ def drawing(chart: Chart) -> Drawing:
     except PackageError:
         raise
     except Advised as error:
-        return None, f"Not drawn: {error.wrong}"
+        return None, f"Not drawn: {error.what()}"
     said = spec.pop("title", {}).get("subtitle", [])
     return {**spec, "description": chart.title}, " ".join([*said, chart.says])
 

@@ -249,6 +249,15 @@ def test_drift_is_seen_where_times_are_written(way: str) -> None:
     assert ("drifting_annotators" in found) == (way in ("date", "text"))
 
 
+def test_what_is_not_computed_or_warned_of_is_said_with_its_place() -> None:
+    log = CLEAN.with_columns(timestamp=pl.lit("soon"))
+    text = made(log).text("md").replace("\\", "")
+    assert "Not computed: column 'timestamp' of the log is text that writes neither" in text
+    nothing = pl.when(pl.col("example") == 3).then(pl.lit("NA")).otherwise("label")
+    text = made(CLEAN.with_columns(label=nothing)).text("md").replace("\\", "")
+    assert "Warned of: column 'label' of the log may not hold what is meant" in text
+
+
 def test_a_log_that_is_no_store_is_read_once() -> None:
     read: list[int] = []
 
