@@ -32,8 +32,8 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, r
 from polars_crowd.inputs.matching import ids_like
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.limits import Limit, check_memory
-from polars_crowd.reliability.grouping import Grouping, groups_of
-from polars_crowd.reliability.patterns import summed
+from polars_crowd.reliability.grouping import Grouping
+from polars_crowd.reliability.patterns import groups_of_part, summed
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, Results
 from polars_crowd.rounds.rounds import Rounds
@@ -306,7 +306,7 @@ def count_against(part: Partition, against: Against, grouping: Grouping) -> Summ
     `annotations`, those that are `judged`, and `correct`, the sum of T[r,l]. By nothing: the `examples`, and
     those whose truth is `known`. The group columns come before these keys."""
     judged, runs = against.of_part(part), part.runs
-    groups = groups_of(runs, grouping)
+    groups = groups_of_part(part, grouping)
     group = pl.Series(groups.at_rows(runs))
     rows = runs.rows.select("annotator", group=group, case=judged.case, correct=judged.correct)
     by_cell = rows.lazy().select("group", "annotator", "case").join(judged.truths.lazy(), on="case")

@@ -19,7 +19,8 @@ from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import AnnotationError, missing_column, shown
 from polars_crowd.inputs.numbers import number
 from polars_crowd.inputs.order import time_key
-from polars_crowd.reliability.grouping import Grouping, groups_of
+from polars_crowd.reliability.grouping import Grouping
+from polars_crowd.reliability.patterns import groups_of_part
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Frame, Keys, Summary
@@ -90,7 +91,7 @@ def seconds_in(rows: pl.LazyFrame, column: str) -> pl.Expr:
 def rows_by_group(part: Partition, grouping: Grouping) -> pl.LazyFrame:
     """The group columns, `annotator` and `label` of each annotation, in codes, then the log's others."""
     runs = part.runs
-    groups = groups_of(runs, grouping)
+    groups = groups_of_part(part, grouping)
     group = pl.Series(groups.at_rows(runs))
     keys = [pl.lit(groups.frame[key]).gather(group).alias(key) for key in grouping.keys]
     label = pl.lit(runs.votes["label"]).gather("vote").alias("label")

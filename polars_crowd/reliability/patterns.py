@@ -28,7 +28,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Array, Flags, Floats, Ints
-from polars_crowd.reliability.grouping import Grouping, groups_of
+from polars_crowd.reliability.grouping import Grouping, Groups, groups_of
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs, pack_votes
@@ -186,6 +186,11 @@ def local_units(part: Partition, grouping: Grouping) -> LocalUnits:
         "agreement units", lambda: _local_units(runs_of(part, grouping), grouping), grouping
     )
     return made
+
+
+def groups_of_part(part: Partition, grouping: Grouping) -> Groups:
+    """The groups of a partition's examples or annotations, found once for all that is counted of it."""
+    return part.once("groups of rows", lambda: groups_of(part.runs, grouping), grouping)
 
 
 def runs_of(part: Partition, grouping: Grouping) -> Runs:
