@@ -138,9 +138,12 @@ class Explained:
             if not left:
                 return
             runs = handle.runs()
-            for i, row in places_of(ids, runs.examples["example"]):
+            places = places_of(ids, runs.examples["example"])
+            rows = pl.Series(sorted({row for _, row in places}), dtype=pl.Int64)
+            few = subset(runs, pl.int_range(runs.examples.height, eager=True).is_in(rows))
+            for i, row in places:
                 left.discard(i)
-                yield i, subset(runs, pl.int_range(runs.examples.height, eager=True) == row)
+                yield i, subset(few, rows == row)
 
 
 def places_of(ids: pl.Series, known: pl.Series) -> list[tuple[int, int]]:
