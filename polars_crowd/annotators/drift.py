@@ -235,18 +235,15 @@ def count_windows(part: Partition, against: Against, time: pl.Expr, every: str) 
 
 def agreement_of_others(part: Partition) -> pl.Series:
     """The share of the others' votes that the most chosen label among them has, in tenths; -1 without any."""
-    runs, votes = part.runs, pl.col("votes").cast(pl.Int64)
-    largest = votes.max().over("example")
-    is_only = ((votes == largest).sum().over("example") == 1) & (votes == largest)
+    runs = part.runs
     n = pl.lit(runs.examples["num_annotations"]).gather("example").cast(pl.Int64)
-    left = largest - is_only.cast(pl.Int64)
-    tenths = pl.when(n > 1).then((10 * left / (n - 1)).round()).otherwise(-1).cast(pl.Int8)
-    return (
-        runs.votes.lazy()
-        .select(tenths.alias("agreed"))
-        .collect()["agreed"]
-        .gather(runs.rows["vote"])
-    )
+    votes = runs.votes.lazy().select("example", votes=pl.col("votes").cast(pl.Int64), n=n)
+    largest = votes.with_columns(largest=pl.col("votes").max().over("example"))
+    chosen = largest.with_columns(is_most=pl.col("votes") == pl.col("largest"))
+    is_only = pl.col("is_most") & (pl.col("is_most").sum().over("example") == 1)
+    left, others = pl.col("largest") - is_only.cast(pl.Int64), pl.col("n") - 1
+    tenths = pl.when(others > 0).then((10 * left / others).round()).otherwise(-1).cast(pl.Int8)
+    return chosen.select(agreed=tenths).collect()["agreed"].gather(runs.rows["vote"])
 
 
 def window_sums(cells: pl.DataFrame) -> pl.DataFrame:
