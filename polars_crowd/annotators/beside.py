@@ -14,6 +14,7 @@ import polars as pl
 
 from polars_crowd.annotators.against import OfExamples
 from polars_crowd.annotators.request import Opened
+from polars_crowd.consensus.majority_vote import largest
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Merged, Summary
 
@@ -67,8 +68,7 @@ def count_beside(part: Partition, roles: pl.Series, truth: OfExamples | None) ->
 
 def consensus_of(votes: pl.LazyFrame) -> pl.LazyFrame:
     """The label of most humans, where no other has as many."""
-    first = votes.filter(pl.col("votes") == pl.col("votes").max().over("example"))
-    alone = first.filter(pl.len().over("example") == 1)
+    alone = largest(votes, "votes").filter(pl.len().over("example") == 1)
     return alone.select("example", other_label="label")
 
 
