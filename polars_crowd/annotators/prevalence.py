@@ -42,6 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Unpack
 
 import numpy as np
@@ -228,6 +229,14 @@ class Judge:
         found: Floats = self.confusion.sum(axis=1)
         return found
 
+    @cached_property
+    def variances(self) -> tuple[Floats, Floats]:
+        """What S is made of: (diag p - p p') / N, shape (K, K), and of each class the part by pi[j]^2."""
+        K = len(self.others)
+        m = (self.confusion + ADDED) / (self.of_class[:, None] + K * ADDED)
+        each = [multinomial(share) / n for share, n in zip(m, self.of_class, strict=True)]
+        return multinomial(self.others / self.N) / self.N, np.array(each)
+
     @property
     def said(self) -> Floats:
         """All labels, shape (K,)."""
@@ -378,7 +387,7 @@ def nearest(judge: Judge, held: tuple[int, float] | None) -> tuple[Floats, float
     pi = np.full(K, 1 / K)
     Q = 0.0
     for _ in range(TURNS):
-        S = uncertainty(judge, p, pi)[:-1, :-1]
+        S = uncertainty(judge, pi)[:-1, :-1]
         inverse: Floats = np.linalg.inv(S + RIDGE * np.eye(K - 1)).astype(np.float64)
         before, pi = pi, least(M.T[:-1], p[:-1], inverse, held)
         g = p[:-1] - M.T[:-1] @ pi
@@ -388,13 +397,10 @@ def nearest(judge: Judge, held: tuple[int, float] | None) -> tuple[Floats, float
     return pi, Q
 
 
-def uncertainty(judge: Judge, p: Floats, pi: Floats) -> Floats:
+def uncertainty(judge: Judge, pi: Floats) -> Floats:
     """S."""
-    K = len(p)
-    m = (judge.confusion + ADDED) / (judge.of_class[:, None] + K * ADDED)
-    S = multinomial(p) / judge.N
-    for j in range(K):
-        S += pi[j] ** 2 * multinomial(m[j]) / judge.of_class[j]
+    of_others, of_classes = judge.variances
+    S: Floats = of_others + np.tensordot(pi**2, of_classes, 1)
     return S
 
 
