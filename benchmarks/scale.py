@@ -1,8 +1,11 @@
 """Logs larger than memory: an AnnotationStore of 1M, 10M and 100M annotations, in bounded memory.
 
-Data are made in chunks and streamed into a store, never held whole. Printed are wall and CPU seconds and
-the peak memory of majority vote, CROWDLAB, agreement and Dawid-Skene, how time grows with rows, CROWDLAB in
-memory beside it, and what an iteration of Dawid-Skene takes.
+    python benchmarks/scale.py [--rows 1e6 1e9] [--jobs CROWDLAB ...] [--data DIR]
+
+Data are made in chunks and streamed into a store, never held whole; of files, none stays longer than a job
+needs it. Printed are wall and CPU seconds and the peak memory of majority vote, CROWDLAB, agreement and
+Dawid-Skene, how time grows with rows, CROWDLAB in memory beside it, and what an iteration of Dawid-Skene
+takes.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,6 +42,9 @@ IN_MEMORY = 10_000_000
 PROCESSES = 2
 LATE = 20_000
 """Annotations that come after a run."""
+CROWDLAB, POOL, IN_ONE = "CROWDLAB", f"CROWDLAB, {PROCESSES} processes", "CROWDLAB in memory"
+DAWID_SKENE = "Dawid-Skene"
+JOBS = ("majority vote", CROWDLAB, "agreement, analytic", "agreement, bootstrap", DAWID_SKENE, POOL)
 REFRESH = "parameters after an append"
 DIFFERENCE = "difference of memory and"
 ITERATIONS = {"Dawid-Skene, 1 iteration": 1, "Dawid-Skene, 5 iterations": 5}
@@ -53,18 +60,24 @@ def make(folder: str, rows: int) -> Job:
     """Files of a chunk each: annotators of accuracy Beta(8, 2), a model that knows something."""
 
     def run() -> None:
-        n = rows // PER_EXAMPLE
-        M = max(rows // ROWS_PER_ANNOTATOR, 100)
-        accuracy = np.random.default_rng(rows).beta(8, 2, M).clip(0.2, 0.99)
-        (Path(folder) / "log").mkdir(parents=True)
-        (Path(folder) / "probs").mkdir()
-        for i, start in enumerate(range(0, n, CHUNK)):
-            chunk = np.arange(start, min(start + CHUNK, n))
-            log, probs = make_chunk(np.random.default_rng([rows, i]), chunk, accuracy)
-            log.write_parquet(Path(folder) / "log" / f"{i:04d}.parquet")
-            probs.write_parquet(Path(folder) / "probs" / f"{i:04d}.parquet")
+        for kind in ("log", "probs"):
+            (Path(folder) / kind).mkdir(parents=True)
+        chunks = range(math.ceil(rows / PER_EXAMPLE / CHUNK))
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+            list(pool.map(partial(write_chunk, folder, rows), chunks))
 
     return Job(run)
+
+
+def write_chunk(folder: str, rows: int, i: int) -> None:
+    """The files of a chunk, which do not depend on who writes them."""
+    M = max(rows // ROWS_PER_ANNOTATOR, 100)
+    accuracy = np.random.default_rng(rows).beta(8, 2, M).clip(0.2, 0.99)
+    chunk = np.arange(i * CHUNK, min((i + 1) * CHUNK, rows // PER_EXAMPLE))
+    log, probs = make_chunk(np.random.default_rng([rows, i]), chunk, accuracy)
+    log.write_parquet(Path(folder) / "log" / f"{i:04d}.parquet")
+    probs.write_parquet(Path(folder) / "probs" / f"{i:04d}.parquet")
 
 
 def make_chunk(
@@ -152,8 +165,9 @@ def difference(one: str, other: str) -> Job:
 
     def run() -> dict[str, float]:
         found = {}
+        results = [pc.open_results(folder) for folder in (one, other)]
         for table, key in keys.items():
-            a, b = (pl.scan_parquet(f"{folder}/{table}/*.parquet") for folder in (one, other))
+            a, b = (getattr(result, table) for result in results)
             columns = [c for c, dtype in a.collect_schema().items() if dtype.is_float()]
             both = a.join(b, on=key, how="full", suffix="_b")
             largest = [(pl.col(c) - pl.col(f"{c}_b")).abs().max() for c in columns]
@@ -196,40 +210,56 @@ def in_memory(folder: str, into: str) -> Job:
 # --- the runs --------------------------------------------------------------------------------------
 
 
-def measure_rows(root: Path, rows: int) -> dict[str, Measurement]:
-    """Everything for one size; data and results are removed in the end."""
+def measure_rows(root: Path, rows: int, jobs: Collection[str]) -> dict[str, Measurement]:
+    """The jobs of one size, in their order; what none of those to come reads is removed at once."""
     folder = root / f"{rows}-rows"
     shutil.rmtree(folder, ignore_errors=True)
-    data, store = str(folder / "data"), str(folder / "store")
-    calls: dict[str, tuple[str, Mapping[str, Any]]] = {
-        "make": ("scale:make", {"folder": data, "rows": rows}),
-        "create": ("scale:create", {"folder": data, "store": store}),
-        "majority vote": ("scale:majority", {"store": store, "into": str(folder / "majority")}),
-        "CROWDLAB": ("scale:crowdlab", {"store": store, "into": str(folder / "crowdlab")}),
-    }
-    for interval in ("analytic", "bootstrap"):
-        arguments = {"store": store, "interval": interval}
-        calls[f"agreement, {interval}"] = ("scale:agreement", arguments)
-    for name, iterations in ITERATIONS.items():
-        arguments = {"store": store, "iterations": iterations}
-        calls[name] = ("scale:dawid_skene", arguments)
-    into = {"store": store, "into": str(folder / "pool"), "processes": PROCESSES}
-    calls[f"CROWDLAB, {PROCESSES} processes"] = ("scale:pool", into)
-    if rows <= IN_MEMORY:
-        into = {"folder": data, "into": str(folder / "memory")}
-        calls["CROWDLAB in memory"] = ("scale:in_memory", into)
-        for other in ("crowdlab", "pool"):
-            both = {"one": str(folder / "memory"), "other": str(folder / other)}
-            calls[f"{DIFFERENCE} {other}"] = ("scale:difference", both)
-    if rows > IN_MEMORY:
-        into = {"store": store, "into": str(folder / "crowdlab")}
-        calls[REFRESH] = ("scale:refresh", into)
     found = {}
-    for name, (target, arguments) in calls.items():
+    for name, target, arguments, no_longer_needed in planned(folder, rows, jobs):
         found[name] = measure(target, arguments)
         say(f"{rows:,} rows, {name}: {found[name]}")
+        for done_with in no_longer_needed:
+            shutil.rmtree(folder / done_with)
     shutil.rmtree(folder, ignore_errors=True)
     return found
+
+
+Planned = tuple[str, str, Mapping[str, Any], list[str]]
+"""A job's name, its function and arguments, and the folders that go after it."""
+
+
+def planned(folder: Path, rows: int, jobs: Collection[str]) -> Iterator[Planned]:
+    """What is to be run: the jobs asked for, and what they are made of."""
+    small = rows <= IN_MEMORY
+    data, store = str(folder / "data"), str(folder / "store")
+
+    def job(name: str, target: str, into: str = "", *gone: str, **arguments: Any) -> Planned:
+        place = {"into": str(folder / into)} if into else {}
+        return name, f"scale:{target}", {"store": store, **place, **arguments}, list(gone)
+
+    yield "make", "scale:make", {"folder": data, "rows": rows}, []
+    yield job("create", "create", "", *([] if small else ["data"]), folder=data)
+    if "majority vote" in jobs:
+        yield job("majority vote", "majority", "majority", "majority")
+    if CROWDLAB in jobs:
+        yield job(CROWDLAB, "crowdlab", "crowdlab")
+    for interval in ("analytic", "bootstrap"):
+        if (name := f"agreement, {interval}") in jobs:
+            yield job(name, "agreement", interval=interval)
+    for name, iterations in ITERATIONS.items():
+        if DAWID_SKENE in jobs:
+            yield job(name, "dawid_skene", iterations=iterations)
+    if CROWDLAB in jobs and not small:
+        yield job(REFRESH, "refresh", "crowdlab", "crowdlab")
+    if POOL in jobs:
+        gone = [] if small else ["pool"]
+        yield job(POOL, "pool", "pool", *gone, processes=PROCESSES)
+    if small and {CROWDLAB, POOL} <= set(jobs):
+        memory = str(folder / "memory")
+        yield IN_ONE, "scale:in_memory", {"folder": data, "into": memory}, []
+        for other in ("crowdlab", "pool"):
+            both = {"one": memory, "other": str(folder / other)}
+            yield f"{DIFFERENCE} {other}", "scale:difference", both, []
 
 
 def report(results: Mapping[int, Mapping[str, Measurement]]) -> str:
@@ -255,7 +285,7 @@ def report(results: Mapping[int, Mapping[str, Measurement]]) -> str:
 def refreshed(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
     return [
         f"Parameters of {rows:,} after an append to one partition: "
-        f"{found[REFRESH].wall / found['CROWDLAB'].wall:.1%} of the time of CROWDLAB"
+        f"{found[REFRESH].wall / found[CROWDLAB].wall:.1%} of the time of CROWDLAB"
         for rows, found in results.items()
         if REFRESH in found
     ]
@@ -277,8 +307,8 @@ def slopes(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
         f"{name}: CPU seconds grow as rows^{math.log(b.cpu / a.cpu) / math.log(big / small):.2f} "
         f"from {small:,} to {big:,}"
         for small, big in pairwise(sizes)
-        for name in ("majority vote", "CROWDLAB")
-        if (a := results[small][name]) and (b := results[big][name])
+        for name in ("majority vote", CROWDLAB)
+        if (a := results[small].get(name)) and (b := results[big].get(name))
     ]
 
 
@@ -287,6 +317,8 @@ def per_iteration(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]
     (first, few), (last, many) = ITERATIONS.items()
     lines = []
     for rows, found in results.items():
+        if last not in found:
+            continue
         wall, cpu = found[last].wall - found[first].wall, found[last].cpu - found[first].cpu
         lines.append(
             f"Dawid-Skene of {rows:,}: {wall / (many - few):.2f} s and {cpu / (many - few):.2f} CPU seconds "
@@ -296,11 +328,11 @@ def per_iteration(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]
 
 
 def against_memory(results: Mapping[int, Mapping[str, Measurement]]) -> list[str]:
-    if IN_MEMORY not in results:
+    if IN_ONE not in results.get(IN_MEMORY, ()):
         return []
-    once = results[IN_MEMORY]["CROWDLAB in memory"].cpu
+    once = results[IN_MEMORY][IN_ONE].cpu
     return [
-        f"CROWDLAB of {rows:,} in a store: {found['CROWDLAB'].cpu / (once * rows / IN_MEMORY):.2f} x the "
+        f"CROWDLAB of {rows:,} in a store: {found[CROWDLAB].cpu / (once * rows / IN_MEMORY):.2f} x the "
         f"CPU seconds of {IN_MEMORY:,} in memory, times {rows / IN_MEMORY:g}"
         for rows, found in results.items()
         if rows >= IN_MEMORY
@@ -316,8 +348,9 @@ def main() -> None:
         type=lambda text: int(float(text)),
         default=sizes,
         metavar="N",
-        help="annotations; 1e9 takes some 60 GB of disk and hours",
+        help="annotations; 1e9 takes some 60 GB of disk",
     )
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS, help="which to run")
     cache = Path(tempfile.gettempdir()) / "polars-crowd-benchmarks"
     parser.add_argument("--data", type=Path, default=cache, metavar="DIR", help="%(default)s")
     options = parser.parse_args()
@@ -327,7 +360,7 @@ def main() -> None:
         say(f"{rows:,} rows need {needed / 1e9:.0f} GB of disk in {options.data}")
         if needed > free:
             sys.exit(f"only {free / 1e9:.0f} GB are free")
-    results = {rows: measure_rows(options.data, rows) for rows in options.rows}
+    results = {rows: measure_rows(options.data, rows, options.jobs) for rows in options.rows}
     print(", ".join(f"{name} {value}" for name, value in environment().items()))
     print()
     print(report(results))
