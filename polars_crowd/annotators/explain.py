@@ -140,7 +140,8 @@ class Explained:
             runs = handle.runs()
             places = places_of(ids, runs.examples["example"])
             rows = pl.Series(sorted({row for _, row in places}), dtype=pl.Int64)
-            few = subset(runs, pl.int_range(runs.examples.height, eager=True).is_in(rows))
+            every = pl.int_range(runs.examples.height, eager=True)
+            few = subset(runs, every.is_in(rows.implode()))
             for i, row in places:
                 left.discard(i)
                 yield i, subset(few, rows == row)
