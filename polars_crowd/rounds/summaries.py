@@ -6,11 +6,13 @@ frame for each set of keys, all of whose other columns are sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from polars import selectors as cs
 
 from polars_crowd.arrays import Floats
@@ -21,8 +23,10 @@ Frame = pl.DataFrame | pl.LazyFrame
 Summary = Mapping[Keys, Frame]
 """Frames of sums by their key columns; the one without keys has one row."""
 Merged = dict[Keys, pl.DataFrame]
-GATHERED_ROWS = 2_000_000
+GATHERED_ROWS = 500_000
 """Rows of summaries that are held before they are added up."""
+Packed = NDArray[np.uint64]
+BITS, MASK = np.uint64(32), np.uint64(2**32 - 1)
 
 
 def merge(summaries: Iterable[Mapping[Keys, Frame]]) -> Merged:
@@ -41,27 +45,118 @@ def merge(summaries: Iterable[Mapping[Keys, Frame]]) -> Merged:
 
 @dataclass
 class Sum:
-    """The sum of frames under their keys. Some are gathered before they are added up together."""
+    """The sum of frames under their keys.
+
+    Some are gathered before they are added up together. A large sum is then held in the order of its keys: a
+    frame is added to it where its keys stand, and only rows with keys that are new are gathered. So what is
+    held does not grow with the number of frames.
+    """
 
     keys: Keys
+    _large: Ordered | None = None
     _frames: list[pl.DataFrame] = field(default_factory=list)
+    _limit: int = 0
 
     def add(self, frame: pl.DataFrame) -> None:
-        self._frames.append(frame)
-        limit = max(GATHERED_ROWS, 2 * self._frames[0].height)  # a large sum is made less often
-        if sum(part.height for part in self._frames) > limit:
-            self._frames = [self._added()]
+        left = frame if self._large is None else self._large.add(frame)
+        self._frames.append(left)
+        if sum(part.height for part in self._frames) > max(GATHERED_ROWS, self._limit):
+            self._gather()
 
     def frame(self) -> pl.DataFrame:
         """The sum, sorted by its keys."""
-        total = self._added()
+        if self._large is not None:
+            self._gather()
+        total = self._added() if self._large is None else self._large.frame()
         return total if _in_order(total, self.keys) else total.sort(self.keys)
+
+    def _gather(self) -> None:
+        """Add up what is held: the larger, the less often."""
+        if self._large is not None:
+            self._frames.insert(0, self._large.frame())
+        self._large = Ordered.of(self._frames, self.keys)
+        self._frames = [self._added()] if self._large is None else []
+        self._limit = len(self._large.codes) // 2 if self._large else 2 * self._frames[0].height
 
     def _added(self) -> pl.DataFrame:
         if len(self._frames) == 1:
             return self._frames[0]
         rows = pl.concat(self._frames)
-        return rows.group_by(self.keys).agg(pl.all().sum()) if self.keys else rows.sum()
+        if not self.keys:
+            return rows.sum()
+        return rows.group_by(self.keys).agg(pl.all().sum()).select(rows.columns)
+
+
+@dataclass
+class Ordered:
+    """A sum under one or two keys that are codes of 32 bits, in their order."""
+
+    keys: Keys
+    schema: pl.Schema
+    codes: Packed
+    """The keys of each row as one number, ascending."""
+    sums: dict[str, NDArray[Any]]
+
+    @classmethod
+    def of(cls, frames: Sequence[pl.DataFrame], keys: Keys) -> Ordered | None:
+        """The sum of frames; None if they cannot be held so."""
+        schema = frames[0].schema
+        if not all(_has_codes(frame, keys) and frame.schema == schema for frame in frames):
+            return None
+        codes = np.concatenate([_packed(frame, keys) for frame in frames])
+        order = np.argsort(codes, kind="stable")  # frames are in order, most of them
+        codes = codes[order]
+        first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
+        sums = {
+            name: np.add.reduceat(_values(frames, name)[order], first)
+            for name in schema
+            if name not in keys
+        }
+        return cls(keys, schema, codes[first], sums)
+
+    def add(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add the rows of a frame whose keys are here; the others are returned."""
+        if not _has_codes(frame, self.keys) or frame.schema != self.schema:
+            return frame
+        codes = _packed(frame, self.keys)
+        place = np.searchsorted(self.codes, codes)
+        place[place == len(self.codes)] = 0
+        is_here = self.codes[place] == codes
+        left = frame.filter(~is_here)
+        if left.height:
+            frame, place = frame.filter(is_here), place[is_here]
+        for name, sums in self.sums.items():
+            np.add.at(sums, place, frame[name].to_numpy())
+        return left
+
+    def frame(self) -> pl.DataFrame:
+        """The rows, in the order of their keys."""
+        of_keys = zip(self.keys, _unpacked(self.codes, len(self.keys)), strict=True)
+        columns = {**dict(of_keys), **self.sums}
+        return pl.DataFrame({name: columns[name] for name in self.schema})
+
+
+def _has_codes(frame: pl.DataFrame, keys: Keys) -> bool:
+    """Whether the keys are one or two codes, and all sums are there, of 64 bits."""
+    are_codes = all(frame.schema[key] == pl.UInt32 for key in keys)
+    sums = (dtype for name, dtype in frame.schema.items() if name not in keys)
+    are_wide = all(dtype in (pl.Int64, pl.Float64) for dtype in sums)
+    is_whole = not any(column.null_count() for column in frame)
+    return 0 < len(keys) <= 2 and are_codes and are_wide and is_whole
+
+
+def _packed(frame: pl.DataFrame, keys: Keys) -> Packed:
+    first, *second = (frame[key].to_numpy().astype(np.uint64) for key in keys)
+    return (first << BITS) | second[0] if second else first
+
+
+def _unpacked(codes: Packed, n_keys: int) -> list[NDArray[np.uint32]]:
+    of_key = [codes >> BITS, codes & MASK] if n_keys == 2 else [codes]
+    return [one.astype(np.uint32) for one in of_key]
+
+
+def _values(frames: Sequence[pl.DataFrame], name: str) -> NDArray[Any]:
+    return np.concatenate([frame[name].to_numpy() for frame in frames])
 
 
 def _in_order(frame: pl.DataFrame, keys: Keys) -> bool:
