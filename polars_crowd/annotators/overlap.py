@@ -29,11 +29,10 @@ from polars_crowd.reliability.pairwise import (
     PairCodes,
     by_id,
     check_size,
-    count_keys,
     pair_codes,
     pairs_among,
 )
-from polars_crowd.reliability.patterns import pairs_in_blocks, run_lengths
+from polars_crowd.reliability.patterns import count_keys, pairs_in_blocks, run_lengths
 from polars_crowd.reliability.request import MemoryOption, Request
 from polars_crowd.reports import FEW, Heads, header
 from polars_crowd.rounds.components import Components, annotators_of, examples_of
@@ -238,7 +237,7 @@ def count_shared(part: Partition, codes: PairCodes) -> Summary:
     counts = [pl.DataFrame(schema={"pair": pl.Int64, "shared": pl.Int64})]
     for i, j in pairs_in_blocks(run_lengths(found["example"].to_numpy())):
         keys = count_keys(codes.pair(annotator[i], annotator[j]), len(codes.rank) ** 2)
-        counts.append(keys.rename({"key": "pair"}))
+        counts.append(keys.select(pair="key", shared="times"))
     return {("pair",): pl.concat(counts).lazy().group_by("pair").agg(pl.col("shared").sum())}
 
 

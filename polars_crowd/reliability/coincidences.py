@@ -25,8 +25,7 @@ from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import counted
 from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.gathering import gather
-from polars_crowd.reliability.pairwise import DENSE
-from polars_crowd.reliability.patterns import Units, pairs_in_blocks
+from polars_crowd.reliability.patterns import DENSE, Units, pairs_in_blocks
 from polars_crowd.reliability.registry import ALPHA
 from polars_crowd.reliability.request import (
     ByOption,

@@ -32,12 +32,10 @@ from polars_crowd.reliability.grouping import Grouping, codes_in
 from polars_crowd.reliability.patterns import (
     LocalUnits,
     Units,
-    encode,
+    by_pattern,
     group_codes,
     local_units,
     run_lengths,
-    summed,
-    sums_at,
 )
 from polars_crowd.reliability.weights import Weights
 from polars_crowd.reliability.who_voted import Signed
@@ -112,12 +110,9 @@ def conger_chance(profiles: Units, weights: Weights) -> CongerChance:
 def count_spread(part: Partition, grouping: Grouping, spread: pl.DataFrame) -> Summary:
     """The sums of e_i - p_e, of its square and its cube over the examples of each pattern."""
     local = local_units(part, grouping)
-    units = local.units
-    e = sums_at(local.row_unit, _of_rows(local, grouping, spread), len(units.lengths))
-    pattern = encode(units.label, units.votes, units.lengths)
-    columns = {"group": units.group, "pattern": pattern, "e1": e, "e2": e**2, "e3": e**3}
+    e = local.over_rows(_of_rows(local, grouping, spread))
     keys = (*grouping.keys, "pattern")
-    return {keys: summed(pl.DataFrame(columns), ["pattern"], local.groups, grouping)}
+    return {keys: by_pattern(local, grouping, e1=e, e2=e**2, e3=e**2 * e)}
 
 
 def _of_rows(local: LocalUnits, grouping: Grouping, spread: pl.DataFrame) -> Floats:

@@ -29,7 +29,7 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, w
 from polars_crowd.reliability.chance import corrected, room
 from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.patterns import pairs_in_blocks, run_lengths, runs_of
+from polars_crowd.reliability.patterns import count_keys, pairs_in_blocks, run_lengths, runs_of
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
     ClassesOption,
@@ -45,13 +45,10 @@ from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.hashing import MIX, hashed
-from polars_crowd.runs.reading import run_lengths as run_counts
 from polars_crowd.signatures import shares
 
 MAX_PAIRS = 50_000_000
 """Pairs of annotations that are looked at, unless the caller says otherwise."""
-DENSE = 1 << 22
-"""Up to this many (annotator, annotator, label, label) they are counted in a table."""
 CELLS = 1 << 20
 """(pair, class) cells whose kappa is computed at once."""
 KEY_LIMIT = 1 << 31
@@ -325,7 +322,7 @@ def count_labels_of_pairs(
         kept = sample.kept(runs.examples["example"], runs.book.annotators, (example, code))
         example, label, code = example[kept], label[kept], code[kept]
     annotator = codes.rank[code]
-    counts = [pl.DataFrame(schema={"key": pl.Int64, "shared": pl.Int64})]
+    counts = [pl.DataFrame(schema={"key": pl.Int64, "times": pl.Int64})]
     for i, j in pairs_in_blocks(run_lengths(example)):
         different = annotator[i] != annotator[j]  # an annotator may have labelled an example twice
         i, j = i[different], j[different]
@@ -334,18 +331,8 @@ def count_labels_of_pairs(
     if len(counts) == 2:
         return {("key",): counts[1]}
     return {
-        ("key",): pl.concat(counts).lazy().sort("key").group_by("key").agg(pl.col("shared").sum())
+        ("key",): pl.concat(counts).lazy().sort("key").group_by("key").agg(pl.col("times").sum())
     }
-
-
-def count_keys(key: Ints, size: int) -> pl.DataFrame:
-    """How often each key comes."""
-    if size <= DENSE:
-        table = np.bincount(key, minlength=size)
-        found = np.flatnonzero(table)
-        return pl.DataFrame({"key": found, "shared": table[found]})
-    runs = run_counts(pl.Series(key).sort())
-    return runs.select("key", shared=pl.col("len").cast(pl.Int64))
 
 
 # --- the table -------------------------------------------------------------------------------------
@@ -367,7 +354,7 @@ def _empty() -> pl.DataFrame:
 def _table_blocks(
     counts: pl.DataFrame, codes: PairCodes, weights: Weights, min_shared: int
 ) -> Iterator[pl.DataFrame]:
-    key, shared = counts["key"].to_numpy(), counts["shared"].to_numpy()
+    key, shared = counts["key"].to_numpy(), counts["times"].to_numpy()
     starts = run_starts(key // codes.n_classes**2)
     by_class = 1 if isinstance(weights, Identity) else codes.n_classes
     step = max(CELLS // by_class, 1)

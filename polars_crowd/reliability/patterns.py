@@ -33,9 +33,13 @@ from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs, pack_votes
 from polars_crowd.runs.codes import Codebook
+from polars_crowd.runs.reading import bits_for
+from polars_crowd.runs.reading import run_lengths as run_counts
 
 LOW = 32
 """Bits of the lower half of an entry."""
+FEW = 100_000
+"""Up to so many patterns are written without what takes long to load."""
 
 
 @dataclass(frozen=True)
@@ -142,13 +146,64 @@ class LocalUnits:
     """The group of each code: a row with the by-columns (no column, one row without grouping)."""
     example: Ints
     """(U,) the example of each unit, as its position in the partition."""
-    row_unit: Ints
-    """(R,) the unit of each row."""
-    row_label: Ints
-    """(R,) the label of each row."""
-    row_annotator: Ints
-    """(R,) the annotator of each row."""
-    n_annotators: int
+    runs: Runs
+    of_rows: Ints | None = None
+    """(R,) the unit of each row, where those of a unit do not follow one another."""
+
+    @cached_property
+    def row_unit(self) -> Ints:
+        """(R,) the unit of each row."""
+        if self.of_rows is not None:
+            return self.of_rows
+        return np.repeat(np.arange(len(self.example)), self._rows)
+
+    @cached_property
+    def row_label(self) -> Ints:
+        """(R,) the label of each row."""
+        return np.asarray(self.runs.votes["label"].to_numpy()[self.runs.rows["vote"].to_numpy()])
+
+    @property
+    def row_annotator(self) -> Ints:
+        """(R,) the annotator of each row."""
+        return self.runs.rows["annotator"].to_numpy()
+
+    @property
+    def n_annotators(self) -> int:
+        return len(self.runs.book.annotators)
+
+    @property
+    def _rows(self) -> Ints:
+        """(U,) how many rows each unit has, where these follow one another."""
+        return self.runs.examples["num_annotations"].to_numpy().astype(np.int64)
+
+    def over_rows(self, values: Floats) -> Floats:
+        """(R,) -> (U,): the sum over the rows of each unit."""
+        if self.of_rows is not None:
+            return sums_at(self.of_rows, values, len(self.example))
+        return np.add.reduceat(values, np.cumsum(self._rows) - self._rows)
+
+    @cached_property
+    def pattern(self) -> pl.Series:
+        """(U,) what is equal where patterns are: an integer if the longest fits into one, else the bytes."""
+        units = self.units
+        of_votes = bits_for(int(units.votes.max()) + 1)
+        bits = of_votes + bits_for(units.n_classes)
+        if int(units.lengths.max()) * bits > 64:
+            return self.patterns_of(slice(None))
+        entry = units.label.astype(np.uint64)
+        entry <<= np.uint64(of_votes)
+        entry |= units.votes.astype(np.uint64, copy=False)
+        place = np.arange(len(entry), dtype=np.uint64)
+        place -= np.repeat(units.starts.astype(np.uint64), units.lengths)
+        place *= np.uint64(bits)
+        return pl.Series(units.over_entries(entry << place))
+
+    def patterns_of(self, chosen: Ints | slice) -> pl.Series:
+        """The bytes of the patterns of some units."""
+        units = self.units
+        lengths = units.lengths[chosen]
+        entry = positions(units.starts[chosen], lengths)
+        return encode(units.label[entry], units.votes[entry], lengths)
 
     @cached_property
     def cell(self) -> NDArray[Any]:
@@ -169,10 +224,10 @@ class LocalUnits:
         """The integers of other groups, annotators and labels."""
         return (group * self.n_annotators + annotator) * self.units.n_classes + label
 
-    def of_cells(self) -> dict[str, pl.Expr]:
-        """The columns behind a column `cell`."""
+    def of_cells(self, name: str) -> dict[str, pl.Expr]:
+        """The columns behind a column of cells."""
         K, M = self.units.n_classes, self.n_annotators
-        cell = pl.col("cell")
+        cell = pl.col(name)
         return {
             "group": (cell // (M * K)).cast(pl.UInt32),
             "annotator": (cell // K % M).cast(pl.UInt32),
@@ -226,14 +281,13 @@ def runs_of_numbers(
 
 def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
     groups = groups_of(runs, grouping)
-    vote = runs.rows["vote"].to_numpy()
-    example = runs.votes["example"].to_numpy()
-    label = runs.votes["label"].to_numpy()
+    example, label = (runs.votes[column].to_numpy() for column in ("example", "label"))
     if groups.of_rows is None:
         votes = runs.votes["votes"].to_numpy()
-        row_unit, unit = example[vote], np.arange(runs.examples.height)
+        row_unit, unit = None, np.arange(runs.examples.height)
         group, lengths = groups.of_examples, run_lengths(example)
     else:
+        vote = runs.rows["vote"].to_numpy()
         keys = example[vote].astype(np.int64) * groups.frame.height + groups.of_rows
         unit, row_unit = np.unique(keys, return_inverse=True)
         cell, votes = np.unique(row_unit * runs.n_classes + label[vote], return_counts=True)
@@ -252,11 +306,19 @@ def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
         ),
         groups.frame,
         unit,
+        runs,
         row_unit,
-        runs.votes["label"].to_numpy()[vote],
-        runs.rows["annotator"].to_numpy(),
-        len(runs.book.annotators),
     )
+
+
+def positions(starts: Ints, lengths: Ints) -> Ints:
+    """The positions in runs that begin at `starts`, one run after another.
+
+    >>> positions(np.array([7, 2]), np.array([2, 3])).tolist()
+    [7, 8, 2, 3, 4]
+    """
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
 
 
 def run_lengths(codes: NDArray[Any]) -> Ints:
@@ -270,12 +332,15 @@ def run_lengths(codes: NDArray[Any]) -> Ints:
 
 def encode(high: NDArray[Any], low: NDArray[Any], lengths: Ints) -> pl.Series:
     """The bytes of each unit's entries (high, low)."""
-    import pyarrow as pa  # not with the package, which is to import fast
-
     entries = high.astype(np.uint64)
     entries <<= np.uint64(LOW)
     entries |= low.astype(np.uint64, copy=False)
     ends = np.concatenate([[0], np.cumsum(lengths)]) * entries.itemsize
+    if len(lengths) < FEW:
+        text = entries.tobytes()
+        return pl.Series("pattern", [text[i:j] for i, j in pairwise(ends.tolist())], pl.Binary)
+    import pyarrow as pa  # which takes as long as a hundred thousand patterns
+
     buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(entries)]
     array = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(lengths), buffers)
     return pl.Series(Exported(array)).alias("pattern")
@@ -305,18 +370,28 @@ def decode(patterns: pl.Series) -> tuple[Ints, Ints, Ints]:
 def count_patterns(part: Partition, grouping: Grouping) -> Summary:
     """The examples of each pattern of votes, and the annotations by annotator and label, by group."""
     local = local_units(part, grouping)
-    units = local.units
-    pattern = encode(units.label, units.votes, units.lengths)
-    columns = {
-        "group": units.group,
-        "pattern": pattern,
-        "examples": np.ones(len(units.n), np.int64),
-    }
-    by_pattern = summed(pl.DataFrame(columns), ["pattern"], local.groups, grouping)
     return {
-        (*grouping.keys, "pattern"): by_pattern,
+        (*grouping.keys, "pattern"): by_pattern(local, grouping, examples=local.units.times),
         (*grouping.keys, "annotator", "label"): _by_annotator_and_label(local, grouping),
     }
+
+
+def by_pattern(local: LocalUnits, grouping: Grouping, **values: Array) -> pl.LazyFrame:
+    """The sums of values of the units over those of each pattern, by group."""
+    columns = {"group": local.units.group} if grouping.keys else {}
+    frame = pl.LazyFrame(
+        {**columns, "code": local.pattern, "unit": np.arange(len(local.example)), **values}
+    )
+    sums = (
+        frame.group_by(*columns, "code")
+        .agg(pl.col("unit").first(), pl.exclude("unit").sum())
+        .collect()
+    )
+    pattern = sums["code"]
+    if pattern.dtype != pl.Binary:
+        pattern = local.patterns_of(sums["unit"].to_numpy())
+    named = sums.lazy().select(*columns, pattern.alias("pattern"), *values)
+    return named_groups(named, local.groups, grouping)
 
 
 def count_repeats(part: Partition, grouping: Grouping) -> Summary:
@@ -330,10 +405,23 @@ def count_repeats(part: Partition, grouping: Grouping) -> Summary:
 
 
 def _by_annotator_and_label(local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
-    cells = pl.LazyFrame({"cell": local.cell}).group_by("cell").agg(annotations=pl.len())
-    return named_groups(
-        cells.select(**local.of_cells(), annotations="annotations"), local.groups, grouping
-    )
+    cells = count_keys(local.cell, local.n_cells)
+    counts = cells.lazy().select(**local.of_cells("key"), annotations="times")
+    return named_groups(counts, local.groups, grouping)
+
+
+DENSE = 1 << 22
+"""Up to this many keys are counted in a table."""
+
+
+def count_keys(key: NDArray[Any], size: int) -> pl.DataFrame:
+    """How many `times` each `key` comes, of those below `size`."""
+    if size <= DENSE:
+        table = np.bincount(key, minlength=size)
+        found = np.flatnonzero(table)
+        return pl.DataFrame({"key": found, "times": table[found]})
+    runs = run_counts(pl.Series(key).sort())
+    return runs.select("key", times=pl.col("len").cast(pl.Int64))
 
 
 def summed(
@@ -350,7 +438,7 @@ def summed(
 def named_groups(frame: pl.LazyFrame, groups: pl.DataFrame, grouping: Grouping) -> pl.LazyFrame:
     """The groups' own columns in place of their codes, which differ from partition to partition."""
     if not grouping.keys:
-        return frame.drop("group")
+        return frame.drop("group", strict=False)
     named = frame.join(groups.lazy(), on="group")
     return named.select(*grouping.keys, pl.exclude("group", *grouping.keys))
 

@@ -16,7 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
 import polars_crowd as pc
-from polars_crowd.reliability import pairwise
+from polars_crowd.reliability import pairwise, patterns
 from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.patterns import pairs_in_blocks
 from tests import DATA
@@ -163,8 +163,8 @@ def test_thousands_of_classes() -> None:
 def test_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     log = pl.read_parquet(DATA / "labelme" / "annotations.parquet")
     whole = pairwise_agreement(log)
-    for name, size in (("DENSE", 1), ("CELLS", 50)):
-        monkeypatch.setattr(pairwise, name, size)
+    monkeypatch.setattr(patterns, "DENSE", 1)
+    monkeypatch.setattr(pairwise, "CELLS", 50)
     monkeypatch.setattr(pairs_in_blocks, "__defaults__", (7,))
     assert_same(pairwise_agreement(log), whole, 1e-12)
 
