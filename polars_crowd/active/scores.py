@@ -92,7 +92,7 @@ class LabelTrust(Trust):
     def score_annotated(self, part: Partition) -> Floats:
         run, weights = part.runs, self.weights
         if self.consensus is None:
-            quality, total = quality_of_labels(run), posterior(run, weights).normaliser
+            quality, total = quality_of_labels(run), posterior(part, weights).normaliser
         else:
             q = self.consensus.posterior.of(part)
             quality = q.at(self.consensus.choice.labels(part).to_numpy())

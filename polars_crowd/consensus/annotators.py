@@ -25,34 +25,34 @@ def count_annotations(
     """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
     multi examples too, and the sums of the annotations' and the consensus labels' quality."""
     agrees, multi = run.votes["label"] == run.of_votes(consensus), run.of_votes(run.on_multi)
-    # whether a vote agrees, and whether its example is multi, ride along in the key
-    case = run.votes["label"] * 4 + multi.cast(pl.UInt32) * 2 + agrees.cast(pl.UInt32)
-    n_cases = 4 * run.n_classes
-    fits = len(run.book.annotators) * n_cases < 1 << 32
-    annotator = pl.col("annotator").cast(pl.UInt32 if fits else pl.UInt64)
+    # whether a vote agrees, and whether its example is multi, ride along with its label
+    case = run.votes["label"] * 4 + agrees.cast(pl.UInt32) * 2 + multi.cast(pl.UInt32)
     quality_there = run.of_votes(consensus_quality)
-    by_case = (
+    K = run.n_classes
+    fits = len(run.book.annotators) * K < 1 << 32
+    annotator = pl.col("annotator").cast(pl.UInt32 if fits else pl.UInt64)
+    counts = (
         run.rows.lazy()
         .select(
-            key=annotator * n_cases + pl.lit(case).gather("vote"),
+            "annotator",
+            case=pl.lit(case).gather("vote"),
             label_quality=annotation_quality,
             consensus_quality=pl.lit(quality_there).gather("vote"),
         )
+        .select(
+            "label_quality",
+            "consensus_quality",
+            key=annotator * K + pl.col("case") // 4,
+            agreeing=pl.col("case") // 2 % 2,
+            multi=pl.col("case") % 2,
+        )
+        .with_columns(agreeing_multi=pl.col("agreeing") * pl.col("multi"))
         .group_by("key")
-        .agg(pl.col("label_quality", "consensus_quality").sum(), annotations=pl.len())
+        .agg(pl.all().sum(), annotations=pl.len())
     )
-    agrees_, multi_ = pl.col("key") % 2, pl.col("key") // 2 % 2
-    counts = by_case.select(
-        annotator=(pl.col("key") // n_cases).cast(pl.UInt32),
-        label=(pl.col("key") // 4 % run.n_classes).cast(pl.UInt32),
-        annotations="annotations",
-        agreeing=pl.col("annotations") * agrees_,
-        multi=pl.col("annotations") * multi_,
-        agreeing_multi=pl.col("annotations") * agrees_ * multi_,
-        label_quality="label_quality",
-        consensus_quality="consensus_quality",
-    )
-    return {("annotator", "label"): counts.group_by("annotator", "label").agg(pl.all().sum())}
+    annotator, label = (pl.col("key") // K).cast(pl.UInt32), (pl.col("key") % K).cast(pl.UInt32)
+    sums = counts.select(annotator.alias("annotator"), label.alias("label"), pl.exclude("key"))
+    return {("annotator", "label"): sums}
 
 
 def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:

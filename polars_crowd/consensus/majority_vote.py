@@ -37,6 +37,7 @@ from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Merged, Summary, dense
 from polars_crowd.runs import codes
+from polars_crowd.runs.classes import Runs
 from polars_crowd.runs.codes import class_order, declared_values, resolve_classes
 from polars_crowd.signatures import shares
 
@@ -76,6 +77,15 @@ class Contest:
         leaders = hold(largest(votes, "votes").with_columns(alone=pl.len().over("example") == 1))
         clear, candidates = leaders.filter("alone"), leaders.filter(~pl.col("alone"))
         return cls(clear.drop("alone"), candidates.drop("alone"), leaders)
+
+    def beside(self, clear: pl.LazyFrame) -> Contest:
+        """The same, with further examples, whose leader is the only one."""
+        leaders = clear.with_columns(alone=pl.lit(value=True))
+        return replace(
+            self,
+            clear=pl.concat([clear, self.clear]),
+            leaders=pl.concat([leaders, self.leaders]),
+        )
 
     def by_probability(self, judge: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Contest:
         """Step 1: the class with the largest `probability`, a column that `judge` adds."""
@@ -167,13 +177,24 @@ def contest_by_probability(part: Partition) -> Contest:
     """The votes after step 1: the class that the models' mean probability prefers."""
 
     def narrowed() -> Contest:
-        contest = Contest.of(part.runs.votes.lazy(), in_memory).held(in_memory)
+        contest = contest_of(part.runs).held(in_memory)
         models = part.runs.models
         if not models or not count_tied(contest):
             return contest
         return contest.by_probability(lambda rows: _at_votes(models, rows)).held(in_memory)
 
     return part.once("contest", narrowed)
+
+
+def contest_of(run: Runs) -> Contest:
+    """The votes under way. Most examples have a class that more than half of the annotators chose: votes are
+    compared on the others only."""
+    votes = run.votes
+    chosen = votes.filter(2 * votes["votes"] > run.of_votes(run.examples["num_annotations"]))
+    is_open = pl.repeat(value=True, n=run.examples.height, eager=True)
+    is_open = is_open.scatter(chosen["example"], values=False)
+    contested = votes.filter(run.of_votes(is_open))
+    return Contest.of(contested.lazy(), in_memory).beside(chosen.lazy())
 
 
 def _at_votes(models: tuple[Probabilities, ...], candidates: pl.LazyFrame) -> pl.LazyFrame:
@@ -225,8 +246,10 @@ def majority_labels(part: Partition, ties: TieBreaks) -> pl.Series:
         if ties.agreement is not None and count_tied(contest):
             contest = contest.by_agreement(part.runs.vote_rows(), ties.shares)
         part.forget("contest")
-        winners = contest.winners(order=pl.col("label")).sort("example")
-        return winners.select("label").collect(engine="in-memory")
+        winners = contest.winners(order=pl.col("label")).select("example", "label")
+        by_example = winners.collect(engine="in-memory")
+        labels = pl.zeros(by_example.height, pl.UInt32, eager=True).alias("label")
+        return labels.scatter(by_example["example"], by_example["label"]).to_frame()
 
     return part.keep("majority", decide, ties)["label"]
 

@@ -38,13 +38,14 @@ partitions; only the summaries and the weights leave a partition.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
+from polars_crowd.compatible import engine_for
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.majority_vote import TieBreaks, count_ties, majority_labels
 from polars_crowd.consensus.steady import Pull, recount
@@ -78,6 +79,10 @@ class Weights(Generic[L]):
     """w[a], shape (M,)."""
     models: Floats
     """w_m, one per model."""
+    agreement: Floats | None = None
+    """g[a], where no w[a] is at its least; they are linear in it then."""
+    most_common_error: float = 1.0
+    """E0."""
 
     @property
     def shared(self) -> Floats:
@@ -128,14 +133,18 @@ def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Wei
     multi = counts.filter("multi")
     n_multi = int(multi["examples"].sum())
     mean_annotations = int(counts["annotations"].sum()) / int(counts["examples"].sum())
-    return weights_for(
+    most_common_share = largest(multi["examples"]) / n_multi
+    weights = weights_for(
         float(multi["agreement"].sum()) / n_multi,
-        largest(multi["examples"]) / n_multi,
+        most_common_share,
         np.array([multi[f"error_{m}"].sum() for m in range(n_models)]) / n_multi,
         g,
         mean_annotations,
         n_classes,
     )
+    if weights.annotators.min() == CLIP:
+        return weights
+    return replace(weights, agreement=g, most_common_error=max(1 - most_common_share, CLIP))
 
 
 def weights_for(
@@ -159,8 +168,9 @@ def weights_for(
 # --- posterior -------------------------------------------------------------------------------------
 
 
-def posterior(run: Runs, weights: Weights[float]) -> Mixture:
+def posterior(part: Partition, weights: Weights[float]) -> Mixture:
     """q of a partition's examples."""
+    run = part.runs
     return Mixture(
         models=run.models,
         model_weights=weights.models,
@@ -168,9 +178,21 @@ def posterior(run: Runs, weights: Weights[float]) -> Mixture:
         gain=weights.consensus_likelihood - weights.other_likelihood,
         example=run.votes["example"].to_numpy(),
         label=run.votes["label"].to_numpy(),
-        weight=run.sum_over_votes(weights.annotators).to_numpy(),
+        weight=weight_of_votes(part, weights).to_numpy(),
         n_classes=run.n_classes,
     )
+
+
+def weight_of_votes(part: Partition, weights: Weights[float]) -> pl.Series:
+    """W[e,k] of each vote: where w[a] is linear in g[a], c[e,k] - sum (1 - g[a]) / E0, a sum that is the same
+    for every consensus."""
+    run, g = part.runs, weights.agreement
+    if g is None:
+        return run.sum_over_votes(weights.annotators)
+    doubt = part.once("doubt", lambda: run.sum_over_votes(1 - g), g)
+    counted = pl.LazyFrame({"votes": run.votes["votes"], "doubt": doubt})
+    weight = pl.col("votes") - pl.col("doubt") / weights.most_common_error
+    return counted.select(weight=weight).collect(engine=engine_for(len(doubt)))["weight"]
 
 
 def vote_shares(run: Runs) -> Mixture:
@@ -201,7 +223,7 @@ class Posterior:
     def _of(self, part: Partition) -> Mixture:
         if self.weights is None:
             return self.shares(part.runs)
-        return posterior(part.runs, self.weights)
+        return posterior(part, self.weights)
 
 
 # --- consensus -------------------------------------------------------------------------------------

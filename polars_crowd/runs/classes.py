@@ -106,17 +106,18 @@ class Runs:
         return self.votes_for(labels) / self.examples["num_annotations"]
 
     def sum_over_votes(self, by_annotator: Floats) -> pl.Series:
-        """The sum, over the annotators of each vote, of a value in [0, 1] per annotator.
+        """The sum, over the annotators of each vote, of a value of at least 0 per annotator.
 
         Runs are sums of running sums: in fixed point, where they are exact in any order and may wrap.
         """
-        scale = float(1 << (62 - bits_for(largest(self.votes["votes"]) + 1)))
+        counts, (_, exponent) = self.votes["votes"], np.frexp(by_annotator.max(initial=0.0))
+        scale = 2.0 ** (62 - bits_for(largest(counts) + 1) - int(exponent))
         fixed = pl.Series(np.rint(by_annotator * scale).astype(np.int64))
         is_last = pl.col("vote") != pl.col("vote").shift(-1, fill_value=self.votes.height)
         running = pl.lit(fixed).gather("annotator").cum_sum()
         last = self.rows.lazy().select(sum=running, is_last=is_last).filter("is_last").select("sum")
-        sums = last.select(pl.col("sum") - pl.col("sum").shift(1, fill_value=0))
-        return sums.collect(engine=engine_for(self.rows.height))["sum"] / scale
+        sums = last.select((pl.col("sum") - pl.col("sum").shift(1, fill_value=0)) / scale)
+        return sums.collect(engine=engine_for(self.rows.height))["sum"]
 
     def annotations(self, score: pl.Expr | pl.Series) -> pl.LazyFrame:
         """`example`, `annotator`, `label`, `label_quality_score`, then the log's other columns (an earlier
