@@ -14,7 +14,7 @@ from polars_crowd.cli.common import progress
 from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside, cut
-from polars_crowd.cli.reading import columns, completing, reads, sets, text
+from polars_crowd.cli.reading import columns, completing, option, reads, sets, text
 from polars_crowd.errors import shown
 from polars_crowd.reliability.coefficients import agreement as agreement_of
 from polars_crowd.reliability.label_sets import multilabel_agreement
@@ -27,38 +27,35 @@ NUMBERS = ("value", "ci_low", "ci_high", "num_examples", "num_annotators")
 
 By = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="COL|FILE",
-        help="A column of the log to group by, or a file of groups of examples or annotators, whose column "
+    option(
+        "A column of the log to group by, or a file of groups of examples or annotators, whose column "
         "of ids is called as in the log. Repeat it for several.",
+        "COL|FILE",
     ),
 ]
 Coefficients = Annotated[
     str | None,
-    typer.Option(
-        metavar="A,B,C",
-        help="The coefficients, or all.",
-        autocompletion=completing(["all", *KNOWN], after=","),
-        show_default=False,
+    option(
+        "The coefficients, or all.", "A,B,C", autocompletion=completing(["all", *KNOWN], after=",")
     ),
 ]
-Weights = Annotated[WeightName, typer.Option(help="How much two classes agree.")]
-LevelOption = Annotated[Level, typer.Option(help="The level of measurement of alpha.")]
-IntervalOption = Annotated[Interval, typer.Option(help="How confidence intervals are made.")]
+Weights = Annotated[WeightName, option("How much two classes agree.")]
+LevelOption = Annotated[Level, option("The level of measurement of alpha.")]
+IntervalOption = Annotated[Interval, option("How confidence intervals are made.")]
 TestedBy = Annotated[
     Tested,
-    typer.Option(
-        help="The standard error that p-values go by: the interval's, or that of no agreement beyond chance "
+    option(
+        "The standard error that p-values go by: the interval's, or that of no agreement beyond chance "
         "(of cohen_kappa and fleiss_kappa)."
     ),
 ]
-Confidence = Annotated[float, typer.Option(metavar="SHARE", help="Of the confidence intervals.")]
+Confidence = Annotated[float, option("Of the confidence intervals.", "SHARE")]
 FailUnder = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=BAR",
-        help="End with exit code 1 if this coefficient is below the bar (or undefined) in any group, "
+    option(
+        "End with exit code 1 if this coefficient is below the bar (or undefined) in any group, "
         "such as alpha=0.67. Repeat it for several.",
+        "NAME=BAR",
         autocompletion=completing([f"{name}=" for name in KNOWN]),
     ),
 ]

@@ -18,7 +18,7 @@ from polars_crowd.cli.compare import Truth
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside, cut, written
-from polars_crowd.cli.reading import columns, completing, reads, text
+from polars_crowd.cli.reading import columns, completing, option, reads, text
 from polars_crowd.inputs.order import in_order
 
 SHOWN = ("num_annotations", "accuracy", "accuracy_low", "accuracy_high", "spam_score", "flags")
@@ -33,34 +33,28 @@ BARS = (
 
 Against = Annotated[
     str | None,
-    typer.Option(
-        metavar="DIR",
-        help="Results of consensus to judge annotators by, as --out wrote them; by default the consensus of "
+    option(
+        "Results of consensus to judge annotators by, as --out wrote them; by default the consensus of "
         "each example's other annotators.",
-        show_default=False,
+        "DIR",
     ),
 ]
 Every = Annotated[
     str | None,
-    typer.Option(
-        metavar="LENGTH",
-        help="How annotators do over time, in windows of this length, such as 1w, and where one left their "
+    option(
+        "How annotators do over time, in windows of this length, such as 1w, and where one left their "
         "own past.",
-        show_default=False,
+        "LENGTH",
     ),
 ]
-TimeColumn = Annotated[
-    str, typer.Option(metavar="COL", help="The column with the time of each annotation.")
-]
-Seconds = Annotated[
-    str, typer.Option(metavar="COL", help="The column that says how long each annotation took.")
-]
+TimeColumn = Annotated[str, option("The column with the time of each annotation.", "COL")]
+Seconds = Annotated[str, option("The column that says how long each annotation took.", "COL")]
 FailUnder = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=BAR",
-        help="End with exit code 1 if this column is below the bar for an annotator, such as "
+    option(
+        "End with exit code 1 if this column is below the bar for an annotator, such as "
         "accuracy_high=0.7; who is not judged misses none. Repeat it for several.",
+        "NAME=BAR",
         autocompletion=completing([f"{name}=" for name in BARS]),
     ),
 ]

@@ -19,7 +19,15 @@ import typer
 from rich.console import Console
 
 from polars_crowd.cli.output import Answer, put
-from polars_crowd.cli.reading import completing, in_files, output, stdin, with_options
+from polars_crowd.cli.reading import (
+    argument,
+    completing,
+    in_files,
+    option,
+    output,
+    stdin,
+    with_options,
+)
 from polars_crowd.cli.stdin import SOURCES as SOURCES_OF_FILES
 from polars_crowd.cli.stdin import STANDARD, with_stdin
 from polars_crowd.errors import (
@@ -49,11 +57,10 @@ RAW: ContextVar[bool] = ContextVar("RAW", default=False)
 
 Log = Annotated[
     list[str],
-    typer.Argument(
-        metavar="LOG",
-        help="The annotations, a row each: files, globs or directories of Parquet, CSV, TSV, "
+    argument(
+        "The annotations, a row each: files, globs or directories of Parquet, CSV, TSV, "
         "NDJSON, JSON, Excel or Arrow; - for standard input.",
-        show_default=False,
+        "LOG",
     ),
 ]
 
@@ -67,72 +74,67 @@ ClassesOfLog = Annotated[
 ]
 Duplicates = Annotated[
     checks.Duplicates,
-    in_files("What counts where an annotator labelled an example more than once.", None),
+    in_files("What counts where an annotator labelled an example more than once."),
 ]
 TruthLabel = Annotated[
     str | None,
-    in_files("The column of known labels in their file, if it is another than in the log."),
+    in_files("The column of known labels in their file, if it is another than in the log.", "NAME"),
 ]
 ProbsExample = Annotated[
     str | None,
-    in_files("The column of examples in PROBS, if it is another than in the log."),
+    in_files("The column of examples in PROBS, if it is another than in the log.", "NAME"),
 ]
 
 
 def probs_option(more: str = "") -> Any:
     """--pred-probs; `more` says what a command does without it."""
     probs = "A model's out-of-sample probabilities: example and a column per class."
-    return typer.Option(
-        "--pred-probs",
-        "-p",
-        metavar="PROBS",
-        help=f"{probs} Repeat it for an ensemble. {more}".rstrip(),
-        show_default=False,
+    return option(
+        f"{probs} Repeat it for an ensemble. {more}".rstrip(), "PROBS", "--pred-probs", "-p"
     )
 
 
 Probs = Annotated[list[str] | None, probs_option()]
 Out = Annotated[
     Path | None,
-    typer.Option(
-        *("--out", "-o", "--into"),
-        metavar="DIR",
-        help="Where all tables are written, with results.json; - for the main one to standard output. "
+    option(
+        "Where all tables are written, with results.json; - for the main one to standard output. "
         "Without it the main one is printed.",
-        show_default=False,
+        "DIR",
+        "--out",
+        "-o",
+        "--into",
     ),
 ]
 OutFile = Annotated[
     Path | None,
-    typer.Option(
-        *("--out", "-o"),
-        metavar="FILE",
-        help="Where the table is written: .parquet, .csv, .jsonl or .xlsx; - for standard output.",
-        show_default=False,
+    option(
+        "Where the table is written: .parquet, .csv, .jsonl or .xlsx; - for standard output.",
+        "FILE",
+        "--out",
+        "-o",
     ),
 ]
 OutFormat = Annotated[
     Format,
-    typer.Option(
-        help="Of the files in DIR. In csv an apostrophe stands before text that a spreadsheet would run: "
+    option(
+        "Of the files in DIR. In csv an apostrophe stands before text that a spreadsheet would run: "
         "see --raw."
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite earlier results.")]
+Force = Annotated[bool, option("Overwrite earlier results.", None, "--force")]
 
 
 def executor_option(works: str) -> Any:
     """--executor; `works` says what is done there."""
     where = "processes:N for N processes here, or dask:ADDRESS for a Dask cluster."
-    return typer.Option(metavar="KIND", help=f"Where {works}: {where}", show_default=False)
+    return option(f"Where {works}: {where}", "KIND")
 
 
 MemoryLimit = Annotated[
     str | None,
-    typer.Option(
-        metavar="SIZE",
-        help="How much memory tables may take, such as 4GB; by default half of what is free.",
-        show_default=False,
+    option(
+        "How much memory tables may take, such as 4GB; by default half of what is free.", "SIZE"
     ),
 ]
 Executor = Annotated[str | None, executor_option("partitions are worked on")]
@@ -142,9 +144,7 @@ ExecutorOfFits = Annotated[str | None, executor_option("methods run, a fit at a 
 def one_of(names: Sequence[str], help_text: str, **more: Any) -> Any:
     """An option that is one of several names."""
     written = [name.replace("_", "-") for name in names]
-    return typer.Option(
-        help=help_text, parser=alike(names), autocompletion=completing(written), **more
-    )
+    return option(help_text, parser=alike(names), autocompletion=completing(written), **more)
 
 
 def alike(names: Sequence[str]) -> Callable[[str], str]:

@@ -15,35 +15,30 @@ from polars_crowd.cli.consensus import NAMES
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import SHOWN, Answer, Block, aside, written
-from polars_crowd.cli.reading import columns, completing, reads, text
+from polars_crowd.cli.reading import columns, completing, option, reads, text
 
 Truth = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE|COL",
-        help="Known labels to score the methods by, which no method sees: a file whose columns are called as "
+    option(
+        "Known labels to score the methods by, which no method sees: a file whose columns are called as "
         "in the log (or example, label), or a column of the log.",
-        show_default=False,
+        "FILE|COL",
     ),
 ]
 Names = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "A method to compare, such as dawid-skene. Repeat it for several; by default all but kos "
+        "and ebcc.",
+        "NAME",
         "--method",
         "-m",
-        metavar="NAME",
-        help="A method to compare, such as dawid-skene. Repeat it for several; by default all but kos "
-        "and ebcc.",
         autocompletion=completing(["majority-vote", *NAMES]),
-        show_default=False,
     ),
 ]
 Folds = Annotated[
     int,
-    typer.Option(
-        metavar="N",
-        help="Into how many parts the annotations are dealt, each left out once; 0 for none.",
-    ),
+    option("Into how many parts the annotations are dealt, each left out once; 0 for none.", "N"),
 ]
 
 NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")

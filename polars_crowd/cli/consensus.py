@@ -16,7 +16,7 @@ from polars_crowd.cli.common import asked_for, one_of, progress
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
-from polars_crowd.cli.reading import columns, completing, reads, text
+from polars_crowd.cli.reading import columns, completing, option, reads, text
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.model import ConsensusMethod, QualityMethod
 from polars_crowd.consensus.options import check_model
@@ -57,13 +57,12 @@ WITH_METHOD = "With --method"
 
 def method(allowed: Any, help_text: str) -> Any:
     """An option that chooses among the methods of CROWDLAB."""
-    given = {"metavar": "METHOD", "rich_help_panel": WITH_MODEL}
+    given = {"metavar": "METHOD", "panel": WITH_MODEL}
     return one_of(get_args(allowed), help_text, **given)
 
 
 Probs = Annotated[
-    list[str] | None,
-    common.probs_option("Without it the consensus is the majority vote."),
+    list[str] | None, common.probs_option("Without it the consensus is the majority vote.")
 ]
 ConsensusMethods = Annotated[
     list[str] | None,
@@ -88,50 +87,42 @@ LabelQuality = Annotated[
 ]
 Adjust = Annotated[
     bool,
-    typer.Option(
-        "--adjust-pred-probs",
-        help="Adjust label scores for class imbalance.",
-        rich_help_panel=WITH_MODEL,
+    option(
+        "Adjust label scores for class imbalance.", None, "--adjust-pred-probs", panel=WITH_MODEL
     ),
 ]
 Calibrate = Annotated[
     bool,
-    typer.Option(
+    option(
+        "Fit the temperature of PROBS to the annotators' spread of labels first.",
+        None,
         "--calibrate",
-        help="Fit the temperature of PROBS to the annotators' spread of labels first.",
-        rich_help_panel=WITH_MODEL,
+        panel=WITH_MODEL,
     ),
 ]
 
 
 Name = Annotated[
     str | None,
-    typer.Option(
+    option(
+        "Another method: dawid-skene, one-coin-dawid-skene, ibcc, glad, mace, ...; for labels that are "
+        "numbers mean, median, crh, catd, gaussian. A wrong name shows them all.",
+        "NAME",
         "--method",
         "-m",
-        metavar="NAME",
-        help="Another method: dawid-skene, one-coin-dawid-skene, ibcc, glad, mace, ...; for labels that are "
-        "numbers mean, median, crh, catd, gaussian. A wrong name shows them all.",
         autocompletion=completing([*OWN, *NAMES]),
-        show_default=False,
     ),
 ]
 Gold = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE|COL",
-        help="Known labels, held fixed: a file whose columns are called as in the log (or example, label), "
+    option(
+        "Known labels, held fixed: a file whose columns are called as in the log (or example, label), "
         "or a column of the log.",
-        rich_help_panel=WITH_METHOD,
-        show_default=False,
+        "FILE|COL",
+        panel=WITH_METHOD,
     ),
 ]
-MaxIter = Annotated[
-    int | None,
-    typer.Option(
-        help="How many iterations at most.", rich_help_panel=WITH_METHOD, show_default=False
-    ),
-]
+MaxIter = Annotated[int | None, option("How many iterations at most.", panel=WITH_METHOD)]
 ConfidenceOption = Annotated[
     str | None,
     one_of(
@@ -139,25 +130,21 @@ ConfidenceOption = Annotated[
         "How sure posteriors are: cautious (the default), loo (as predicts labels left out best) or model "
         "(as the method has them).",
         metavar="HOW",
-        rich_help_panel=WITH_METHOD,
-        show_default=False,
+        panel=WITH_METHOD,
     ),
 ]
 Truth = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE|COL",
-        help="Known labels to score the consensus by, which no method sees: a file whose columns are called "
+    option(
+        "Known labels to score the consensus by, which no method sees: a file whose columns are called "
         "as in the log (or example, label), or a column of the log.",
-        show_default=False,
+        "FILE|COL",
     ),
 ]
 Tol = Annotated[
     float | None,
-    typer.Option(
-        help="Stop when an iteration gains less than this share of the objective.",
-        rich_help_panel=WITH_METHOD,
-        show_default=False,
+    option(
+        "Stop when an iteration gains less than this share of the objective.", panel=WITH_METHOD
     ),
 ]
 

@@ -12,6 +12,7 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli.common import told
 from polars_crowd.cli.output import SHOWN, Answer, Block, aside
+from polars_crowd.cli.reading import option
 from polars_crowd.datasets import Dataset
 from polars_crowd.errors import PackageError
 from polars_crowd.reporting.report import report
@@ -29,10 +30,7 @@ All options: polars-crowd consensus --help"""
 
 USUAL = Path("report.html")
 Page = Annotated[
-    Path,
-    typer.Option(
-        "--report", metavar="FILE", help="The page that it writes; one that is there already stays."
-    ),
+    Path, option("The page that it writes; one that is there already stays.", "FILE", "--report")
 ]
 
 

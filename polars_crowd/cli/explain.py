@@ -12,28 +12,19 @@ from polars_crowd.cli import common
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.inputs import Input, reading, refuse
 from polars_crowd.cli.output import Answer, Block
-from polars_crowd.cli.reading import COLUMNS, TEXT, columns, reads, text
+from polars_crowd.cli.reading import COLUMNS, TEXT, argument, columns, option, reads, text
 from polars_crowd.reports import with_values
 
 ResultsOf = Annotated[
-    str,
-    typer.Argument(
-        metavar="RESULTS",
-        help="A directory of results of consensus, as --out wrote it, in Parquet.",
-        show_default=False,
-    ),
+    str, argument("A directory of results of consensus, as --out wrote it, in Parquet.", "RESULTS")
 ]
-Examples = Annotated[
-    list[str],
-    typer.Argument(metavar="EXAMPLE...", help="The ids of examples.", show_default=False),
-]
+Examples = Annotated[list[str], argument("The ids of examples.", "EXAMPLE...")]
 LogOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "For results of a majority vote, which hold no annotations: the log that it is of.",
+        "LOG",
         "--log",
-        metavar="LOG",
-        help="For results of a majority vote, which hold no annotations: the log that it is of.",
-        show_default=False,
     ),
 ]
 

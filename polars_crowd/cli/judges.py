@@ -17,7 +17,7 @@ from polars_crowd.cli.consensus import Gold
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside, cut, written
-from polars_crowd.cli.reading import columns, completing, reads, text
+from polars_crowd.cli.reading import columns, completing, option, reads, text
 
 BARS = (
     *("coverage", "agreement", "agreement_low", "kappa", "kappa_low", "ac1", "ac1_low", "alpha"),
@@ -28,35 +28,30 @@ CLASSES = ("num_examples", "sensitivity", "specificity", "expected_cost")
 
 JudgesOption = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="PATTERN",
-        help="Which annotators are judges: a name, or a pattern such as 'gpt-*'. Repeat it for several. By "
+    option(
+        "Which annotators are judges: a name, or a pattern such as 'gpt-*'. Repeat it for several. By "
         "default those whose annotator_kind in the log is model, code, llm or judge.",
-        show_default=False,
+        "PATTERN",
     ),
 ]
 HumansOption = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="PATTERN",
-        help="Which annotators are humans, likewise. By default all who are no judges.",
-        show_default=False,
-    ),
+    option("Which annotators are humans, likewise. By default all who are no judges.", "PATTERN"),
 ]
 Epsilon = Annotated[
     float,
-    typer.Option(
-        metavar="PRICE",
-        help="By how much a judge may be worse than a human and still be preferred: 0.2 where humans are "
+    option(
+        "By how much a judge may be worse than a human and still be preferred: 0.2 where humans are "
         "experts, 0.15 where they are skilled, 0.1 where they are a crowd.",
+        "PRICE",
     ),
 ]
 FailUnder = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="NAME=BAR",
-        help="End with exit code 1 if this column is below the bar for a judge, or unknown, such as "
+    option(
+        "End with exit code 1 if this column is below the bar for a judge, or unknown, such as "
         "winning_rate=0.5 or kappa=0.6. Repeat it for several.",
+        "NAME=BAR",
         autocompletion=completing([f"{name}=" for name in BARS]),
     ),
 ]

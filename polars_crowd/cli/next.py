@@ -15,7 +15,7 @@ from polars_crowd.cli.common import asked_for
 from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside
-from polars_crowd.cli.reading import columns, reads, sets, text
+from polars_crowd.cli.reading import columns, option, reads, sets, text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.tables import ids_beside
 
@@ -26,14 +26,10 @@ Probs = Annotated[
         "ranked by their votes."
     ),
 ]
-Size = Annotated[int, typer.Option(min=1, help="How many examples.")]
+Size = Annotated[int, option("How many examples.", min=1)]
 Exclude = Annotated[
     str | None,
-    typer.Option(
-        metavar="FILE",
-        help="Examples not to choose (a column example): those being labelled now, say.",
-        show_default=False,
-    ),
+    option("Examples not to choose (a column example): those being labelled now, say.", "FILE"),
 ]
 
 
@@ -71,11 +67,7 @@ def next(
     of_sets = given.multilabel or (store is not None and store.set_classes is not None)
     if of_sets and not has_model:
         raise typer.BadParameter("--pred-probs: sets of classes are ranked with a model only.")
-    with (
-        common.progress() as step,
-        given.reading(exclude),
-        common.executor_of(executor) as workers,
-    ):
+    with common.progress() as step, given.reading(exclude), common.executor_of(executor) as workers:
         step("reading the annotations")
         rows = given.annotations()
         options = given.options | asked_for(executor=workers)

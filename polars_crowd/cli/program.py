@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 import polars_crowd as pc
 from polars_crowd.cli.common import tell
-from polars_crowd.cli.reading import flowing
+from polars_crowd.cli.reading import flowing, option
 
 
 class Program(TyperGroup):
@@ -55,9 +55,7 @@ def _show_version(asked: bool) -> None:
 def program(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", "-V", callback=_show_version, is_eager=True, help="Show the version."
-        ),
+        option("Show the version.", None, "--version", "-V", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Consensus labels, annotator quality and label quality from annotation logs.

@@ -14,7 +14,7 @@ from polars_crowd.cli.common import note, progress, told
 from polars_crowd.cli.files import directory_for, tables_in
 from polars_crowd.cli.inputs import Input, given, is_store, listed, reading, refuse
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
-from polars_crowd.cli.reading import TEXT, in_files, reads, text
+from polars_crowd.cli.reading import TEXT, argument, in_files, option, reads, text
 from polars_crowd.formats.export import Export
 from polars_crowd.formats.registry import seen_as
 from polars_crowd.truth.pairwise.strengths import Intervals
@@ -27,10 +27,8 @@ OF_COLUMNS = {
 
 Log = Annotated[
     list[str],
-    typer.Argument(
-        metavar="LOG",
-        help="The comparisons, a row each: files, globs or directories; - for standard input.",
-        show_default=False,
+    argument(
+        "The comparisons, a row each: files, globs or directories; - for standard input.", "LOG"
     ),
 ]
 Method = Annotated[
@@ -43,25 +41,24 @@ Method = Annotated[
 ]
 IntervalsOption = Annotated[
     Intervals,
-    typer.Option(
-        help="What is taken to be independent: comparisons, or annotators, who may have tastes of their own."
+    option(
+        "What is taken to be independent: comparisons, or annotators, who may have tastes of their own."
     ),
 ]
 Draws = Annotated[
     int | None,
-    typer.Option(
-        help="How many times comparisons or annotators are drawn anew for intervals of ranks (of "
-        "bradley-terry).",
-        show_default=False,
+    option(
+        "How many times comparisons or annotators are drawn anew for intervals of ranks (of "
+        "bradley-terry)."
     ),
 ]
-Level = Annotated[float, typer.Option(help="The level of the intervals.")]
-Left = Annotated[str, in_files("The log's column of the one example.")]
-Right = Annotated[str, in_files("The log's column of the other example.")]
+Level = Annotated[float, option("The level of the intervals.")]
+Left = Annotated[str, in_files("The log's column of the one example.", "NAME")]
+Right = Annotated[str, in_files("The log's column of the other example.", "NAME")]
 Annotator = Annotated[
-    str, in_files("The log's column of annotators; - if it does not say who compared.")
+    str, in_files("The log's column of annotators; - if it does not say who compared.", "NAME")
 ]
-Winner = Annotated[str, in_files("The log's column of the example that won.")]
+Winner = Annotated[str, in_files("The log's column of the example that won.", "NAME")]
 Sides = Annotated[
     list[str] | None,
     in_files(
@@ -84,12 +81,13 @@ Strength = Annotated[
 Outcome = Annotated[
     str | None,
     in_files(
-        "The log's column of the left one's share of the win, from 0 to 1, in place of winners."
+        "The log's column of the left one's share of the win, from 0 to 1, in place of winners.",
+        "NAME",
     ),
 ]
 Weight = Annotated[
     str | None,
-    in_files("The log's column of weights: for how many comparisons a row counts."),
+    in_files("The log's column of weights: for how many comparisons a row counts.", "NAME"),
 ]
 
 

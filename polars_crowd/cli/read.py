@@ -15,44 +15,35 @@ from polars_crowd.cli import common
 from polars_crowd.cli.common import told
 from polars_crowd.cli.files import file_for, write_file
 from polars_crowd.cli.output import SHOWN, Answer, Block, aside
+from polars_crowd.cli.reading import argument, option
 from polars_crowd.errors import counted
 
 Paths = Annotated[
     list[str],
-    typer.Argument(
-        metavar="EXPORT...",
-        help="The file, or the directory where the tool writes one; several of one tool are read as one.",
-        show_default=False,
+    argument(
+        "The file, or the directory where the tool writes one; several of one tool are read as one.",
+        "EXPORT...",
     ),
 ]
-Question = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The question whose answers are read.")
-]
+Question = Annotated[str | None, option("The question whose answers are read.", "NAME")]
 Tool = Annotated[
-    str | None,
-    typer.Option(
-        "--export", metavar="TOOL", help="The tool, if that is not seen, such as label_studio."
-    ),
+    str | None, option("The tool, if that is not seen, such as label_studio.", "TOOL", "--export")
 ]
 Predictions = Annotated[
-    bool, typer.Option("--predictions", help="What a model said beforehand is an answer, too.")
+    bool, option("What a model said beforehand is an answer, too.", None, "--predictions")
 ]
 AnnotatorName = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Who gave the answers of which the file does not say it."),
+    str | None, option("Who gave the answers of which the file does not say it.", "NAME")
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
+        "An option of the tool's own reader, its value as JSON or as text; may be repeated.",
+        "NAME=VALUE",
         "--option",
-        metavar="NAME=VALUE",
-        help="An option of the tool's own reader, its value as JSON or as text; may be repeated.",
     ),
 ]
-GoldOut = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Where the truth that the file says is written."),
-]
+GoldOut = Annotated[Path | None, option("Where the truth that the file says is written.", "FILE")]
 
 
 @told
@@ -128,10 +119,10 @@ def _named(options: Sequence[str]) -> dict[str, Any]:
     {'project': 'Tone of mails', 'items': {'Input.id': 'Answer.q'}}
     """
     found = {}
-    for option in options:
-        name, is_one, text = option.partition("=")
+    for given in options:
+        name, is_one, text = given.partition("=")
         if not is_one:
-            raise typer.BadParameter(f"--option {option}: write it as NAME=VALUE.")
+            raise typer.BadParameter(f"--option {given}: write it as NAME=VALUE.")
         try:
             found[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from inspect import Signature, cleandoc, signature
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,23 +13,22 @@ from polars_crowd.cli.stdin import InputFormat
 
 T = TypeVar("T")
 
-IN_FILES = "What the files hold"
-"""A group of options in the help."""
 
-IN_TEXT = "How text files are written"
-"""A group of options in the help."""
-
-
-def in_files(
-    help_text: str, metavar: str | None = "NAME", *names: str, panel: str = IN_FILES
+def option(
+    help_text: str, metavar: str | None = None, *names: str, panel: str | None = None, **more: Any
 ) -> Any:
-    """An option that says what the files hold."""
-    return typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=panel)
+    """An option of a command; it is called like its parameter where no names are said."""
+    return typer.Option(*names, metavar=metavar, help=help_text, rich_help_panel=panel, **more)
 
 
-def in_text(help_text: str, *names: str, metavar: str | None = None) -> Any:
-    """An option that says how text files are written."""
-    return in_files(help_text, metavar, *names, panel=IN_TEXT)
+def argument(help_text: str, metavar: str) -> Any:
+    """An argument of a command."""
+    return typer.Argument(metavar=metavar, help=help_text)
+
+
+in_files = partial(option, panel="What the files hold")
+in_text = partial(option, panel="How text files are written")
+"""Options of two groups in the help."""
 
 
 def columns(
@@ -37,11 +36,11 @@ def columns(
         str, in_files("The log's column of examples.", "NAME", "--example", "--id")
     ] = "example",
     annotator: Annotated[
-        str, in_files("The log's column of annotators; - if nobody knows who they are.")
+        str, in_files("The log's column of annotators; - if nobody knows who they are.", "NAME")
     ] = "annotator",
-    label: Annotated[str, in_files("The log's column of labels.")] = "label",
+    label: Annotated[str, in_files("The log's column of labels.", "NAME")] = "label",
     label_type: Annotated[
-        Literal["number"] | None, in_files("Labels are numbers, also where they are text.", None)
+        Literal["number"] | None, in_files("Labels are numbers, also where they are text.")
     ] = None,
     wide: Annotated[
         bool,
@@ -60,21 +59,20 @@ def columns(
         ),
     ] = False,
     frequency: Annotated[
-        str | None, in_files("The column that says how many examples a row stands for.")
+        str | None, in_files("The column that says how many examples a row stands for.", "NAME")
     ] = None,
     order_by: Annotated[
-        str | None, in_files("The column that says which row came last, for --duplicates.")
+        str | None, in_files("The column that says which row came last, for --duplicates.", "NAME")
     ] = None,
     decimal_comma: Annotated[
         bool, in_files("Numbers have a decimal comma.", None, "--decimal-comma")
     ] = False,
     missing: Annotated[str | None, in_files("Labels that say that there is none.", "NA,-1")] = None,
     normalize: Annotated[
-        str | None,
-        in_files("Make spellings of an id or label one: strip, case, unicode.", "WAYS"),
+        str | None, in_files("Make spellings of an id or label one: strip, case, unicode.", "WAYS")
     ] = None,
     question: Annotated[
-        str | None, in_files("Of a tool's export: the question whose answers are read.")
+        str | None, in_files("Of a tool's export: the question whose answers are read.", "NAME")
     ] = None,
     export: Annotated[
         str | None, in_files("The tool whose export LOG is, if that is not seen.", "TOOL")
@@ -84,24 +82,18 @@ def columns(
 
 
 def text(
-    separator: Annotated[
-        str | None, in_text("What stands between fields.", metavar="CHARACTER")
-    ] = None,
-    encoding: Annotated[str | None, in_text("Such as windows-1252.", metavar="NAME")] = None,
+    separator: Annotated[str | None, in_text("What stands between fields.", "CHARACTER")] = None,
+    encoding: Annotated[str | None, in_text("Such as windows-1252.", "NAME")] = None,
     no_header: Annotated[
-        bool, in_text("The first line does not name the columns.", "--no-header")
+        bool, in_text("The first line does not name the columns.", None, "--no-header")
     ] = False,
     columns: Annotated[
-        str | None, in_text("The columns' names, where there is no header.", metavar="A,B,C")
+        str | None, in_text("The columns' names, where there is no header.", "A,B,C")
     ] = None,
-    comment: Annotated[
-        str | None, in_text("How lines begin that are left out.", metavar="TEXT")
-    ] = None,
-    quote: Annotated[
-        str | None, in_text("The quotes around fields, or none.", metavar="CHARACTER")
-    ] = None,
+    comment: Annotated[str | None, in_text("How lines begin that are left out.", "TEXT")] = None,
+    quote: Annotated[str | None, in_text("The quotes around fields, or none.", "CHARACTER")] = None,
     sheet: Annotated[
-        str | None, in_text("The sheet of an Excel file, or its number.", metavar="NAME")
+        str | None, in_text("The sheet of an Excel file, or its number.", "NAME")
     ] = None,
 ) -> None:
     """How text files are written, and which sheet of a workbook is meant."""
@@ -136,15 +128,15 @@ TEXT = tuple(signature(text).parameters)
 def output(
     format: Annotated[
         Literal["table", "json", "csv"],
-        typer.Option(help="What is printed: a report, one JSON document, or the main table."),
+        option("What is printed: a report, one JSON document, or the main table."),
     ] = "table",
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the result and errors, nothing else.")
+        bool, option("Print the result and errors, nothing else.", None, "--quiet", "-q")
     ] = False,
     raw: Annotated[
         bool,
-        typer.Option(
-            "--raw", help="In CSV, leave text as it is that a spreadsheet would run as a formula."
+        option(
+            "In CSV, leave text as it is that a spreadsheet would run as a formula.", None, "--raw"
         ),
     ] = False,
 ) -> None:
@@ -153,8 +145,7 @@ def output(
 
 def stdin(
     input_format: Annotated[
-        InputFormat | None,
-        in_files("Of a file that is -, standard input, where it is not seen.", None),
+        InputFormat | None, in_files("Of a file that is -, standard input, where it is not seen.")
     ] = None,
 ) -> None:
     """What comes through standard input."""

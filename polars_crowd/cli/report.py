@@ -16,7 +16,7 @@ from polars_crowd.cli.compare import Truth
 from polars_crowd.cli.files import file_for
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside, written
-from polars_crowd.cli.reading import columns, reads
+from polars_crowd.cli.reading import columns, option, reads
 from polars_crowd.cli.reading import text as in_text
 from polars_crowd.errors import counted
 from polars_crowd.inputs.tables import log_and_labels
@@ -29,31 +29,24 @@ USUAL = Path("report.html")
 
 Out = Annotated[
     Path | None,
-    typer.Option(
-        *("--out", "-o"),
-        metavar="FILE",
-        help="The file: .html, .md or .json; - for standard output. By default report.html; Markdown and "
+    option(
+        "The file: .html, .md or .json; - for standard output. By default report.html; Markdown and "
         "JSON are printed.",
-        show_default=False,
+        "FILE",
+        "--out",
+        "-o",
     ),
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option(
-        help="A page with charts, Markdown, or JSON for programs; by default as FILE ends.",
-        show_default=False,
-    ),
+    option("A page with charts, Markdown, or JSON for programs; by default as FILE ends."),
 ]
 TextColumn = Annotated[
     str | None,
-    typer.Option(
-        metavar="COL",
-        help="A column of the log with what an example says, to be shown beside its id.",
-        show_default=False,
-    ),
+    option("A column of the log with what an example says, to be shown beside its id.", "COL"),
 ]
-Title = Annotated[str | None, typer.Option(metavar="TEXT", help="The title.", show_default=False)]
-Size = Annotated[int, typer.Option(min=1, help="How many examples are listed.")]
+Title = Annotated[str | None, option("The title.", "TEXT")]
+Size = Annotated[int, option("How many examples are listed.", min=1)]
 
 
 @common.told
@@ -93,11 +86,7 @@ def report(
     form, file = place_for(call, out, format, force)
     if form == "html":
         check_installed()
-    with (
-        progress() as step,
-        given.reading(truth),
-        common.executor_of(executor) as workers,
-    ):
+    with progress() as step, given.reading(truth), common.executor_of(executor) as workers:
         step("reading the annotations")
         known = given.labels(truth, "truth", truth_label)
         annotations, known = log_and_labels(rows_of(given), known, "truth")

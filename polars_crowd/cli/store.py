@@ -13,7 +13,17 @@ from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, told
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside
-from polars_crowd.cli.reading import COLUMNS, SETS, TEXT, columns, reads, sets, text
+from polars_crowd.cli.reading import (
+    COLUMNS,
+    SETS,
+    TEXT,
+    argument,
+    columns,
+    option,
+    reads,
+    sets,
+    text,
+)
 from polars_crowd.errors import counted
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.store.store import AnnotationStore
@@ -25,31 +35,26 @@ store = typer.Typer(
 )
 """The commands below."""
 
-Store = Annotated[
-    Path, typer.Argument(metavar="STORE", help="The store's directory.", show_default=False)
-]
+Store = Annotated[Path, argument("The store's directory.", "STORE")]
 Partitions = Annotated[
     int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="How many partitions. More of them need less memory at a time. By default one for every "
+    option(
+        "How many partitions. More of them need less memory at a time. By default one for every "
         "4 million rows, and more where these have long texts.",
-        show_default=False,
+        "N",
+        min=1,
     ),
 ]
 More = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="LOG",
-        help="The annotations to add: files, globs or directories; - for standard input. Without it "
+    argument(
+        "The annotations to add: files, globs or directories; - for standard input. Without it "
         "only pred_probs are added.",
-        show_default=False,
+        "LOG",
     ),
 ]
 Again = Annotated[
-    Duplicates,
-    common.in_files("What counts where an annotator labels an example again.", None),
+    Duplicates, common.in_files("What counts where an annotator labels an example again.")
 ]
 
 
