@@ -15,7 +15,7 @@ from polars_crowd.cli.agreement import By, Confidence, place
 from polars_crowd.cli.bars import Bar, bar_of_column
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.compare import Truth
-from polars_crowd.cli.files import directory_for, tables_in
+from polars_crowd.cli.files import directory_for, tables, write_tables
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside, cut, written
 from polars_crowd.cli.reading import columns, completing, option, reads, text
@@ -61,7 +61,7 @@ FailUnder = Annotated[
 
 
 @common.told
-@reads(columns, text)
+@reads(tables, columns, text)
 def annotators(
     call: typer.Context,
     log: common.Log,
@@ -73,9 +73,6 @@ def annotators(
     seconds: Seconds = "seconds",
     confidence: Confidence = 0.95,
     fail_under: FailUnder = None,
-    out: common.Out = None,
-    out_format: common.OutFormat = "parquet",
-    force: common.Force = False,
     executor: common.Executor = None,
     classes: common.ClassesOfLog = None,
     duplicates: common.Duplicates = "error",
@@ -106,8 +103,8 @@ def annotators(
         refuse(call, ["truth", "truth_label"], "not with --against.")
     if every is not None:
         refuse(call, ["by", "seconds", "fail_under"], "not with --every.")
-    tables = pc.AnnotatorReport.TABLES if every is None else pc.AnnotatorDrift.TABLES
-    directory = directory_for(call, out, tables, force=force)
+    kind = pc.AnnotatorReport if every is None else pc.AnnotatorDrift
+    place = directory_for(call, kind.TABLES)
     options: dict[str, Any] = {"timestamp": timestamp, "confidence": confidence}
     options |= {"memory_limit": memory_limit, **given.options}
     with progress() as step, common.executor_of(executor) as workers, given.reading(truth):
@@ -120,17 +117,11 @@ def annotators(
             found = pc.annotator_report(rows_of(given), by=groups, seconds=seconds, **options)
         else:
             found = pc.annotator_drift(rows_of(given), every=every, **options)
-        if directory:
-            names = given.theirs(*(getattr(found, table) for table in tables))
-            found.write(
-                directory, out_format, names=names, overwrite=force, formulas=common.RAW.get()
-            )
-    files = tables_in(directory) if directory else []
-    return (
-        over_time(found, files)
-        if isinstance(found, pc.AnnotatorDrift)
-        else panel(found, bars, files)
-    )
+        names = given.theirs(*(getattr(found, table) for table in found.TABLES))
+        files = write_tables(call, place, found, names)
+    if isinstance(found, pc.AnnotatorDrift):
+        return over_time(found, files)
+    return panel(found, bars, files)
 
 
 def panel(found: pc.AnnotatorReport, bars: Sequence[Bar], files: Sequence[Path]) -> Answer:

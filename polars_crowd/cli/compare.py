@@ -12,7 +12,7 @@ import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import progress, told
 from polars_crowd.cli.consensus import NAMES
-from polars_crowd.cli.files import directory_for, tables_in
+from polars_crowd.cli.files import directory_for, tables, write_tables
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import columns, completing, option, reads, text
@@ -46,16 +46,13 @@ NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")
 
 
 @told
-@reads(columns, text)
+@reads(tables, columns, text)
 def compare(
     call: typer.Context,
     log: common.Log,
     truth: Truth = None,
     method: Names = None,
     folds: Folds = 5,
-    out: common.Out = None,
-    out_format: common.OutFormat = "parquet",
-    force: common.Force = False,
     executor: common.ExecutorOfFits = None,
     classes: common.ClassesOfLog = None,
     duplicates: common.Duplicates = "error",
@@ -76,7 +73,7 @@ def compare(
       polars-crowd compare log.csv --executor processes:4 --format json
     """
     given = Input.of(call, "executor")
-    place = directory_for(call, out, pc.MethodComparison.TABLES, force=force)
+    place = directory_for(call, pc.MethodComparison.TABLES)
     with progress() as step, common.executor_of(executor) as workers:
         step("reading the annotations")
         annotations = given.annotations()
@@ -86,10 +83,7 @@ def compare(
             found = pc.compare(
                 annotations, method, known, folds=folds, executor=workers, **given.options
             )
-        if place:
-            names = given.theirs(found.labels)
-            found.write(place, out_format, names=names, overwrite=force, formulas=common.RAW.get())
-    files = tables_in(place) if place else []
+        files = write_tables(call, place, found, given.theirs(found.labels))
 
     def report() -> Iterator[Block]:
         yield aside(found._header())

@@ -13,7 +13,7 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, one_of, progress
-from polars_crowd.cli.files import directory_for, tables_in
+from polars_crowd.cli.files import directory_for, tables, tables_in, write_tables
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import columns, completing, option, reads, text
@@ -150,15 +150,12 @@ Tol = Annotated[
 
 
 @common.told
-@reads(columns, text)
+@reads(tables, columns, text)
 def consensus(
     call: typer.Context,
     log: common.Log,
     pred_probs: Probs = None,
     method: Name = None,
-    out: common.Out = None,
-    out_format: common.OutFormat = "parquet",
-    force: common.Force = False,
     probs_example: common.ProbsExample = None,
     classes: common.Classes = None,
     duplicates: common.Duplicates = "error",
@@ -236,9 +233,9 @@ def consensus(
     taken_up = store is not None and name in OWN
     if taken_up:
         refuse(call, ["force", "out_format"], "not with a store, whose results are taken up.")
-        place = None if out == common.STDOUT else out
+        place = None if call.params["out"] == common.STDOUT else call.params["out"]
     else:
-        place = directory_for(call, out, TABLES.get(name) or method_of(name).tables, force=force)
+        place = directory_for(call, TABLES.get(name) or method_of(name).tables)
     with progress() as step, given.reading(gold, truth), common.executor_of(executor) as workers:
         step("reading the annotations")
         log_, models = given.annotations(), given.models()
@@ -247,16 +244,16 @@ def consensus(
             options |= {"progress": common.on_a_terminal()} | asked_for(into=place)
         step(f"running {name}")
         fit = fit_of(name, log_, models, {**options, **of_crowdlab, **of_method})
+        examples = fit.examples
         if place is not None and not taken_up:
             step(f"writing into {place}")
-            names = given.theirs(*(getattr(fit, table) for table in KEYED if table in fit.TABLES))
-            fit.write(place, out_format, names=names, overwrite=force, formulas=common.RAW.get())
-            examples = fit.examples if out_format == "xlsx" else pc.open_results(place).examples
-        else:
-            examples = fit.examples
+            keyed = [getattr(fit, table) for table in KEYED if table in fit.TABLES]
+            write_tables(call, place, fit, given.theirs(*keyed))
+            if call.params["out_format"] != "xlsx":
+                examples = pc.open_results(place).examples
         scores = {} if judged is None else scores_of(fit, examples, log_, judged)
         renamed = examples.rename(given.theirs(examples))
-        return answer_of(fit, renamed, given, scores, tables_in(place) if place else [])
+        return answer_of(fit, renamed, given, scores, tables_in(place))
 
 
 def method_of(name: str) -> Method:

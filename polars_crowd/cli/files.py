@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 import typer
 
-from polars_crowd.cli.common import RAW, STDOUT
+from polars_crowd.cli.common import RAW, STDOUT, Force, Out, OutFormat
 from polars_crowd.cli.inputs import is_store, refuse
 from polars_crowd.cli.output import Block, Rows, written
 from polars_crowd.errors import TakenError
 from polars_crowd.rounds.contents import blank, files_in, read_contents
 from polars_crowd.rounds.files import write_whole
+from polars_crowd.rounds.results import Fit
 from polars_crowd.rounds.workbook import write_workbook
 from polars_crowd.rounds.writing import earlier_tables, file_name, flat, sink_cells, warn_of_kept
 
@@ -24,6 +25,10 @@ WRITERS: dict[str, Callable[[pl.LazyFrame, Path], object]] = {
     ".jsonl": lambda frame, path: frame.sink_ndjson(path, check_extension=False),
     ".xlsx": lambda frame, path: write_workbook({"results": flat("results", frame, "xlsx")}, path),
 }
+
+
+def tables(out: Out = None, out_format: OutFormat = "parquet", force: Force = False) -> None:
+    """Where all tables go."""
 
 
 def file_for(
@@ -68,28 +73,39 @@ def write_file(rows: Rows, file: Path) -> Block:
     return written([file])
 
 
-def directory_for(
-    call: typer.Context, out: Path | None, tables: Sequence[str], *, force: bool
-) -> Path | None:
-    """The directory that tables go into; None where the main one is printed.
+def directory_for(call: typer.Context, names: Sequence[str]) -> Path | None:
+    """The directory that tables of these names go into; None where the main one is printed.
 
     Raises
     ------
     FileExistsError
         It holds results that may not be overwritten.
     """
+    out, form = call.params["out"], call.params["out_format"]
     if out is None or out == STDOUT:
         refuse(call, ["force", "out_format"], "only with --out DIR.")
         return None
-    form = call.params["out_format"]
     if call.params["format"] == "csv":
         raise typer.BadParameter("--format csv: for the files in DIR say --out-format csv.")
-    earlier_tables(out, [file_name(table, form) for table in tables], force)
+    earlier_tables(out, [file_name(name, form) for name in names], call.params["force"])
     check_place(out)
-    return out
+    return Path(out)
 
 
-def tables_in(out: Path) -> list[Path]:
+def write_tables(
+    call: typer.Context, place: Path | None, found: Fit, names: Mapping[str, str]
+) -> list[Path]:
+    """Write results, if there is a place for them; the files."""
+    if place is None:
+        return []
+    form, force = call.params["out_format"], call.params["force"]
+    found.write(place, form, names=names, overwrite=force, formulas=RAW.get())
+    return tables_in(place)
+
+
+def tables_in(out: Path | None) -> list[Path]:
     """The files that results.json lists."""
+    if out is None:
+        return []
     contents = read_contents(out) or blank("write")
     return list(dict.fromkeys(files_in(out, contents["tables"])))

@@ -14,7 +14,7 @@ from polars_crowd.cli.annotators import missed, rows_of, tables_of
 from polars_crowd.cli.bars import bar_of_column
 from polars_crowd.cli.common import progress
 from polars_crowd.cli.consensus import Gold
-from polars_crowd.cli.files import directory_for, tables_in
+from polars_crowd.cli.files import directory_for, tables, write_tables
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside, cut, written
 from polars_crowd.cli.reading import columns, completing, option, reads, text
@@ -58,7 +58,7 @@ FailUnder = Annotated[
 
 
 @common.told
-@reads(columns, text)
+@reads(tables, columns, text)
 def judges(
     call: typer.Context,
     log: common.Log,
@@ -68,9 +68,6 @@ def judges(
     epsilon: Epsilon = 0.1,
     confidence: Confidence = 0.95,
     fail_under: FailUnder = None,
-    out: common.Out = None,
-    out_format: common.OutFormat = "parquet",
-    force: common.Force = False,
     executor: common.Executor = None,
     classes: common.ClassesOfLog = None,
     duplicates: common.Duplicates = "error",
@@ -92,7 +89,7 @@ def judges(
     """
     bars = [bar_of_column(one, BARS, "winning_rate=0.5") for one in fail_under or ()]
     given = Input.of(call)
-    directory = directory_for(call, out, pc.JudgeReport.TABLES, force=force)
+    place = directory_for(call, pc.JudgeReport.TABLES)
     with progress() as step, common.executor_of(executor) as workers, given.reading(gold):
         step("putting judges beside humans")
         options: dict[str, Any] = {"executor": workers, "memory_limit": memory_limit}
@@ -106,11 +103,7 @@ def judges(
             **options,
             **given.options,
         )
-        if directory:
-            names = given.theirs(found.judges, found.classes)
-            found.write(
-                directory, out_format, names=names, overwrite=force, formulas=common.RAW.get()
-            )
+        files = write_tables(call, place, found, given.theirs(found.judges, found.classes))
     table = found.judges
     unknown = [
         f"{name} (annotator={who}) is unknown, below {bar:g}"
@@ -125,8 +118,8 @@ def judges(
         lines = [f"{row['annotator']}: {row['reason']}" for row in table.iter_rows(named=True)]
         yield Block("\n".join(cut(lines, "judge")))
         yield Block("By class", found.classes.select("annotator", "label", *CLASSES))
-        if directory:
-            yield written(tables_in(directory))
+        if files:
+            yield written(files)
 
     worth = {"effective_judges": found.effective_judges}
     return Answer(

@@ -11,7 +11,7 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import note, progress, told
-from polars_crowd.cli.files import directory_for, tables_in
+from polars_crowd.cli.files import directory_for, tables, write_tables
 from polars_crowd.cli.inputs import Input, given, is_store, listed, reading, refuse
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import TEXT, argument, in_files, option, reads, text
@@ -92,7 +92,7 @@ Weight = Annotated[
 
 
 @told
-@reads(text)
+@reads(tables, text)
 def rank(
     call: typer.Context,
     log: Log,
@@ -100,9 +100,6 @@ def rank(
     level: Level = 0.95,
     intervals: IntervalsOption = "comparisons",
     n_boot: Draws = None,
-    out: common.Out = None,
-    out_format: common.OutFormat = "parquet",
-    force: common.Force = False,
     left: Left = "left",
     right: Right = "right",
     annotator: Annotator = "annotator",
@@ -139,7 +136,7 @@ def rank(
         theirs["winner"] = winner
     names = {ours: name for ours, name in theirs.items() if name not in (ours, "-")}
     meaning = {"sides": _pair(sides or ()), "ties": tie or (), "strength": _strength(strength)}
-    place = directory_for(call, out, pc.Preferences.TABLES, force=force)
+    place = directory_for(call, pc.Preferences.TABLES)
     with progress() as step, reading(log):
         step("reading the comparisons")
         comparisons = _of_export(call, log) or pc.scan_comparisons(
@@ -156,10 +153,8 @@ def rank(
         fit: pc.Preferences = fits[method](
             comparisons, level=level, intervals=intervals, n_boot=n_boot
         )
-        if place:
-            fit.write(place, out_format, names=names, overwrite=force, formulas=common.RAW.get())
+        files = write_tables(call, place, fit, names)
     annotators = fit.annotators.rename(names, strict=False)
-    files = tables_in(place) if place else []
 
     def report() -> Iterator[Block]:
         n = len(fit._comparisons.examples)
