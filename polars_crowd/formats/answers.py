@@ -57,6 +57,8 @@ class Answers:
     """What is in no row, by reason."""
     records: tuple[Records, ...] = ()
     """The JSON files that the rows are read from, for an error to name the record that is broken."""
+    prefix: str = ""
+    """What may stand before the name of a question that is asked for."""
     counts: Literal["first", "last"] = "last"
     """Which of several answers of one annotator to one question about one example counts."""
 

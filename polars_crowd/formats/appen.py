@@ -9,11 +9,10 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, column
-from polars_crowd.formats.export import WHICH, Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import WHICH, ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 GOLD, REASON = "_gold", "_gold_reason"
@@ -21,9 +20,14 @@ TIMES = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 PAGES = "Seconds are those of a page, divided by its rows."
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_appen(path: Paths, *, text: str = "text", **options: Unpack[ExportOptions]) -> Part:
+@reads(
+    "appen",
+    "Appen",
+    lambda look: (
+        look.has("_unit_id") and not look.keys.isdisjoint({"_worker_id", "_trusted_judgments"})
+    ),
+)
+def read_appen(look: Look, *, text: str = "text", **options: Unpack[ExportOptions]) -> Answers:
     """Read the full report of a job of Appen, CSV.
 
     Parameters
@@ -47,28 +51,27 @@ def read_appen(path: Paths, *, text: str = "text", **options: Unpack[ExportOptio
     >>> read_appen(path).log.select("example", "annotator", "label", "gold").collect().rows()
     [('9001', '501', 'yes', True)]
     """
-    table = FORMAT.look(path).table().collect()
+    table = look.table().collect()
     if "_worker_id" not in table.columns:
         raise AnnotationError(
-            f"{path} is an aggregated report, which does not say who judged what.",
+            f"{look} is an aggregated report, which does not say who judged what.",
             "Download the full report.",
         )
-    asked = Asked(**options)
+    asked = options.get("question")
     questions = _questions(table)
-    if asked.question in table.columns and asked.question not in questions:
-        questions.append(str(asked.question))
+    if asked in table.columns and asked not in questions:
+        questions.append(str(asked))
     if not questions:
         raise AnnotationError(
-            f"{path}: which of {shown(table.columns, 50)} were asked for cannot be told: none has a "
+            f"{look}: which of {shown(table.columns, 50)} were asked for cannot be told: none has a "
             "column of gold beside it, and none differs within a unit.",
             WHICH,
         )
-    answers = Answers(
+    return Answers(
         rows=pl.concat([_answered(table, name, text) for name in questions]).lazy(),
         gold=pl.concat([_truth(table, name) for name in questions]).lazy(),
         notes=(PAGES,) if "_started_at" in table.columns else (),
     )
-    return Part(FORMAT.title, answers, asked)
 
 
 def _questions(table: pl.DataFrame) -> list[str]:
@@ -132,13 +135,3 @@ def _time(name: str, columns: Sequence[str]) -> pl.Expr:
 def _read(text: pl.Expr) -> pl.Expr:
     read = [text.str.to_datetime(form, time_unit="us", strict=False) for form in TIMES]
     return pl.coalesce(read).dt.replace_time_zone("UTC")
-
-
-FORMAT = Format(
-    "appen",
-    "Appen",
-    lambda look: (
-        look.has("_unit_id") and not look.keys.isdisjoint({"_worker_id", "_trusted_judgments"})
-    ),
-    read_appen,
-)

@@ -8,11 +8,10 @@ from typing import Any, Unpack
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import PREDICTION, SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
-from polars_crowd.signatures import shares
 
 RESPONSES, SUGGESTION = ".responses", ".suggestion"
 OF_1 = "-suggestion"
@@ -20,15 +19,22 @@ NO_STATUS = "Nested records do not say which answers are drafts or discarded: al
 Row = dict[str, Any]
 
 
-@shares(ExportOptions, Asked)
-@reader
+def _is_like(look: Look) -> bool:
+    if look.has("fields", "responses", "suggestions"):
+        return True
+    return any(
+        f"{key}.users" in look.keys or f"{key}{OF_1}" in look.keys for key in look.keys
+    ) and look.kind in ("table", "lines", "array", "object")
+
+
+@reads("argilla", "Argilla", _is_like)
 def read_argilla(
-    path: Paths,
+    look: Look,
     *,
     users: Mapping[str, str] | None = None,
     text: str = "text",
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read the records of Argilla: JSON, JSON lines, or Parquet, of 2.x or 1.x.
 
     Parameters
@@ -55,7 +61,6 @@ def read_argilla(
     >>> read_argilla(path, users={"u1": "ann"}).log.select("example", "annotator", "label").collect().rows()
     [('d1', 'ann', 'good')]
     """
-    look = FORMAT.look(path)
     nested = look.has("responses", "suggestions")
     records = look.table().collect().iter_rows(named=True) if look.schema else objects(look.path)
     rows = [
@@ -65,8 +70,7 @@ def read_argilla(
     ]
     for row in rows:
         row["annotator"] = (users or {}).get(row["annotator"], row["annotator"])
-    answers = Answers(rows=answers_of(rows), notes=(NO_STATUS,) if nested else ())
-    return Part(FORMAT.title, answers, Asked(**options))
+    return Answers(rows=answers_of(rows), notes=(NO_STATUS,) if nested else ())
 
 
 def _fields(record: Row) -> Row:
@@ -169,14 +173,3 @@ def _values(value: Any) -> tuple[str | None, list[str] | None]:
     if all(isinstance(member, dict) and "rank" in member for member in value):
         return "text", [json.dumps(value)]
     return None, None
-
-
-def _is_like(look: Look) -> bool:
-    if look.has("fields", "responses", "suggestions"):
-        return True
-    return any(
-        f"{key}.users" in look.keys or f"{key}{OF_1}" in look.keys for key in look.keys
-    ) and look.kind in ("table", "lines", "array", "object")
-
-
-FORMAT = Format("argilla", "Argilla", _is_like, read_argilla)

@@ -9,20 +9,25 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import Answers, one, sent
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, reader
-from polars_crowd.signatures import shares
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 
 NAMES = {"task": "example", "worker": "annotator", "performer": "annotator", "label": "label"}
 NETEASE = {"taskId": "example", "workerId": "annotator", "answer": "label", "truth": "truth"}
 
 
-@shares(ExportOptions, Asked)
-@reader
+@reads(
+    "crowd_kit",
+    "crowd-kit",
+    lambda look: (
+        (look.has("task", "label") and not look.keys.isdisjoint({"worker", "performer"}))
+        or look.has("taskId", "workerId", "answer")
+    ),
+)
 def read_crowd_kit(
-    path: Paths, *, truth: str | Path | None = None, **options: Unpack[ExportOptions]
-) -> Part:
+    look: Look, *, truth: str | Path | None = None, **options: Unpack[ExportOptions]
+) -> Answers:
     """Read a table as crowd-kit takes it: `task, worker, label`, or `taskId, workerId, answer`.
 
     Parameters
@@ -38,7 +43,6 @@ def read_crowd_kit(
     >>> read_crowd_kit(path).log.select("example", "annotator", "label").collect().rows()
     [('007', 'w1', 'cat')]
     """
-    look = FORMAT.look(path)
     names = NAMES if look.has("task") else NETEASE
     there = {theirs: ours for theirs, ours in names.items() if theirs in look.keys}
     table = look.table().select(pl.col(list(there)).cast(pl.String)).rename(there)
@@ -49,10 +53,10 @@ def read_crowd_kit(
         gold = table.drop_nulls("truth").select(
             "example", *_question(), values=pl.concat_list("truth")
         )
-    return Part(FORMAT.title, Answers(rows=rows, gold=gold), Asked(**options))
+    return Answers(rows=rows, gold=gold)
 
 
-def _truth(path: Paths) -> pl.LazyFrame:
+def _truth(path: str | Path) -> pl.LazyFrame:
     look = Look.at(path)
     label = next((name for name in ("label", "true_label") if look.has(name)), None)
     if label is None or not look.has("task"):
@@ -63,14 +67,3 @@ def _truth(path: Paths) -> pl.LazyFrame:
 
 def _question() -> list[pl.Expr]:
     return [pl.lit("label").alias("question"), pl.lit("class").alias("kind")]
-
-
-FORMAT = Format(
-    "crowd_kit",
-    "crowd-kit",
-    lambda look: (
-        (look.has("task", "label") and not look.keys.isdisjoint({"worker", "performer"}))
-        or look.has("taskId", "workerId", "answer")
-    ),
-    read_crowd_kit,
-)

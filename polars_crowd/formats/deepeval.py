@@ -9,17 +9,15 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
-from polars_crowd.signatures import shares
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 
 Row = dict[str, Any]
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_deepeval(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads("deepeval", "DeepEval", lambda look: look.has("testCases"))
+def read_deepeval(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read a test run of DeepEval, JSON.
 
     Returns
@@ -37,10 +35,10 @@ def read_deepeval(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_deepeval(path).log.select("example", "annotator", "label", "score").collect().rows()
     [('case_0', 'judge', 'true', 0.9)]
     """
-    run = FORMAT.look(path).first
+    run = look.first
     cases = [*(run.get("testCases") or []), *(run.get("conversationalTestCases") or [])]
     rows = answers_of((row for case in cases for row in _rows(case)), {"score": pl.Float64()})
-    return Part(FORMAT.title, Answers(rows=rows), Asked(**options))
+    return Answers(rows=rows)
 
 
 def _rows(case: Row) -> Iterator[Row]:
@@ -57,6 +55,3 @@ def _rows(case: Row) -> Iterator[Row]:
             "score": metric.get("score"),
             "annotator_kind": "model" if metric.get("evaluationModel") else "code",
         }
-
-
-FORMAT = Format("deepeval", "DeepEval", lambda look: look.has("testCases"), read_deepeval)

@@ -13,13 +13,12 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import NAME_THEM, Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import NAME_THEM, ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import open_text
 from polars_crowd.formats.times import timed
 from polars_crowd.formats.zips import Zip
-from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 EVERYBODY, UNKNOWN = "all", "unknown"
@@ -29,9 +28,27 @@ SEPARATOR = "#"
 LABEL = "label"
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_doccano(path: Paths, *, confirmed: bool = False, **options: Unpack[ExportOptions]) -> Part:
+def _is_like(look: Look) -> bool:
+    if look.kind == "zip":
+        of_one_directory = len({name.rpartition("/")[0] for name in look.names}) == 1
+        return of_one_directory and all(name.endswith(ENDINGS) for name in look.names)
+    seen = look.inner or look
+    if look.kind == "directory" and not all(name.endswith(ENDINGS) for name in look.names):
+        return False
+    labels = seen.first.get(LABEL)
+    return (
+        seen.has("id", LABEL, "Comments")
+        or seen.has("id", "text", "annotations", "annotation_approver")
+        or seen.has("id", "text", "labels", "annotation_approver")
+        or seen.has("doc_id", "text", "labels", "username")
+        or (seen.has("id", "data", LABEL) and isinstance(labels, list))
+    )
+
+
+@reads("doccano", "doccano", _is_like)
+def read_doccano(
+    look: Look, *, confirmed: bool = False, **options: Unpack[ExportOptions]
+) -> Answers:
     """Read an export of doccano for classification: a zip, its directory, or one of its files.
 
     Parameters
@@ -53,20 +70,19 @@ def read_doccano(path: Paths, *, confirmed: bool = False, **options: Unpack[Expo
     >>> read_doccano(path).log.select("example", "annotator", "label").collect().rows()
     [('1', 'ann', 'good')]
     """
-    look, asked = FORMAT.look(path), Asked(**options)
     rows = [
         row
         for name, data in _files(look)
         for number, record in enumerate(_records(name, data, look.path))
         for row in _rows(record, number, Path(name).stem, confirmed)
     ]
-    if asked.annotator is None and rows and all(row["annotator"] is None for row in rows):
+    if options.get("annotator") is None and rows and all(row["annotator"] is None for row in rows):
         raise AnnotationError(
-            f"{path} holds the shared annotations of a project, and does not say whose they are.",
+            f"{look} holds the shared annotations of a project, and does not say whose they are.",
             NAME_THEM,
         )
     answers = timed(answers_of(rows, {"time": pl.String()}))
-    return Part(FORMAT.title, Answers(rows=answers), asked)
+    return Answers(rows=answers)
 
 
 def _files(look: Look) -> Iterator[tuple[str, bytes]]:
@@ -146,23 +162,3 @@ def _answer(labels: list[Any], confirmed: bool) -> Row:
         "values": texts if says else None,
         "status": SUBMITTED if says else "empty",
     }
-
-
-def _is_like(look: Look) -> bool:
-    if look.kind == "zip":
-        of_one_directory = len({name.rpartition("/")[0] for name in look.names}) == 1
-        return of_one_directory and all(name.endswith(ENDINGS) for name in look.names)
-    seen = look.inner or look
-    if look.kind == "directory" and not all(name.endswith(ENDINGS) for name in look.names):
-        return False
-    labels = seen.first.get(LABEL)
-    return (
-        seen.has("id", LABEL, "Comments")
-        or seen.has("id", "text", "annotations", "annotation_approver")
-        or seen.has("id", "text", "labels", "annotation_approver")
-        or seen.has("doc_id", "text", "labels", "username")
-        or (seen.has("id", "data", LABEL) and isinstance(labels, list))
-    )
-
-
-FORMAT = Format("doccano", "doccano", _is_like, read_doccano)

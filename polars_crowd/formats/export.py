@@ -189,28 +189,15 @@ class Export:
         return f", question {self.question!r}: {annotations} of {examples} by {annotators}"
 
 
-@dataclass(frozen=True)
-class Part:
-    """The answers that a reader finds in one file, and what is asked for."""
-
-    title: str
-    """The tool."""
-    answers: Answers
-    asked: Asked
-
-    def export(self, looks: Sequence[Look], parts: Sequence[Part]) -> Export:
-        """The log of the question that is asked for, of all answers that there are."""
-        answers = joined([part.answers for part in parts])
-        return _export(self.title, tuple(look.path for look in looks), answers, self.asked)
-
-
-def _export(title: str, paths: tuple[Path, ...], answers: Answers, asked: Asked) -> Export:
+def export_of(title: str, looks: Sequence[Look], parts: Sequence[Answers], asked: Asked) -> Export:
+    """The log of the question that is asked for, of all answers that there are in some files."""
+    answers = joined(parts)
     rows = _completed(answers.rows, asked)
     keys = Keys()
     counts = _counts(rows, answers, keys)
     _check_answers(counts)
     questions = _questions(counts)
-    question = _question(asked.question, questions)
+    question = _question(asked.question and asked.question.removeprefix(answers.prefix), questions)
     kinds = dict(questions.select("question", "kind").iter_rows())
     kind = kinds.get(question, "class")
     of_all = pl.col("question").is_null()
@@ -228,7 +215,7 @@ def _export(title: str, paths: tuple[Path, ...], answers: Answers, asked: Asked)
     notices = (note for note in answers.notices if counts[note].sum())
     return Export(
         format=title,
-        paths=paths,
+        paths=tuple(look.path for look in looks),
         question=question,
         log=_log(kept, kind),
         gold=gold,

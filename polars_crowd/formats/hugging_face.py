@@ -14,12 +14,11 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, blank_as_null, one, sent, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look, anything
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import Records
 from polars_crowd.inputs.sources import open_frame
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 ANNOTATORS = (
@@ -46,6 +45,7 @@ EXAMPLES = (
 LABELS = ("label", "labels", "annotator_labels", "annotations", "annotation", "answer", "rating")
 LISTS = ("annotators", *ANNOTATORS)
 """Lists of annotators beside lists of labels, or lists of both."""
+TITLE = "Hugging Face datasets"
 UNCLEAR = "example_very_unclear"
 NO_MAJORITY = "-"
 HEAD = 100
@@ -53,16 +53,22 @@ HEAD = 100
 NAMES = Advice("Name the columns", python="example=..., worker=..., labels=[...]")
 
 
-@shares(ExportOptions, Asked)
-@reader
+def _is_like(look: Look) -> bool:
+    if look.kind not in ("table", "lines", "array", "object") or look.has("task", "worker"):
+        return False
+    schema = look.schema or _schema(look)
+    return schema is not None and Columns.of(schema, None, None, None) is not None
+
+
+@reads("hugging_face", TITLE, _is_like, accepts=anything, is_plain=True)
 def read_hugging_face(
-    path: Paths,
+    look: Look,
     *,
     example: str | None = None,
     worker: str | None = None,
     labels: Sequence[str] | None = None,
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read a table of the Hugging Face Hub: Parquet, JSON lines or CSV.
 
     Its rows are annotations, with a column of annotators; or examples with a list of annotations, a struct of
@@ -90,12 +96,13 @@ def read_hugging_face(
     >>> read_hugging_face(path).log.select("example", "annotator", "label").collect().rows()
     [('p', '1', 'yes'), ('p', '2', 'no')]
     """
-    look = FORMAT.look(path) if example is worker is labels is None else Look.at(path)
+    if example is worker is labels is None:
+        look.check(TITLE, _is_like)
     table = _table(look)
     known = Columns.of(table.collect_schema(), example, worker, labels)
     if known is None:
         raise AnnotationError(
-            f"{path}: which columns are examples, annotators and labels cannot be told of "
+            f"{look}: which columns are examples, annotators and labels cannot be told of "
             f"{shown(list(table.collect_schema()), 50)}.",
             NAMES,
         )
@@ -103,7 +110,7 @@ def read_hugging_face(
     named = {name for name in (known.example, known.annotator, *known.labels) if name is not None}
     if missing := sorted(named - _names_in(schema)):
         raise AnnotationError(
-            f"{path} has no {shown(missing)}, but {shown(list(schema), 50)}.", NAMES
+            f"{look} has no {shown(missing)}, but {shown(list(schema), 50)}.", NAMES
         )
     rows = known.long(table)
     features = _features(look)
@@ -112,7 +119,7 @@ def read_hugging_face(
         if known.are_members
         else pl.concat([_answers(rows, label, _names(features, label)) for label in known.labels])
     )
-    return Part(FORMAT.title, Answers(rows=answers, gold=_gold(table, known)), Asked(**options))
+    return Answers(rows=answers, gold=_gold(table, known))
 
 
 @dataclass(frozen=True)
@@ -309,13 +316,6 @@ def _class_names(feature: Any) -> list[str] | None:
     return feature["names"] if "names" in feature else _class_names(feature.get("feature"))
 
 
-def _is_like(look: Look) -> bool:
-    if look.kind not in ("table", "lines", "array", "object") or look.has("task", "worker"):
-        return False
-    schema = look.schema or _schema(look)
-    return schema is not None and Columns.of(schema, None, None, None) is not None
-
-
 def _type(cells: pl.Series) -> pl.DataType:
     """The type of cells: truth values, whole numbers, or text."""
     if cells.len() and cells.str.contains("(?i)^(true|false)$").all():
@@ -329,6 +329,3 @@ def _schema(look: Look) -> pl.Schema | None:
         head = look.rows().head(HEAD).collect()
         return pl.Schema({name: _type(head[name].drop_nulls()) for name in head.columns})
     return pl.DataFrame([look.first], strict=False).schema if look.first else None
-
-
-FORMAT = Format("hugging_face", "Hugging Face datasets", _is_like, read_hugging_face, is_plain=True)

@@ -13,24 +13,30 @@ from typing import Any, Literal, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look, files_in, object_in
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look, files_in, object_in
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import timed
 from polars_crowd.formats.zips import Zip
-from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 
 
-@shares(ExportOptions, Asked)
-@reader
+def _is_like(look: Look) -> bool:
+    if look.kind == "zip":
+        return "header.json" in look.names or "_journal/start.json" in look.names
+    if look.kind == "directory":
+        return bool(look.names) and all(name.endswith(".eval") for name in look.names)
+    return look.has("version", "status", "eval")
+
+
+@reads("inspect", "Inspect AI", _is_like)
 def read_inspect(
-    path: Paths,
+    look: Look,
     *,
     per: Literal["answer", "sample"] = "answer",
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read a log of Inspect AI, `.eval` or JSON, or a directory of logs.
 
     Parameters
@@ -58,12 +64,11 @@ def read_inspect(
     >>> read_inspect(path).log.select("example", "annotator", "label").collect().rows()
     [('m|1|1', 'judge', 'C')]
     """
-    look = FORMAT.look(path)
     files = files_in(look.path) if look.kind == "directory" else [look.path]
     rows = [row for file in files for row in _rows_of(file, per)]
     more = {"judge_model": pl.String(), "time": pl.String()}
     answers = timed(answers_of(rows, more))
-    return Part(FORMAT.title, Answers(rows=answers), Asked(**options))
+    return Answers(rows=answers)
 
 
 def _rows_of(file: Path, per: str) -> Iterator[Row]:
@@ -200,14 +205,3 @@ def _said(value: Any) -> tuple[str | None, list[str] | None, str]:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     kind = "text" if isinstance(value, list) else "number" if number else "class"
     return kind, [json.dumps(value)], SUBMITTED
-
-
-def _is_like(look: Look) -> bool:
-    if look.kind == "zip":
-        return "header.json" in look.names or "_journal/start.json" in look.names
-    if look.kind == "directory":
-        return bool(look.names) and all(name.endswith(".eval") for name in look.names)
-    return look.has("version", "status", "eval")
-
-
-FORMAT = Format("inspect", "Inspect AI", _is_like, read_inspect)

@@ -13,19 +13,38 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, blank_as_null
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, reader
-from polars_crowd.signatures import shares
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look, anything
+from polars_crowd.formats.reader import reads
 
 LABEL = "label"
 WHOLE = r"^-?\d+(\.0+)?$"
 ABSTAINED = "-1"
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_cleanlab(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+def _is_wide(look: Look) -> bool:
+    if look.kind != "table" or "" not in look.keys or len(look.keys) < 3:
+        return False
+    return _all_match(look, WHOLE)
+
+
+def _is_matrix(look: Look) -> bool:
+    if _inside(look).keys() >= {"weak_labels"}:
+        return True
+    return look.kind == "table" and len(look.keys) > 2 and _all_match(look, WHOLE, ABSTAINED)
+
+
+def _is_answers(look: Look) -> bool:
+    labels = _inside(look).values()
+    return (
+        bool(labels)
+        and all(isinstance(label, (int, str)) for label in labels)
+        and not (_inside(look).keys() & {"text", "annotations", "weak_labels"})
+    )
+
+
+@reads("cleanlab", "cleanlab", _is_wide, accepts=anything, is_plain=True)
+def read_cleanlab(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read a wide table as cleanlab takes it: a row an example, a column an annotator.
 
     Returns
@@ -41,14 +60,13 @@ def read_cleanlab(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_cleanlab(path).log.select("example", "annotator", "label").collect().rows()
     [('0', 'ann', '1'), ('1', 'ann', '0'), ('1', 'bob', '0')]
     """
-    rows = _long(Look.at(path)).filter(pl.col("cell").is_not_null())
+    rows = _long(look).filter(pl.col("cell").is_not_null())
     answers = rows.select(*_columns(), values=pl.concat_list("cell"))
-    return Part(CLEANLAB.title, Answers(rows=answers), Asked(**options))
+    return Answers(rows=answers)
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_label_matrix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads("label_matrix", "label matrices", _is_matrix, accepts=anything, is_plain=True)
+def read_label_matrix(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read a label matrix of Snorkel (a row an example, a column a labelling function), or WRENCH's JSON.
 
     Returns
@@ -64,7 +82,6 @@ def read_label_matrix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_label_matrix(path).left_out
     {'abstained': 1}
     """
-    look = Look.at(path)
     gold = None
     if look.kind == "object":
         found = look.first
@@ -86,14 +103,13 @@ def read_label_matrix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         values=pl.when(cell != ABSTAINED).then("values"),
         annotator_kind=pl.lit("code"),
     )
-    return Part(LABEL_MATRIX.title, Answers(rows=rows, gold=gold), Asked(**options))
+    return Answers(rows=rows, gold=gold)
 
 
-@shares(ExportOptions, Asked)
-@reader
+@reads("peerannot", "peerannot", _is_answers, is_plain=True)
 def read_peerannot(
-    path: Paths, *, workers_first: bool = False, **options: Unpack[ExportOptions]
-) -> Part:
+    look: Look, *, workers_first: bool = False, **options: Unpack[ExportOptions]
+) -> Answers:
     """Read the `answers.json` of peerannot: `{task: {worker: label}}`.
 
     Parameters
@@ -109,18 +125,17 @@ def read_peerannot(
     >>> read_peerannot(path).log.select("example", "annotator", "label").collect().rows()
     [('0', '4', '1'), ('0', '9', '1')]
     """
-    found = PEERANNOT.look(path).first
+    found = look.first
     rows = (
         _row(inner if workers_first else outer, outer if workers_first else inner, label)
         for outer, labels in found.items()
         for inner, label in labels.items()
     )
-    return Part(PEERANNOT.title, Answers(rows=answers_of(rows)), Asked(**options))
+    return Answers(rows=answers_of(rows))
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_lewidi(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads("lewidi", "Le-Wi-Di", lambda look: _inside(look).keys() >= {"annotators", "annotations"})
+def read_lewidi(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read a dataset of the shared tasks on learning with disagreements (Le-Wi-Di): JSON by example.
 
     Examples
@@ -131,13 +146,13 @@ def read_lewidi(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_lewidi(path).log.select("example", "annotator", "label").collect().rows()
     [('1', 'A1', '0'), ('1', 'A3', '1')]
     """
-    found = LEWIDI.look(path).first
+    found = look.first
     rows = (
         {**_row(example, annotator, label), "text": _text_of(said)}
         for example, said in found.items()
         for annotator, label in _annotations(example, said)
     )
-    return Part(LEWIDI.title, Answers(rows=answers_of(rows)), Asked(**options))
+    return Answers(rows=answers_of(rows))
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -210,18 +225,6 @@ def _inside(look: Look) -> dict[str, Any]:
     return first if isinstance(first, dict) else {}
 
 
-def _is_wide(look: Look) -> bool:
-    if look.kind != "table" or "" not in look.keys or len(look.keys) < 3:
-        return False
-    return _all_match(look, WHOLE)
-
-
-def _is_matrix(look: Look) -> bool:
-    if _inside(look).keys() >= {"weak_labels"}:
-        return True
-    return look.kind == "table" and len(look.keys) > 2 and _all_match(look, WHOLE, ABSTAINED)
-
-
 def _all_match(look: Look, pattern: str, among: str | None = None) -> bool:
     """Whether all cells but those of the first column match, and one is `among` them."""
     if any(dtype.is_nested() for dtype in look.schema.values()):
@@ -231,25 +234,3 @@ def _all_match(look: Look, pattern: str, among: str | None = None) -> bool:
     return bool(cells.str.contains(f"{pattern}|^(NaN|nan)$").all()) and (
         among is None or among in cells
     )
-
-
-def _is_answers(look: Look) -> bool:
-    labels = _inside(look).values()
-    return (
-        bool(labels)
-        and all(isinstance(label, (int, str)) for label in labels)
-        and not (_inside(look).keys() & {"text", "annotations", "weak_labels"})
-    )
-
-
-CLEANLAB = Format("cleanlab", "cleanlab", _is_wide, read_cleanlab, is_plain=True)
-LABEL_MATRIX = Format(
-    "label_matrix", "label matrices", _is_matrix, read_label_matrix, is_plain=True
-)
-PEERANNOT = Format("peerannot", "peerannot", _is_answers, read_peerannot, is_plain=True)
-LEWIDI = Format(
-    "lewidi",
-    "Le-Wi-Di",
-    lambda look: _inside(look).keys() >= {"annotators", "annotations"},
-    read_lewidi,
-)

@@ -26,12 +26,11 @@ from polars_crowd.formats.answers import (
     of_cells,
     translated,
 )
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look, files_in, object_in
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look, files_in, object_in
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import Records, as_lines, objects
 from polars_crowd.formats.times import TIME_READ, dated
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 Row = dict[str, Any]
@@ -78,16 +77,27 @@ REGION = "region"
 """The reason for results that are about a part of the example, such as a box or a span."""
 
 
-@shares(ExportOptions, Asked)
-@reader
+def _is_like(look: Look) -> bool:
+    has_annotations = look.has("annotations") or look.has("completions")
+    has_tasks = look.kind == "array" and look.has("data") and has_annotations
+    has_rows = look.has("id", "annotator") and len(look.keys & set(OF_ANNOTATION)) > FEW
+    return has_tasks or has_rows or _is_stored(look)
+
+
+def _may_be(look: Look) -> bool:
+    """Whether it is like an export, or has the columns that all rows have."""
+    return _is_like(look) or look.has("id", "annotator")
+
+
+@reads("label_studio", "Label Studio", _is_like, accepts=_may_be)
 def read_label_studio(
-    path: Paths,
+    look: Look,
     *,
     example: str = "id",
     text: str = "text",
     empty_is_set: bool = False,
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read an export of Label Studio: JSON, JSON-MIN, CSV, TSV, or a directory of a target storage.
 
     Parameters
@@ -123,17 +133,14 @@ def read_label_studio(
     │ 101     ┆ 5         ┆ Positive ┆ 8.031   │
     └─────────┴───────────┴──────────┴─────────┘
     """
-    asked, look = Asked(**options), Look.at(path)
-    if not (FORMAT.are([look]) or look.has("id", "annotator")):
-        raise FORMAT.unlike(look)
     names = Names(example, text, empty_is_set)
     if look.kind in ("directory", "object"):
         answers = _of_tasks(_stored(look, names), names)
     elif look.has("annotations") or look.has("completions"):
         answers = _of_tasks(Records(look.path, TASK, prepare=partial(_task, names=names)), names)
     else:
-        answers = _of_rows(*_rows_and_controls(look, asked.question), names)
-    return Part(FORMAT.title, answers, asked)
+        answers = _of_rows(*_rows_and_controls(look, options.get("question")), names)
+    return answers
 
 
 @dataclass(frozen=True)
@@ -431,19 +438,3 @@ def _kind_of_cell() -> pl.Expr:
     return pl.coalesce(
         pl.when(cell.str.contains(f"^({mark})")).then(pl.lit(kind)) for mark, kind in marks.items()
     )
-
-
-FORMAT = Format(
-    "label_studio",
-    "Label Studio",
-    lambda look: (
-        (
-            look.kind == "array"
-            and look.has("data")
-            and (look.has("annotations") or look.has("completions"))
-        )
-        or (look.has("id", "annotator") and len(look.keys & set(OF_ANNOTATION)) > FEW)
-        or _is_stored(look)
-    ),
-    read_label_studio,
-)

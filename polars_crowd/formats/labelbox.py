@@ -9,12 +9,11 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import NAME_THEM, Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import NAME_THEM, ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
 from polars_crowd.formats.times import timed
-from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 OLD = "DataRow ID"
@@ -22,15 +21,18 @@ INSIDE = " > "
 """Between a question and one that stands inside of its answers."""
 
 
-@shares(ExportOptions, Asked)
-@reader
+@reads(
+    "labelbox",
+    "Labelbox",
+    lambda look: look.has("data_row", "projects") or look.has(OLD, "Labeled Data"),
+)
 def read_labelbox(
-    path: Paths,
+    look: Look,
     *,
     project: str | None = None,
     benchmark_by: str | None = None,
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read an export of Labelbox: NDJSON, or the JSON array of the exports before 2024.
 
     Parameters
@@ -59,7 +61,6 @@ def read_labelbox(
     >>> read_labelbox(path).log.select("example", "annotator", "label").collect().rows()
     [('r1', 'ann', 'warm')]
     """
-    look, asked = FORMAT.look(path), Asked(**options)
     records = list(objects(look.path))
     found = list(map(_old, records) if look.has(OLD) else _labels(records, project))
     asked_of = {
@@ -74,9 +75,9 @@ def read_labelbox(
         for label in found
         for row in _rows(label, asked_of)
     ]
-    if rows and asked.annotator is None and all(row["annotator"] is None for row in rows):
+    if rows and options.get("annotator") is None and all(row["annotator"] is None for row in rows):
         raise AnnotationError(
-            f"{path} does not say who labelled: it was exported without label details.",
+            f"{look} does not say who labelled: it was exported without label details.",
             Advice(
                 "Export it with them", python="label_details=True, in the tool's export parameters"
             ),
@@ -84,16 +85,8 @@ def read_labelbox(
         )
     answers = timed(answers_of(rows, {"time": pl.String()}))
     has_gold = any(row.get("gold") for row in rows)
-    return Part(
-        FORMAT.title,
-        Answers(
-            rows=answers,
-            gold=answers.filter(pl.col("gold"), pl.col("status") == SUBMITTED)
-            if has_gold
-            else None,
-        ),
-        asked,
-    )
+    is_gold = (pl.col("gold"), pl.col("status") == SUBMITTED)
+    return Answers(rows=answers, gold=answers.filter(is_gold) if has_gold else None)
 
 
 def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
@@ -211,11 +204,3 @@ def _text(one: Row) -> str | None:
 
 def _name(answer: Row) -> str:
     return str(answer.get("value") or answer.get("name") or answer.get("title"))
-
-
-FORMAT = Format(
-    "labelbox",
-    "Labelbox",
-    lambda look: look.has("data_row", "projects") or look.has(OLD, "Labeled Data"),
-    read_labelbox,
-)

@@ -7,12 +7,11 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, one, sent, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
+from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated
-from polars_crowd.signatures import shares
 
 OF = ("observationId", "traceId", "sessionId", "datasetRunId")
 """What a score is about, the smallest first."""
@@ -35,9 +34,14 @@ EVALUATOR = r'"evaluator": "([^"]*)"'
 """Of metadata, which may be anything."""
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_langfuse(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads(
+    "langfuse",
+    "Langfuse",
+    lambda look: (
+        look.has("name", "dataType", "source") and not look.keys.isdisjoint({*OF, "subject"})
+    ),
+)
+def read_langfuse(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read the scores of Langfuse, as JSON.
 
     Returns
@@ -57,7 +61,7 @@ def read_langfuse(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_langfuse(path).log.select("example", "annotator", "label").collect().rows()
     [('t1', 'ann', 'warm')]
     """
-    records = FORMAT.look(path).records(SCORE)
+    records = look.records(SCORE)
     is_number = pl.col("dataType") == "NUMERIC"
     value = pl.when(is_number).then("value").otherwise(pl.coalesce("stringValue", "value"))
     evaluator = pl.col("metadata").str.extract(EVALUATOR)
@@ -74,15 +78,4 @@ def read_langfuse(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         .otherwise(sent(value)),
     )
     corrected = pl.col("status") == "correction"
-    answers = Answers(rows=rows.filter(~corrected), gold=rows.filter(corrected), records=(records,))
-    return Part(FORMAT.title, answers, Asked(**options))
-
-
-FORMAT = Format(
-    "langfuse",
-    "Langfuse",
-    lambda look: (
-        look.has("name", "dataType", "source") and not look.keys.isdisjoint({*OF, "subject"})
-    ),
-    read_langfuse,
-)
+    return Answers(rows=rows.filter(~corrected), gold=rows.filter(corrected), records=(records,))

@@ -8,13 +8,12 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, of_cells, one, sent, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
+from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT, kind_of
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import unescaped
 from polars_crowd.formats.times import dated
-from polars_crowd.signatures import shares
 
 FEEDBACK = {
     "run_id": TEXT,
@@ -38,9 +37,12 @@ KINDS = {"app": "human", "model": "model"}
 """Feedback by `api` may be anybody's."""
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads(
+    "langsmith",
+    "LangSmith",
+    lambda look: look.has("run_id", "key", "feedback_source") and look.first.get(GROUP) is None,
+)
+def read_langsmith(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read the feedback of LangSmith, as JSON.
 
     Returns
@@ -60,7 +62,7 @@ def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_langsmith(path).log.select("example", "annotator", "label").collect().rows()
     [('r', 'ann', 'warm')]
     """
-    records = FORMAT.look(path).records(FEEDBACK)
+    records = look.records(FEEDBACK)
     value = pl.coalesce("value", "score")
     rows = records.scan().select(
         "correction",
@@ -73,14 +75,13 @@ def read_langsmith(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         status=sent(value),
     )
     corrected = of_cells(pl.struct("question", "correction"), _said, TEXT)
-    answers = Answers(
+    return Answers(
         rows=rows.drop("correction"),
         gold=rows.filter(pl.col("correction").is_not_null())
         .with_columns(corrected=corrected)
         .select("example", "question", values=one(pl.col("corrected"))),
         records=(records,),
     )
-    return Part(FORMAT.title, answers, Asked(**options))
 
 
 def giver() -> list[pl.Expr]:
@@ -102,11 +103,3 @@ def _said(row: dict[str, str | None]) -> str | None:
         return correction
     said = unescaped(correction).get(row["question"])
     return said if said is None or isinstance(said, str) else json.dumps(said)
-
-
-FORMAT = Format(
-    "langsmith",
-    "LangSmith",
-    lambda look: look.has("run_id", "key", "feedback_source") and look.first.get(GROUP) is None,
-    read_langsmith,
-)

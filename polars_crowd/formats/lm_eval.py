@@ -9,22 +9,26 @@ from typing import Any, Unpack
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import Answers, answers_of
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look, files_in
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look, files_in
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
-from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 NAME = re.compile(r"^samples_(?P<task>.+)_\d{4}-\d{2}-\d{2}T[\d.-]+\.jsonl$")
 KEYS = {"doc_id", "resps", "filtered_resps"}
 
 
-@shares(ExportOptions, Asked)
-@reader
+def _is_like(look: Look) -> bool:
+    if look.kind == "directory":
+        return any(NAME.match(name.rpartition("/")[2]) for name in look.names)
+    return look.keys >= KEYS
+
+
+@reads("lm_eval", "lm-evaluation-harness", _is_like)
 def read_lm_eval(
-    path: Paths, *, filter: str | None = None, **options: Unpack[ExportOptions]
-) -> Part:
+    look: Look, *, filter: str | None = None, **options: Unpack[ExportOptions]
+) -> Answers:
     """Read the samples of lm-evaluation-harness, `samples_TASK_DATE.jsonl`, or a directory of them.
 
     Parameters
@@ -48,7 +52,6 @@ def read_lm_eval(
     >>> read_lm_eval(path).log.select("example", "annotator", "label").collect().rows()
     [('sums|0', 'model-a', '1')]
     """
-    look, asked = FORMAT.look(path), Asked(**options)
     files = files_in(look.path) if look.kind == "directory" else [look.path]
     samples = [
         sample
@@ -56,12 +59,12 @@ def read_lm_eval(
         if NAME.match(file.name) or file == look.path
         for sample in _samples(file)
     ]
-    chosen = _of_filter(samples, filter, asked.question)
+    chosen = _of_filter(samples, filter, options.get("question"))
     gold = answers_of({**_row(s, s["target"]), "annotator": None} for s in chosen if "target" in s)
     rows = answers_of(
         _row(sample, _answer(sample)) | {"annotator_kind": "model"} for sample in chosen
     )
-    return Part(FORMAT.title, Answers(rows=rows, gold=gold), asked)
+    return Answers(rows=rows, gold=gold)
 
 
 def _samples(file: Path) -> Iterator[Row]:
@@ -123,12 +126,3 @@ def _answer(sample: Row) -> Any:
 def _is_likelihood(answer: list[Any]) -> bool:
     """Whether an answer is the logarithm of a likelihood, with whether it is the largest."""
     return len(answer) == 2 and str(answer[1]) in ("True", "False")
-
-
-def _is_like(look: Look) -> bool:
-    if look.kind == "directory":
-        return any(NAME.match(name.rpartition("/")[2]) for name in look.names)
-    return look.keys >= KEYS
-
-
-FORMAT = Format("lm_eval", "lm-evaluation-harness", _is_like, read_lm_eval)

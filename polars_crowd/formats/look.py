@@ -160,6 +160,31 @@ class Look:
     def is_parquet(self) -> bool:
         return self.kind == "table" and _start(self.path) == b"PAR1"
 
+    def seems(self, is_like: Callable[[Look], bool]) -> bool:
+        """Whether it is like something, which it is not if that cannot even be looked at."""
+        try:
+            return is_like(self)
+        except UNSHAPED:
+            return False
+
+    def check(self, title: str, is_like: Callable[[Look], bool]) -> None:
+        """It must be an export of a tool.
+
+        Raises
+        ------
+        AnnotationError
+            It is of another.
+        """
+        if self.is_empty or not self.seems(is_like):
+            raise AnnotationError(
+                f"{self} does not look like an export of {title}: it is {self.seen()}.",
+                Advice(
+                    "Let the tool be found out",
+                    python="pc.formats.read(path)",
+                    command="without --export",
+                ),
+            )
+
     def seen(self) -> str:
         """What is seen, for an error."""
         if self.names:
@@ -183,29 +208,17 @@ class Format:
     """Whether it is no tool's own, and only looked for where none is found."""
 
     def are(self, looks: Iterable[Look]) -> bool:
-        """Whether all files look like it, which those do not that cannot even be looked at."""
-        try:
-            return all(self.is_like(look) for look in looks)
-        except UNSHAPED:
-            return False
+        """Whether all files look like it."""
+        return all(look.seems(self.is_like) for look in looks)
 
-    def look(self, path: Any) -> Look:
-        """A look at a file that must be of this format."""
-        look = Look.at(path)
-        if look.is_empty or not self.are([look]):
-            raise self.unlike(look)
-        return look
 
-    def unlike(self, look: Look) -> AnnotationError:
-        """The error for a file that is of another format."""
-        return AnnotationError(
-            f"{look.path} does not look like an export of {self.title}: it is {look.seen()}.",
-            Advice(
-                "Let the tool be found out",
-                python="pc.formats.read(path)",
-                command="without --export",
-            ),
-        )
+FORMATS: dict[str, Format] = {}
+"""The formats by name, of which each module of a tool adds its own."""
+
+
+def anything(look: Look) -> bool:
+    """What files are like of a format that has no marks of its own."""
+    return True
 
 
 def tables(look: Look, *keys: str) -> pl.LazyFrame:

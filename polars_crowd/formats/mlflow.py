@@ -7,12 +7,11 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, one, sent, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
+from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT, kind_of
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import TIME_READ, dated
-from polars_crowd.signatures import shares
 
 ASSESSMENT = {
     "assessment_name": TEXT,
@@ -27,9 +26,8 @@ ASSESSMENT = {
 KINDS = {"HUMAN": "human", "LLM_JUDGE": "model", "AI_JUDGE": "model", "CODE": "code"}
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_mlflow(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads("mlflow", "MLflow", lambda look: look.has("assessments") or look.has("assessment_name"))
+def read_mlflow(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read the assessments of MLflow: JSON of traces with `assessments`, or of assessments.
 
     Returns
@@ -49,7 +47,6 @@ def read_mlflow(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_mlflow(path).log.select("example", "annotator", "label", "annotator_kind").collect().rows()
     [('t1', 'ann', 'true', 'human')]
     """
-    look = FORMAT.look(path)
     if look.has("assessment_name"):
         records = look.records(ASSESSMENT)
         rows = records.scan()
@@ -79,19 +76,10 @@ def read_mlflow(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     )
     columns = ("example", "annotator", "question", "timestamp", "annotator_kind", TIME_READ)
     given = rows.filter(pl.col("feedback").is_not_null())
-    answers = Answers(
+    return Answers(
         rows=given.select(*columns, kind=kind_of(value), values=one(value), status=status),
         gold=rows.filter(expected.is_not_null()).select(
             "example", "question", values=one(expected)
         ),
         records=(records,),
     )
-    return Part(FORMAT.title, answers, Asked(**options))
-
-
-FORMAT = Format(
-    "mlflow",
-    "MLflow",
-    lambda look: look.has("assessments") or look.has("assessment_name"),
-    read_mlflow,
-)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from html import unescape
 from typing import Any, Unpack
 
@@ -12,11 +11,10 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, column, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look, tables
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look, tables
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 ANSWER, INPUT, JSON_ANSWERS = "Answer.", "Input.", "Answer.taskAnswers"
@@ -39,16 +37,20 @@ ITEM = "item"
 """The question of forms that ask the same of several items."""
 
 
-@shares(ExportOptions, Asked)
-@reader
+def _is_like(look: Look) -> bool:
+    seen = look.inner or look
+    return seen.kind == "table" and seen.has(*KEYS)
+
+
+@reads("mturk", "Mechanical Turk", _is_like)
 def read_mturk(
-    path: Paths,
+    look: Look,
     *,
     example: str = "HITId",
     items: Mapping[str, str] | None = None,
     truth: str | None = None,
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read the results of a batch of Mechanical Turk: a CSV file, or a directory of them.
 
     Parameters
@@ -76,8 +78,7 @@ def read_mturk(
     >>> read_mturk(path).log.select("example", "annotator", "label").collect().rows()
     [('H1', 'A1', 'warm')]
     """
-    asked = Asked(**options)
-    table = tables(FORMAT.look(path), *KEYS).collect()
+    table = tables(look, *KEYS).collect()
     named: dict[str | None, str] = {
         name: "items" for pair in (items or {}).items() for name in pair
     }
@@ -87,7 +88,7 @@ def read_mturk(
     questions = _questions(table)
     if not questions:
         raise AnnotationError(
-            f"{path} has no answers: no column of {shown(table.columns, 50)} begins with {ANSWER!r}."
+            f"{look} has no answers: no column of {shown(table.columns, 50)} begins with {ANSWER!r}."
         )
     if items:
         parts = [_answered(table, theirs, ITEM, answer) for theirs, answer in items.items()]
@@ -96,7 +97,6 @@ def read_mturk(
     rows = pl.concat(parts)
     if items:
         rows = rows.with_columns(pl.col("seconds") / len(items))
-    question = asked.question.removeprefix(ANSWER) if asked.question else None
     gold = None
     if truth is not None:
         gold = (
@@ -109,11 +109,7 @@ def read_mturk(
             )
             .explode("question", empty_as_null=False)
         )
-    return Part(
-        FORMAT.title,
-        Answers(rows=rows.lazy(), gold=gold),
-        replace(asked, question=question),
-    )
+    return Answers(rows=rows.lazy(), gold=gold, prefix=ANSWER)
 
 
 def _questions(table: pl.DataFrame) -> dict[str, list[str]]:
@@ -221,11 +217,3 @@ def _chosen(said: Any) -> list[str]:
             return [str(said["label"])]
         return [option for option, is_chosen in said.items() if is_chosen is True]
     return [] if said in (None, "") else [str(said)]
-
-
-def _is_like(look: Look) -> bool:
-    seen = look.inner or look
-    return seen.kind == "table" and seen.has(*KEYS)
-
-
-FORMAT = Format("mturk", "Mechanical Turk", _is_like, read_mturk)

@@ -8,13 +8,12 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, of_cells, one, sent, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
+from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT, kind_of
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import unescaped
 from polars_crowd.formats.times import dated
-from polars_crowd.signatures import shares
 
 GIVEN = {"value": TEXT, "category_name": TEXT, "source": TEXT, "last_updated_at": TEXT}
 BY_AUTHOR = pl.List(pl.Struct({"author": TEXT, **GIVEN}))
@@ -22,9 +21,8 @@ SCORE = {"name": TEXT, "created_by": TEXT, "value_by_author": TEXT, **GIVEN}
 KINDS = {"ui": "human", "online_scoring": "model", "sdk": "code"}
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_opik(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads("opik", "Opik", lambda look: look.has("feedback_scores"))
+def read_opik(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read the feedback scores of Opik: JSON of traces or spans with `feedback_scores`.
 
     Returns
@@ -45,7 +43,7 @@ def read_opik(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_opik(path).log.select("example", "annotator", "label").collect().rows()
     [('t', 'ann', 'yes'), ('t', 'bob', 'no')]
     """
-    records = FORMAT.look(path).records({"id": TEXT, "feedback_scores": pl.List(pl.Struct(SCORE))})
+    records = look.records({"id": TEXT, "feedback_scores": pl.List(pl.Struct(SCORE))})
     scores = (
         records.scan()
         .explode("feedback_scores", empty_as_null=False)
@@ -74,7 +72,7 @@ def read_opik(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         values=one(value),
         status=sent(value),
     )
-    return Part(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
+    return Answers(rows=rows, records=(records,))
 
 
 def _by_author(scores: str) -> list[dict[str, Any]] | None:
@@ -87,11 +85,3 @@ def _by_author(scores: str) -> list[dict[str, Any]] | None:
 
 def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-FORMAT = Format(
-    "opik",
-    "Opik",
-    lambda look: look.has("feedback_scores"),
-    read_opik,
-)

@@ -7,12 +7,11 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import Answers, blank_as_null, one, sent, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
+from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT, kind_of
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated
-from polars_crowd.signatures import shares
 
 OF = ("span_id", "context.span_id", "trace_id", "context.trace_id", "session_id")
 """What an annotation is about, the smallest first; tables call it as the spans do."""
@@ -31,9 +30,12 @@ KINDS = {"HUMAN": "human", "LLM": "model", "CODE": "code"}
 NOTE = "note"
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_phoenix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads(
+    "phoenix",
+    "Arize Phoenix",
+    lambda look: look.has("annotator_kind", "name") and not look.keys.isdisjoint(OF),
+)
+def read_phoenix(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read the annotations of Arize Phoenix, as JSON.
 
     Returns
@@ -52,7 +54,7 @@ def read_phoenix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_phoenix(path).log.select("example", "annotator", "label", "annotator_kind").collect().rows()
     [('s', 'judge', 'no', 'model')]
     """
-    records = FORMAT.look(path).records(ANNOTATION)
+    records = look.records(ANNOTATION)
     result = pl.col("result").struct
     value = pl.coalesce(
         result.field("label"), "result.label", result.field("score"), "result.score"
@@ -69,12 +71,4 @@ def read_phoenix(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         values=one(value),
         status=pl.when(is_note).then(pl.lit(NOTE)).otherwise(sent(value)),
     )
-    return Part(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
-
-
-FORMAT = Format(
-    "phoenix",
-    "Arize Phoenix",
-    lambda look: look.has("annotator_kind", "name") and not look.keys.isdisjoint(OF),
-    read_phoenix,
-)
+    return Answers(rows=rows, records=(records,))

@@ -11,12 +11,11 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look, object_in
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look, object_in
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
 from polars_crowd.formats.times import utc_of_seconds
-from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 OF_2, OF_1 = "user_state.json", "annotated_instances.jsonl"
@@ -30,11 +29,24 @@ STALE = (
 )
 
 
-@shares(ExportOptions, Asked)
-@reader
+def _is_like(look: Look) -> bool:
+    if look.kind == "table":
+        marks = (("user", MARK), ("user_id", "."))
+        return any(
+            look.has("instance_id", user) and any(mark in key for key in look.keys)
+            for user, mark in marks
+        )
+    if look.has("instance_id", "user_id", "labels"):
+        return True
+    return look.kind == "directory" and any(
+        name.rpartition("/")[2] in (OF_2, OF_1) and "/" in name for name in look.names
+    )
+
+
+@reads("potato", "Potato", _is_like)
 def read_potato(
-    path: Paths, *, single: Collection[str] | None = None, **options: Unpack[ExportOptions]
-) -> Part:
+    look: Look, *, single: Collection[str] | None = None, **options: Unpack[ExportOptions]
+) -> Answers:
     """Read the output of Potato, 2.x or 1.x: its directory, or a table (or JSON lines) of all users.
 
     Parameters
@@ -59,7 +71,6 @@ def read_potato(
     >>> read_potato(path.parent.parent).log.select("example", "annotator", "label").collect().rows()
     [('i1', 'ada', 'warm')]
     """
-    look = FORMAT.look(path)
     of_2 = [look.path / name for name in look.names if name.endswith(f"/{OF_2}")]
     of_1 = [look.path / name for name in look.names if name.endswith(f"/{OF_1}")]
     said = [one for file in of_2 for one in _said(object_in(file))]
@@ -70,14 +81,10 @@ def read_potato(
     if "timestamp" in answers.collect_schema():
         answers = answers.with_columns(timestamp=utc_of_seconds(pl.col("timestamp")))
     unsure = any(one.schema in one_of and len(one.names) > 1 and one.last is None for one in said)
-    return Part(
-        FORMAT.title,
-        Answers(
-            rows=answers,
-            notes=(STALE,) if unsure else (),
-            left_out={"survey": surveys},
-        ),
-        Asked(**options),
+    return Answers(
+        rows=answers,
+        notes=(STALE,) if unsure else (),
+        left_out={"survey": surveys},
     )
 
 
@@ -199,20 +206,3 @@ def _spent(record: Row) -> float | None:
         if found is None
         else float(sum(int(n) * unit for n, unit in zip(found.groups(), UNITS, strict=True)))
     )
-
-
-def _is_like(look: Look) -> bool:
-    if look.kind == "table":
-        marks = (("user", MARK), ("user_id", "."))
-        return any(
-            look.has("instance_id", user) and any(mark in key for key in look.keys)
-            for user, mark in marks
-        )
-    if look.has("instance_id", "user_id", "labels"):
-        return True
-    return look.kind == "directory" and any(
-        name.rpartition("/")[2] in (OF_2, OF_1) and "/" in name for name in look.names
-    )
-
-
-FORMAT = Format("potato", "Potato", _is_like, read_potato)

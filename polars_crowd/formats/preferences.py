@@ -12,15 +12,13 @@ from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import SUBMITTED, Answers, translated
 from polars_crowd.formats.export import (
     NO_QUESTIONS,
-    Asked,
     Export,
     ExportOptions,
-    Part,
     every_column,
 )
 from polars_crowd.formats.langsmith import FEEDBACK, GROUP, giver
-from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.look import FORMATS, Format, Look
+from polars_crowd.formats.reader import reader, reads
 from polars_crowd.formats.records import Records, named
 from polars_crowd.formats.times import (
     TIME_READ,
@@ -31,7 +29,6 @@ from polars_crowd.formats.times import (
     utc_of_seconds,
     with_time_read,
 )
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 SAYS = {
@@ -79,11 +76,63 @@ WINNERS = dict.fromkeys(
 GROUPED = {**FEEDBACK, GROUP: TEXT, "session_id": TEXT}
 OF_GROUP = ["example", "key"]
 COLUMNS_OF_SIDES = (*OF_GROUP, "timestamp", TIME_READ, "annotator", "annotator_kind")
+TITLE = "comparisons of models"
 COLUMNS = ("example", "annotator", "left", "right", "winner", "tie", "verdict", "timestamp")
 
 
-@reader
-def read_comparisons(path: Paths, *, annotator: str | None = None) -> Comparisons:
+@dataclass(frozen=True)
+class Comparisons:
+    """The comparisons in a file, of which some have no verdict."""
+
+    title: str
+    rows: pl.LazyFrame
+    records: tuple[Records, ...]
+
+
+def _together(
+    looks: Sequence[Look], parts: Sequence[Comparisons], given: Mapping[str, Any]
+) -> Export:
+    """The log of those that have a verdict."""
+    title = parts[0].title
+    for look, part in zip(looks, parts, strict=True):
+        if part.title != title:
+            raise AnnotationError(
+                f"{looks[0]} holds comparisons of {title}, {look} of {part.title}.",
+                "Read those of each alone.",
+            )
+    rows = with_time_read(pl.concat([part.rows for part in parts], how="diagonal"))
+    whole = every_column(rows).any().alias("is_whole")
+    about = [found.sum().alias(note) for note, found in TIMES_READ.items()]
+    with named([one for part in parts for one in part.records]):
+        counts = (
+            rows.group_by("status")
+            .agg(pl.len(), whole, *about)
+            .collect(engine="streaming")
+            .sort("status")
+        )
+    there = rows.collect_schema().names()
+    others = [name for name in there if name not in (*COLUMNS, "status", TIME_READ)]
+    of_file = [name for name in ("example", "timestamp") if name in there]
+    first = ("left", "right", "annotator", "winner", "tie", "verdict")
+    sizes = counts.select("status", "len").iter_rows()
+    return Export(
+        format=title,
+        paths=tuple(look.path for look in looks),
+        question=None,
+        gold=None,
+        questions=NO_QUESTIONS,
+        notes=tuple(notes_of_times(counts)),
+        log=rows.filter(pl.col("status") == SUBMITTED).select(*first, *of_file, *others),
+        left_out={status: n for status, n in sizes if status != SUBMITTED},
+    )
+
+
+def _is_like(look: Look) -> bool:
+    return any(shape.is_like(look) for shape in SHAPES)
+
+
+@reader(TITLE, _is_like, _together)
+def read_comparisons(look: Look, *, annotator: str | None = None) -> Comparisons:
     """Read comparisons of models: arena, MT-bench pairs, AlpacaEval, pairwise LangSmith, crowd-kit's pairs.
 
     Parameters
@@ -119,10 +168,7 @@ def read_comparisons(path: Paths, *, annotator: str | None = None) -> Comparison
     >>> pc.formats.read_comparisons(path).log.select("left", "right", "winner", "tie").collect().rows()
     [('x', 'y', 'y', False)]
     """
-    look = Look.at(path)
-    shape = next((one for one in SHAPES if one.is_like(look)), None)
-    if shape is None:
-        raise COMPARISONS.unlike(look)
+    shape = next(one for one in SHAPES if one.is_like(look))
     rows = shape.rows(look)
     if "annotator" not in rows.collect_schema():
         rows = rows.with_columns(annotator=pl.lit(None, TEXT))
@@ -142,9 +188,8 @@ def read_comparisons(path: Paths, *, annotator: str | None = None) -> Comparison
     return Comparisons(shape.title, settled, records)
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_mt_bench_scores(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads("mt_bench", "MT-bench", lambda look: look.has("question_id", "model", "judge", "score"))
+def read_mt_bench_scores(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read the judgments of single answers of MT-bench: JSON lines with a `score` each.
 
     Returns
@@ -162,7 +207,7 @@ def read_mt_bench_scores(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_mt_bench_scores(path).log.select("example", "annotator", "label").collect().rows()
     [('81|1|m', 'j|v1', 7.0)]
     """
-    records = FORMAT.look(path).records(SINGLE)
+    records = look.records(SINGLE)
     score = pl.col("score")
     is_scored = score >= 0
     rows = records.scan().select(
@@ -175,50 +220,7 @@ def read_mt_bench_scores(path: Paths, **options: Unpack[ExportOptions]) -> Part:
         timestamp=utc_of_seconds(pl.col("tstamp")),
         annotator_kind=pl.lit("model"),
     )
-    return Part(FORMAT.title, Answers(rows=rows, records=(records,)), Asked(**options))
-
-
-@dataclass(frozen=True)
-class Comparisons:
-    """The comparisons in a file, of which some have no verdict."""
-
-    title: str
-    rows: pl.LazyFrame
-    records: tuple[Records, ...]
-
-    def export(self, looks: Sequence[Look], parts: Sequence[Comparisons]) -> Export:
-        """The log of those that have one."""
-        for look, part in zip(looks, parts, strict=True):
-            if part.title != self.title:
-                raise AnnotationError(
-                    f"{looks[0]} holds comparisons of {self.title}, {look} of {part.title}.",
-                    "Read those of each alone.",
-                )
-        rows = with_time_read(pl.concat([part.rows for part in parts], how="diagonal"))
-        whole = every_column(rows).any().alias("is_whole")
-        about = [found.sum().alias(note) for note, found in TIMES_READ.items()]
-        with named([one for part in parts for one in part.records]):
-            counts = (
-                rows.group_by("status")
-                .agg(pl.len(), whole, *about)
-                .collect(engine="streaming")
-                .sort("status")
-            )
-        there = rows.collect_schema().names()
-        others = [name for name in there if name not in (*COLUMNS, "status", TIME_READ)]
-        of_file = [name for name in ("example", "timestamp") if name in there]
-        first = ("left", "right", "annotator", "winner", "tie", "verdict")
-        sizes = counts.select("status", "len").iter_rows()
-        return Export(
-            format=self.title,
-            paths=tuple(look.path for look in looks),
-            question=None,
-            gold=None,
-            questions=NO_QUESTIONS,
-            notes=tuple(notes_of_times(counts)),
-            log=rows.filter(pl.col("status") == SUBMITTED).select(*first, *of_file, *others),
-            left_out={status: n for status, n in sizes if status != SUBMITTED},
-        )
+    return Answers(rows=rows, records=(records,))
 
 
 # --- the shapes -----------------------------------------------------------------------------------
@@ -424,15 +426,4 @@ SHAPES = (
     ),
     Shape("crowd-kit", lambda look: look.has("worker", "left", "right", "label"), _crowd_kit),
 )
-COMPARISONS = Format(
-    "comparisons",
-    "comparisons of models",
-    lambda look: any(shape.is_like(look) for shape in SHAPES),
-    read_comparisons,
-)
-FORMAT = Format(
-    "mt_bench",
-    "MT-bench",
-    lambda look: look.has("question_id", "model", "judge", "score"),
-    read_mt_bench_scores,
-)
+FORMATS["comparisons"] = Format("comparisons", TITLE, _is_like, read_comparisons)

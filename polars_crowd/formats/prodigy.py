@@ -8,12 +8,11 @@ from urllib.parse import unquote
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import Records
 from polars_crowd.formats.times import utc_of_seconds
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 VERSION = {
@@ -48,15 +47,14 @@ STARTED = r"^\d{4}-\d{2}-\d{2}_\d{2}-\d{2}-\d{2}$"
 """A session without a name is called by the time at which its server started."""
 
 
-@shares(ExportOptions, Asked)
-@reader
+@reads("prodigy", "Prodigy", lambda look: look.has("_input_hash", "_task_hash"))
 def read_prodigy(
-    path: Paths,
+    look: Look,
     *,
     example: str = "_input_hash",
     dataset: str | None = None,
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read the answers of Prodigy, as `prodigy db-out` writes them.
 
     Parameters
@@ -85,7 +83,6 @@ def read_prodigy(
     >>> read_prodigy(path, dataset="mails").log.collect().row(0)[:3]
     ('7', 'ann', 'A')
     """
-    look = FORMAT.look(path)
     inside = example.partition(".")[2]
     outside = example.partition(".")[0]
     schema = {**RECORD, outside: pl.Struct({inside: TEXT}) if inside else TEXT}
@@ -99,15 +96,11 @@ def read_prodigy(
     answers = (_of_review(rows) if reviewed else _of_annotators(rows)).with_columns(
         annotator=_names(pl.col("annotator"), dataset)
     )
-    return Part(
-        FORMAT.title,
-        Answers(
-            rows=answers,
-            gold=answers.filter("gold") if reviewed else None,
-            records=(records,),
-            notices={UNNAMED: pl.col("annotator").str.contains(STARTED)},
-        ),
-        Asked(**options),
+    return Answers(
+        rows=answers,
+        gold=answers.filter("gold") if reviewed else None,
+        records=(records,),
+        notices={UNNAMED: pl.col("annotator").str.contains(STARTED)},
     )
 
 
@@ -199,8 +192,3 @@ def _unquoted(names: pl.Series) -> pl.Series:
     """The names without escapes; each is looked at once."""
     once = names.unique().drop_nulls()
     return names.replace_strict(once, once.map_elements(unquote, return_dtype=TEXT), default=None)
-
-
-FORMAT = Format(
-    "prodigy", "Prodigy", lambda look: look.has("_input_hash", "_task_hash"), read_prodigy
-)

@@ -9,11 +9,10 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format, Look
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
-from polars_crowd.signatures import shares
 
 Row = dict[str, Any]
 JUDGES = (
@@ -31,9 +30,14 @@ JUDGES = (
 HUMAN = "human"
 
 
-@shares(ExportOptions, Asked)
-@reader
-def read_promptfoo(path: Paths, **options: Unpack[ExportOptions]) -> Part:
+@reads(
+    "promptfoo",
+    "promptfoo",
+    lambda look: (
+        look.has("evalId", "results") or look.has("testIdx", "promptIdx", "provider", "promptId")
+    ),
+)
+def read_promptfoo(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     """Read the output of promptfoo, JSON or JSON lines.
 
     Returns
@@ -55,16 +59,11 @@ def read_promptfoo(path: Paths, **options: Unpack[ExportOptions]) -> Part:
     >>> read_promptfoo(path).log.select("example", "annotator", "label").collect().rows()
     [('0|0|m', 'judge', 'true')]
     """
-    look = FORMAT.look(path)
     found = list(_results(look))
     failed = sum(1 for result in found if not _graded(result) and result.get("error"))
     ungraded = sum(1 for result in found if not _graded(result)) - failed
     rows = answers_of((row for result in found for row in _rows(result)), {"score": pl.Float64()})
-    return Part(
-        FORMAT.title,
-        Answers(rows=rows, left_out={"error": failed, "empty": ungraded}),
-        Asked(**options),
-    )
+    return Answers(rows=rows, left_out={"error": failed, "empty": ungraded})
 
 
 def _results(look: Look) -> Iterable[Row]:
@@ -107,13 +106,3 @@ def _kind(type_: str) -> str:
     if type_ == HUMAN:
         return HUMAN
     return "model" if type_.removeprefix("not-") in JUDGES else "code"
-
-
-FORMAT = Format(
-    "promptfoo",
-    "promptfoo",
-    lambda look: (
-        look.has("evalId", "results") or look.has("testIdx", "promptIdx", "provider", "promptId")
-    ),
-    read_promptfoo,
-)

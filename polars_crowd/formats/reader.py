@@ -4,61 +4,100 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from glob import glob, has_magic
+from inspect import Signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Concatenate, ParamSpec, Protocol
+from typing import Any, Concatenate, ParamSpec
 
 from polars_crowd.errors import Advised, AnnotationError
-from polars_crowd.formats.export import Export
-from polars_crowd.formats.look import Look, split
+from polars_crowd.formats.answers import Answers
+from polars_crowd.formats.export import Asked, Export, ExportOptions, export_of
+from polars_crowd.formats.look import FORMATS, Format, Look, split
 from polars_crowd.formats.records import IN_MEMORY, UNSHAPED
 from polars_crowd.inputs.blame import first_line
 from polars_crowd.option_checks import check_places
-from polars_crowd.signatures import in_module_of, signature_of
+from polars_crowd.signatures import in_module_of, shares, signature_of
 
 P = ParamSpec("P")
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A file, the directory where a tool writes one, a pattern with `*`, or a list of these."""
+ASKED = [field.name for field in fields(Asked)]
 
 
-class OfFile(Protocol):
-    """What a reader finds in one file."""
+Together = Callable[[Sequence[Look], Sequence[Any], Mapping[str, Any]], Export]
+"""What makes an export of what was found in each file, by the options that were given."""
 
-    def export(self, looks: Sequence[Look], parts: Sequence[Any]) -> Export:
-        """The export that the files are together, of which each has its part."""
-        ...
+
+def reads(
+    name: str,
+    title: str,
+    is_like: Callable[[Look], bool],
+    *,
+    accepts: Callable[[Look], bool] | None = None,
+    is_plain: bool = False,
+) -> Callable[[Callable[Concatenate[Look, P], Answers]], Callable[Concatenate[Paths, P], Export]]:
+    """A decorator for what finds the answers in one file of a tool: the tool's reader.
+
+    See `Format` for `name`, `title`, `is_like` and `is_plain`; `accepts` is what a file must look like that
+    is said to be the tool's, if that is less.
+    """
+
+    def together(looks: Sequence[Look], parts: Sequence[Any], given: Mapping[str, Any]) -> Export:
+        asked = {option: given[option] for option in given if option in ASKED}
+        return export_of(title, looks, parts, Asked(**asked))
+
+    def decorate(
+        function: Callable[Concatenate[Look, P], Answers],
+    ) -> Callable[Concatenate[Paths, P], Export]:
+        of_files = reader(title, accepts or is_like, together)(function)
+        read = shares(ExportOptions, Asked)(of_files)
+        FORMATS[name] = Format(name, title, is_like, read, is_plain)
+        return read
+
+    return decorate
 
 
 def reader(
-    function: Callable[Concatenate[Any, P], OfFile],
-) -> Callable[Concatenate[Paths, P], Export]:
+    title: str, is_like: Callable[[Look], bool], together: Together
+) -> Callable[[Callable[Concatenate[Look, P], Any]], Callable[Concatenate[Paths, P], Export]]:
     """A decorator for what reads one file: it reads several as one.
 
     A file that is not built as its tool builds it is an error that says so.
     """
     files_of, unlike, unshaped, of_ours = looks_of, _unshaped, UNSHAPED, (Advised, OSError)
 
-    def call(path: Any, *args: Any, **given: Any) -> Any:
-        looks = files_of(path)
-        suspects, parts = looks, []
-        try:
-            for look in looks:
-                suspects = [look]
-                parts.append(function(look, *args, **given))
-            suspects = looks
-            return parts[0].export(looks, parts)
-        except of_ours:
-            raise
-        except unshaped as error:
-            raise unlike(suspects, error, lambda one: function(one, *args, **given)) from error
+    def decorate(
+        function: Callable[Concatenate[Look, P], Any],
+    ) -> Callable[Concatenate[Paths, P], Export]:
+        def call(path: Any, *args: Any, **given: Any) -> Any:
+            def read(looks: list[Look]) -> Export:
+                return together(looks, [function(one, *args, **given) for one in looks], given)
 
-    moved: Any = in_module_of(function, call)
-    moved.__signature__ = signature_of(function).replace(return_annotation=Export)
-    found: Callable[Concatenate[Paths, P], Export] = moved
-    return found
+            looks = files_of(path)
+            suspects, parts = looks, []
+            try:
+                for look in looks:
+                    suspects = [look]
+                    look.check(title, is_like)
+                    parts.append(function(look, *args, **given))
+                suspects = looks
+                return together(looks, parts, given)
+            except of_ours:
+                raise
+            except unshaped as error:
+                raise unlike(suspects, error, read) from error
+
+        moved: Any = in_module_of(function, call)
+        own = list(signature_of(function).parameters.values())
+        path = own[0].replace(name="path", annotation=Paths)
+        moved.__signature__ = Signature([path, *own[1:]], return_annotation=Export)
+        found: Callable[Concatenate[Paths, P], Export] = moved
+        return found
+
+    return decorate
 
 
 def looks_of(path: Any) -> list[Look]:
@@ -90,7 +129,7 @@ def looks_in(path: Any) -> Iterator[Look]:
 
 
 def _unshaped(
-    looks: list[Look], error: Exception, read: Callable[[Look], OfFile]
+    looks: list[Look], error: Exception, read: Callable[[list[Look]], Export]
 ) -> AnnotationError:
     said = first_line(error)
     why = f"a record has no {said}" if isinstance(error, KeyError) else said
@@ -101,7 +140,7 @@ def _unshaped(
     )
 
 
-def _place(look: Look, read: Callable[[Look], OfFile]) -> str | None:
+def _place(look: Look, read: Callable[[list[Look]], Export]) -> str | None:
     """The first record with which a file cannot be read, found by reading its beginnings; None if all can."""
     if look.kind not in ("lines", "array", "table") or look.schema or look.made:
         return None
@@ -118,8 +157,7 @@ def _place(look: Look, read: Callable[[Look], OfFile]) -> str | None:
         def fails(number: int) -> bool:
             beginning.path.write_text("\n".join([*header, *records[:number]]), encoding="utf-8")
             try:
-                part = read(beginning)
-                part.export([beginning], [part]).log.collect()
+                read([beginning]).log.collect()
             except (Advised, OSError):
                 return False
             except UNSHAPED:

@@ -3,46 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
 from typing import Any
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.export import Export
-from polars_crowd.formats.look import Format, Look
+from polars_crowd.formats.look import FORMATS, Format, Look
 from polars_crowd.formats.reader import Paths, looks_in, looks_of
-
-MODULES = (
-    "appen",
-    "argilla",
-    "crowd_kit",
-    "deepeval",
-    "doccano",
-    "hugging_face",
-    "inspect_ai",
-    "label_matrices",
-    "label_studio",
-    "labelbox",
-    "langfuse",
-    "langsmith",
-    "lm_eval",
-    "mlflow",
-    "mturk",
-    "opik",
-    "phoenix",
-    "potato",
-    "preferences",
-    "prodigy",
-    "promptfoo",
-    "toloka",
-    "zooniverse",
-)
-FORMATS: dict[str, Format] = {
-    known.name: known
-    for name in MODULES
-    for known in vars(import_module(f"polars_crowd.formats.{name}")).values()
-    if isinstance(known, Format)
-}
-"""The formats, which are constants of their modules."""
 
 
 def read(path: Paths, format: str | None = None, **options: Any) -> Export:

@@ -9,11 +9,10 @@ import polars as pl
 
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.formats.answers import Answers, column, of_cells, one, sent, translated
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import TIME_READ, dated, utc
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 INPUT, OUTPUT, GOLDEN, ASSIGNMENT = "INPUT:", "OUTPUT:", "GOLDEN:", "ASSIGNMENT:"
@@ -23,11 +22,16 @@ STATE = f"{ASSIGNMENT}status"
 JSON = r"^[\[{]"
 
 
-@shares(ExportOptions, Asked)
-@reader
+@reads(
+    "toloka",
+    "Toloka",
+    lambda look: (
+        look.has(f"{ASSIGNMENT}worker_id") and any(name.startswith(OUTPUT) for name in look.keys)
+    ),
+)
 def read_toloka(
-    path: Paths, *, example: str | None = None, **options: Unpack[ExportOptions]
-) -> Part:
+    look: Look, *, example: str | None = None, **options: Unpack[ExportOptions]
+) -> Answers:
     """Read the assignments of a pool of Toloka, TSV.
 
     Parameters
@@ -50,7 +54,6 @@ def read_toloka(
     >>> read_toloka(path).log.select("example", "annotator", "label").collect().rows()
     [('1.jpg', 'w1', 'OK')]
     """
-    look = FORMAT.look(path)
     table = look.table()
     columns = table.collect_schema().names()
     inputs = [name for name in columns if name.startswith(INPUT)]
@@ -64,12 +67,11 @@ def read_toloka(
         pl.concat_str(key, separator="|", ignore_nulls=True).alias("example"), *_times(columns)
     )
     outputs = [name.removeprefix(OUTPUT) for name in columns if name.startswith(OUTPUT)]
-    answers = Answers(
+    return Answers(
         rows=pl.concat([_answered(dated, name) for name in outputs]),
         gold=pl.concat([_truth(dated, name) for name in outputs]),
         notes=(PAGES,) if f"{ASSIGNMENT}submitted" in columns else (),
     )
-    return Part(FORMAT.title, answers, Asked(**options))
 
 
 def _times(columns: list[str]) -> list[pl.Expr]:
@@ -132,13 +134,3 @@ def _choices(cell: str) -> list[str] | None:
     if isinstance(said, dict):
         return [name for name, is_chosen in said.items() if is_chosen is True]
     return [one if isinstance(one, str) else json.dumps(one) for one in said]
-
-
-FORMAT = Format(
-    "toloka",
-    "Toloka",
-    lambda look: (
-        look.has(f"{ASSIGNMENT}worker_id") and any(name.startswith(OUTPUT) for name in look.keys)
-    ),
-    read_toloka,
-)

@@ -9,11 +9,10 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, of_cells
-from polars_crowd.formats.export import Asked, ExportOptions, Part
-from polars_crowd.formats.look import Format
-from polars_crowd.formats.reader import Paths, reader
+from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.look import Look
+from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated, utc
-from polars_crowd.signatures import shares
 
 TEXT = pl.String()
 SAID = pl.List(pl.Struct({"question": TEXT, "kind": TEXT, "values": pl.List(TEXT)}))
@@ -21,16 +20,15 @@ ANONYMOUS = "not-logged-in-"
 KEYS = ("classification_id", "user_name", "annotations", "subject_ids")
 
 
-@shares(ExportOptions, Asked)
-@reader
+@reads("zooniverse", "Zooniverse", lambda look: look.has(*KEYS))
 def read_zooniverse(
-    path: Paths,
+    look: Look,
     *,
     workflow: str | None = None,
     version: int | None = None,
     anonymous: Literal["keep", "drop", "session"] = "keep",
     **options: Unpack[ExportOptions],
-) -> Part:
+) -> Answers:
     """Read the classification export of a project of the Zooniverse, CSV.
 
     Parameters
@@ -63,7 +61,7 @@ def read_zooniverse(
     >>> read_zooniverse(path).log.select("example", "annotator", "label").collect().rows()
     [('501', 'ada', 'Yes')]
     """
-    table = FORMAT.look(path).table()
+    table = look.table()
     major = pl.col("workflow_version").str.extract(r"^(\d+)").cast(pl.Int64)
     sizes = table.group_by("workflow_id", major.alias("version")).len().collect(engine="streaming")
     own = _workflow(workflow, sizes["workflow_id"].drop_nulls().unique().sort().to_list())
@@ -79,13 +77,12 @@ def read_zooniverse(
         f"There are answers of the workflow's major versions {shown(versions)}, whose tasks may mean "
         "something else: version= takes one."
     )
-    answers = Answers(
+    return Answers(
         rows=_answers(table, anonymous),
         notes=(note,) if several else (),
         left_out={"other_workflow": int(others)},
         counts="first",
     )
-    return Part(FORMAT.title, answers, Asked(**options))
 
 
 def _workflow(asked: str | None, there: list[str]) -> str:
@@ -155,6 +152,3 @@ def _answer(task: str, value: Any = None, **_: Any) -> dict[str, Any]:
     if isinstance(value, (list, dict)):
         return {"question": task, "kind": None, "values": None}
     return {"question": task, "kind": "class", "values": None if value is None else [str(value)]}
-
-
-FORMAT = Format("zooniverse", "Zooniverse", lambda look: look.has(*KEYS), read_zooniverse)

@@ -146,7 +146,7 @@ def test_options_that_a_reader_does_not_have() -> None:
 
 def test_all_formats_are_documented() -> None:
     documented = str(pc.formats.read.__doc__)
-    assert [name for name in pc.formats.registry.FORMATS if f"`{name}`" not in documented] == []
+    assert [name for name in pc.formats.look.FORMATS if f"`{name}`" not in documented] == []
 
 
 def test_status_and_gold_that_are_asked_for() -> None:
