@@ -10,12 +10,7 @@ import polars as pl
 
 from polars_crowd.errors import AnnotationError
 from polars_crowd.formats.answers import SUBMITTED, Answers, translated
-from polars_crowd.formats.export import (
-    NO_QUESTIONS,
-    Export,
-    ExportOptions,
-    every_column,
-)
+from polars_crowd.formats.export import NO_QUESTIONS, Export, ExportOptions, every_column
 from polars_crowd.formats.langsmith import FEEDBACK, GROUP, giver
 from polars_crowd.formats.look import FORMATS, Format, Look
 from polars_crowd.formats.reader import reader, reads

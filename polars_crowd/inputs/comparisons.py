@@ -13,13 +13,7 @@ from typing import Any, Protocol, Unpack, runtime_checkable
 
 import polars as pl
 
-from polars_crowd.errors import (
-    Advice,
-    AnnotationError,
-    OptionError,
-    counted,
-    rows_shown,
-)
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, rows_shown
 from polars_crowd.inputs.checks import near_classes
 from polars_crowd.inputs.matching import ids_like
 from polars_crowd.inputs.numbers import as_numbers, values_and_rows

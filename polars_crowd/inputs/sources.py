@@ -17,14 +17,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.errors import (
-    Advice,
-    AnnotationError,
-    OptionError,
-    counted,
-    missing_column,
-    shown,
-)
+from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, missing_column, shown
 from polars_crowd.inputs.blame import READERS, check_files, check_schemas, named, named_twice
 from polars_crowd.inputs.objects import frame_of_pandas, frame_of_records, is_pandas, is_records
 from polars_crowd.inputs.parts import (

@@ -16,12 +16,7 @@ from polars_crowd.errors import counted, shortened
 from polars_crowd.inputs.suspicions import Severity, values_shown
 from polars_crowd.reporting.annotator_findings import OF_ANNOTATORS
 from polars_crowd.reporting.charts.classes import each_pair_once
-from polars_crowd.reporting.content import (
-    Finding,
-    listed,
-    sentence,
-    share_text,
-)
+from polars_crowd.reporting.content import Finding, listed, sentence, share_text
 from polars_crowd.reporting.facts import ALPHA, Facts, Missing
 
 TENTATIVE = 2 / 3

@@ -19,12 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from polars_crowd.errors import (
-    AnnotationError,
-    OptionError,
-    StoreError,
-    counted,
-)
+from polars_crowd.errors import AnnotationError, OptionError, StoreError, counted
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.anonymous import is_anonymous, unnumbered
 from polars_crowd.inputs.checks import Duplicates, check_duplicates

@@ -11,14 +11,7 @@ import polars as pl
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.reporting.charts.dots import dots
 from polars_crowd.reporting.charts.tables import some_of, table_of
-from polars_crowd.reporting.charts.theme import (
-    Chart,
-    chart,
-    drawn,
-    left_out,
-    name_of,
-    named,
-)
+from polars_crowd.reporting.charts.theme import Chart, chart, drawn, left_out, name_of, named
 
 MOST_ANNOTATORS = 30
 CONFIDENCE = 0.95
