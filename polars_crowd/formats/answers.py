@@ -113,7 +113,18 @@ def one(value: pl.Expr) -> pl.Expr:
 
 def sent(value: pl.Expr) -> pl.Expr:
     """The status of an answer that is a value: without one it is empty."""
-    return pl.when(value.is_not_null()).then(pl.lit(SUBMITTED)).otherwise(pl.lit("empty"))
+    return first_true(empty=value.is_null())
+
+
+def first_true(otherwise: pl.Expr | str = SUBMITTED, **words: pl.Expr) -> pl.Expr:
+    """The first of these words that is true of a row; else what else is said.
+
+    >>> value = pl.Series("value", [1, -1, None])
+    >>> value.to_frame().select(first_true(empty=value.is_null(), unscored=value < 0)).to_series().to_list()
+    ['submitted', 'unscored', 'empty']
+    """
+    rest = pl.lit(otherwise) if isinstance(otherwise, str) else otherwise
+    return pl.coalesce(*(pl.when(is_so).then(pl.lit(word)) for word, is_so in words.items()), rest)
 
 
 def blank_as_null(cell: pl.Expr, *blanks: str) -> pl.Expr:

@@ -8,7 +8,7 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, column
+from polars_crowd.formats.answers import Answers, column, first_true
 from polars_crowd.formats.export import WHICH, ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
@@ -102,11 +102,7 @@ def _answered(table: pl.DataFrame, name: str, text: str) -> pl.DataFrame:
         values=lines,
         seconds=seconds,
         gold=is_gold,
-        status=pl.when(pl.col(name).is_null())
-        .then(pl.lit("empty"))
-        .when(is_tainted)
-        .then(pl.lit("tainted"))
-        .otherwise(pl.lit(SUBMITTED)),
+        status=first_true(empty=pl.col(name).is_null(), tainted=is_tainted),
     )
 
 

@@ -20,7 +20,15 @@ from polars_crowd.errors import (
     warn,
 )
 from polars_crowd.formats.again import KEY, Keys, sizes
-from polars_crowd.formats.answers import PREDICTION, SCHEMA, SUBMITTED, Answers, joined, with_status
+from polars_crowd.formats.answers import (
+    PREDICTION,
+    SCHEMA,
+    SUBMITTED,
+    Answers,
+    first_true,
+    joined,
+    with_status,
+)
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.records import named
 from polars_crowd.formats.times import TIME_READ, TIMES_READ, notes_of_times, with_time_read
@@ -243,14 +251,9 @@ def _completed(rows: pl.LazyFrame, asked: Asked) -> pl.LazyFrame:
     if asked.annotator is not None:
         rows = rows.with_columns(pl.col("annotator").fill_null(asked.annotator))
     is_about_none = pl.col("example").is_null() | (pl.col("example") == "")
-    is_sent = pl.col("status") == SUBMITTED
-    return rows.with_columns(
-        status=pl.when(is_sent & is_about_none)
-        .then(pl.lit(NO_EXAMPLE))
-        .when(is_sent & pl.col("question").is_null())
-        .then(pl.lit(NO_QUESTION))
-        .otherwise("status")
-    )
+    is_sent, answers_none = pl.col("status") == SUBMITTED, pl.col("question").is_null()
+    reasons = {NO_EXAMPLE: is_sent & is_about_none, NO_QUESTION: is_sent & answers_none}
+    return rows.with_columns(status=first_true(pl.col("status"), **reasons))
 
 
 def _counts(rows: pl.LazyFrame, answers: Answers, keys: Keys) -> pl.DataFrame:
@@ -289,15 +292,14 @@ def _questions(counts: pl.DataFrame) -> pl.DataFrame:
     submitted = pl.col("status") == SUBMITTED
     several = (pl.col("most").filter(submitted) > 1).any()
     kind = pl.col("kind")
+    may_be_several = (kind == "choice").any()
+    is_set = (kind == "set").any() | (may_be_several & several)
+    is_class = may_be_several | (kind.drop_nulls().n_unique() > 1)
     return (
         counts.drop_nulls("question")
         .group_by("question", maintain_order=True)
         .agg(
-            kind=pl.when((kind == "set").any() | ((kind == "choice").any() & several))
-            .then(pl.lit("set"))
-            .when((kind == "choice").any() | (kind.drop_nulls().n_unique() > 1))
-            .then(pl.lit("class"))
-            .otherwise(kind.drop_nulls().first()),
+            kind=first_true(kind.drop_nulls().first(), **{"set": is_set, "class": is_class}),
             num_answers=pl.col("n").filter(submitted).sum(),
         )
         .select("question", "kind", "num_answers")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from polars_crowd.formats.answers import first_true
+
 TEXT = pl.String()
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
@@ -15,4 +17,4 @@ NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 def kind_of(value: pl.Expr) -> pl.Expr:
     """The kind of a question whose answer is a value: numbers are asked for if all answers are some."""
     is_number = value.str.contains(NUMBER)
-    return pl.when(is_number).then(pl.lit("number")).otherwise(pl.lit("class"))
+    return first_true("class", number=is_number)

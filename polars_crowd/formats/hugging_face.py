@@ -13,7 +13,14 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, blank_as_null, one, sent, translated
+from polars_crowd.formats.answers import (
+    Answers,
+    blank_as_null,
+    first_true,
+    one,
+    sent,
+    translated,
+)
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, anything
 from polars_crowd.formats.reader import reads
@@ -256,7 +263,7 @@ def _one_hot(rows: pl.LazyFrame, members: Sequence[str]) -> pl.LazyFrame:
         question=pl.lit("labels"),
         kind=pl.lit("set"),
         values=pl.when(~unclear).then(pl.concat_list(chosen).list.drop_nulls()),
-        status=pl.when(unclear).then(pl.lit("skipped")).otherwise(pl.lit(SUBMITTED)),
+        status=first_true(skipped=unclear),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of, blank_as_null
+from polars_crowd.formats.answers import Answers, answers_of, blank_as_null, first_true
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, anything
 from polars_crowd.formats.reader import reads
@@ -92,14 +92,8 @@ def read_label_matrix(look: Look, **options: Unpack[ExportOptions]) -> Answers:
     else:
         cells = _long(look).select(*_columns(), values=pl.concat_list("cell"))
     cell = pl.col("values").list.first()
-    said = (
-        pl.when(cell == ABSTAINED)
-        .then(pl.lit("abstained"))
-        .when(cell.is_null())
-        .then(pl.lit("empty"))
-    )
     rows = cells.with_columns(
-        status=said.otherwise(pl.lit(SUBMITTED)),
+        status=first_true(abstained=cell == ABSTAINED, empty=cell.is_null()),
         values=pl.when(cell != ABSTAINED).then("values"),
         annotator_kind=pl.lit("code"),
     )

@@ -23,6 +23,7 @@ from polars_crowd.formats.answers import (
     Answers,
     answers_of,
     blank_as_null,
+    first_true,
     of_cells,
     translated,
 )
@@ -258,7 +259,7 @@ def _status(names: Names) -> pl.Expr:
     says = pl.col("values").list.len() > 0
     if names.empty_is_set:
         says |= pl.col("values").is_not_null()
-    return pl.when(says).then(pl.lit(SUBMITTED)).otherwise(pl.lit("empty"))
+    return first_true("empty", submitted=says)
 
 
 def _unanswered(annotations: pl.LazyFrame, questions: pl.DataFrame, names: Names) -> pl.LazyFrame:
@@ -279,11 +280,7 @@ def _unanswered(annotations: pl.LazyFrame, questions: pl.DataFrame, names: Names
             ).then(pl.lit([], pl.List(TEXT))),
         )
         .with_columns(
-            status=pl.when("is_skipped")
-            .then(pl.lit("skipped"))
-            .when(pl.col("values").is_not_null())
-            .then(pl.lit(SUBMITTED))
-            .otherwise(pl.lit("empty"))
+            status=first_true(skipped=pl.col("is_skipped"), empty=pl.col("values").is_null())
         )
     )
 

@@ -6,7 +6,7 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.answers import Answers, first_true, one, sent, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT
 from polars_crowd.formats.look import Look
@@ -73,9 +73,7 @@ def read_langfuse(look: Look, **options: Unpack[ExportOptions]) -> Answers:
         question="name",
         kind=translated(pl.col("dataType"), ASKS, "class"),
         values=one(value),
-        status=pl.when(pl.col("dataType") == CORRECTION)
-        .then(pl.lit("correction"))
-        .otherwise(sent(value)),
+        status=first_true(sent(value), correction=pl.col("dataType") == CORRECTION),
     )
     corrected = pl.col("status") == "correction"
     return Answers(rows=rows.filter(~corrected), gold=rows.filter(corrected), records=(records,))

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, of_cells, one, sent, translated
+from polars_crowd.formats.answers import Answers, first_true, of_cells, one, sent, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Look
@@ -92,7 +92,7 @@ def giver() -> list[pl.Expr]:
     kind = translated(source.field("type"), KINDS)
     return [
         pl.coalesce(user, evaluator, source.field("type")).alias("annotator"),
-        pl.when(user.is_not_null()).then(pl.lit("human")).otherwise(kind).alias("annotator_kind"),
+        first_true(kind, human=user.is_not_null()).alias("annotator_kind"),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, one, sent, translated
+from polars_crowd.formats.answers import Answers, first_true, one, sent, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Look
@@ -63,13 +63,7 @@ def read_mlflow(look: Look, **options: Unpack[ExportOptions]) -> Answers:
         question=pl.col("assessment_name"),
     )
     value, error = (pl.col("feedback").struct.field(name) for name in ("value", "error"))
-    status = (
-        pl.when(error.is_not_null())
-        .then(pl.lit("error"))
-        .when(~pl.col("valid"))
-        .then(pl.lit("superseded"))
-        .otherwise(sent(value))
-    )
+    status = first_true(sent(value), error=error.is_not_null(), superseded=~pl.col("valid"))
     expected = pl.coalesce(
         pl.col("expectation").struct.field("value"),
         pl.col("expectation").struct.field("serialized_value").struct.field("value"),

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, column, translated
+from polars_crowd.formats.answers import Answers, column, first_true, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, tables
 from polars_crowd.formats.reader import reads
@@ -152,11 +152,7 @@ def _answered(table: pl.DataFrame, example: str, question: str, *columns: str) -
         question=pl.lit(question),
         kind=pl.lit("choice"),
         seconds=seconds.cast(pl.Float64, strict=False),
-        status=pl.when(~said.fill_null(value=False))
-        .then(pl.lit("empty"))
-        .when(is_rejected)
-        .then(pl.lit("rejected"))
-        .otherwise(pl.lit(SUBMITTED)),
+        status=first_true(empty=~said.fill_null(value=False), rejected=is_rejected),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, blank_as_null, one, sent, translated
+from polars_crowd.formats.answers import Answers, blank_as_null, first_true, one, sent, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Look
@@ -67,8 +67,8 @@ def read_phoenix(look: Look, **options: Unpack[ExportOptions]) -> Answers:
         annotator=pl.coalesce("user_id", identifier, "annotator_kind"),
         annotator_kind=translated(pl.col("annotator_kind"), KINDS),
         question="name",
-        kind=pl.when(is_note).then(pl.lit("text")).otherwise(kind_of(value)),
+        kind=first_true(kind_of(value), text=is_note),
         values=one(value),
-        status=pl.when(is_note).then(pl.lit(NOTE)).otherwise(sent(value)),
+        status=first_true(sent(value), note=is_note),
     )
     return Answers(rows=rows, records=(records,))

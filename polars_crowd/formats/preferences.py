@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError
-from polars_crowd.formats.answers import SUBMITTED, Answers, translated
+from polars_crowd.formats.answers import SUBMITTED, Answers, first_true, translated
 from polars_crowd.formats.export import NO_QUESTIONS, Export, ExportOptions, every_column
 from polars_crowd.formats.langsmith import FEEDBACK, GROUP, giver
 from polars_crowd.formats.look import FORMATS, Format, Look
@@ -72,6 +72,7 @@ GROUPED = {**FEEDBACK, GROUP: TEXT, "session_id": TEXT}
 OF_GROUP = ["example", "key"]
 COLUMNS_OF_SIDES = (*OF_GROUP, "timestamp", TIME_READ, "annotator", "annotator_kind")
 TITLE = "comparisons of models"
+NOTHING = pl.lit(None, TEXT)
 COLUMNS = ("example", "annotator", "left", "right", "winner", "tie", "verdict", "timestamp")
 
 
@@ -169,15 +170,11 @@ def read_comparisons(look: Look, *, annotator: str | None = None) -> Comparisons
         rows = rows.with_columns(annotator=pl.lit(None, TEXT))
     if annotator is not None:
         rows = rows.with_columns(pl.col("annotator").fill_null(annotator))
-    says = pl.col("verdict")
+    says, is_itself = pl.col("verdict"), pl.col("left") == pl.col("right")
     settled = rows.with_columns(
         winner=pl.when(says == "left").then("left").when(says == "right").then("right"),
         tie=says.is_in(TIES),
-        status=pl.when(says.is_null())
-        .then("status")
-        .when(pl.col("left") == pl.col("right"))
-        .then(pl.lit("same_item"))
-        .otherwise(pl.lit(SUBMITTED)),
+        status=pl.when(says.is_null()).then("status").otherwise(first_true(same_item=is_itself)),
     )
     records = () if look.kind == "table" else (Records(look.path, shape.schema),)
     return Comparisons(shape.title, settled, records)
@@ -211,7 +208,7 @@ def read_mt_bench_scores(look: Look, **options: Unpack[ExportOptions]) -> Answer
         question=pl.lit("score"),
         kind=pl.lit("number"),
         values=pl.when(is_scored).then(pl.concat_list(score.cast(TEXT))),
-        status=pl.when(is_scored).then(pl.lit(SUBMITTED)).otherwise(pl.lit("unscored")),
+        status=first_true("unscored", submitted=is_scored),
         timestamp=utc_of_seconds(pl.col("tstamp")),
         annotator_kind=pl.lit("model"),
     )
@@ -283,10 +280,10 @@ def _without_empty(rows: pl.LazyFrame, look: Look) -> pl.LazyFrame:
 
 def _winners(look: Look) -> pl.LazyFrame:
     won = {
-        side: pl.col(f"winner_{side}").is_in(["1", "1.0", "true", "True"])
+        SAYS[side]: pl.col(f"winner_{side}").is_in(["1", "1.0", "true", "True"])
         for side in ("model_a", "model_b", "tie")
     }
-    verdict = pl.coalesce(pl.when(is_so).then(pl.lit(SAYS[side])) for side, is_so in won.items())
+    verdict = first_true(NOTHING, **won)
     return (
         look.records(WINNERS)
         .scan()
@@ -333,12 +330,7 @@ def _alpaca(look: Look) -> pl.LazyFrame:
             example="instruction",
             left="generator_1",
             right="generator_2",
-            verdict=pl.when(right < 0.5)
-            .then(pl.lit("left"))
-            .when(right > 0.5)
-            .then(pl.lit("right"))
-            .when(right == 0.5)
-            .then(pl.lit("tie")),
+            verdict=first_true(NOTHING, left=right < 0.5, right=right > 0.5, tie=right == 0.5),
             status=pl.lit("error"),
             right_probability=right,
         )
@@ -347,12 +339,12 @@ def _alpaca(look: Look) -> pl.LazyFrame:
 
 def _crowd_kit(look: Look) -> pl.LazyFrame:
     label = pl.col("label")
-    verdict = pl.when(label == pl.col("left")).then(pl.lit("left")).when(label == pl.col("right"))
+    won = {side: label == pl.col(side) for side in ("left", "right")}
     return look.table().select(
         "left",
         "right",
         annotator="worker",
-        verdict=verdict.then(pl.lit("right")),
+        verdict=first_true(NOTHING, **won),
         status=pl.lit("empty"),
     )
 
@@ -375,16 +367,15 @@ def _langsmith(look: Look) -> pl.LazyFrame:
     )
     pairs = sides.join(sides.select(*OF_GROUP, "number", "left", "score"), on=OF_GROUP)
     says = pl.col("score") - pl.col("score_right")
-    verdict = pl.when(says > 0).then(pl.lit("left")).when(says < 0).then(pl.lit("right"))
+    verdict = first_true(NOTHING, left=says > 0, right=says < 0, tie=says == 0)
     settled = (
         pairs.filter(pl.col("number") < pl.col("number_right"))
         .rename({"left_right": "right"})
-        .with_columns(verdict=verdict.when(says == 0).then(pl.lit("tie")), status=pl.lit("empty"))
+        .with_columns(verdict=verdict, status=pl.lit("empty"))
     )
     is_alone = (pl.len().over(OF_GROUP) == 1) | pl.col("example").is_null()
-    nothing = pl.lit(None, TEXT)
     alone = sides.filter(is_alone).with_columns(
-        right=nothing, verdict=nothing, status=pl.lit("no_comparison")
+        right=NOTHING, verdict=NOTHING, status=pl.lit("no_comparison")
     )
     columns = [*COLUMNS_OF_SIDES, "left", "right", "verdict", "status"]
     return pl.concat([settled.select(columns), alone.select(columns)])

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, translated
+from polars_crowd.formats.answers import Answers, first_true, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
@@ -151,22 +151,14 @@ def _answer() -> list[pl.Expr]:
         .then(pl.when(answer == "accept").then("accept"))
         .otherwise(pl.concat_list(answer))
     )
-    kind = (
-        pl.when(~of_choice)
-        .then(pl.lit("class"))
-        .otherwise(translated(style, {"single": "class", "multiple": "set"}, "choice"))
-    )
+    of_style = translated(style, {"single": "class", "multiple": "set"}, "choice")
+    kind = first_true(of_style, **{"class": ~of_choice})
     chosen = (pl.col("accept").list.len() > 0) | (style == "multiple")
-    status = (
-        pl.when(~of_choice & ~of_label)
-        .then(pl.lit("no_classification"))
-        .when(answer == "ignore")
-        .then(pl.lit("skipped"))
-        .when(of_choice & (answer == "reject"))
-        .then(pl.lit("refused"))
-        .when(of_choice & ~chosen.fill_null(value=False))
-        .then(pl.lit("empty"))
-        .otherwise(pl.lit(SUBMITTED))
+    status = first_true(
+        no_classification=~of_choice & ~of_label,
+        skipped=answer == "ignore",
+        refused=of_choice & (answer == "reject"),
+        empty=of_choice & ~chosen.fill_null(value=False),
     )
     question = pl.when(of_choice).then(pl.lit(CHOICE)).otherwise("label")
     return [

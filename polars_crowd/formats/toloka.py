@@ -8,7 +8,15 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import OptionError, shown
-from polars_crowd.formats.answers import Answers, column, of_cells, one, sent, translated
+from polars_crowd.formats.answers import (
+    Answers,
+    column,
+    first_true,
+    of_cells,
+    one,
+    sent,
+    translated,
+)
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
@@ -101,7 +109,7 @@ def _answered(table: pl.LazyFrame, name: str) -> pl.LazyFrame:
         "seconds",
         annotator=f"{ASSIGNMENT}worker_id",
         question=pl.lit(name),
-        kind=pl.when(is_json.any()).then(pl.lit("set")).otherwise(pl.lit("class")),
+        kind=first_true("class", set=is_json.any()),
         values=_values(cell),
         status=pl.coalesce(status, sent(cell)),
         gold=pl.col(golden).is_not_null() if there else pl.lit(None, pl.Boolean),

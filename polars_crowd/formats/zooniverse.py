@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, of_cells
+from polars_crowd.formats.answers import Answers, first_true, of_cells
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
@@ -123,15 +123,12 @@ def _answers(table: pl.LazyFrame, anonymous: str) -> pl.LazyFrame:
         .explode("said", empty_as_null=False)
         .unnest("said")
         .with_columns(
-            status=pl.when(early)
-            .then(pl.lit("before_launch"))
-            .when(pl.col("kind").is_null())
-            .then(pl.lit("no_classification"))
-            .when(is_anonymous & (anonymous == "drop"))
-            .then(pl.lit("anonymous"))
-            .when(pl.col("values").is_null())
-            .then(pl.lit("empty"))
-            .otherwise(pl.lit(SUBMITTED)),
+            status=first_true(
+                before_launch=early,
+                no_classification=pl.col("kind").is_null(),
+                anonymous=is_anonymous & (anonymous == "drop"),
+                empty=pl.col("values").is_null(),
+            )
         )
         .drop("live", "user_name")
     )
