@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Unpack
 
 import polars as pl
@@ -87,8 +86,12 @@ def _questions(table: pl.DataFrame) -> list[str]:
 def _answered(table: pl.DataFrame, name: str, text: str) -> pl.DataFrame:
     """The answers to a question."""
     lines = pl.col(name).str.replace_all("\r", "").str.split("\n")
-    is_gold, is_tainted = (_flag(name, table.columns) for name in ("_golden", "_tainted"))
-    started, created = (_time(name, table.columns) for name in ("_started_at", "_created_at"))
+    is_gold, is_tainted = (
+        column(name, table.columns).str.to_lowercase() == "true" for name in ("_golden", "_tainted")
+    )
+    started, created = (
+        _read(column(name, table.columns)) for name in ("_started_at", "_created_at")
+    )
     page = [c for c in ("_worker_id", "_started_at") if c in table.columns]
     seconds = (created - started).dt.total_microseconds() / 1e6 / pl.len().over(page)
     seen = [pl.col(text).alias("text")] if text in table.columns else []
@@ -119,15 +122,7 @@ def _truth(table: pl.DataFrame, name: str) -> pl.DataFrame:
     )
 
 
-def _flag(name: str, columns: Sequence[str]) -> pl.Expr:
-    return column(name, columns).str.to_lowercase() == "true"
-
-
-def _time(name: str, columns: Sequence[str]) -> pl.Expr:
-    """Times like `7/12/2014 01:55:49`, whose seconds some programs drop."""
-    return _read(column(name, columns))
-
-
 def _read(text: pl.Expr) -> pl.Expr:
+    """Times like `7/12/2014 01:55:49`, whose seconds some programs drop."""
     read = [text.str.to_datetime(form, time_unit="us", strict=False) for form in TIMES]
     return pl.coalesce(read).dt.replace_time_zone("UTC")

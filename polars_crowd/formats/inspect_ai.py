@@ -73,7 +73,7 @@ def read_inspect(
 
 def _rows_of(file: Path, per: str) -> Iterator[Row]:
     """The scores in a log."""
-    about, samples = _zipped(Zip(file)) if Zip.is_one(file) else _whole(object_in(file))
+    about, samples = _log_in(file)
     scorers = Scorer.all(about.get("scorers") or [])
     for sample in samples:
         parts = (
@@ -85,24 +85,21 @@ def _rows_of(file: Path, per: str) -> Iterator[Row]:
             yield {
                 **row,
                 "example": "|".join(map(str, parts)),
-                "time": row.get("time") or _time(sample),
+                "time": row.get("time") or sample.get("completed_at"),
             }
 
 
-def _whole(log: Row) -> tuple[Row, Iterable[Row]]:
-    return log["eval"], log.get("samples") or []
-
-
-def _zipped(log: Zip) -> tuple[Row, Iterable[Row]]:
-    """A log that is a zip: a sample is a file of its own, or lies in pieces in a directory of its own."""
+def _log_in(file: Path) -> tuple[Row, Iterable[Row]]:
+    """What a log says of itself, and its samples. In a zip a sample is a file of its own, or lies in pieces
+    in a directory of its own."""
+    if not Zip.is_one(file):
+        whole = object_in(file)
+        return whole["eval"], whole.get("samples") or []
+    log = Zip(file)
     names = [n for n in log.names if n.startswith("samples/") and n.endswith(".json")]
-    whole = [n for n in names if n.count("/") == 1 or n.endswith("/sample.json")]
+    samples = [n for n in names if n.count("/") == 1 or n.endswith("/sample.json")]
     header = next(name for name in ("header.json", "_journal/start.json") if name in log.names)
-    return json.loads(log.read(header))["eval"], (json.loads(log.read(name)) for name in whole)
-
-
-def _time(sample: Row) -> str | None:
-    return sample.get("completed_at")
+    return json.loads(log.read(header))["eval"], (json.loads(log.read(name)) for name in samples)
 
 
 @dataclass(frozen=True)

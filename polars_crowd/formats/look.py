@@ -275,7 +275,7 @@ def _of_text(path: Path) -> Look:
         found = _until_broken(value for _, value in elements(path))
         return Look(path, "array", *_keys_of(islice(found, LOOKED_AT)))
     if text.startswith("{"):
-        lines = _first_lines(path)
+        lines = list(islice(full_lines(path), LOOKED_AT))
         kind: Shape = "lines" if len(lines) > 1 else "object"
         try:
             records = [*_until_broken(map(json.loads, lines))]
@@ -314,11 +314,6 @@ def _value(cell: str) -> Any:
     return json.loads(cell.lower() if cell in ("True", "False") else cell)
 
 
-def _first_lines(path: Path) -> list[str]:
-    """The first lines that are not blank, whole, however long."""
-    return list(islice(full_lines(path), LOOKED_AT))
-
-
 def _until_broken(records: Iterator[Any]) -> Iterator[Any]:
     """Records up to the first that is broken, unless that is the first of all."""
     yield next(records, None)
@@ -339,14 +334,9 @@ def _head(path: Path) -> str:
 
 
 def _num_blank(path: Path) -> int:
-    """How many blank lines stand before the header."""
+    """How many blank lines stand before the header; a tab stands between cells."""
     with open_text(path) as file:
-        return sum(1 for _ in takewhile(_is_blank, file))
-
-
-def _is_blank(line: str) -> bool:
-    """Whether there is nothing in a line; a tab stands between cells."""
-    return not line.strip(" \r\n")
+        return sum(1 for _ in takewhile(lambda line: not line.strip(" \r\n"), file))
 
 
 def _start(path: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -74,7 +74,7 @@ def read_potato(
     of_2 = [look.path / name for name in look.names if name.endswith(f"/{OF_2}")]
     of_1 = [look.path / name for name in look.names if name.endswith(f"/{OF_1}")]
     said = [one for file in of_2 for one in _said(object_in(file))]
-    one_of = set(single) if single is not None else _single(said)
+    one_of = set(single) if single is not None else {one.schema for one in said if one.again}
     rows = [_row(one, one.schema in one_of) for one in said]
     older, surveys = _older(_pages(look, of_1))
     answers = answers_of([*rows, *older], {"timestamp": pl.Float64()})
@@ -128,11 +128,6 @@ def _said(state: Row) -> Iterator[Said]:
             by_schema[label["schema"]].append((label["name"], value))
         for schema, options in by_schema.items():
             yield Said(state["user_id"], instance, schema, options, spent.get(instance) or {})
-
-
-def _single(said: Iterable[Said]) -> set[str]:
-    """The schemas of which one option may be chosen."""
-    return {one.schema for one in said if one.again}
 
 
 def _row(said: Said, is_single: bool) -> Row:

@@ -249,7 +249,7 @@ def _battles(look: Look) -> pl.LazyFrame:
             lambda text: pl.coalesce(utc_of_seconds(pl.col("tstamp")), utc(text)),
         ),
         example=pl.concat_str(key, "turn", separator="|", ignore_nulls=True)
-        if look.has("turn") and _has_turns(look)
+        if look.has("turn") and not look.has("tstamp")  # in the arena, turns are counted
         else key,
         annotator=_judge(),
         left="model_a",
@@ -259,11 +259,6 @@ def _battles(look: Look) -> pl.LazyFrame:
         tokens_left=tokens.field("sum_assistant_a_tokens"),
         tokens_right=tokens.field("sum_assistant_b_tokens"),
     ).pipe(_without_empty, look)
-
-
-def _has_turns(look: Look) -> bool:
-    """Whether an example is a question and a turn: in MT-bench, not in the arena, where turns are counted."""
-    return not look.has("tstamp")
 
 
 def _without_empty(rows: pl.LazyFrame, look: Look) -> pl.LazyFrame:

@@ -63,21 +63,9 @@ class Records:
         """A row a record."""
         return pl.scan_ndjson(self._lines, **_typed(self.schema))
 
-    @contextmanager
-    def named(self) -> Iterator[None]:
-        """Names the record that cannot be read, if there is one.
-
-        Raises
-        ------
-        AnnotationError
-            There is.
-        """
-        with named([self]):
-            yield
-
     def read(self) -> pl.DataFrame:
         """All records, in memory."""
-        with self.named():
+        with named([self]):
             return self.scan().collect()
 
     @cached_property
@@ -111,7 +99,13 @@ class Records:
 
 @contextmanager
 def named(records: Sequence[Records]) -> Iterator[None]:
-    """Names the record of some files that cannot be read, if there is one."""
+    """Names the record of some files that cannot be read.
+
+    Raises
+    ------
+    AnnotationError
+        There is one.
+    """
     try:
         yield
     except pl.exceptions.PolarsError as error:

@@ -76,8 +76,9 @@ def open_parts(source: Any, what: str, reading: Reading = USUAL) -> list[Part]:
 def check_names(columns: Iterable[str], what: str) -> None:
     """No column is called like those that are made on the way, or as Polars calls several at once."""
     called = list(columns)
+    begun = [column for column in called if column.startswith(OWN)]
     wrong = {
-        f"names that begin with {OWN!r} are for columns that are made on the way": _starts(called),
+        f"names that begin with {OWN!r} are for columns that are made on the way": begun,
         "Polars takes '*' and '^...$' for patterns of names": [c for c in called if is_pattern(c)],
     }
     for why, names in wrong.items():
@@ -87,10 +88,6 @@ def check_names(columns: Iterable[str], what: str) -> None:
                 "Rename or drop them.",
                 source=what,
             )
-
-
-def _starts(columns: Sequence[str]) -> list[str]:
-    return [column for column in columns if column.startswith(OWN)]
 
 
 def is_pattern(name: str) -> bool:

@@ -191,7 +191,7 @@ def empty(
     is_ensemble: bool,
 ) -> Manifest:
     """The manifest of a store for this log and these models, before there is anything in it."""
-    n_rows = _checked_size(log)
+    n_rows = check_rows(log)
     names = _class_names(log, models, declared)
     schema = log.collect_schema()
     if names is not None and (models or declared is not None):
@@ -215,15 +215,11 @@ def empty_of_sets(
             "a store of sets of classes needs pred_probs, whose columns are these classes."
         )
     sets, models, book = read_book(log, pred_probs, declared)
-    n_rows, schema = _checked_size(sets.log), sets.log.collect_schema()
+    n_rows, schema = check_rows(sets.log), sets.log.collect_schema()
     check_models(models, schema["example"], book.names)
     parts = (None,) * (partitions or _partitions_for(n_rows, sets.log, models))
     manifest = Manifest(schema, book.names, len(models), is_ensemble, parts)
     return sets.log, models, replace(manifest, sets=tuple(book.classes), set_of=sets.dtype)
-
-
-def _checked_size(log: pl.LazyFrame) -> int:
-    return check_rows(log)
 
 
 def _class_names(

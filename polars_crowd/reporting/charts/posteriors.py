@@ -99,12 +99,12 @@ def reliability(fit: Any, truth: Any) -> pl.DataFrame:
         .agg(pl.col("score").mean(), right=hit, n=pl.len())
         .collect()
     )
-    check_matched(known["example"], int(bins["n"].sum()), lambda: ids_of(examples), "truth")
+
+    def some_ids() -> pl.Series:
+        return examples.select("example").head(COARSE).collect()["example"]
+
+    check_matched(known["example"], int(bins["n"].sum()), some_ids, "truth")
     return some_of(bins.drop_nulls("score"), "fit").sort("bin")
-
-
-def ids_of(examples: pl.LazyFrame) -> pl.Series:
-    return examples.select("example").head(COARSE).collect()["example"]
 
 
 def reliability_layers() -> list[Any]:
