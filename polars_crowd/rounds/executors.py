@@ -1,8 +1,8 @@
 """Running one task for each partition: here, or on any `concurrent.futures.Executor`.
 
 What travels to a worker is the task (a function of a module), where its partition lies, and small parameters;
-what comes back is a summary. At most a few partitions per worker are under way at a time, and a result is let
-go of once it is taken: what is held does not grow with the number of partitions.
+of large ones, where they lie. What comes back is a summary. At most a few partitions per worker are under
+way at a time, and a result is let go of once it is taken: what is held does not grow with the partitions.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from secrets import token_hex
@@ -20,6 +20,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from polars.exceptions import PanicException
 
 from polars_crowd.errors import Advice, Advised, PartitionError, counted, shown, shown_value
+from polars_crowd.rounds.lending import Lent, Lost, lending
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ AHEAD = 2
 """Partitions under way for each worker: one that is worked on, one that waits."""
 MANY_WORKERS = 32
 """Where an executor does not say how many it has."""
+KILLED = "KilledWorker"
+"""What Dask calls it where workers died of a task, one after another."""
 RESUMES = Advice(
     "What was written before stays; the same run takes up where it stopped",
     python="with the same into=",
@@ -81,12 +84,19 @@ class Done(NamedTuple, Generic[T]):
     """What comes back from a worker: the result, and the call that it is of."""
 
     call: str
-    result: T
+    result: T | Lost
 
 
-def run_call(call: str, task: Callable[..., T], part: Named, n_parts: int, *args: Any) -> Done[T]:
+def run_call(
+    call: str, task: Callable[..., T], part: Named, n_parts: int, args: Sequence[Any] | Lent
+) -> Done[T]:
     """What a worker does. `call` is another one each time: Dask takes equal calls for one, and would not do
     them again."""
+    if isinstance(args, Lent):
+        try:
+            args = args.read()
+        except OSError:
+            return Done(call, Lost.PARAMETERS)
     return Done(call, run_named(task, part, n_parts, *args))
 
 
@@ -106,29 +116,43 @@ def _submitted(
     left = iter(parts)
     ahead = AHEAD * (workers_of(executor) or MANY_WORKERS)
     under_way: deque[UnderWay] = deque()
-    try:
-        while True:
-            for part in islice(left, ahead - len(under_way)):
-                with _as_partition_errors(executor, part, under_way, len(parts)):
-                    under_way.append(_begun(executor, task, part, len(parts), args))
-            if not under_way:
-                return
-            first = under_way[0]
-            with _as_partition_errors(executor, first.part, under_way, len(parts)):
-                result: T = _result(executor, first)
-            under_way.popleft()
-            yield result
-    finally:
-        for one in under_way:
-            one.future.cancel()
+
+    def begin(part: Named, args: Sequence[Any] | Lent) -> UnderWay:
+        with _as_partition_errors(executor, part, under_way, len(parts)):
+            return _begun(executor, task, part, len(parts), args)
+
+    def result(of: UnderWay) -> Any:
+        with _as_partition_errors(executor, of.part, under_way, len(parts)):
+            return _result(executor, of)
+
+    with lending(executor, parts, args) as lent:
+        try:
+            while True:
+                for part in islice(left, ahead - len(under_way)):
+                    under_way.append(begin(part, lent or args))
+                if not under_way:
+                    return
+                found = result(under_way[0])
+                if found is Lost.PARAMETERS:
+                    lent, under_way[0] = None, begin(under_way[0].part, args)
+                    continue
+                under_way.popleft()
+                yield found
+        finally:
+            for one in under_way:
+                one.future.cancel()
 
 
 def _begun(
-    executor: Any, task: Callable[..., T], part: Named, n_parts: int, args: Sequence[Any]
+    executor: Any,
+    task: Callable[..., T],
+    part: Named,
+    n_parts: int,
+    args: Sequence[Any] | Lent,
 ) -> UnderWay:
     call = token_hex(8)
     with threads_per_worker(executor):
-        future = executor.submit(run_call, call, task, part, n_parts, *args)
+        future = executor.submit(run_call, call, task, part, n_parts, args)
     if not all(callable(getattr(future, name, None)) for name in OF_A_FUTURE):
         raise _nonsense(executor, part, f"submit returned {shown_value(future)}, no future")
     return UnderWay(part, call, future)
@@ -155,17 +179,32 @@ def _as_partition_errors(
     except CancelledError as error:
         raise _failed(part, n_parts, "was cancelled", error, ANEW) from error
     except Exception as error:
+        if type(error).__name__ == KILLED:
+            how = "killed every worker that it was given to"
+            raise _failed(part, n_parts, how, error, smaller_partitions(n_parts)) from error
         how = "was not done by the executor"
         raise _failed(part, n_parts, how, error, ANEW) from error
 
 
 def _failed(
-    part: Named, n_parts: int, how: str, error: BaseException, *advice: str
+    part: Named, n_parts: int, how: str, error: BaseException, *advice: Advice | str
 ) -> PartitionError:
     """The error for a partition, with the cause."""
     cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     of = counted(n_parts, "partition")
+    if isinstance(error, MemoryError):
+        advice = (*advice, smaller_partitions(n_parts))
     return PartitionError(f"{part.name} of {of} {how}: {cause}", *advice, RESUMES)
+
+
+def smaller_partitions(n_parts: int) -> Advice:
+    """What to do where memory ran out."""
+    n = 2 * n_parts
+    return Advice(
+        "Memory may have run out: use fewer workers a machine, or a store with partitions half as large",
+        python=f"pc.AnnotationStore.create(path, log, partitions={n})",
+        command=f"polars-crowd store create STORE LOG --partitions {n}",
+    )
 
 
 def _nonsense(executor: Any, part: Named, what: str) -> PartitionError:
@@ -181,14 +220,13 @@ def _worker_died(
     """Partitions are begun in order: of those that have not ended, the first ones were worked on."""
     begun = [one.part.name for one in under_way if _is_lost(one.future)]
     begun = begun[: workers_of(executor)]
-    advice = "Memory may have run out: use fewer workers, or a store with more partitions."
     if not begun:
         return PartitionError(f"the executor is broken: {error}", ANEW, RESUMES)
     where = f"{begun[0]} was" if len(begun) == 1 else f"one of {shown(begun)} was"
     return PartitionError(
         f"a worker died while {where} worked on, of {counted(n_parts, 'partition')}: "
         f"{type(error).__name__}: {error}",
-        advice,
+        smaller_partitions(n_parts),
         RESUMES,
     )
 
@@ -205,6 +243,10 @@ def _is_lost(future: Future[Any]) -> bool:
 
 def workers_of(executor: Any) -> int | None:
     """How many workers an executor has, if it says so."""
+    client = getattr(executor, "_client", None)
+    if callable(threads := getattr(client, "nthreads", None)):  # Dask's, by worker
+        with suppress(Exception):  # such as a client that is closed, of which more when it is used
+            return sum(threads().values()) or None
     return getattr(executor, "_max_workers", None) or getattr(executor, "num_workers", None)
 
 
