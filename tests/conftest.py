@@ -1,10 +1,17 @@
 """Settings of all tests."""
 
 import os
+import sys
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Some tests start processes: these find what Python has compiled, also where it is told to keep nothing.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A run's time depends on the machine, so examples have no deadline. Elsewhere they are new on every run; in
 # CI they are the same for the same test, so that a change is judged by what it changed.
@@ -28,3 +35,10 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "fsync", lambda opened: None)
         yield
+
+
+@pytest.fixture(scope="session")
+def spawned() -> Iterator[Executor]:
+    """Two other processes, which start once: half a second each."""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as executor:
+        yield executor

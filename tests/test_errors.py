@@ -7,8 +7,7 @@ import copy
 import pickle
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor
 from pathlib import Path
 
 import polars as pl
@@ -63,9 +62,8 @@ def _fail(part: int) -> int:
     raise AnnotationError("has 2 rows.", DECLARE, source="the log")
 
 
-def test_advice_crosses_processes() -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        error = pool.submit(_fail, 1).exception()
+def test_advice_crosses_processes(spawned: Executor) -> None:
+    error = spawned.submit(_fail, 1).exception()
     assert isinstance(error, AnnotationError)
     assert error.said("command") == "the log has 2 rows. Declare them: --classes A,B,C."
 

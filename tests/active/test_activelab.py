@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,14 +141,12 @@ def test_scores_are_in_the_unit_interval_and_counts_are_those_of_the_log(
     assert found["num_annotations"].to_list() == counts
 
 
-def test_a_store_with_workers_in_other_processes(tmp_path: Path) -> None:
+def test_a_store_with_workers_in_other_processes(tmp_path: Path, spawned: Executor) -> None:
     data = pc.datasets.tutorial()
     log = data.log.filter(pl.col("example") < "200")
     expected = activelab(log, data.pred_probs).collect()
     store = pc.AnnotationStore.create(tmp_path / "store", log, data.pred_probs, partitions=7)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=spawn) as executor:
-        found = activelab(store, into=tmp_path / "out", executor=executor).collect()
+    found = activelab(store, into=tmp_path / "out", executor=spawned).collect()
     np.testing.assert_allclose(
         found.sort("example")["active_learning_score"],
         expected["active_learning_score"],

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -458,17 +457,15 @@ def test_partitions(
 
 
 def test_executors(
-    tmp_path: Path, grouped: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]
+    tmp_path: Path, grouped: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], spawned: Executor
 ) -> None:
     log, pools, _ = grouped
     store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
     options: dict[str, Any] = {"by": ["site", pools], "coefficients": "all"}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as executor:
-        found = pc.agreement(store, executor=executor, **options)
+    found = pc.agreement(store, executor=spawned, **options)
     assert_same(found, pc.agreement(log, **options))
     with pytest.raises(ValueError, match="executor= needs a log in partitions"):
-        pc.agreement(log, executor=executor)
+        pc.agreement(log, executor=spawned)
 
 
 def test_blocks_of_groups(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from itertools import combinations
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -155,23 +154,22 @@ def test_stores_of_numbers(tmp_path: Path) -> None:
     assert_same(example_agreement(store, into=tmp_path / "out").collect().sort("example"), whole)
 
 
-def test_processes(tmp_path: Path) -> None:
+def test_processes(tmp_path: Path, spawned: Executor) -> None:
     """Every function sends its work to an executor."""
     log = labelme()
     classes = sorted(log["label"].unique())
     store = pc.AnnotationStore.create(tmp_path / "store", log, partitions=3)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        assert_same(pc.pairwise_agreement(store, executor=pool), pc.pairwise_agreement(log), 1e-8)
-        assert_same(agreement_by_class(store, executor=pool), agreement_by_class(log))
-        assert_same(
-            agreement_by_annotator(store, level="ordinal", executor=pool),
-            agreement_by_annotator(log, level="ordinal", classes=classes),
-        )
-        assert_same(pc.disagreements(store, executor=pool), pc.disagreements(log))
-        assert_same(
-            pc.multilabel_agreement(store, separator=";", executor=pool),
-            pc.multilabel_agreement(log, separator=";"),
-        )
+    assert_same(pc.pairwise_agreement(store, executor=spawned), pc.pairwise_agreement(log), 1e-8)
+    assert_same(agreement_by_class(store, executor=spawned), agreement_by_class(log))
+    assert_same(
+        agreement_by_annotator(store, level="ordinal", executor=spawned),
+        agreement_by_annotator(log, level="ordinal", classes=classes),
+    )
+    assert_same(pc.disagreements(store, executor=spawned), pc.disagreements(log))
+    assert_same(
+        pc.multilabel_agreement(store, separator=";", executor=spawned),
+        pc.multilabel_agreement(log, separator=";"),
+    )
 
 
 # --- by annotator: leaving out is leaving out -----------------------------------------------------

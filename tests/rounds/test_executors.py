@@ -46,8 +46,8 @@ def pool(method: str, workers: int = 2) -> ProcessPoolExecutor:
 
 
 @pytest.fixture(scope="module")
-def spawned() -> Iterator[Executor]:
-    with pool("spawn") as executor:
+def forkserver() -> Iterator[Executor]:
+    with pool("forkserver") as executor:
         yield executor
 
 
@@ -71,9 +71,6 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     if request.param == "threads":
         with ThreadPoolExecutor(2) as threads:
             yield threads
-    elif request.param == "forkserver":
-        with pool("forkserver") as forked:
-            yield forked
     else:
         yield request.getfixturevalue(request.param)
 
@@ -97,11 +94,19 @@ def count_threads(part: Partition) -> Summary:
     return {("process",): pl.DataFrame(counted).with_columns(partitions=pl.lit(1))}
 
 
+@pytest.fixture
+def new() -> Iterator[Executor]:
+    with pool("spawn") as executor:
+        yield executor
+
+
 @pytest.mark.skipif(THREADS in os.environ, reason="the threads of workers are set from outside")
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_processes_share_the_cores(store: pc.AnnotationStore, method: str) -> None:
-    with pool(method) as executor:
-        found = open_rounds(store, executor=executor).run(count_threads)[("process",)]
+@pytest.mark.parametrize("kind", ["new", "forkserver"])
+def test_processes_share_the_cores(
+    store: pc.AnnotationStore, kind: str, request: pytest.FixtureRequest
+) -> None:
+    executor = request.getfixturevalue(kind)
+    found = open_rounds(store, executor=executor).run(count_threads)[("process",)]
     assert THREADS not in os.environ
     threads = found["threads"] // found["partitions"]
     assert threads.to_list() == [max((os.cpu_count() or 1) // 2, 1)] * found.height
@@ -153,7 +158,7 @@ def ids(part: Partition, action: str, flag: str) -> pl.DataFrame:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_worker_that_dies_is_told_and_the_run_resumed(
-    store: pc.AnnotationStore, tmp_path: Path, workers: int
+    store: pc.AnnotationStore, tmp_path: Path, workers: int, spawned: Executor
 ) -> None:
     flag, results = tmp_path / "flag", tmp_path / "results"
     flag.touch()
@@ -169,8 +174,8 @@ def test_a_worker_that_dies_is_told_and_the_run_resumed(
     assert len(made) >= 4 - workers
     assert "part-0003" not in made
     flag.unlink()
-    with pool("spawn", workers) as executor, one_call():
-        rounds = open_rounds(store, executor=executor, into=results)
+    with one_call():
+        rounds = open_rounds(store, executor=spawned, into=results)
         found = rounds.tables({"examples": ids}, "die", str(flag))["examples"]
     assert set(found.collect()["example"]) == set(DATA.log["example"])
     again = written(results)

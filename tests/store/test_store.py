@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,25 @@ def store_of(path: Path, partitions: int, *models: pl.DataFrame) -> pc.Annotatio
 # --- methods ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("partitions", [1, 2, 7, 20])
+@pytest.fixture(scope="module")
+def store_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], pc.AnnotationStore]:
+    """The store of so many partitions."""
+    return cache(lambda partitions: store_of(tmp_path_factory.mktemp("stores"), partitions))
+
+
+@pytest.mark.parametrize(
+    ("partitions", "options"),
+    [*((n, options) for n in (1, 2, 7) for options in OPTIONS), (20, {}), (20, OPTIONS[3])],
+    ids=str,
+)
 def test_crowdlab_of_a_store_is_that_of_the_log(
-    tmp_path: Path, partitions: int, options: dict[str, Any]
+    store_in: Callable[[int], pc.AnnotationStore],
+    tmp_path: Path,
+    partitions: int,
+    options: dict[str, Any],
 ) -> None:
-    store = store_of(tmp_path, partitions)
+    """With all options in one, two and seven partitions; twenty are but more of the same."""
+    store = store_in(partitions)
     expected = pc.crowdlab(NOTED, DATA.pred_probs, **options)
     assert_same_fit(pc.crowdlab(store, **options), expected)
     written = pc.crowdlab(store, into=tmp_path / "results", **options)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gc
 import pickle
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from datetime import date
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from weakref import ref
@@ -100,12 +99,11 @@ def test_a_log_twice_with_its_pseudo_counts_twice_is_the_same(case: Case) -> Non
         np.testing.assert_allclose(T, T2[: len(T)], atol=1e-7)
 
 
-def test_other_processes_give_the_same(tmp_path: Path) -> None:
+def test_other_processes_give_the_same(tmp_path: Path, spawned: Executor) -> None:
     data = simulated(n_examples=60)
     store = pc.AnnotationStore.create(tmp_path / "store", data.log, partitions=2)
     gold = data.truth.head(5)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-        fit = dawid_skene(store, gold=gold, max_iter=3, tol=1e-2, executor=executor)
+    fit = dawid_skene(store, gold=gold, max_iter=3, tol=1e-2, executor=spawned)
     assert_same(
         dawid_skene(data.log, gold=gold, max_iter=3, tol=1e-2).examples.collect(),
         fit.examples.collect().sort("example"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,18 +222,16 @@ def assert_same_tables(found: pc.MultiLabelCrowdlab, expected: pc.MultiLabelCrow
     assert_frame_equal(found.classes, expected.classes, abs_tol=NEAR, rel_tol=0)
 
 
-def test_a_store_of_label_sets_with_workers_in_other_processes(tmp_path: Path) -> None:
+def test_a_store_of_label_sets_with_workers_in_other_processes(
+    tmp_path: Path, spawned: Executor
+) -> None:
     store = pc.AnnotationStore.create(
         tmp_path / "store", LOG.drop("seconds"), PROBS, partitions=3, multilabel=True
     )
     expected = pc.multilabel_crowdlab(LOG.drop("seconds"), PROBS, calibrate=True)
     ranked = multilabel_activelab(LOG, PROBS).collect()
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=spawn) as executor:
-        found = pc.multilabel_crowdlab(
-            store, calibrate=True, into=tmp_path / "out", executor=executor
-        )
-        scores = multilabel_activelab(store, executor=executor).sort("example").collect()
+    found = pc.multilabel_crowdlab(store, calibrate=True, into=tmp_path / "out", executor=spawned)
+    scores = multilabel_activelab(store, executor=spawned).sort("example").collect()
     assert_same_tables(found, expected)
     assert_frame_equal(scores, ranked, abs_tol=NEAR, rel_tol=0)
 
