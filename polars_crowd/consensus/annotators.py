@@ -24,7 +24,7 @@ def count_annotations(
 ) -> Summary:
     """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
     multi examples too, and the sums of the annotations' and the consensus labels' quality."""
-    agrees, multi = run.votes["label"] == run.of_votes(consensus), run.of_votes(run.on_multi)
+    agrees, multi = run.votes["label"] == run.of_votes(consensus), run.beside_votes > 1
     # whether a vote agrees, and whether its example is multi, ride along with its label
     case = run.votes["label"] * 4 + agrees.cast(pl.UInt32) * 2 + multi.cast(pl.UInt32)
     quality_there = run.of_votes(consensus_quality)

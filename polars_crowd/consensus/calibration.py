@@ -92,7 +92,7 @@ def loss_table(grid: Floats, loss: Callable[[int, Floats], Floats]) -> pl.DataFr
 
 def vote_share(run: Runs) -> Floats:
     """c[e,k] / n[e] of each vote."""
-    return (run.votes["votes"] / run.of_votes(run.examples["num_annotations"])).to_numpy()
+    return (run.votes["votes"] / run.beside_votes).to_numpy()
 
 
 def soft_cross_entropy(run: Runs, share: Floats, model: int, t: Floats) -> Floats:

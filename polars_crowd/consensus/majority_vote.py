@@ -190,7 +190,7 @@ def contest_of(run: Runs) -> Contest:
     """The votes under way. Most examples have a class that more than half of the annotators chose: votes are
     compared on the others only."""
     votes = run.votes
-    chosen = votes.filter(2 * votes["votes"] > run.of_votes(run.examples["num_annotations"]))
+    chosen = votes.filter(2 * votes["votes"] > run.beside_votes)
     is_open = pl.repeat(value=True, n=run.examples.height, eager=True)
     is_open = is_open.scatter(chosen["example"], values=False)
     contested = votes.filter(run.of_votes(is_open))

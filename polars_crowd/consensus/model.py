@@ -100,7 +100,7 @@ def count_overlap(part: Partition) -> Summary:
     """Summary by annotator: sum (c[e,l] - 1), sum (n[e] - 1), and the number of annotations; with the
     counts that say whether votes are tied."""
     run = part.runs
-    others = run.of_votes(run.examples["num_annotations"]) - 1
+    others = run.beside_votes - 1
     agreeing = run.votes["votes"] - 1
     overlap = (
         run.rows.lazy()

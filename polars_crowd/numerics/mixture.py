@@ -65,14 +65,20 @@ class Mixture:
 
     def at_votes(self) -> Floats:
         """q at the classes that were chosen, one value per vote."""
+        return self._of_votes
+
+    @cached_property
+    def _of_votes(self) -> Floats:
         return self._at(self.example, self.label, self.weight)
 
     def at(self, label: Codes) -> Floats:
-        """q[e, label[e]], one value per example."""
-        chosen = np.flatnonzero(self.label == label[self.example])
-        weight = np.zeros(len(label))
-        weight[self.example[chosen]] = self.weight[chosen]
-        return self._at(np.arange(len(label), dtype=np.uint32), label, weight)
+        """q[e, label[e]], one value per example: that of a vote, where there is one."""
+        votes = np.flatnonzero(self.label == label[self.example])
+        q, is_chosen = np.empty(len(label)), np.zeros(len(label), dtype=bool)
+        q[self.example[votes]], is_chosen[self.example[votes]] = self.at_votes()[votes], True
+        others = np.flatnonzero(~is_chosen).astype(np.uint32)
+        q[others] = self._at(others, label[others], np.zeros(len(others)))
+        return q
 
     def _at(self, example: Codes, label: Codes, weight: Floats) -> Floats:
         """q[example, label] where W[example, label] = weight."""

@@ -87,6 +87,11 @@ class Runs:
         return self.examples["num_annotations"] > 1
 
     @cached_property
+    def beside_votes(self) -> pl.Series:
+        """n[e] of the example of each vote."""
+        return self.of_votes(self.examples["num_annotations"])
+
+    @cached_property
     def top_classes(self) -> tuple[pl.Series, ...]:
         """Each model's most probable class of each example."""
         return tuple(pl.Series(mixture.top_class(p)) for p in self.models)
@@ -181,23 +186,18 @@ def sort_runs(
     key = Key.of(coded["example"], len(values), len(annotators))
     keys, others = sort_by_key(key.pack(coded["label"], annotator), coded.drop(LOG_COLUMNS))
     del coded, annotator
-    columns = (
-        keys.alias("key")
-        .to_frame()
-        .lazy()
-        .select(example=key.upto(0), vote=key.upto(1), pair=key.without_middle, annotator=key.last)
-        .collect()
-    )
-    del keys
-    counts = run_lengths(columns["example"])
+    counts = run_lengths(keys, key.upto(0))
     if duplicates == "error":
-        refuse_duplicates(annotations, columns["pair"], largest(counts["len"]))
+        refuse_duplicates(annotations, keys, largest(counts["len"]), key.without_middle)
+    rows = keys.alias("key").to_frame().lazy().select(vote=key.upto(1), annotator=key.last)
+    columns = rows.collect(engine=engine_for(len(keys)))
+    del keys
     examples = key.examples(counts, schema["example"])
     vote, votes = _votes(columns["vote"], 1 << key.bits[0])
-    rows = pl.DataFrame({"vote": vote, "annotator": columns["annotator"]})
-    del columns, key  # before the probabilities are read
+    sorted_rows = pl.DataFrame({"vote": vote, "annotator": columns["annotator"]})
+    del columns, key, rows  # before the probabilities are read
     return Runs(
-        rows=rows,
+        rows=sorted_rows,
         extra=others.lazy(),
         votes=votes,
         examples=examples,

@@ -23,6 +23,7 @@ KEY_BITS = 63
 NEAR = 32
 """Up to this many annotations per example, duplicates are looked for among neighbours."""
 OTHER = "other_"
+KEY = pl.col("key")
 LABELLED = "is labelled (polars_crowd)"
 """A column that says which rows are annotations, while they are read."""
 
@@ -118,18 +119,22 @@ def sort_by_key(key: pl.Series, others: pl.DataFrame, *then: str) -> tuple[pl.Se
     return frame["key"], frame.drop("key").rename(lambda c: c.removeprefix(OTHER))
 
 
-def run_lengths(sorted_keys: pl.Series) -> pl.DataFrame:
-    """`key` and `len` of each run of equal keys."""
-    keys = sorted_keys.alias("key").set_sorted().to_frame().lazy()
+def run_lengths(sorted_keys: pl.Series, of: pl.Expr = KEY) -> pl.DataFrame:
+    """`key` and `len` of each run of equal keys, or of what ascends with them."""
+    keys = sorted_keys.alias("key").to_frame().lazy().select(key=of.set_sorted())
     runs = keys.group_by("key", maintain_order=True).len()
     return runs.collect(engine=engine_for(len(sorted_keys)))
 
 
-def refuse_duplicates(log: pl.LazyFrame, pairs: pl.Series, longest: int) -> None:
-    """No (example, annotator), packed and sorted by example, may occur twice within `longest` rows."""
+def refuse_duplicates(
+    log: pl.LazyFrame, sorted_keys: pl.Series, longest: int, pair: pl.Expr = KEY
+) -> None:
+    """No (example, annotator) may occur twice within `longest` rows: a `pair` of keys sorted by example."""
+    pairs = sorted_keys.alias("key").to_frame().lazy().select(pair=pair)
     distances = range(1, longest)
     if longest > NEAR:
-        pairs, distances = pairs.sort(), range(1, 2)
-    n = len(pairs)
-    if any(bool((pairs.slice(d) == pairs.slice(0, n - d)).any()) for d in distances):
+        pairs, distances = pairs.sort("pair"), range(1, 2)
+    again = (pl.col("pair") == pl.col("pair").shift(d) for d in distances)
+    found = pairs.select(same.any().alias(str(i)) for i, same in enumerate(again))
+    if any(column[0] for column in found.collect(engine=engine_for(len(sorted_keys)))):
         raise checks.duplicate_annotations(log)
