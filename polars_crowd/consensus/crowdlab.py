@@ -104,7 +104,7 @@ def crowdlab(
         asked.label_quality_method,
         checked_adjustment(adjust_pred_probs, asked.label_quality_method),
     )
-    rounds = asked.open(log, pred_probs)
+    rounds = asked.open(log, pred_probs, glance=wanted.asks_little and not asked.calibrate)
     check_model(rounds.n_models > 0)
     return fit(rounds.claim(METHOD), wanted, calibrate=asked.calibrate, tolerance=tolerance)
 

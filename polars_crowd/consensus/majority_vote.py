@@ -23,7 +23,7 @@ from typing import Any, Unpack
 import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats, Probabilities
+from polars_crowd.arrays import Floats
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, scan_annotations
@@ -31,6 +31,7 @@ from polars_crowd.inputs.pred_probs import PredProbs, open_models
 from polars_crowd.inputs.probabilities import lookup
 from polars_crowd.inputs.probability_audit import audit_probabilities
 from polars_crowd.numerics import mixture
+from polars_crowd.numerics.glance import Models
 from polars_crowd.numerics.mixture import EXACT
 from polars_crowd.rounds.opening import Opening, OpenOptions
 from polars_crowd.rounds.partitions import Partition, Partitioned
@@ -197,7 +198,7 @@ def contest_of(run: Runs) -> Contest:
     return Contest.of(contested.lazy(), in_memory).beside(chosen.lazy())
 
 
-def _at_votes(models: tuple[Probabilities, ...], candidates: pl.LazyFrame) -> pl.LazyFrame:
+def _at_votes(models: Models, candidates: pl.LazyFrame) -> pl.LazyFrame:
     at = candidates.collect()
     probability = mixture.at_votes(models, at["example"].to_numpy(), at["label"].to_numpy())
     return at.with_columns(probability=probability).lazy()

@@ -295,6 +295,11 @@ class Options:
     label_quality_method: LabelQualityMethod
     adjust_pred_probs: bool
 
+    @property
+    def asks_little(self) -> bool:
+        """Whether labels are scored by nothing but their own probability."""
+        return self.label_quality_method == "self_confidence" and not self.adjust_pred_probs
+
 
 C = TypeVar("C")
 P = TypeVar("P")

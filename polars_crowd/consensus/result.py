@@ -100,6 +100,7 @@ class Crowdlab(OfModels):
         annotator_weight`, and `num_abstained` if the log has rows without a label; the worst annotator first.
     posterior : LazyFrame
         `example, label, probability`: q[e,k], one row per example and class, those of an example sum to 1.
+        One model's files of pred_probs may be read again for it, and must be as they were.
     model_weight : float, list of float, or None
         w_m; a list for an ensemble; None for `quality_method="agreement"`.
     temperature : float, list of float, or None

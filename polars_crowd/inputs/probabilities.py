@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -10,10 +11,12 @@ import polars as pl
 
 from polars_crowd.arrays import Probabilities
 from polars_crowd.errors import Advice, AnnotationError, counted, shown
-from polars_crowd.inputs import probability_checks
+from polars_crowd.inputs import blame, probability_checks
 from polars_crowd.inputs.matching import both_sides, ids_like
 from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs, Unlabelled
+from polars_crowd.numerics.glance import Glance, LookedThrough, Models
 
+ANNOTATED = "annotated example"
 AT_ONCE = 16
 """How many columns are read at once, of files that hold columns."""
 
@@ -63,25 +66,77 @@ def read_probabilities(
     examples: pl.Series,
     names: tuple[str, ...],
     check: bool = True,
-    kind: str = "annotated example",
+    kind: str = ANNOTATED,
 ) -> Probabilities:
     """The probabilities of these examples as an array of shape (N, K), in the order of `names`."""
+    held = _read(probs, examples, names, check, kind)
+    if probs.is_array:
+        matrix = _of_array(next(held), probs, names)
+    else:
+        matrix = _of_columns(held, _precision(probs, names), names)
+    if check and len(matrix):
+        probability_checks.check_range(matrix, names, examples)
+        if not probs.independent:
+            probability_checks.check_sums(matrix, names, examples)
+    return matrix
+
+
+def look_through(
+    probs: PredProbs, examples: pl.Series, names: tuple[str, ...], votes: pl.DataFrame
+) -> Models:
+    """The probabilities of these examples, looked through for what is asked at `votes`; files of columns
+    are not held."""
+    read = partial(read_probabilities, probs, examples, names)
+    if not probs.by_columns or probs.independent:
+        return (read(),)
+    dtype = _precision(probs, names)
+    groups = (
+        [column.cast(dtype).to_numpy() for column in frame]
+        for frame in _read(probs, examples, names, True, ANNOTATED)
+    )
+    example, label = (votes[c].to_numpy() for c in ("example", "label"))
+    glance = Glance.through(groups, example, label, len(examples))
+    if not probability_checks.are_probabilities(glance):
+        return (read(),)  # which says which ones are none
+    return LookedThrough(glance, partial(_read_again, probs, glance, read))
+
+
+def _read_again(
+    probs: PredProbs, glance: Glance, read: Callable[[], Probabilities]
+) -> Probabilities:
+    """What was looked through before, as an array."""
+    with blame.reading(probs):
+        matrix = read()
+    if not np.array_equal(matrix[glance.example, glance.label], glance.of_votes):
+        raise AnnotationError(
+            "are no longer what they were when the result was made.",
+            "Leave the file as it is while a result is used, or make the result again.",
+            source="pred_probs",
+        )
+    return matrix
+
+
+def _read(
+    probs: PredProbs, examples: pl.Series, names: tuple[str, ...], check: bool, kind: str
+) -> Iterator[pl.DataFrame]:
+    """The columns of the classes, some at a time, at the rows of the examples."""
     _check_classes(probs, names)
     columns = [PROBABILITIES] if probs.is_array else list(names)
     rows = with_ids_like(probs, examples.dtype)
     first, *others = read_together(columns, probs)
     frame = rows.select("example", *first).collect()
     at = _places_in(frame, examples, kind, probs)
-    frames = chain([frame], (rows.select(more).collect() for more in others))
-    held = (_at(each, at, examples, check) for each in frames)
-    matrix = (
-        _of_array(next(held), probs, names) if probs.is_array else _of_columns(held, rows, names)
-    )
-    if check and len(matrix):
-        probability_checks.check_range(matrix, names, examples)
-        if not probs.independent:
-            probability_checks.check_sums(matrix, names, examples)
-    return matrix
+    yield _at(frame, at, examples, check)
+    del frame
+    for more in others:
+        yield _at(rows.select(more).collect(), at, examples, check)
+
+
+def _precision(probs: PredProbs, names: Sequence[str]) -> pl.DataType:
+    """In which the probabilities are held: Float32 stays what it is."""
+    schema = probs.frame.collect_schema()
+    is_single = all(schema[name] == pl.Float32 for name in names)
+    return pl.Float32() if is_single else pl.Float64()
 
 
 def _check_classes(probs: PredProbs, names: tuple[str, ...]) -> None:
@@ -185,11 +240,9 @@ def _hash(ids: pl.Series) -> pl.Series:
 
 
 def _of_columns(
-    frames: Iterable[pl.DataFrame], rows: pl.LazyFrame, names: Sequence[str]
+    frames: Iterable[pl.DataFrame], dtype: pl.DataType, names: Sequence[str]
 ) -> Probabilities:
-    """Columns as an array (N, K), which is laid out class by class. Float32 stays what it is."""
-    schema = rows.collect_schema()
-    dtype = pl.Float32 if all(schema[name] == pl.Float32 for name in names) else pl.Float64
+    """Columns as an array (N, K), which is laid out class by class."""
     columns = (column.cast(dtype) for frame in frames for column in frame)
     first = next(columns)
     matrix = np.empty((len(names), len(first)), np.float32 if dtype == pl.Float32 else np.float64)

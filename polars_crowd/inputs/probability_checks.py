@@ -19,6 +19,7 @@ from polars_crowd.errors import (
     shown,
     shown_value,
 )
+from polars_crowd.numerics.glance import Glance
 
 SUM_TOLERANCE = 1e-3
 """How far a row of pred_probs may be from a sum of 1."""
@@ -98,6 +99,14 @@ OUTSIDE: list[tuple[str, Callable[[Any], Any], str]] = [
         LOGITS + " If they are percentages, divide them by 100.",
     ),
 ]
+
+
+def are_probabilities(glance: Glance) -> bool:
+    """Whether `check_range` and `check_sums` let pass what was looked through."""
+    if not len(glance.sums):
+        return True
+    in_range = glance.least >= 0 and glance.largest.max() <= 1 + SUM_TOLERANCE
+    return bool(in_range and np.abs(glance.sums - 1).max() <= SUM_TOLERANCE)
 
 
 def check_range(matrix: Probabilities, names: Sequence[str], examples: pl.Series) -> None:

@@ -13,7 +13,7 @@ blocks of examples, never in one matrix unless the caller wants it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -22,11 +22,14 @@ from typing import TypeVar
 import numpy as np
 
 from polars_crowd.arrays import Codes, Flags, Floats, Probabilities
+from polars_crowd.numerics.glance import Glance, Models, glance_at
 from polars_crowd.numerics.threads import mapped
 
 R = TypeVar("R")
 BLOCK_CELLS = 1 << 16
 """How many (example, class) cells are mixed at once: they stay in the processor's cache."""
+FEW = 16
+"""As of so many classes are blocks of which an example needs few numbers."""
 TOGETHER = 16
 """Blocks that are one task of a thread."""
 TIE = 1e-12
@@ -43,7 +46,7 @@ class Mixture:
     the votes, sorted by example, and `weight` is W[e,k] there. Every example has a vote.
     """
 
-    models: tuple[Probabilities, ...]
+    models: Models
     model_weights: Floats
     base: float
     gain: float
@@ -69,7 +72,9 @@ class Mixture:
 
     @cached_property
     def _of_votes(self) -> Floats:
-        return self._at(self.example, self.label, self.weight)
+        glance = glance_at(self.models)
+        known = None if glance is None else glance.of_votes
+        return self._at(self.example, self.label, self.weight, known)
 
     def at(self, label: Codes) -> Floats:
         """q[e, label[e]], one value per example: that of a vote, where there is one."""
@@ -77,21 +82,30 @@ class Mixture:
         q, is_chosen = np.empty(len(label)), np.zeros(len(label), dtype=bool)
         q[self.example[votes]], is_chosen[self.example[votes]] = self.at_votes()[votes], True
         others = np.flatnonzero(~is_chosen).astype(np.uint32)
-        q[others] = self._at(others, label[others], np.zeros(len(others)))
+        q[others] = self._without_votes(others, label[others])
         return q
 
-    def _at(self, example: Codes, label: Codes, weight: Floats) -> Floats:
-        """q[example, label] where W[example, label] = weight."""
+    def _without_votes(self, example: Codes, label: Codes) -> Floats:
+        """q of classes that nobody chose."""
+        glance = glance_at(self.models)
+        known = None if glance is None else glance.of_top(example, label)
+        return self._at(example, label, np.zeros(len(label)), known)
+
+    def _at(
+        self, example: Codes, label: Codes, weight: Floats, known: Probabilities | None
+    ) -> Floats:
+        """q[example, label] where W[example, label] = weight; `known` is the only model's p there."""
         q, normaliser = np.empty(len(label)), self.normaliser
 
         def mix(block: slice) -> None:
             e, k = example[block], label[block]
             mixed = self.base * self.total[e] + self.gain * weight[block]
-            for w, p in weighted(self.model_weights, self.models):
-                mixed += w * p[e, k]
+            there = (known[block],) if known is not None else (p[e, k] for p in self.models)
+            for w, p in weighted(self.model_weights, there):
+                mixed += w * p
             q[block] = mixed / normaliser[e]
 
-        each_block(mix, len(label), 1)
+        each_block(mix, len(label), FEW)
         return q
 
     def each(self, work: Callable[[slice, Floats], None]) -> None:
@@ -127,7 +141,10 @@ class Mixture:
         return q
 
     def best(self) -> tuple[Codes, Flags]:
-        """The first class of largest q per example, and whether another one ties with it."""
+        """The class of largest q per example, and whether another one ties with it."""
+        glance = glance_at(self.models)
+        if glance is not None and self._votes_raise:
+            return self._best_of(glance)
         n = len(self.total)
         label, tied = np.empty(n, dtype=np.uint32), np.empty(n, dtype=bool)
         normaliser = self.normaliser
@@ -139,6 +156,43 @@ class Mixture:
             tied[block] = np.count_nonzero(largest, axis=0) > 1
 
         each_block(find, n, self.n_classes)
+        return label, tied
+
+    @property
+    def _votes_raise(self) -> bool:
+        """Whether each vote raises q by more than a tie."""
+        return bool((self.gain * self.weight > 2 * TIE * self.normaliser[self.example]).all())
+
+    def _best_of(self, glance: Glance) -> tuple[Codes, Flags]:
+        """`best` of one model that was looked through, where each vote raises q by more than a tie.
+
+        Only a class that was voted for, or the most probable one, can be the best: a class without a vote
+        stays below the most probable one, which a vote would raise further. If the best one is without a
+        vote, so is the second most probable one if it ties with it.
+        """
+        n, w = len(self.total), self.model_weights[:1]
+        label, tied = np.empty(n, dtype=np.uint32), np.empty(n, dtype=bool)
+
+        def find(block: slice) -> None:
+            votes = votes_of(self.example, block)
+            e, k = self.example[votes] - np.uint32(block.start), self.label[votes]
+            q = w * glance.of_votes[votes] + self.gain * self.weight[votes]
+            top, of_example = glance.top[block], np.flatnonzero(np.diff(e, prepend=np.uint32(n)))
+            has_vote = np.zeros(len(top), dtype=bool)
+            has_vote[e[k == top[e]]] = True
+            free, next_free = (
+                np.where(has_vote, -np.inf, w * p[block]) for p in (glance.largest, glance.second)
+            )
+            least = np.maximum(np.maximum.reduceat(q, of_example), free)
+            least -= TIE * self.normaliser[block]
+            among = q >= least[e]
+            n_best = np.add.reduceat(among, of_example, dtype=np.uint32)
+            tied[block] = n_best + (free >= least) + (next_free >= least) > 1
+            best = top.copy()
+            best[e[among]] = k[among]
+            label[block] = best
+
+        each_block(find, n, FEW)
         return label, tied
 
     def dense(self) -> Floats:
@@ -246,7 +300,7 @@ def first_true(flags: Flags) -> Codes:
 
 
 def weighted(
-    weights: Floats, models: tuple[Probabilities, ...]
+    weights: Floats, models: Iterable[Probabilities]
 ) -> Iterator[tuple[Floats, Probabilities]]:
     """w_m, an array of one, and p_m: by a scalar, NumPy 1 weighs single precision in single precision."""
     return zip(weights[:, None], models, strict=True)
@@ -264,12 +318,21 @@ def top_class(probs: Probabilities) -> Codes:
     return top
 
 
-def at_votes(models: tuple[Probabilities, ...], example: Codes, label: Codes) -> Floats:
+def at_votes(models: Models, example: Codes, label: Codes) -> Floats:
     """The models' mean probability of each vote."""
+    glance = glance_at(models)
+    if glance is not None:
+        return glance.at(example, label).astype(np.float64)
     total = np.zeros(len(label))
     for p in models:
         total += p[example, label]
     return total / len(models)
+
+
+def top_classes(models: Models) -> tuple[Codes, ...]:
+    """`top_class` of each model."""
+    glance = glance_at(models)
+    return (glance.top,) if glance is not None else tuple(map(top_class, models))
 
 
 def temper(probs: Probabilities, temperature: float) -> Floats:

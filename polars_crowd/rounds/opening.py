@@ -149,12 +149,14 @@ def open_rounds(
     multilabel: bool = False,
     anonymous: bool = False,
     are_numbers: bool = False,
+    glance: bool = False,
     memory_limit: Limit = None,
 ) -> Rounds:
     """The rounds of a log, of whatever kind: a store with its partitions, anything else in memory.
 
     `anonymous` says that nothing will be asked that takes to know who voted, `are_numbers` that classes are
-    numbers, whose distances mean something.
+    numbers, whose distances mean something, `glance` that of a model little more is asked than its
+    probabilities of given labels.
 
     Raises
     ------
@@ -210,7 +212,7 @@ def open_rounds(
         )
     models_ = open_models(pred_probs, classes) if pred_probs is not None else []
     with blame.reading(rows, *models_):
-        runs = sort_runs(rows, models_, classes=classes, duplicates=duplicates)
+        runs = sort_runs(rows, models_, classes=classes, duplicates=duplicates, glance=glance)
     declared = bool(models_) or classes is not None or multilabel
     notes = look_at_runs(runs, declared=declared, are_numbers=are_numbers)
     rounds = _beside_models(runs, models_, pred_probs, progress, directory)

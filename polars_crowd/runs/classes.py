@@ -20,13 +20,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.arrays import Floats, Probabilities
+from polars_crowd.arrays import Floats
 from polars_crowd.compatible import HORIZONTAL, engine_for
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
 from polars_crowd.inputs.pred_probs import PredProbs, class_names
-from polars_crowd.inputs.probabilities import read_probabilities
+from polars_crowd.inputs.probabilities import look_through, read_probabilities
 from polars_crowd.numerics import mixture
+from polars_crowd.numerics.glance import Models
 from polars_crowd.runs.abstentions import Abstentions
 from polars_crowd.runs.codes import (
     Codebook,
@@ -59,7 +60,7 @@ class Runs:
     """`example` (position in `examples`), `label` (code), `votes` = c[e,k]."""
     examples: pl.DataFrame
     """`example` (id), `num_annotations` = n[e]."""
-    models: tuple[Probabilities, ...]
+    models: Models
     """One (N, K) array per model."""
     book: Codebook
     abstentions: Abstentions | None = None
@@ -94,7 +95,7 @@ class Runs:
     @cached_property
     def top_classes(self) -> tuple[pl.Series, ...]:
         """Each model's most probable class of each example."""
-        return tuple(pl.Series(mixture.top_class(p)) for p in self.models)
+        return tuple(pl.Series(top) for top in mixture.top_classes(self.models))
 
     def of_votes(self, examples: pl.Series) -> pl.Series:
         """A value per example, repeated for each of its votes."""
@@ -161,12 +162,12 @@ def sort_runs(
     classes: Sequence[Any] | None = None,
     duplicates: checks.Duplicates = "error",
     book: Codebook | None = None,
-    check_probs: bool = True,
+    glance: bool = False,
 ) -> Runs:
     """Read one partition of a log, with the probabilities of its examples, into sorted runs.
 
     Rows without a label are counted, and left out. `book` holds the classes and annotators of the whole log
-    where this is a part of it.
+    where this is a part of it. With `glance`, files of one model are looked through, not held.
     """
     log = checks.without_duplicates(log, duplicates)
     schema = log.collect_schema()
@@ -201,10 +202,22 @@ def sort_runs(
         extra=others.lazy(),
         votes=votes,
         examples=examples,
-        models=tuple(read_probabilities(p, examples["example"], names, check_probs) for p in probs),
+        models=_models(probs, examples["example"], names, votes if glance else None),
         book=book or Codebook(values, names, as_dtype(annotators, schema["annotator"])),
         abstentions=abstentions,
     )
+
+
+def _models(
+    probs: Sequence[PredProbs],
+    examples: pl.Series,
+    names: tuple[str, ...],
+    votes: pl.DataFrame | None,
+) -> Models:
+    """The models' probabilities; those of one are looked through if `votes` are given."""
+    if votes is not None and len(probs) == 1:
+        return look_through(probs[0], examples, names, votes)
+    return tuple(read_probabilities(p, examples, names) for p in probs)
 
 
 def classes_of(

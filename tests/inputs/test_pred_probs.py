@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -541,3 +542,46 @@ def test_rows_in_another_order_are_found_by_hashes_and_where_these_collide(
     assert found[:, 0].tolist() == [0.2, 0.1, 0.3]
     with pytest.raises(AnnotationError, match="'e', 'f'"):
         probabilities.read_probabilities(probs, pl.Series(["f", "e", "d"]).sort(), ("x",))
+
+
+# --- files are looked through ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
+def test_files_say_the_same_as_frames(suffix: str, dtype: Any, tmp_path: Path) -> None:
+    more = pl.DataFrame({"example": ["e0"], "cat": [1.0], "dog": [0.0], "ant": [0.0]})
+    shuffled = pl.concat([PROBS[::-1], more]).cast({pl.Float64: dtype})
+    file = tmp_path / f"probs.{suffix}"
+    write = shuffled.write_parquet if suffix == "parquet" else shuffled.write_ipc
+    write(file)
+    held, looked_through = pc.crowdlab(LOG, shuffled), pc.crowdlab(LOG, file)
+    for table in ("examples", "annotations", "annotators", "posterior"):
+        one, other = (getattr(fit, table).lazy().collect() for fit in (held, looked_through))
+        assert_frame_equal(one, other, check_exact=True)
+
+
+@pytest.mark.parametrize("wrong", [-0.25, 1.5, float("nan"), 0.75, None])
+def test_files_are_refused_like_frames(wrong: float | None, tmp_path: Path) -> None:
+    spoilt = PROBS.with_columns(dog=pl.Series([0.25, wrong, 0.5]))
+    spoilt.write_parquet(tmp_path / "probs.parquet")
+    with pytest.raises(pc.AnnotationError) as of_frame:
+        pc.crowdlab(LOG, spoilt)
+    refused(tmp_path / "probs.parquet", str(of_frame.value))
+
+
+def test_a_file_that_was_looked_through_is_read_when_the_posterior_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "probs.parquet"
+    PROBS.write_parquet(file, compression="uncompressed")
+    fits = [pc.crowdlab(LOG, file) for _ in range(3)]
+    assert_frame_equal(fits[0].posterior.collect(), pc.crowdlab(LOG, PROBS).posterior.collect())
+    other = PROBS.select("example", cat="dog", dog="cat", ant="ant")
+    other.write_parquet(file, compression="uncompressed")
+    with pytest.raises(pc.AnnotationError, match="are no longer what they were"):
+        fits[1].posterior.collect()
+    file.unlink()
+    with pytest.raises(pc.AnnotationError, match=r"probs.parquet cannot be read"):
+        fits[2].posterior.collect()
+    assert fits[0].posterior.collect().height == 9
