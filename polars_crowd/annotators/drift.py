@@ -28,6 +28,7 @@ mean time between false alarms is above 52 / false_alarms windows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Unpack
 
@@ -160,6 +161,7 @@ def checked_time(opened: Opened, timestamp: str, every: str) -> pl.Expr:
     return time
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class AnnotatorDrift(Fit):
     """How accurate annotators are over time.
 
@@ -187,17 +189,12 @@ class AnnotatorDrift(Fit):
     HEADS: ClassVar[Heads] = {"alarms": ("alarms", 2 * FEW)}
     method: ClassVar[str] = "annotator drift"
 
-    def __init__(
-        self,
-        windows: pl.DataFrame,
-        alarms: pl.DataFrame,
-        threshold: float,
-        untimed: int,
-        unjudged: int,
-        against: Against,
-    ) -> None:
-        self.windows, self.alarms, self.threshold = windows, alarms, threshold
-        self.num_untimed, self.num_unjudged, self._against = untimed, unjudged, against
+    windows: pl.DataFrame
+    alarms: pl.DataFrame
+    threshold: float
+    num_untimed: int
+    num_unjudged: int
+    _against: Against
 
     def _header(self) -> str:
         n = self.windows["annotator"].n_unique()

@@ -6,6 +6,7 @@ the alternative annotator test (`stand_in.py`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar, Unpack
 
@@ -39,6 +40,7 @@ MACHINES = ("model", "code", "llm", "judge")
 UNSAID = "errors that judges share are unknown: known labels (gold) tell, agreement cannot"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class JudgeReport(Fit):
     """What `judge_report` found out.
 
@@ -75,23 +77,14 @@ class JudgeReport(Fit):
         *("kappa_high", "winning_rate", "advantage", "may_stand_in", "reason"),
     )
 
-    method = "judge report"
+    method: ClassVar[str] = "judge report"
 
-    def __init__(
-        self,
-        judges: pl.DataFrame,
-        classes: pl.DataFrame,
-        humans: pl.DataFrame,
-        errors: pl.DataFrame | None,
-        effective_judges: float | None,
-        said: str,
-    ) -> None:
-        self.judges = judges
-        self.classes = classes
-        self.humans = humans
-        self.errors = errors
-        self.effective_judges = effective_judges
-        self._said = said
+    judges: pl.DataFrame
+    classes: pl.DataFrame
+    humans: pl.DataFrame
+    errors: pl.DataFrame | None
+    effective_judges: float | None
+    _said: str
 
     def _header(self) -> str:
         return self._said
@@ -127,9 +120,6 @@ def judge_report(
         The price of the alternative annotator test: by how much a judge may be worse than a human and still
         be preferred, 0 or more. 0.2 where the humans are experts, 0.15 where they are skilled, 0.1 where they
         are a crowd.
-    costs
-        What each error costs: a (K, K) matrix in class order, a row for each true class, a column for the
-        class that it is taken for. By default 1 for any error.
 
     Returns
     -------

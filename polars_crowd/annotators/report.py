@@ -62,6 +62,7 @@ TAKEN = (
 """What no group column may be called."""
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class AnnotatorReport(Fit):
     """What `annotator_report` found out.
 
@@ -109,15 +110,12 @@ class AnnotatorReport(Fit):
     )
     """The columns that are printed."""
 
-    method = "annotator report"
+    method: ClassVar[str] = "annotator report"
 
-    def __init__(
-        self, annotators: pl.DataFrame, confusion: pl.DataFrame, flags: pl.DataFrame, said: str
-    ) -> None:
-        self.annotators = annotators
-        self.confusion = confusion
-        self.flags = flags
-        self._said = said
+    annotators: pl.DataFrame
+    confusion: pl.DataFrame
+    flags: pl.DataFrame
+    _said: str
 
     def _header(self) -> str:
         return self._said
@@ -179,9 +177,6 @@ def annotator_report(
 
     Parameters
     ----------
-    costs
-        What each error costs: a (K, K) matrix in class order, a row for each true class, a column for the
-        class that it is taken for. By default 1 for any error.
     timestamp
         The column with the time of each annotation: numbers, times, or text that writes these; None to leave
         it aside. The usual one, `timestamp`, need not be there.

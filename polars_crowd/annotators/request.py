@@ -100,6 +100,9 @@ class Judging:
     classes
         The classes in order; by default those of the fit, the Enum's order if the label is one, else
         sorted. A store has its own.
+    costs
+        What each error costs: a (K, K) matrix in class order, a row for each true class, a column for the
+        class that it is taken for. By default 1 for any error.
     confidence
         Of the intervals, between 0 and 1.
     duplicates

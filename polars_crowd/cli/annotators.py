@@ -14,7 +14,6 @@ from polars_crowd.cli import common
 from polars_crowd.cli.agreement import By, Confidence, place
 from polars_crowd.cli.bars import Bar, bar_of_column
 from polars_crowd.cli.common import progress
-from polars_crowd.cli.compare import Truth
 from polars_crowd.cli.files import directory_for, tables, write_tables
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import Answer, Block, aside, cut, written
@@ -66,7 +65,7 @@ def annotators(
     call: typer.Context,
     log: common.Log,
     against: Against = None,
-    truth: Truth = None,
+    truth: common.Truth = None,
     by: By = None,
     every: Every = None,
     timestamp: TimeColumn = "timestamp",

@@ -76,6 +76,14 @@ Duplicates = Annotated[
     checks.Duplicates,
     in_files("What counts where an annotator labelled an example more than once."),
 ]
+Truth = Annotated[
+    str | None,
+    option(
+        "Known labels to score results by, which no method sees: a file whose columns are called as in the "
+        "log (or example, label), or a column of the log.",
+        "FILE|COL",
+    ),
+]
 TruthLabel = Annotated[
     str | None,
     in_files("The column of known labels in their file, if it is another than in the log.", "NAME"),

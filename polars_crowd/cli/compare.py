@@ -17,14 +17,6 @@ from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import columns, completing, option, reads, text
 
-Truth = Annotated[
-    str | None,
-    option(
-        "Known labels to score the methods by, which no method sees: a file whose columns are called as "
-        "in the log (or example, label), or a column of the log.",
-        "FILE|COL",
-    ),
-]
 Names = Annotated[
     list[str] | None,
     option(
@@ -50,7 +42,7 @@ NOT_SHOWN = ("log_loss", "brier_score", "n_iter", "converged", "warnings")
 def compare(
     call: typer.Context,
     log: common.Log,
-    truth: Truth = None,
+    truth: common.Truth = None,
     method: Names = None,
     folds: Folds = 5,
     executor: common.ExecutorOfFits = None,

@@ -133,14 +133,6 @@ ConfidenceOption = Annotated[
         panel=WITH_METHOD,
     ),
 ]
-Truth = Annotated[
-    str | None,
-    option(
-        "Known labels to score the consensus by, which no method sees: a file whose columns are called "
-        "as in the log (or example, label), or a column of the log.",
-        "FILE|COL",
-    ),
-]
 Tol = Annotated[
     float | None,
     option(
@@ -165,7 +157,7 @@ def consensus(
     adjust_pred_probs: Adjust = False,
     calibrate: Calibrate = False,
     gold: Gold = None,
-    truth: Truth = None,
+    truth: common.Truth = None,
     truth_label: common.TruthLabel = None,
     max_iter: MaxIter = None,
     tol: Tol = None,

@@ -12,7 +12,6 @@ from polars_crowd.cli import common
 from polars_crowd.cli.agreement import By
 from polars_crowd.cli.annotators import rows_of
 from polars_crowd.cli.common import STDOUT, progress
-from polars_crowd.cli.compare import Truth
 from polars_crowd.cli.files import file_for
 from polars_crowd.cli.inputs import Input
 from polars_crowd.cli.output import Answer, Block, aside, written
@@ -55,7 +54,7 @@ def report(
     call: typer.Context,
     log: common.Log,
     pred_probs: common.Probs = None,
-    truth: Truth = None,
+    truth: common.Truth = None,
     by: By = None,
     text: TextColumn = None,
     format: FormatOption = None,

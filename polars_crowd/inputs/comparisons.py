@@ -17,10 +17,10 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, r
 from polars_crowd.inputs.checks import near_classes
 from polars_crowd.inputs.matching import ids_like
 from polars_crowd.inputs.numbers import as_numbers, values_and_rows
-from polars_crowd.inputs.parts import settled
+from polars_crowd.inputs.parts import is_said, settled
 from polars_crowd.inputs.sources import checked_columns, open_parts, stacked
 from polars_crowd.inputs.text import Reading, ReadingOptions
-from polars_crowd.inputs.verdicts import Verdicts, is_said, said
+from polars_crowd.inputs.verdicts import Verdicts, said
 from polars_crowd.signatures import checked
 
 LOG = "the log of comparisons"

@@ -19,7 +19,7 @@ from polars_crowd.inputs.missing import without_missing
 from polars_crowd.inputs.numbers import MISSING, as_numbers
 from polars_crowd.inputs.objects import frame_of_tuples, is_tuples
 from polars_crowd.inputs.order import in_order
-from polars_crowd.inputs.parts import Part, is_text, settled
+from polars_crowd.inputs.parts import Part, is_said, is_text, settled
 from polars_crowd.inputs.sources import USUAL, open_parts, stacked
 from polars_crowd.inputs.spelling import Way, normalized
 from polars_crowd.inputs.text import Reading, ReadingOptions
@@ -212,8 +212,7 @@ NUMBERS = Advice("Ask for numbers", python="label_type='number'", command="--lab
 
 def is_labelled(dtype: pl.DataType) -> pl.Expr:
     """Whether a row is an annotation: its label is neither null nor NaN."""
-    label = pl.col("label")
-    return label.is_not_null() & label.is_not_nan() if dtype.is_float() else label.is_not_null()
+    return is_said("label", dtype)
 
 
 def _named(

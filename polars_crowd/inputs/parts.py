@@ -77,6 +77,12 @@ def is_text(dtype: pl.DataType) -> bool:
     return dtype == pl.String or isinstance(dtype, (pl.Categorical, pl.Enum))
 
 
+def is_said(column: str, dtype: pl.DataType) -> pl.Expr:
+    """Whether a value is there: neither null nor NaN."""
+    value = pl.col(column)
+    return value.is_not_null() & value.is_not_nan() if dtype.is_float() else value.is_not_null()
+
+
 def written_as_integer(text: pl.Expr) -> pl.Expr:
     """Whether a text is written as the Int64 that it names is printed.
 

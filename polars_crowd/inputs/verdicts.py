@@ -17,7 +17,7 @@ import polars as pl
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.matching import written
 from polars_crowd.inputs.numbers import number
-from polars_crowd.inputs.parts import is_text
+from polars_crowd.inputs.parts import is_said, is_text
 
 
 class Meaning(NamedTuple):
@@ -157,14 +157,6 @@ def said(column: str, dtype: pl.DataType, verdicts: Verdicts) -> tuple[pl.Expr, 
         )
 
     return looked_up(0), looked_up(1)
-
-
-def is_said(column: str, dtype: pl.DataType) -> pl.Expr:
-    """Whether there is a verdict: neither null nor NaN."""
-    verdict = pl.col(column)
-    return (
-        verdict.is_not_null() & verdict.is_not_nan() if dtype.is_float() else verdict.is_not_null()
-    )
 
 
 def _keys(

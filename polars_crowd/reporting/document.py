@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import fields
 from typing import Any
 
-from polars_crowd.reporting.content import Content, Section, Table, plain
+from polars_crowd.reporting.content import Content, Finding, Number, Section, Table, plain
 
 FORMAT = "polars-crowd report"
 FORMAT_VERSION = 1
@@ -35,32 +36,18 @@ def document(content: Content) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "title": content.title,
         "about": dict(content.about),
-        "numbers": [
-            {
-                "key": n.key,
-                "name": n.name,
-                "value": finite(n.value),
-                "low": finite(n.low),
-                "high": finite(n.high),
-                "note": n.note,
-            }
-            for section in content.sections
-            for n in section.numbers
-        ],
-        "findings": [
-            {
-                "key": f.key,
-                "severity": f.severity,
-                "reach": f.reach,
-                "says": plain(f.says),
-                "do": plain(f.do),
-                "value": finite(f.value),
-                "low": finite(f.low),
-                "high": finite(f.high),
-            }
-            for f in content.findings
-        ],
+        "numbers": [of_record(n) for section in content.sections for n in section.numbers],
+        "findings": [of_record(finding) for finding in content.findings],
         "sections": [of_section(section) for section in content.sections],
+    }
+
+
+def of_record(record: Number | Finding) -> dict[str, Any]:
+    """All of its fields; sentences as text."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {
+        name: plain(value) if isinstance(value, tuple) else finite(value)
+        for name, value in values.items()
     }
 
 
