@@ -13,14 +13,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
-from polars_crowd.formats.answers import (
-    Answers,
-    blank_as_null,
-    first_true,
-    one,
-    sent,
-    translated,
-)
+from polars_crowd.formats.answers import Answers, blank_as_null, first_true, one, sent, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, anything
 from polars_crowd.formats.reader import reads

@@ -32,10 +32,7 @@ def _is_like(look: Look) -> bool:
 
 @reads("inspect", "Inspect AI", _is_like)
 def read_inspect(
-    look: Look,
-    *,
-    per: Literal["answer", "sample"] = "answer",
-    **options: Unpack[ExportOptions],
+    look: Look, *, per: Literal["answer", "sample"] = "answer", **options: Unpack[ExportOptions]
 ) -> Answers:
     """Read a log of Inspect AI, `.eval` or JSON, or a directory of logs.
 

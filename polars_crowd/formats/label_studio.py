@@ -277,7 +277,7 @@ def _unanswered(annotations: pl.LazyFrame, questions: pl.DataFrame, names: Names
         .with_columns(
             values=pl.when(
                 names.empty_is_set & ~pl.col("is_skipped") & (pl.col("kind") == "choice")
-            ).then(pl.lit([], pl.List(TEXT))),
+            ).then(pl.lit([], pl.List(TEXT)))
         )
         .with_columns(
             status=first_true(skipped=pl.col("is_skipped"), empty=pl.col("values").is_null())

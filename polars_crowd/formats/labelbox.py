@@ -103,9 +103,7 @@ def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
         raise AnnotationError(
             f"Data rows are in the projects {shown(list(there))}.",
             Advice(
-                "Say which",
-                python="project=...",
-                command="polars-crowd read --option project=...",
+                "Say which", python="project=...", command="polars-crowd read --option project=..."
             ),
         )
     for record in records:

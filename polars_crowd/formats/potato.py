@@ -81,11 +81,7 @@ def read_potato(
     if "timestamp" in answers.collect_schema():
         answers = answers.with_columns(timestamp=utc_of_seconds(pl.col("timestamp")))
     unsure = any(one.schema in one_of and len(one.names) > 1 and one.last is None for one in said)
-    return Answers(
-        rows=answers,
-        notes=(STALE,) if unsure else (),
-        left_out={"survey": surveys},
-    )
+    return Answers(rows=answers, notes=(STALE,) if unsure else (), left_out={"survey": surveys})
 
 
 class Said:

@@ -106,11 +106,7 @@ def read_prodigy(
 
 def _of_annotators(rows: pl.LazyFrame) -> pl.LazyFrame:
     """A row a record."""
-    return rows.select(
-        *NAMES,
-        *_answer(),
-        annotator=pl.coalesce("_annotator_id", "_session_id"),
-    )
+    return rows.select(*NAMES, *_answer(), annotator=pl.coalesce("_annotator_id", "_session_id"))
 
 
 def _of_review(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -216,11 +216,7 @@ def is_labelled(dtype: pl.DataType) -> pl.Expr:
 
 
 def _named(
-    frame: pl.LazyFrame,
-    names: Mapping[str, str],
-    what: str,
-    hints: Sequence[Advice],
-    sets: bool,
+    frame: pl.LazyFrame, names: Mapping[str, str], what: str, hints: Sequence[Advice], sets: bool
 ) -> pl.LazyFrame:
     schema = frame.collect_schema()
     if "annotator" not in names and is_anonymous(schema.get("annotator", pl.Null())):

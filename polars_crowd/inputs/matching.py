@@ -141,10 +141,7 @@ def _plain(ids: pl.Expr) -> pl.Expr:
 def _alike(theirs: pl.Series, ours: pl.Series) -> tuple[str, str] | None:
     """A pair of ids that are the same but for what `_plain` leaves out."""
     plain = [
-        ids.to_frame().select(
-            id=written("id", ids.dtype),
-            plain=_plain(written("id", ids.dtype)),
-        )
+        ids.to_frame().select(id=written("id", ids.dtype), plain=_plain(written("id", ids.dtype)))
         for ids in (theirs, ours)
     ]
     pairs = plain[0].join(plain[1], on="plain", maintain_order="left").head(1)

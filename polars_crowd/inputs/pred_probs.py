@@ -133,11 +133,7 @@ def scan_pred_probs(
     def opened(model: Any) -> pl.LazyFrame:
         return _wide(
             open_pred_probs(
-                model,
-                example=example,
-                classes=classes,
-                decimal_comma=decimal_comma,
-                reading=given,
+                model, example=example, classes=classes, decimal_comma=decimal_comma, reading=given
             )
         )
 
@@ -237,10 +233,7 @@ def models_in(given: Sequence[Any]) -> Sequence[Any]:
 
 
 def _from_columns(
-    frame: pl.LazyFrame,
-    others: list[str],
-    schema: pl.Schema,
-    classes: Classes | None,
+    frame: pl.LazyFrame, others: list[str], schema: pl.Schema, classes: Classes | None
 ) -> PredProbs:
     names = declared_classes(classes) if classes is not None else others
     columns = names if classes is None else _columns_of(classes)
@@ -263,10 +256,7 @@ def _from_columns(
 
 
 def _from_array(
-    frame: pl.LazyFrame,
-    nested: list[str],
-    schema: pl.Schema,
-    classes: Classes | None,
+    frame: pl.LazyFrame, nested: list[str], schema: pl.Schema, classes: Classes | None
 ) -> PredProbs:
     if len(nested) > 1:
         raise AnnotationError(
@@ -334,11 +324,7 @@ def _labels_in(frame: pl.LazyFrame) -> list[str]:
     return labels["label"].drop_nulls().to_list()
 
 
-def _from_matrix(
-    matrix: np.ndarray,
-    example: str | Values,
-    classes: Classes | None,
-) -> PredProbs:
+def _from_matrix(matrix: np.ndarray, example: str | Values, classes: Classes | None) -> PredProbs:
     if isinstance(example, str):
         raise AnnotationError(
             "a numpy matrix of pred_probs needs the ids of its rows.",

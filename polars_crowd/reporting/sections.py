@@ -210,9 +210,7 @@ def pictures(facts: Facts) -> Iterator[Chart]:
     """Of the consensus."""
     cells, judged = facts.consensus.cells, facts.consensus.judged
     examples = cells.select(
-        "num_annotations",
-        consensus_quality_score=(pl.col("bin") + 0.5) / BINS,
-        num_examples="n",
+        "num_annotations", consensus_quality_score=(pl.col("bin") + 0.5) / BINS, num_examples="n"
     )
     title = "How sure the consensus is"
     yield Chart("quality", title, "consensus_quality", plot.consensus_quality, (examples,))

@@ -18,9 +18,7 @@ from polars_crowd.signatures import checked
 
 @checked
 def get_majority_vote_label(
-    labels_multiannotator: Labels,
-    pred_probs: NDArray[Any] | None = None,
-    verbose: bool = True,
+    labels_multiannotator: Labels, pred_probs: NDArray[Any] | None = None, verbose: bool = True
 ) -> Ints:
     """The label that most annotators chose, for each example.
 

@@ -20,12 +20,7 @@ Kinds = tuple[str, str]
 
 
 def dots(
-    what: str,
-    of: str,
-    middle: Any = None,
-    *,
-    kinds: Kinds | None = None,
-    n: str = "Annotations",
+    what: str, of: str, middle: Any = None, *, kinds: Kinds | None = None, n: str = "Annotations"
 ) -> list[Any]:
     """A point `value` with its interval `low, high` for each `name` (and `short`), in the order of `place`;
     by its `kind` where there are two; and a dashed line at the middle of all."""

@@ -95,12 +95,7 @@ def ranking(fit: Any) -> Chart:
     )
     layers = dots("Score", "Example", middle, n="Comparisons")
     return drawn(
-        rows,
-        layers,
-        "What is preferred",
-        said,
-        "Dashed: the median of all.",
-        height=18 * len(rows),
+        rows, layers, "What is preferred", said, "Dashed: the median of all.", height=18 * len(rows)
     )
 
 
