@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from polars_crowd.compatible import engine_for
 from polars_crowd.consensus.model import L, Weights
 from polars_crowd.numerics.mixture import DECIMALS
 from polars_crowd.rounds.summaries import Summary
@@ -24,35 +25,40 @@ def count_annotations(
 ) -> Summary:
     """Summary by (annotator, label): their annotations, those that agree with the consensus, both on
     multi examples too, and the sums of the annotations' and the consensus labels' quality."""
-    agrees, multi = run.votes["label"] == run.of_votes(consensus), run.beside_votes > 1
+    label, K = pl.col("label"), run.n_classes
+    agrees, multi = label == run.there(consensus), run.there(run.on_multi)
     # whether a vote agrees, and whether its example is multi, ride along with its label
-    case = run.votes["label"] * 4 + agrees.cast(pl.UInt32) * 2 + multi.cast(pl.UInt32)
-    quality_there = run.of_votes(consensus_quality)
-    K = run.n_classes
+    votes = run.votes.lazy().select(
+        case=label * 4 + agrees.cast(pl.UInt32) * 2 + multi.cast(pl.UInt32),
+        quality=run.there(consensus_quality),
+    )
+    of_votes, case = votes.collect(engine=engine_for(run.votes.height)), pl.col("case")
     fits = len(run.book.annotators) * K < 1 << 32
     annotator = pl.col("annotator").cast(pl.UInt32 if fits else pl.UInt64)
     counts = (
         run.rows.lazy()
         .select(
             "annotator",
-            case=pl.lit(case).gather("vote"),
+            case=pl.lit(of_votes["case"]).gather("vote"),
             label_quality=annotation_quality,
-            consensus_quality=pl.lit(quality_there).gather("vote"),
+            consensus_quality=pl.lit(of_votes["quality"]).gather("vote"),
         )
-        .select(
-            "label_quality",
-            "consensus_quality",
-            key=annotator * K + pl.col("case") // 4,
-            agreeing=pl.col("case") // 2 % 2,
-            multi=pl.col("case") % 2,
+        .group_by(key=annotator * K + case // 4)
+        .agg(
+            pl.col("label_quality", "consensus_quality").sum(),
+            annotations=pl.len(),
+            agreeing=(case // 2 % 2).sum(),
+            multi=(case % 2).sum(),
+            agreeing_multi=(case % 4 == 3).sum(),
         )
-        .with_columns(agreeing_multi=pl.col("agreeing") * pl.col("multi"))
-        .group_by("key")
-        .agg(pl.all().sum(), annotations=pl.len())
     )
-    annotator, label = (pl.col("key") // K).cast(pl.UInt32), (pl.col("key") % K).cast(pl.UInt32)
-    sums = counts.select(annotator.alias("annotator"), label.alias("label"), pl.exclude("key"))
-    return {("annotator", "label"): sums}
+    return {
+        ("annotator", "label"): counts.select(
+            (pl.col("key") // K).cast(pl.UInt32).alias("annotator"),
+            (pl.col("key") % K).cast(pl.UInt32).alias("label"),
+            pl.exclude("key"),
+        )
+    }
 
 
 def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:

@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
+from polars_crowd.compatible import engine_for
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, scan_annotations
@@ -190,12 +191,13 @@ def contest_by_probability(part: Partition) -> Contest:
 def contest_of(run: Runs) -> Contest:
     """The votes under way. Most examples have a class that more than half of the annotators chose: votes are
     compared on the others only."""
-    votes = run.votes
-    chosen = votes.filter(2 * votes["votes"] > run.beside_votes)
+    votes, engine = run.votes.lazy(), engine_for(run.votes.height)
+    chosen = votes.filter(2 * pl.col("votes") > run.there(run.examples["num_annotations"]))
+    clear = chosen.collect(engine=engine)
     is_open = pl.repeat(value=True, n=run.examples.height, eager=True)
-    is_open = is_open.scatter(chosen["example"], values=False)
-    contested = votes.filter(run.of_votes(is_open))
-    return Contest.of(contested.lazy(), in_memory).beside(chosen.lazy())
+    is_open = is_open.scatter(clear["example"], values=False)
+    contested = votes.filter(run.there(is_open)).collect(engine=engine)
+    return Contest.of(contested.lazy(), in_memory).beside(clear.lazy())
 
 
 def _at_votes(models: Models, candidates: pl.LazyFrame) -> pl.LazyFrame:

@@ -100,17 +100,17 @@ def count_overlap(part: Partition) -> Summary:
     """Summary by annotator: sum (c[e,l] - 1), sum (n[e] - 1), and the number of annotations; with the
     counts that say whether votes are tied."""
     run = part.runs
-    others = run.beside_votes - 1
-    agreeing = run.votes["votes"] - 1
+    others, agreeing = run.beside_votes.cast(pl.UInt64) - 1, run.votes["votes"].cast(pl.UInt64) - 1
+    both = pl.col("both")  # in one integer, which is looked up once
     overlap = (
         run.rows.lazy()
-        .select(
-            "annotator",
-            agreeing=pl.lit(agreeing).gather("vote").cast(pl.Int64),
-            others=pl.lit(others).gather("vote").cast(pl.Int64),
-        )
+        .select("annotator", both=pl.lit(agreeing * (1 << 32) + others).gather("vote"))
         .group_by("annotator")
-        .agg(pl.col("agreeing", "others").sum(), annotations=pl.len())
+        .agg(
+            agreeing=(both // (1 << 32)).sum(),
+            others=(both % (1 << 32)).sum(),
+            annotations=pl.len(),
+        )
     )
     return {("annotator",): overlap, **count_ties(part)}
 

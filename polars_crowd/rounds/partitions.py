@@ -42,6 +42,7 @@ class Memo:
         if made is not None and made[0]() is handle and _are_same(made[1], of):
             found: T = made[2]
             return found
+        self.forget(name)  # before there is another one
         result = make()
         self._made[name] = (ref(handle), of, result)
         return result

@@ -87,7 +87,7 @@ class Runs:
         """Whether each example has more than one annotation."""
         return self.examples["num_annotations"] > 1
 
-    @cached_property
+    @property
     def beside_votes(self) -> pl.Series:
         """n[e] of the example of each vote."""
         return self.of_votes(self.examples["num_annotations"])
@@ -101,11 +101,18 @@ class Runs:
         """A value per example, repeated for each of its votes."""
         return examples.gather(self.votes["example"])
 
+    def there(self, examples: pl.Series) -> pl.Expr:
+        """... as an expression over the votes."""
+        return pl.lit(examples).gather("example")
+
     def votes_for(self, labels: pl.Series) -> pl.Series:
         """c[e, label[e]]: how many annotators chose the given label of each example."""
-        chosen = self.votes.filter(pl.col("label") == pl.lit(labels).gather("example"))
-        counts = pl.zeros(len(labels), chosen["votes"].dtype, eager=True)
-        return counts.scatter(chosen["example"], chosen["votes"])
+        chosen = self.votes.lazy().filter(pl.col("label") == self.there(labels))
+        found = chosen.select("example", "votes").collect(engine=engine_for(self.votes.height))
+        if found.height == len(labels):
+            return found["votes"]
+        counts = pl.zeros(len(labels), found["votes"].dtype, eager=True)
+        return counts.scatter(found["example"], found["votes"])
 
     def agreement_with(self, labels: pl.Series) -> pl.Series:
         """s[e] = c[e, label[e]] / n[e]: the share of its annotators that chose the given label."""
@@ -185,8 +192,10 @@ def sort_runs(
     )
     annotator, annotators = annotator_codes(coded["annotator"], book.annotators if book else None)
     key = Key.of(coded["example"], len(values), len(annotators))
-    keys, others = sort_by_key(key.pack(coded["label"], annotator), coded.drop(LOG_COLUMNS))
+    keys, others = key.pack(coded["label"], annotator), coded.drop(LOG_COLUMNS)
     del coded, annotator
+    key = key.packed()
+    keys, others = sort_by_key(keys, others)
     counts = run_lengths(keys, key.upto(0))
     if duplicates == "error":
         refuse_duplicates(annotations, keys, largest(counts["len"]), key.without_middle)
@@ -256,11 +265,17 @@ def pack_votes(example: pl.Series, label: pl.Series) -> tuple[pl.Series, pl.Data
 
 def _votes(key: pl.Series, label_range: int) -> tuple[pl.Series, pl.DataFrame]:
     """... from (example, label) packed into one integer, sorted."""
-    runs = run_lengths(key)
-    example = (runs["key"] // label_range).rle_id().set_sorted()
-    label = (runs["key"] % label_range).cast(pl.UInt32)
-    votes = pl.DataFrame({"example": example, "label": label, "votes": runs["len"]})
-    return key.rle_id().set_sorted(), votes
+    code = pl.col("key") % label_range
+    votes = (
+        run_lengths(key)
+        .lazy()
+        .select(
+            example=(pl.col("key") // label_range).rle_id().set_sorted(),
+            label=code.cast(pl.UInt32),
+            votes="len",
+        )
+    )
+    return key.rle_id().set_sorted(), votes.collect(engine=engine_for(len(key)))
 
 
 def by_class(ids: pl.Series, name: str, classes: pl.Series, **values: NDArray[Any]) -> pl.DataFrame:

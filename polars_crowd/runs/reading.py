@@ -7,7 +7,7 @@ is a run of equal keys.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -82,6 +82,10 @@ class Key:
         return (
             pl.LazyFrame(columns).select(key=key).collect(engine=engine_for(len(codes[0])))["key"]
         )
+
+    def packed(self) -> Key:
+        """How they are packed, without the examples of each row."""
+        return replace(self, example=replace(self.example, values=self.example.values.clear()))
 
     def upto(self, n: int) -> pl.Expr:
         """The example and the first n codes, packed, from a column `key`."""
