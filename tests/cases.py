@@ -207,6 +207,12 @@ def files_of(directory: Path, table: str) -> list[Path]:
     return sorted((generation / table).glob("part-*.parquet"))
 
 
+def bytes_in(directory: Path) -> dict[str, bytes]:
+    """What the files of a directory hold."""
+    files = (file for file in directory.rglob("*") if file.is_file())
+    return {str(file.relative_to(directory)): file.read_bytes() for file in files}
+
+
 def without_idle(options: dict[str, Any]) -> dict[str, Any]:
     """Options of CROWDLAB without one that has no effect: quality by agreement asks no model."""
     asks = options["quality_method"] == "crowdlab"

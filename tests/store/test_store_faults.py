@@ -25,7 +25,7 @@ from polars_crowd.errors import StoreError
 from polars_crowd.rounds.digests import seal
 from polars_crowd.store import store as store_module
 from polars_crowd.store.manifest import write_manifest
-from tests.cases import assert_same, files_of
+from tests.cases import assert_same, bytes_in, files_of
 from tests.store.store_cases import contents
 
 DATA = pc.datasets.tutorial()
@@ -81,14 +81,19 @@ def every_moment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list
 def test_append_at_any_moment_is_the_old_store_or_the_new(
     store: pc.AnnotationStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Copies of the same bytes are read once."""
     store.append(BATCHES[1])
     old, new = together(*BATCHES[:2]), together(*BATCHES[:3])
     with every_moment(store.path, monkeypatch) as copies:
         store.append(BATCHES[2])
     assert len(copies) > 30
     is_new = []
+    read: dict[frozenset[tuple[str, bytes]], pl.DataFrame] = {}
     for copy in copies:
-        found = rows_in(copy)
+        held = frozenset(bytes_in(copy).items())
+        if held not in read:
+            read[held] = rows_in(copy)
+        found = read[held]
         is_new.append(found.equals(new))
         assert is_new[-1] or found.equals(old)
     assert is_new == sorted(is_new), "new once, new from then on"
