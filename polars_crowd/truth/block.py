@@ -30,6 +30,11 @@ BLOCK_CELLS = 1 << 24
 LIKELY_CELLS = 1 << 22
 """... where there are no sums."""
 UNKNOWN = -1
+STEPS_OF_COUNTS = np.unique(np.rint(np.geomspace(1, 1 << 31, 140)).astype(np.intp))
+"""What numbers of annotations are rounded up to, to work on examples of the same together: each number up to
+seven, from there on a sixth more each time."""
+FEW_TOGETHER = 1 << 13
+"""Fewer annotations than this are worked on together with those of more."""
 
 W = TypeVar("W")
 
@@ -66,6 +71,27 @@ class Examples:
     def example(self) -> Ints:
         """The example of each annotation, 0 .. n-1, shape (R,)."""
         return np.repeat(np.arange(self.n_examples), self.count)
+
+    @cached_property
+    def by_count(self) -> list[tuple[Ints, Ints]]:
+        """Examples of nearly as many annotations, shape (m,), and their annotators, filled up with M, (c, m)."""
+        size = STEPS_OF_COUNTS[np.searchsorted(STEPS_OF_COUNTS, self.count)]
+        sizes, n = np.unique(size, return_counts=True)
+        found, first, waiting = [], 0, 0
+        for c, m, larger in zip(sizes, n, (*sizes[1:], np.inf), strict=True):
+            waiting += m
+            if waiting * larger > FEW_TOGETHER:
+                examples = np.flatnonzero((size > first) & (size <= c))
+                found.append((examples, self.annotators_of(examples, c)))
+                first, waiting = c, 0
+        return found
+
+    def annotators_of(self, examples: Ints, most: int) -> Ints:
+        """The annotators of examples with up to so many each, filled up with M, shape (most, m)."""
+        row = np.arange(most)[:, None]
+        annotators = self.annotator.take(self.start[examples] + row, mode="clip")
+        annotators[row >= self.count[examples]] = self.n_annotators
+        return annotators
 
     def at_rows(self, examples: Floats) -> Floats:
         """A value per example, for each of its annotations, shape (R,)."""

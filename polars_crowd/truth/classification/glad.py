@@ -9,27 +9,29 @@ alpha[j], negative for an adversary; label y, K classes; s(x) = 1 / (1 + exp(-x)
 All classes are equally likely beforehand. What is sought is the mode over alpha and b (Whitehill et al.
 2009, "Whose vote should count more", NIPS).
 
-**E-step.** Because log s(x) - log s(-x) = x, with A[i,k] the sum of alpha[j] over the labels k of i, and
-n[i,k] their number,
+**E-step.** Because s(x) = exp(x/2) / (2 cosh(x/2)), with B[i,k] half the sum of alpha[j] over the labels k of
+i less half that over the others, and n[i,k] the number of the labels k,
 
-    log P(labels of i | k) = u A[i,k] + n[i,k] log (K - 1) - sum over the labels of i: softplus(alpha[j] u)
-                             - n[i] log (K - 1)
+    log P(labels of i | k) = u B[i,k] - sum over the labels of i: log cosh(alpha[j] u / 2)
+                             - n[i] log 2 - (n[i] - n[i,k]) log (K - 1)
     T[i,k] ∝ (1/K) P(labels of i | k)
 
 **Difficulty.** For given skills an example's b depends on its own labels alone: it is where
 
     l(b) = log sum_k (1/K) P(labels of i | k) - (b - 1)^2 / 2
-    l'(b) = u (sum_k T[k] A[k] - sum over the labels: alpha[j] s(alpha[j] u)) - (b - 1)
+    l'(b) = u (sum_k T[k] B[k] - sum over the labels: alpha[j] / 2 tanh(alpha[j] u / 2)) - (b - 1)
 
-has its maximum, found by Newton's method, held between a point where l' > 0 and one where l' < 0. With
-adversaries among the annotators l may have two maxima: then it is looked at on a grid before.
+has its maximum, found by Halley's method, held between a point where l' > 0 and one where l' < 0. With
+adversaries among the annotators l may have two maxima: then it is looked at on a grid before. Examples with
+as many labels are worked on together, those with many with others that have nearly as many.
 
 **M-step.** With g = T[i,y] the chance that a label is right, the skills maximise
 
     Q = sum over all labels: g log s(alpha[j] u) + (1 - g) log s(-alpha[j] u)  -  sum_j (alpha[j] - 1)^2 / 2
 
 log s is bounded from below by a parabola that touches it at the present x (Jaakkola and Jordan 2000,
-Statistics and Computing 10), with curvature w(x) = (s(x) - 1/2) / x. The parabola's maximum is
+Statistics and Computing 10), with curvature w(x) = (s(x) - 1/2) / x = tanh(x/2) / (2 x). The parabola's
+maximum is
 
     alpha'[j] = (1 + sum over the labels of j: (g - 1/2) u) / (1 + sum over the labels of j: w u^2)
 
@@ -54,7 +56,7 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from polars_crowd.arrays import Flags, Floats, Ints
+from polars_crowd.arrays import Floats, Ints
 from polars_crowd.signatures import shares
 from polars_crowd.truth.block import Block
 from polars_crowd.truth.em import fit
@@ -70,124 +72,128 @@ STEP = 1.9  # how far along the way to the parabola's maximum; below 2
 EASIEST = 20.0  # the largest b
 STEEPEST = 0.279  # x s(-x) is below this
 GRID = np.linspace(-4.0, 8.0, 25)  # where l is looked at before, if it may have several maxima
+AT_ONCE = 1 << 12  # labels that are looked at so together
 UNSKILLED = 0.2  # a smaller skill is nearly none
 NEAR = 1e-10  # b is found when it moves by less,
-ENOUGH = 1e-6  # or by less than this in a step of Newton's, which leaves the square of it
+ENOUGH = 1e-8  # or when less than this is left after a step of Halley's
+SHORT = 1e-3  # such a step need not be half of the last one if it is shorter
 MOST_STEPS = 100
-LOWEST = -700.0  # exp(-x) is finite from here on
+LOG_2 = float(np.log(2))
 
 
-def logistic(x: Floats) -> Floats:
-    """s(x)."""
-    s = np.maximum(x, LOWEST)
-    np.exp(np.negative(s, out=s), out=s)
-    s += 1
-    return np.divide(1, s, out=s)
+def log_cosh(x: Floats) -> Floats:
+    """log cosh x."""
+    size = np.abs(x)
+    less = np.exp(-2 * size)
+    size += np.log1p(less, out=less)
+    size -= LOG_2
+    return size
 
 
-def softplus(x: Floats) -> Floats:
-    """log (1 + exp x) = -log s(-x)."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-
-
-def curvature(x: Floats, s: Floats) -> Floats:
-    """w(x) = (s(x) - 1/2) / x, 1/4 at 0."""
-    return np.divide(s - 0.5, x, where=np.abs(x) > 1e-6, out=np.full_like(x, 0.25))
+def curvature(x: Floats) -> Floats:
+    """w(x) = tanh(x/2) / (2 x), 1/4 at 0."""
+    half = np.maximum(np.abs(x) / 2, NEAR)
+    w = np.tanh(half)
+    half *= 4
+    w /= half
+    return w
 
 
 # --- the examples of a block -----------------------------------------------------------------------
 
 
+def log_odds(block: Block, alpha: Floats) -> Floats:
+    """B, shape (K, n)."""
+    of_class = block.per_class(alpha.take(block.annotator))
+    odds: Floats = of_class - of_class.sum(axis=0) / 2
+    return odds
+
+
+def constant(block: Block, log_classes: Floats) -> Floats:
+    """log 1/K - n[i] log 2 - (n[i] - n[i,k]) log (K - 1); -inf where the truth is another. Shape (K, n)."""
+    K = block.n_classes
+    others = block.count - block.spread(block.votes.astype(np.float64))
+    found = log_classes - others * np.log(max(K - 1, 1)) - block.count * LOG_2
+    return with_known(found, block, np.arange(K))
+
+
 @dataclass(frozen=True)
 class Labels:
-    """What l(b) needs of n examples: alpha of each label (R,), n[i] (n,), A (K, n)."""
+    """What l(b) needs of m examples with up to n labels; those that are no labels have a skill of 0."""
 
-    alpha: Floats
     count: Ints
-    A: Floats
+    """n[i], up to n, shape (m,)."""
+    half: Floats
+    """alpha / 2 of each label, shape (n, m)."""
+    B: Floats
+    """Shape (K, m)."""
     constant: Floats
-    """log 1/K + n[i,k] log (K - 1), less n[i] log (K - 1); -inf where the truth is known. Shape (K, n)."""
-
-    @classmethod
-    def of(cls, block: Block, alpha: Floats, log_classes: Floats) -> Labels:
-        of_rows = alpha.take(block.annotator)
-        wrong = np.log(max(block.n_classes - 1, 1))
-        constant = (
-            log_classes + (block.spread(block.votes.astype(np.float64)) - block.count) * wrong
-        )
-        ruled = with_known(constant, block, np.arange(block.n_classes))
-        return cls(of_rows, block.count, block.per_class(of_rows), ruled)
+    """Shape (K, m)."""
 
     @cached_property
-    def start(self) -> Ints:
-        return np.cumsum(self.count) - self.count
+    def square(self) -> Floats:
+        return self.half**2
 
-    @cached_property
-    def example(self) -> Ints:
-        return np.repeat(np.arange(len(self.count)), self.count)
-
-    def strength(self, u: Floats) -> Floats:
-        """alpha[j] u of each label."""
-        strength = u.take(self.example)
-        strength *= self.alpha
-        return strength
-
-    def posterior(self, u: Floats) -> Posterior:
-        """T, and log sum_k (1/K) P(labels | k) without the softplus terms."""
-        return softmax(u * self.A + self.constant)
+    def symmetric(self, u: Floats) -> Floats:
+        """The sum over the labels of log cosh(alpha[j] u / 2)."""
+        total: Floats = log_cosh(self.half * u).sum(axis=0)
+        return total
 
     def value(self, b: Floats) -> Floats:
         """l(b)."""
-        return self.value_at(b, self.posterior(np.exp(b)))
+        u = np.exp(b)
+        evidence = softmax(u * self.B + self.constant).log_evidence
+        return evidence - self.symmetric(u) - (b - MEAN) ** 2 / 2
 
-    def value_at(self, b: Floats, found: Posterior) -> Floats:
-        """l(b), from the posterior there."""
-        same = softplus(self.strength(np.exp(b)))
-        return found.log_evidence - np.add.reduceat(same, self.start) - (b - MEAN) ** 2 / 2
-
-    def may_have_several_maxima(self) -> Flags:
-        """Whether an annotator of the example is an adversary, or all are nearly without skill.
+    def may_have_several_maxima(self) -> Ints:
+        """The examples of which an annotator is an adversary, or all are nearly without skill.
 
         (Else l was never seen to have more than one.)
         """
-        least = np.minimum.reduceat(self.alpha, self.start)
-        most = np.maximum.reduceat(self.alpha, self.start)
-        return (self.count > 1) & ((least < 0) | (most < UNSKILLED))
+        least, most = self.half.min(axis=0), self.half.max(axis=0)
+        return np.flatnonzero((self.count > 1) & ((least < 0) | (most < UNSKILLED / 2)))
 
-    def slope(self, b: Floats) -> tuple[Floats, Floats]:
-        """l'(b) and l''(b)."""
+    def derivatives(self, b: Floats) -> tuple[Floats, Floats, Floats]:
+        """l'(b), l''(b) and l'''(b)."""
         u = np.exp(b)
-        mean, variance = self.moments(u)
-        as_ = logistic(self.strength(u))
-        as_ *= self.alpha
-        pull = mean - np.add.reduceat(as_, self.start)
-        as_ *= self.alpha - as_
-        bend = variance - np.add.reduceat(as_, self.start)
-        return u * pull - (b - MEAN), u * pull + u**2 * bend - 1
+        mean, variance, skew = self.cumulants(u)
+        pull = self.half * u
+        np.tanh(pull, out=pull)
+        pull *= self.half
+        first = mean - pull.sum(axis=0)
+        bend = self.square - pull * pull
+        second = variance - bend.sum(axis=0)
+        bend *= pull
+        third = skew + 2 * bend.sum(axis=0)
+        first *= u
+        second *= u * u
+        third *= u * u * u
+        return first - (b - MEAN), first + second - 1, first + 3 * second + third
 
-    def moments(self, u: Floats) -> tuple[Floats, Floats]:
-        """The mean and the variance of A under T."""
-        T = u * self.A
+    def cumulants(self, u: Floats) -> tuple[Floats, Floats, Floats]:
+        """The mean, the variance and the third cumulant of B under T."""
+        T = u * self.B
         T += self.constant
         T -= T.max(axis=0)
         np.exp(T, out=T)
-        total = T.sum(axis=0)
-        T *= self.A
-        mean = T.sum(axis=0) / total
-        T *= self.A
-        return mean, T.sum(axis=0) / total - mean**2
+        T /= T.sum(axis=0)
+        T *= self.B
+        mean = T.sum(axis=0)
+        T *= self.B
+        of_squares = T.sum(axis=0)
+        T *= self.B
+        variance = of_squares - mean * mean
+        return mean, variance, T.sum(axis=0) - mean * (of_squares + 2 * variance)
 
-    def some(self, chosen: Flags) -> Labels:
+    def some(self, chosen: Ints) -> Labels:
         """Those of some of the examples."""
-        rows = np.repeat(chosen, self.count)
-        return Labels(
-            self.alpha[rows], self.count[chosen], self.A[:, chosen], self.constant[:, chosen]
-        )
+        of_labels = (of.take(chosen, axis=1) for of in (self.half, self.B, self.constant))
+        return Labels(self.count[chosen], *of_labels)
 
 
 @dataclass(frozen=True)
 class Brackets:
-    """Where b is looked for, n values each: at a value between one where l' > 0 and one where l' < 0."""
+    """Where b is looked for, m values each: at a value between one where l' > 0 and one where l' < 0."""
 
     low: Floats
     at: Floats
@@ -196,52 +202,71 @@ class Brackets:
     @classmethod
     def around(cls, labels: Labels) -> Brackets:
         """From MEAN, between bounds on l'; from the best of GRID where there may be several maxima."""
-        low = -np.log1p(np.add.reduceat(np.abs(labels.alpha), labels.start))
+        low = -np.log1p(2 * np.abs(labels.half).sum(axis=0))
         high = np.minimum(MEAN + STEEPEST * labels.count + NEAR, EASIEST)
         found = cls(low, np.full(len(low), MEAN), high)
         several = labels.may_have_several_maxima()
-        if not several.any():
+        if not len(several):
             return found
-        scanned = found.some(several).scanned(labels.some(several))
-        for values, new in zip((low, found.at, high), scanned, strict=True):
-            values[several] = new
+        size = max(1, AT_ONCE // len(labels.half))
+        for some in np.split(several, range(size, len(several), size)):
+            scanned = found.some(some).scanned(labels.some(some))
+            for values, new in zip((low, found.at, high), scanned, strict=True):
+                values[some] = new
         return found
 
     def scanned(self, labels: Labels) -> tuple[Floats, Floats, Floats]:
         """The same about the best point of GRID, as far as bounds reach."""
         first, end = np.searchsorted(GRID, (self.low.min(), self.high.max()))
         grid = GRID[max(first - 1, 0) : end + 1]
-        best = np.argmax([labels.value(np.full_like(self.at, b)) for b in grid], axis=0)
+        m = len(self.at)
+        each = labels.some(np.tile(np.arange(m), len(grid)))
+        best = np.argmax(each.value(np.repeat(grid, m)).reshape(len(grid), m), axis=0)
         left, right = grid[np.maximum(best - 1, 0)], grid[np.minimum(best + 1, len(grid) - 1)]
         low = np.where(best > 0, np.maximum(left, self.low), self.low)
         high = np.where(best < len(grid) - 1, np.minimum(right, self.high), self.high)
         return low, np.clip(grid[best], low, high), high
 
-    def some(self, chosen: Flags) -> Brackets:
+    def halved(self, chosen: Ints, b: Floats, slope: Floats) -> Floats:
+        """The middle of what is left when l' at b was looked at, of the chosen."""
+        below, above = chosen[slope > 0], chosen[slope <= 0]
+        self.low[below] = b[slope > 0]
+        self.high[above] = b[slope <= 0]
+        middle: Floats = (self.low[chosen] + self.high[chosen]) / 2
+        return middle
+
+    def some(self, chosen: Ints) -> Brackets:
         return Brackets(self.low[chosen], self.at[chosen], self.high[chosen])
 
 
 def easiness(labels: Labels) -> Floats:
-    """b of each example: where l' crosses zero from above, by Newton's method between bounds."""
+    """b of each example: where l' crosses zero from above, by Halley's method between bounds."""
     bracket = Brackets.around(labels)
-    low, b, high = bracket.low, bracket.at, bracket.high
-    found, place, step = b.copy(), np.arange(len(b)), np.full(len(b), np.inf)
+    b = bracket.at
+    found, place, last = b.copy(), np.arange(len(b)), np.full(len(b), np.inf)
     for _ in range(MOST_STEPS):
-        slope, bend = labels.slope(b)
-        low, high = np.where(slope > 0, b, low), np.where(slope > 0, high, b)
-        new = b - slope / np.where(bend < 0, bend, -np.inf)
-        inside = (bend < 0) & (new >= low) & (new <= high)
-        inside &= np.abs(new - b) < np.maximum(step / 2, ENOUGH)
-        new = np.where(inside, new, (low + high) / 2)
+        slope, bend, third = labels.derivatives(b)
+        newton = -slope / bend
+        curl = newton * third / (2 * bend)
+        new = b + newton / np.maximum(1 + curl, 0.5)
         step = np.abs(new - b)
-        found[place], b = new, new
-        moving = step > np.where(inside, ENOUGH, NEAR)
-        if not moving.any():
+        left = step * np.maximum(step, np.abs(curl)) ** 2
+        inside = (bend < 0) & (new >= bracket.low) & (new <= bracket.high)
+        inside &= step < np.maximum(last / 2, SHORT)
+        outside = np.flatnonzero(~inside)
+        if len(outside):
+            new[outside] = bracket.halved(outside, b[outside], slope[outside])
+            step[outside] = np.abs(new - b)[outside]
+            left[outside] = step[outside] * (ENOUGH / NEAR)
+        b, last = new, step
+        moving = np.flatnonzero(left > ENOUGH)
+        if not len(moving):
             break
-        if np.count_nonzero(moving) < len(moving) / 2:
-            labels = labels.some(moving)
-            place = place[moving]
-            b, low, high, step = b[moving], low[moving], high[moving], step[moving]
+        if len(moving) < len(left) / 2:
+            found[place] = b
+            labels, bracket, place = labels.some(moving), bracket.some(moving), place[moving]
+            b, last = b[moving], last[moving]
+    found[place] = b
     return found
 
 
@@ -281,10 +306,17 @@ class Glad(Model):
         return skills.alpha
 
     def e_step(self, block: Block, weights: Floats, log_classes: Floats) -> EasyPosterior:
-        labels = Labels.of(block, weights, log_classes)
-        b = easiness(labels)
-        found = labels.posterior(np.exp(b))
-        return EasyPosterior(found.T, labels.value_at(b, found), b)
+        B, constants = log_odds(block, weights), constant(block, log_classes)
+        half = np.append(weights, 0.0) / 2
+        b, symmetric = np.empty((2, block.n_examples))
+        for examples, annotators in block.by_count:
+            of_some = B.take(examples, axis=1), constants.take(examples, axis=1)
+            labels = Labels(block.count[examples], half.take(annotators), *of_some)
+            b[examples] = found = easiness(labels)
+            symmetric[examples] = labels.symmetric(np.exp(found))
+        posterior = softmax(np.exp(b) * B + constants)
+        evidence = posterior.log_evidence - symmetric - (b - MEAN) ** 2 / 2
+        return EasyPosterior(posterior.T, evidence, b)
 
     def terms(self, block: Block, weights: Floats, log_classes: Floats) -> Terms:
         """alpha u for the label, -log (K - 1) for the others, which it is shared among."""
@@ -307,11 +339,11 @@ class Glad(Model):
     def count_at(self, block: Block, T: Floats, alpha: Floats, b: Floats) -> dict[str, Floats]:
         """sum (g - 1/2) u, sum w u^2 and sum g over the labels of j."""
         u = block.at_rows(np.exp(b))
-        x = alpha.take(block.annotator) * u
+        w = curvature(alpha.take(block.annotator) * u)
         g = block.of_labels(T)
         return {
             "pull": block.per_annotator((g - 0.5) * u),
-            "curvature": block.per_annotator(curvature(x, logistic(x)) * u**2),
+            "curvature": block.per_annotator(w * u * u),
             "correct": block.per_annotator(g),
         }
 

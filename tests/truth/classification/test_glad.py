@@ -12,21 +12,29 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import polars_crowd as pc
+from polars_crowd.truth import block
+from polars_crowd.truth.block import Examples
 from polars_crowd.truth.classification.glad import (
     Labels,
     curvature,
     easiness,
     glad,
-    logistic,
-    softplus,
     stepped,
 )
 from tests.cases import Case, cases
 from tests.truth import crowd_kit
-from tests.truth.truth_cases import accuracy, quiet
+from tests.truth.truth_cases import accuracy, quiet, unwarned
 
 Floats = NDArray[np.float64]
 NUDGE = 1e-5
+
+
+def logistic(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def softplus(x: Any) -> Any:
+    return np.logaddexp(0, x)
 
 
 @st.composite
@@ -37,8 +45,8 @@ def examples(draw: st.DrawFn, least: float = -1.5) -> Labels:
     y = np.array(draw(st.lists(st.integers(0, K - 1), min_size=n, max_size=n)))
     A = np.array([alpha[y == k].sum() for k in range(K)])
     votes = np.bincount(y, minlength=K)
-    constant = (votes - n) * np.log(max(K - 1, 1)) - np.log(K)
-    return Labels(alpha, np.array([n]), A[:, None], constant[:, None])
+    constant = (votes - n) * np.log(max(K - 1, 1)) - np.log(K) - n * np.log(2)
+    return Labels(np.array([n]), alpha[:, None] / 2, (A - A.sum() / 2)[:, None], constant[:, None])
 
 
 @given(examples(), st.floats(-2, 3))
@@ -46,11 +54,27 @@ def test_the_gradient_in_b(labels: Labels, b: float) -> None:
     def value(at: float) -> float:
         return float(labels.value(np.array([at]))[0])
 
-    slope, bend = labels.slope(np.array([b]))
+    slope, bend, third = labels.derivatives(np.array([b]))
     numeric = (value(b + NUDGE) - value(b - NUDGE)) / (2 * NUDGE)
     assert slope[0] == pytest.approx(numeric, rel=1e-5, abs=1e-5)
-    slopes = [labels.slope(np.array([b + d]))[0][0] for d in (NUDGE, -NUDGE)]
-    assert bend[0] == pytest.approx((slopes[0] - slopes[1]) / (2 * NUDGE), rel=1e-4, abs=1e-4)
+    above, below = (labels.derivatives(np.array([b + d])) for d in (NUDGE, -NUDGE))
+    for derivative, (up, down) in ((bend, (above[0], below[0])), (third, (above[1], below[1]))):
+        numeric = (up[0] - down[0]) / (2 * NUDGE)
+        assert derivative[0] == pytest.approx(numeric, rel=1e-4, abs=1e-4)
+
+
+@given(examples())
+def test_the_difficulty_is_where_the_gradient_crosses_zero(labels: Labels) -> None:
+    b = easiness(labels)
+    slopes = [labels.derivatives(b + d)[0][0] for d in (-1e-6, 1e-6)]
+    assert slopes[0] >= 0 >= slopes[1]
+
+
+@given(examples(), st.integers(1, 5))
+def test_labels_without_skill_change_nothing(labels: Labels, more: int) -> None:
+    half = np.append(labels.half, np.zeros((more, 1)), axis=0)
+    filled = Labels(labels.count, half, labels.B, labels.constant)
+    np.testing.assert_allclose(easiness(filled), easiness(labels), atol=1e-7)
 
 
 @given(examples())
@@ -58,6 +82,21 @@ def test_no_other_difficulty_is_better(labels: Labels) -> None:
     best = labels.value(easiness(labels))[0]
     others = [labels.value(np.array([b]))[0] for b in np.linspace(-6, 10, 161)]
     assert best >= max(others) - 1e-9
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60), st.sampled_from((1, 64, 1 << 13)))
+def test_examples_by_their_number_of_annotations(counts: list[int], few: int) -> None:
+    rows = np.arange(sum(counts))
+    some = Examples(rows, np.array(counts), len(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block, "FEW_TOGETHER", few)
+        groups = some.by_count
+    assert sorted(np.concatenate([which for which, _ in groups])) == list(range(len(counts)))
+    for which, annotators in groups:
+        for i, column in zip(which, annotators.T, strict=True):
+            own = column[: counts[i]]
+            np.testing.assert_array_equal(own, some.start[i] + np.arange(counts[i]))
+            assert (column[counts[i] :] == len(rows)).all()
 
 
 @given(
@@ -76,7 +115,7 @@ def test_the_gradient_in_alpha_and_the_step(rows: list[tuple[float, float]], alp
     gradient = ((g - s) * u).sum() - (alpha - 1)
     numeric = (gain(alpha + NUDGE) - gain(alpha - NUDGE)) / (2 * NUDGE)
     assert gradient == pytest.approx(numeric, rel=1e-5, abs=1e-5)
-    pull, bend = ((g - 0.5) * u).sum(), (curvature(alpha * u, s) * u**2).sum()
+    pull, bend = ((g - 0.5) * u).sum(), (curvature(alpha * u) * u**2).sum()
     best = np.array([(1 + pull) / (1 + bend)])
     for new in (best[0], stepped(np.array([alpha]), best)[0]):
         assert gain(new) >= gain(alpha) - 1e-9 * (1 + abs(gain(alpha)))
@@ -100,7 +139,8 @@ def objective(
 @given(cases())
 def test_the_objective_by_products(case: Case) -> None:
     fit = quiet(glad, case.log, max_iter=5)
-    alpha = dict(fit.annotators.select("annotator", "alpha").iter_rows())
+    with unwarned():
+        alpha = dict(fit.annotators.select("annotator", "alpha").iter_rows())
     assert fit.difficulty is not None
     b = {e: -np.log(d) for e, d in fit.difficulty.collect().iter_rows()}
     assert fit.trace[-1] == pytest.approx(objective(case.log, alpha, b, fit.classes), abs=1e-8)
