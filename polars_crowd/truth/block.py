@@ -74,7 +74,7 @@ class Examples:
 
     @cached_property
     def by_count(self) -> list[tuple[Ints, Ints]]:
-        """Examples of nearly as many annotations, shape (m,), and their annotators, filled up with M, (c, m)."""
+        """Examples of nearly as many annotations, shape (m,), and their annotators, filled up with M."""
         size = STEPS_OF_COUNTS[np.searchsorted(STEPS_OF_COUNTS, self.count)]
         sizes, n = np.unique(size, return_counts=True)
         found, first, waiting = [], 0, 0

@@ -25,6 +25,7 @@ that of `crowdlab` on 0.980, 0.977 and 0.825.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -122,6 +123,7 @@ class ClassPrior:
     def is_flat(self) -> bool:
         return bool(np.isinf(self.pseudo_count))
 
+    @cached_property
     def weights(self) -> ClassWeights:
         n_states, n_sources = len(self.classes), len(self.sources)
         equal = np.full(n_states, -np.log(n_states))

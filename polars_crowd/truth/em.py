@@ -138,7 +138,8 @@ def fit_rounds(rounds: Rounds, model: Model, options: Options) -> TruthInference
     warn_of_few_annotations(first, log)
     if known.gold is None and not rounds.n_models:
         warn_of_single_annotations(first)
-    fitted = Fitted(rounds, model, params, model.weights(params.skills), known, log, first)
+    weights, known = model.weights(params.skills), replace(known, init=None)
+    fitted = Fitted(rounds, model, params, weights, known, log, first)
     if isinstance(options, Likelihood):
         exponent = exponent_of(options.confidence, rounds.quiet(), fitted.estimate, log)
         fitted = replace(fitted, exponent=exponent)
@@ -150,7 +151,7 @@ def steps_of(rounds: Rounds, model: Model, known: Known, log: LogSize) -> Steps[
     keys = {**model.sums, **ROUND_SUMS}
 
     def expect(params: Parameters) -> tuple[Sums, float]:
-        weights = model.weights(params.skills), params.classes.weights()
+        weights = model.weights(params.skills), params.classes.weights
         sums = as_sums(rounds.run(count_expected, model, *weights, known), keys, log)
         prior = model.log_prior(params.skills) + params.classes.log_prior()
         constant = model.log_constant(params.skills, log)

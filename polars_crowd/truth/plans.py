@@ -30,6 +30,9 @@ W = TypeVar("W")
 
 LEAST = np.finfo(np.float64).tiny
 """Smaller probabilities count as this in logs."""
+MOST_KEPT = 1 << 23
+"""The posterior of a partition with up to this many examples times classes is found once for all that is
+asked of a fit."""
 ROUND_SUMS: Mapping[str, Key] = dict.fromkeys(
     ("class_mass", "source_mass", "temperature_fit", "state_mass", "evidence"), ()
 )
@@ -131,15 +134,33 @@ class Estimate:
     exponent: float = 1.0
 
     def each(self, part: Partition, work: Callable[[Answer], W]) -> Iterator[W]:
-        return of_blocks(part, lambda block: work(self.answer(block)), self.gold(part))
+        if part.runs.examples.height * part.runs.n_classes > MOST_KEPT:
+            return of_blocks(part, lambda block: work(self.answer(block)), self.gold(part))
+        of = (self.model, self.weights, self.classes, self.known)
+        kept: dict[tuple[int, int], Floats] = part.once("truth_posteriors", dict, *of)
+
+        def answered(block: Block) -> W:
+            examples = block.first, block.n_examples
+            T = kept.get(examples)
+            if T is None:
+                T = kept[examples] = self.posterior(block)
+            return work(self.answer_of(block, T))
+
+        return of_blocks(part, answered, self.gold(part))
 
     def gold(self, part: Partition) -> Ints | None:
         """The classes that are given."""
         return self.known.of_part(part)
 
     def answer(self, block: Block) -> Answer:
-        T = over_classes(self.found(block).T, self.model.class_of_state(block.n_classes))
+        return self.answer_of(block, self.posterior(block))
+
+    def answer_of(self, block: Block, T: Floats) -> Answer:
         return Answer(block, T, tempered(block, T, self.exponent))
+
+    def posterior(self, block: Block) -> Floats:
+        """Over the classes, shape (K, n)."""
+        return over_classes(self.found(block).T, self.model.class_of_state(block.n_classes))
 
     def found(self, block: Block) -> Posterior:
         """Over the states of the truth."""

@@ -112,8 +112,8 @@ class Fitted:
     @property
     def estimate(self) -> Estimate:
         """What answers come from."""
-        known, classes = replace(self.known, init=None), self.params.classes.weights()
-        return Estimate(self.model, self.weights, classes, known, self.exponent)
+        classes = self.params.classes.weights
+        return Estimate(self.model, self.weights, classes, self.known, self.exponent)
 
     def parameters_for(self, rounds: Rounds, model: Model) -> Parameters:
         """The parameters for the annotators of another log: those it does not know get the pooled skill."""
@@ -372,7 +372,7 @@ class TruthInference(Answers):
     @property
     def class_prior(self) -> pl.DataFrame:
         fitted = self._fitted
-        shares = np.exp(fitted.params.classes.weights().log_shares)
+        shares = np.exp(fitted.params.classes.weights.log_shares)
         of_class = fitted.model.class_of_state(fitted.log.n_classes)
         by_class = np.bincount(of_class, shares / shares.sum(), fitted.log.n_classes)
         return pl.DataFrame({"label": fitted.log.classes, "probability": by_class})
@@ -383,7 +383,7 @@ class TruthInference(Answers):
 
     @property
     def model_weight(self) -> float | list[float] | None:
-        sources = np.exp(self._fitted.params.classes.weights().log_sources)
+        sources = np.exp(self._fitted.params.classes.weights.log_sources)
         return self._of_models((sources / sources.sum())[1:].tolist())
 
     @property
