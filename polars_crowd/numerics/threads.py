@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from itertools import islice
 from typing import TypeVar
 
+import numpy as np
 import polars as pl
 
 FEWEST = 6
 """Fewer blocks than this are not worth a thread."""
 AHEAD = 2
 """Blocks under way for each thread: one that is worked on, one that waits."""
+KEPT_BYTES = 31 << 20
+"""What the C library keeps for the next arrays of a thread, rather than give it back."""
 
 B = TypeVar("B")
 T = TypeVar("T")
@@ -25,10 +29,22 @@ T = TypeVar("T")
 
 def mapped(task: Callable[[B], T], blocks: Sequence[B]) -> Iterator[T]:
     """`task(block)` of each block, in their order."""
+    keep_memory()
     n_threads = pl.thread_pool_size()
     if n_threads == 1 or len(blocks) < FEWEST:
         return map(task, blocks)
     return _threaded(task, blocks, n_threads)
+
+
+@cache
+def keep_memory() -> None:
+    """Have arrays that are freed make room for the next ones.
+
+    glibc gives the free end of a thread's heap back to the system as soon as it is twice as large as the
+    largest array that was freed so far (up to 32 MB), and a block's arrays are made of new pages each time,
+    which costs up to a third of the time. An array that is freed, and was never written to, is enough.
+    """
+    np.empty(KEPT_BYTES, dtype=np.uint8)
 
 
 def _threaded(task: Callable[[B], T], blocks: Sequence[B], n_threads: int) -> Iterator[T]:

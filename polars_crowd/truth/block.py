@@ -27,7 +27,7 @@ KEPT_ROWS = 1 << 20
 """The blocks of a log in memory of up to this many annotations are kept between rounds."""
 BLOCK_CELLS = 1 << 24
 """But no more than this many, times the number of classes."""
-LIKELY_CELLS = 1 << 22
+LIKELY_CELLS = 1 << 20
 """... where there are no sums."""
 UNKNOWN = -1
 STEPS_OF_COUNTS = np.unique(np.rint(np.geomspace(1, 1 << 31, 140)).astype(np.intp))

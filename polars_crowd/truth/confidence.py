@@ -35,6 +35,7 @@ import numpy as np
 
 from polars_crowd.arrays import Flags, Floats, Ints
 from polars_crowd.errors import Advice, warn
+from polars_crowd.numerics.group_sums import GroupSums
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
@@ -127,10 +128,18 @@ def count_confusion(part: Partition, who: Ints, source: Source) -> Summary:
 
     K = part.runs.n_classes
     C = np.zeros((K, (who.max() + 1) * K))
-    for asked in source.each(part, lambda answer: Asked.of(answer, who)):
-        for of_class, T in zip(C, asked.T, strict=True):
-            of_class += np.bincount(asked.cell, T, len(of_class))
+    for cells, sums in source.each(part, lambda answer: by_cell(Asked.of(answer, who), C.shape[1])):
+        C[:, cells] += sums
     return as_summary({"confusion": C}, COUNTED, part)
+
+
+def by_cell(asked: Asked, n_cells: int) -> tuple[Ints | slice, Floats]:
+    """A block's part of C: which cells there are, where they are fewer than all, and the sums of each."""
+    if n_cells <= len(asked.cell):
+        return slice(None), np.stack([np.bincount(asked.cell, T, n_cells) for T in asked.T])
+    cells, place = np.unique(asked.cell, return_inverse=True)
+    sums = GroupSums.of(np.arange(len(place)), place, len(cells)).of_rows(asked.T.T)
+    return cells, sums.T
 
 
 @dataclass(frozen=True)

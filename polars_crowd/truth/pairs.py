@@ -102,8 +102,8 @@ class Pairs:
         """A block's part of what `counts` needs. The likelihoods that it came from are not needed again."""
         return {"confusion": self.sums(block, T)}
 
-    def counts(self, sums: Mapping[str, Floats], b: Floats) -> Counts:
-        """C of the whole log."""
+    def counts(self, sums: Mapping[str, Floats], b: Floats, before: Any) -> Counts:
+        """C of the whole log; `before` are those of the last iteration."""
         return Counts(self, sums["confusion"], b)
 
     def log_likelihood(self, block: Block, log_theta: Any) -> Floats:
@@ -125,17 +125,22 @@ class Pairs:
 
     def at(self, b: Floats) -> Floats:
         """Values (S, M, K), or what broadcasts to them, at the pairs: what broadcasts to (S, P)."""
-        none = np.zeros(1, dtype=np.intp)
-        j = self.annotator if b.shape[1] > 1 else none
-        label = self.label if b.shape[2] > 1 else none
-        at_pairs: Floats = b[:, j, label]
-        return at_pairs
+        return at(b, self.annotator, self.label)
 
     def spread(self, values: Floats) -> Floats:
         """Values (S, P) as an array (S, M, K), zero where there is no pair."""
         dense = np.zeros((len(values), self.n_annotators * self.n_classes))
         dense[:, self.code] = values
         return dense.reshape(-1, self.n_annotators, self.n_classes)
+
+
+def at(b: Floats, annotator: Ints, label: Ints) -> Floats:
+    """Values (S, M, K), or what broadcasts to them, at some pairs: what broadcasts to (S, pairs)."""
+    none = np.zeros(1, dtype=np.intp)
+    j = annotator if b.shape[1] > 1 else none
+    label = label if b.shape[2] > 1 else none
+    at_pairs: Floats = b[:, j, label]
+    return at_pairs
 
 
 def counted_pairs(rounds: Rounds) -> tuple[Pairs, Ints]:
@@ -189,11 +194,10 @@ class Counts:
         return self.log_theta(pairs, rule.log_of)
 
     def log_prior(self, rule: Dirichlet) -> float:
-        """What the prior of theta adds to the objective: what it adds at the pairs, and at all others
-        together, where C = b."""
-        log_theta = self.log_theta(self.pairs, rule.log_of)
-        of_pairs = log_prior_at_pairs(rule, self, log_theta)
-        return of_pairs + log_prior_of_rows(rule, self.pairs, self.b, self.total)
+        """What the prior of theta adds to the objective."""
+        C, b = self.at_pairs, self.pairs.at(self.b)
+        at_pairs = log_prior_at_pairs(rule, C, b, rule.log_of(C))
+        return at_pairs + log_prior_of_rows(rule, self.pairs, self.b, self.total)
 
     def exchanged(self, order: Ints) -> Counts:
         """The same by the states in another order."""
@@ -241,26 +245,28 @@ def own_shares(pairs: Pairs, own: Floats, b: Floats, total: Floats) -> Floats:
     return shares
 
 
-def log_prior_at_pairs(rule: Dirichlet, counts: Counts, log_theta: Floats) -> float:
-    """What the prior of theta adds at the pairs, of rows aside."""
-    at = counts.pairs.at(counts.b)
+def log_prior_at_pairs(
+    rule: Dirichlet, C: Floats, b: Floats, log_C: Floats, n_pairs: Any = 1.0
+) -> float:
+    """What the prior of theta adds to the objective at some pairs, log m aside, where `n_pairs` pairs have
+    the same counts; `log_C` is that of all of them."""
     if rule.rule == "mode":
-        return float((at * log_theta).sum())
-    of_b = counts.pairs.at(log_gamma(counts.b))
-    return float((log_gamma(counts.at_pairs) - of_b - counts.seen * log_theta).sum())
+        alike = tuple(axis for axis in (0, 1) if b.shape[axis] == 1)
+        return float((b * log_C.sum(axis=alike, keepdims=True)).sum())
+    return float((n_pairs * (log_gamma(C) - log_gamma(b)) - (C - b) * log_C).sum())
 
 
 def log_prior_of_rows(rule: Dirichlet, pairs: Pairs, b: Floats, total: Floats) -> float:
-    """What it adds at the labels that an annotator never gave, and what rows add; `total` is m."""
-    of_all = of_labels(b, pairs.n_classes)
+    """What rows add, and the labels that an annotator never gave, where C = b; `total` is m."""
+    of_all, log_total = of_labels(b, pairs.n_classes), rule.log_of(total)
     if rule.rule == "variational":
-        return -float((log_gamma(total) - log_gamma(of_all)).sum())
+        surplus = (total - of_all) * log_total
+        return float((log_gamma(of_all) - log_gamma(total) + surplus).sum())
     if pairs.is_all:
-        return 0.0
+        return -float((of_all * log_total).sum())
     at = np.broadcast_to(pairs.at(b), (len(b), len(pairs)))
-    rest = of_all - pairs.per_annotator(at)
     b_log_b = of_labels(b * np.log(b), pairs.n_classes) - pairs.per_annotator(at * np.log(at))
-    return float((b_log_b - rest * np.log(total)).sum())
+    return float((b_log_b - of_all * log_total).sum())
 
 
 def with_axes(b: Floats) -> Floats:

@@ -14,6 +14,7 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import AnnotationError, OptionError, counted, shown
 from polars_crowd.inputs.tables import log_and_labels
+from polars_crowd.numerics.mixture import DECIMALS
 from polars_crowd.reports import FEW, Heads, header, went
 from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.parameters import Kept
@@ -196,7 +197,8 @@ class Answers(Iterated, OfTables):
             }
         )
         table = table.with_columns(pl.col("annotator_quality").fill_nan(None))
-        table = table.sort("annotator_quality", "annotator", nulls_last=True)
+        quality = pl.col("annotator_quality").round(DECIMALS)
+        table = table.sort(quality, "annotator", nulls_last=True)
         return self._fitted.rounds.with_abstentions(table)
 
     def _warn_of_components(self) -> None:

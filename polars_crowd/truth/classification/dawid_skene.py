@@ -95,7 +95,7 @@ class Confusions(Model):
         self, sums: Sums, skills: Counts | HeldCounts | None, log: LogSize
     ) -> Counts | HeldCounts:
         """C = b + the sums."""
-        return self.pairs.counts(sums, self.b)
+        return self.pairs.counts(sums, self.b, skills)
 
     def log_prior(self, skills: Counts | HeldCounts) -> float:
         """sum b log theta, once per row of theta."""
@@ -227,7 +227,7 @@ def dawid_skene(
     def model(rounds: Rounds) -> DawidSkene:
         shares = None if class_prior is None else class_shares(class_prior, rounds.book)
         b = pseudo_counts(smoothing, prior, rounds)
-        return DawidSkene(b, occurring(rounds), smoothing, shares)
+        return DawidSkene(b, occurring(rounds, b), smoothing, shares)
 
     return fit(log, model, Matrices(pred_probs=pred_probs, **options))
 

@@ -85,6 +85,6 @@ def ibcc(
     def model(rounds: Rounds) -> Ibcc:
         right = right_pseudo_count * np.eye(rounds.n_classes)[:, None, :]
         b = pseudo_counts(pseudo_count + right, prior, rounds)
-        return Ibcc(b, occurring(rounds), class_pseudo_count)
+        return Ibcc(b, occurring(rounds, b), class_pseudo_count)
 
     return fit(log, model, Matrices(pred_probs=pred_probs, **options))
