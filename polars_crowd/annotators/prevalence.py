@@ -253,26 +253,18 @@ def judge_table(judge: Judge, annotator: int, confidence: float) -> pl.DataFrame
         "rogan_gladen": rogan_gladen(judge, confidence),
         "ppi": prediction_powered(judge, confidence),
     }
-    tables = []
-    for method, (values, weight) in found.items():
-        names = ("prevalence", "prevalence_low", "prevalence_high")
-        columns = {
-            name: pl.Series(of).fill_nan(None) for name, of in zip(names, values, strict=True)
-        }
-        tables.append(
-            pl.DataFrame(
-                {
-                    "annotator": pl.Series([annotator] * K, dtype=pl.UInt32),
-                    "method": [method] * K,
-                    "label": pl.Series(range(K), dtype=pl.UInt32),
-                    **columns,
-                    "weight": pl.Series(weight, dtype=pl.Float64).fill_nan(None),
-                    "num_known": pl.Series([judge.n] * K).cast(pl.Int64),
-                    "num_others": pl.Series([judge.N] * K).cast(pl.Int64),
-                }
-            )
+    names = ("prevalence", "prevalence_low", "prevalence_high", "weight")
+    tables = [
+        pl.DataFrame(dict(zip(names, [*values, weight], strict=True))).select(
+            pl.all().fill_nan(None), method=pl.lit(method), label=pl.int_range(K, dtype=pl.UInt32)
         )
-    return pl.concat(tables)
+        for method, (values, weight) in found.items()
+    ]
+    return pl.concat(tables).with_columns(
+        annotator=pl.lit(annotator, pl.UInt32),
+        num_known=pl.lit(int(judge.n), pl.Int64),
+        num_others=pl.lit(int(judge.N), pl.Int64),
+    )
 
 
 Estimates = tuple[Floats, Floats]

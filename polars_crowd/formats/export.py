@@ -33,6 +33,13 @@ from polars_crowd.formats.look import Look
 from polars_crowd.formats.records import named
 from polars_crowd.formats.times import TIME_READ, TIMES_READ, notes_of_times, with_time_read
 
+
+def say(option: str, what: str = "Say which") -> Advice:
+    """The advice to give an option of a tool's own reader."""
+    command = f"polars-crowd read --option {option}=..."
+    return Advice(what, python=f"{option}=...", command=command)
+
+
 CLASSES = ("class", "set")
 """The kinds of questions that ask for classes."""
 OTHER_QUESTION = "other_question"
@@ -43,11 +50,7 @@ NO_QUESTION = "no_question"
 NO_WHAT: dict[str, tuple[str, Advice | str]] = {
     NO_EXAMPLE: (
         "which example they are about: the file has no such id",
-        Advice(
-            "Name what holds it, if the reader can be told",
-            python="example=...",
-            command="polars-crowd read --option example=...",
-        ),
+        say("example", "Name what holds it, if the reader can be told"),
     ),
     NO_QUESTION: ("to which question", "Export the file anew, with the names of its questions."),
 }

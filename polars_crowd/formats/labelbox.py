@@ -9,7 +9,7 @@ import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
-from polars_crowd.formats.export import NAME_THEM, ExportOptions
+from polars_crowd.formats.export import NAME_THEM, ExportOptions, say
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
@@ -101,10 +101,7 @@ def _labels(records: list[Row], project: str | None) -> Iterator[Row]:
         raise OptionError("project", project, f"the export has {shown(list(there.items()))}.")
     if len(known) > 1:
         raise AnnotationError(
-            f"Data rows are in the projects {shown(list(there))}.",
-            Advice(
-                "Say which", python="project=...", command="polars-crowd read --option project=..."
-            ),
+            f"Data rows are in the projects {shown(list(there))}.", say("project")
         )
     for record in records:
         row = record["data_row"]

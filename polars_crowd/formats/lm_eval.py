@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Unpack
 
-from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.errors import AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import Answers, answers_of
-from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.export import ExportOptions, say
 from polars_crowd.formats.look import Look, files_in
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
@@ -92,11 +92,7 @@ def _of_filter(samples: list[Row], filter: str | None, question: str | None) -> 
         task, filters = next(iter(several.items()))
         raise AnnotationError(
             f"the samples of {task} have a line for each of the filters {shown(filters)}.",
-            Advice(
-                "Say which counts",
-                python="filter=...",
-                command="polars-crowd read --option filter=...",
-            ),
+            say("filter"),
         )
     return samples
 

@@ -7,9 +7,9 @@ from typing import Any, Literal, Unpack
 
 import polars as pl
 
-from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
+from polars_crowd.errors import AnnotationError, OptionError, shown
 from polars_crowd.formats.answers import Answers, first_true, of_cells
-from polars_crowd.formats.export import ExportOptions
+from polars_crowd.formats.export import ExportOptions, say
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated, utc
@@ -87,14 +87,7 @@ def read_zooniverse(
 
 def _workflow(asked: str | None, there: list[str]) -> str:
     if asked is None and len(there) > 1:
-        raise AnnotationError(
-            f"The file has the workflows {shown(there)}.",
-            Advice(
-                "Say which",
-                python="workflow=...",
-                command="polars-crowd read --option workflow=...",
-            ),
-        )
+        raise AnnotationError(f"The file has the workflows {shown(there)}.", say("workflow"))
     if asked is not None and asked not in there:
         raise OptionError("workflow", asked, f"the file has {shown(there)}.")
     return asked or next(iter(there), "")

@@ -58,7 +58,7 @@ def as_numbers(
     return frame.with_columns(*read, *others)
 
 
-def labels_as_numbers(log: pl.LazyFrame, advice: Advice = MISSING) -> pl.LazyFrame:
+def labels_as_numbers(log: pl.LazyFrame) -> pl.LazyFrame:
     """The log with numbers as labels where they are text that writes numbers; as it is where none does.
 
     Raises
@@ -72,7 +72,7 @@ def labels_as_numbers(log: pl.LazyFrame, advice: Advice = MISSING) -> pl.LazyFra
     written = number(pl.col("label")).is_not_null().any()
     if not log.select(written).collect().item():
         return log
-    return as_numbers(log, ["label"], "the log", advice=advice)
+    return as_numbers(log, ["label"], "the log", advice=MISSING)
 
 
 def number(text: pl.Expr, decimal_comma: bool = False) -> pl.Expr:

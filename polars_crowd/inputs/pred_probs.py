@@ -131,7 +131,7 @@ def scan_pred_probs(
     given = Reading(**reading)
 
     def opened(model: Any) -> pl.LazyFrame:
-        return _wide(
+        return as_columns(
             open_pred_probs(
                 model, example=example, classes=classes, decimal_comma=decimal_comma, reading=given
             )
@@ -150,7 +150,8 @@ NAME_IDS = Advice(
 MAP_CLASSES = Advice("Name the columns by class", python="or map them, classes={'column': class}")
 
 
-def _wide(probs: PredProbs) -> pl.LazyFrame:
+def as_columns(probs: PredProbs) -> pl.LazyFrame:
+    """`example`, and a column per class."""
     if not probs.is_array:
         return probs.frame
     check_columns_of(probs.names)

@@ -47,9 +47,9 @@ OWN = "polars_crowd_"
 """How the names of columns begin that are made on the way, beside the caller's."""
 
 
-def open_frame(source: Any, what: str, reading: Reading = USUAL) -> pl.LazyFrame:
+def open_frame(source: Any, what: str) -> pl.LazyFrame:
     """Any source as a LazyFrame; `what` names it in errors."""
-    return stacked(settled(open_parts(source, what, reading)), what)
+    return stacked(settled(open_parts(source, what)), what)
 
 
 def checked_columns(

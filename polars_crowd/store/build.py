@@ -22,7 +22,7 @@ from polars_crowd.inputs import checks
 from polars_crowd.inputs.anonymous import is_anonymous, numbered
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.log import LOG_COLUMNS
-from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs
+from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs, as_columns
 from polars_crowd.inputs.probabilities import read_probabilities, with_ids_like
 from polars_crowd.rounds.files import write_whole
 from polars_crowd.rounds.progress import tracked
@@ -299,11 +299,3 @@ def unlabelled(annotated: pl.Series, models: Sequence[PredProbs]) -> pl.Series:
     known = pl.concat([probs.frame.select("example") for probs in models]).unique()
     rest = known.join(annotated.to_frame().lazy(), on="example", how="anti")
     return rest.collect()["example"].sort()
-
-
-def as_columns(probs: PredProbs) -> pl.LazyFrame:
-    """A column per class."""
-    if not probs.is_array:
-        return probs.frame.select("example", *probs.names)
-    entry = pl.col(PROBABILITIES).arr.get
-    return probs.frame.select("example", **{name: entry(k) for k, name in enumerate(probs.names)})

@@ -61,9 +61,9 @@ def bin_of(score: pl.Expr, bins: int = BINS) -> pl.Expr:
     return (score * bins).floor().clip(0, bins - 1).cast(pl.Int64)
 
 
-def ends_of_bins(bins: int = BINS) -> dict[str, pl.Expr]:
+def ends_of_bins() -> dict[str, pl.Expr]:
     """Where the bin `bin` begins and ends."""
-    return {"low": pl.col("bin") / bins, "high": (pl.col("bin") + 1) / bins}
+    return {"low": pl.col("bin") / BINS, "high": (pl.col("bin") + 1) / BINS}
 
 
 def share_said(part: int, of: int, noun: str) -> str:
