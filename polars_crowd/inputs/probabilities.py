@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -90,15 +91,19 @@ def look_through(
     if not probs.by_columns or probs.independent:
         return (read(),)
     dtype = _precision(probs, names)
-    groups = (
-        [column.cast(dtype).to_numpy() for column in frame]
-        for frame in _read(probs, examples, names, True, ANNOTATED)
-    )
+    read_ = _read(probs, examples, names, True, ANNOTATED)
+    groups = (partial(_block_of, frame.cast(dtype)) for frame in read_)
     example, label = (votes[c].to_numpy() for c in ("example", "label"))
-    glance = Glance.through(groups, example, label, len(examples))
+    shape = len(examples), len(names)
+    glance = Glance.through(groups, example, label, shape, _numpy_of(dtype))
     if not probability_checks.are_probabilities(glance):
         return (read(),)  # which says which ones are none
     return LookedThrough(glance, partial(_read_again, probs, glance, read))
+
+
+def _block_of(frame: pl.DataFrame, block: slice) -> list[Probabilities]:
+    """The columns of some examples, without a copy where they lie in one piece."""
+    return [column.to_numpy() for column in frame[block]]
 
 
 def _read_again(
@@ -239,13 +244,17 @@ def _hash(ids: pl.Series) -> pl.Series:
     return ids.hash()
 
 
+def _numpy_of(dtype: pl.DataType) -> type[np.floating[Any]]:
+    return np.float32 if dtype == pl.Float32 else np.float64
+
+
 def _of_columns(
     frames: Iterable[pl.DataFrame], dtype: pl.DataType, names: Sequence[str]
 ) -> Probabilities:
     """Columns as an array (N, K), which is laid out class by class."""
     columns = (column.cast(dtype) for frame in frames for column in frame)
     first = next(columns)
-    matrix = np.empty((len(names), len(first)), np.float32 if dtype == pl.Float32 else np.float64)
+    matrix = np.empty((len(names), len(first)), _numpy_of(dtype))
     for k, column in enumerate(chain([first], columns)):
         matrix[k] = column.to_numpy()
     return matrix.T

@@ -103,10 +103,8 @@ OUTSIDE: list[tuple[str, Callable[[Any], Any], str]] = [
 
 def are_probabilities(glance: Glance) -> bool:
     """Whether `check_range` and `check_sums` let pass what was looked through."""
-    if not len(glance.sums):
-        return True
-    in_range = glance.least >= 0 and glance.largest.max() <= 1 + SUM_TOLERANCE
-    return bool(in_range and np.abs(glance.sums - 1).max() <= SUM_TOLERANCE)
+    in_range = glance.least >= 0 and glance.largest.max(initial=0) <= 1 + SUM_TOLERANCE
+    return bool(in_range and glance.off <= SUM_TOLERANCE)
 
 
 def check_range(matrix: Probabilities, names: Sequence[str], examples: pl.Series) -> None:

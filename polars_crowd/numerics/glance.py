@@ -7,19 +7,23 @@ largest p. These are N and V numbers, not N K, and the columns are read once and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from polars_crowd.arrays import Array, Codes, Probabilities
 from polars_crowd.numerics.threads import mapped
 
 ROWS = 1 << 15
 """Examples whose columns are looked through at once: what is found of them stays in a core's cache."""
+
+
+Columns = Callable[[slice], Sequence[Probabilities]]
+"""The columns of some classes, of a block of examples."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +41,28 @@ class Glance:
     """The second largest p[e,k], which is the largest where two are equal."""
     least: float
     """The smallest p[e,k] of all."""
-    sums: Probabilities
-    """sum_k p[e,k]."""
+    off: float
+    """max_e |sum_k p[e,k] - 1|."""
 
     @classmethod
     def through(
-        cls, groups: Iterable[list[Probabilities]], example: Codes, label: Codes, n_examples: int
+        cls,
+        groups: Iterable[Columns],
+        example: Codes,
+        label: Codes,
+        shape: tuple[int, int],
+        dtype: DTypeLike,
     ) -> Glance:
-        """Of the columns of the classes in their order, in groups that are looked through together."""
-        columns = iter(groups)
-        first = next(columns)
-        dtype = first[0].dtype
-        seen = _Seen(n_examples, dtype)
-        of_votes, votes_for = np.empty(len(label), dtype), _by_label(label)
-        k = 0
-        for group in chain([first], columns):
-            seen.look(group, k)
-            for p in group:
-                votes = next(votes_for)
-                of_votes[votes] = p[example[votes]]
-                k += 1
-        found = (seen.top, seen.largest, seen.second, seen.least, seen.sums)
-        return cls(example, label, of_votes, *found)
+        """Of the columns of K classes in their order, in groups that are looked through together."""
+        n = shape[0]
+        seen = _Seen(n, dtype, np.empty(len(label), dtype))
+        starts = range(0, n, ROWS)
+        blocks = [*mapped(lambda start: _block(example, label, start, shape), starts)]
+        for columns in groups:
+            seen.look(blocks, columns)
+        off = float(np.abs(seen.sums - 1).max(initial=0))
+        found = (seen.of_votes, seen.top, seen.largest, seen.second, seen.least, off)
+        return cls(example, label, *found)
 
     def of_top(self, example: Codes, label: Codes) -> Probabilities | None:
         """p[example, label], if these are the most probable classes; else None."""
@@ -73,29 +77,50 @@ class Glance:
         return self.of_votes[vote]
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Some examples, and their votes by label: those for k are the ones from `ends[k]` to `ends[k+1]`."""
+
+    examples: slice
+    votes: Codes
+    at: Codes
+    """Which of the examples each vote is of."""
+    ends: Array
+
+
+def _block(example: Codes, label: Codes, start: int, shape: tuple[int, int]) -> _Block:
+    """The examples from `start` on."""
+    n, K = shape
+    block = slice(start, min(start + ROWS, n))
+    votes = votes_of(example, block)
+    labels = label[votes].astype(np.min_scalar_type(K))  # few bytes are sorted by counting
+    order = np.argsort(labels, kind="stable").astype(np.uint32)
+    at = example[votes][order] - np.uint32(start)
+    ends = np.searchsorted(labels[order], np.arange(K + 1))
+    return _Block(block, order + np.uint32(votes.start), at, ends)
+
+
 class _Seen:
     """What the columns looked through so far say of each example."""
 
-    def __init__(self, n: int, dtype: np.dtype[np.floating]) -> None:
+    def __init__(self, n: int, dtype: DTypeLike, of_votes: Probabilities) -> None:
         self.largest, self.second = (np.full(n, -np.inf, dtype) for _ in range(2))
-        self.sums, self.top = np.zeros(n, dtype), np.zeros(n, np.uint32)
-        self.least = np.inf
+        self.sums, self.top, self.of_votes = np.zeros(n, dtype), np.zeros(n, np.uint32), of_votes
+        self.least, self.n_columns = np.inf, 0
 
-    def look(self, columns: Sequence[Probabilities], first: int) -> None:
-        """Look through the columns of the classes from `first` on."""
-        starts = range(0, len(self.top), ROWS)
-        least = mapped(
-            lambda start: self._block(slice(start, start + ROWS), columns, first), starts
-        )
-        self.least = min(self.least, *least)
+    def look(self, blocks: Sequence[_Block], columns: Columns) -> None:
+        """Look through the columns of the next classes."""
+        found = [*mapped(lambda block: self._look(block, columns(block.examples)), blocks)]
+        self.least = min([self.least, *(least for least, _ in found)])
+        self.n_columns += max((n for _, n in found), default=0)
 
-    def _block(self, block: slice, columns: Sequence[Probabilities], first: int) -> float:
-        """... of a block of examples; the smallest of its p."""
-        largest, second = self.largest[block], self.second[block]
-        sums, top = self.sums[block], self.top[block]
+    def _look(self, block: _Block, columns: Sequence[Probabilities]) -> tuple[float, int]:
+        """... of a block of examples; the smallest of its p, and how many columns these are."""
+        here, ends = block.examples, block.ends
+        largest, second = self.largest[here], self.second[here]
+        sums, top = self.sums[here], self.top[here]
         least, larger, smaller = np.inf, np.empty(len(top), bool), np.empty_like(sums)
-        for k, column in enumerate(columns, first):
-            p = column[block]
+        for k, p in enumerate(columns, self.n_columns):
             np.greater(p, largest, out=larger)
             np.copyto(top, k, where=larger)
             np.minimum(p, largest, out=smaller)
@@ -103,18 +128,16 @@ class _Seen:
             np.maximum(largest, p, out=largest)
             sums += p
             least = min(least, float(p.min()))
-        return least
+            votes = slice(ends[k], ends[k + 1])
+            self.of_votes[block.votes[votes]] = p[block.at[votes]]
+        return least, len(columns)
 
 
-def _by_label(label: Codes) -> Iterator[Codes]:
-    """The votes for each label, from the first on."""
-    K = int(label.max(initial=0)) + 1
-    small: Array = label.astype(np.min_scalar_type(K))  # few bytes are sorted by counting
-    order = np.argsort(small, kind="stable").astype(np.uint32)
-    ends = np.cumsum(np.bincount(label, minlength=K))
-    yield from np.split(order, ends)
-    while True:
-        yield order[:0]
+def votes_of(example: Codes, block: slice) -> slice:
+    """Where the votes of a block of examples are; `example` ascends."""
+    bounds = np.array((block.start, block.stop), dtype=example.dtype)
+    start, stop = np.searchsorted(example, bounds)
+    return slice(int(start), int(stop))
 
 
 class LookedThrough(Sequence[Probabilities]):

@@ -22,16 +22,16 @@ from typing import TypeVar
 import numpy as np
 
 from polars_crowd.arrays import Codes, Flags, Floats, Probabilities
-from polars_crowd.numerics.glance import Glance, Models, glance_at
+from polars_crowd.numerics.glance import Glance, Models, glance_at, votes_of
 from polars_crowd.numerics.threads import mapped
 
 R = TypeVar("R")
 BLOCK_CELLS = 1 << 16
 """How many (example, class) cells are mixed at once: they stay in the processor's cache."""
-FEW = 16
-"""As of so many classes are blocks of which an example needs few numbers."""
 TOGETHER = 16
 """Blocks that are one task of a thread."""
+FEW = 1 << 12
+"""How many examples or votes are a task of a thread, where each needs few numbers."""
 TIE = 1e-12
 """Posteriors closer than this are a tie: the order of a sum must not decide a label."""
 SMALLEST_LOG = 1e-30
@@ -105,7 +105,7 @@ class Mixture:
                 mixed += w * p
             q[block] = mixed / normaliser[e]
 
-        each_block(mix, len(label), FEW)
+        each_few(mix, len(label))
         return q
 
     def each(self, work: Callable[[slice, Floats], None]) -> None:
@@ -192,7 +192,7 @@ class Mixture:
             best[e[among]] = k[among]
             label[block] = best
 
-        each_block(find, n, FEW)
+        each_few(find, n)
         return label, tied
 
     def dense(self) -> Floats:
@@ -286,11 +286,11 @@ def each_block(work: Callable[[slice], R], n_examples: int, n_classes: int) -> l
     return [*chain.from_iterable(done)]
 
 
-def votes_of(example: Codes, block: slice) -> slice:
-    """Where the votes of a block of examples are; `example` ascends."""
-    bounds = np.array((block.start, block.stop), dtype=example.dtype)
-    start, stop = np.searchsorted(example, bounds)
-    return slice(int(start), int(stop))
+def each_few(work: Callable[[slice], None], n: int) -> None:
+    """`work(block)` of each FEW of n examples or votes."""
+    starts = range(0, n, FEW)
+    for _ in mapped(lambda start: work(slice(start, min(start + FEW, n))), starts):
+        pass
 
 
 def first_true(flags: Flags) -> Codes:

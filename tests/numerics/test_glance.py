@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polars_crowd.arrays import Probabilities
 from polars_crowd.numerics import glance, mixture
 from polars_crowd.numerics.glance import Glance, LookedThrough, Models
 from polars_crowd.numerics.mixture import Mixture
@@ -38,9 +40,13 @@ def held(draw: st.DrawFn, gains: st.SearchStrategy[float]) -> Mixture:
 def looked_through(q: Mixture, together: int, read: Any = not_read) -> Models:
     """Its model, looked through."""
     (p,) = q.models
-    columns = [p[:, k] for k in range(p.shape[1])]
-    groups = [columns[k : k + together] for k in range(0, len(columns), together)]
-    return LookedThrough(Glance.through(groups, q.example, q.label, len(p)), read)
+    K = p.shape[1]
+    groups = (partial(columns, p[:, k : k + together]) for k in range(0, K, together))
+    return LookedThrough(Glance.through(groups, q.example, q.label, p.shape, p.dtype), read)
+
+
+def columns(p: Probabilities, block: slice) -> list[Probabilities]:
+    return [*p[block].T]
 
 
 @given(held(st.sampled_from([0.25, 0.5])), st.integers(1, 3), st.integers(1, 40))
