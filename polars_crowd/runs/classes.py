@@ -47,6 +47,9 @@ from polars_crowd.runs.reading import (
     sort_by_key,
 )
 
+FEW_CLASSES = 16
+"""Up to so many, probabilities are held: to mix them is less work than to look through them."""
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -174,7 +177,8 @@ def sort_runs(
     """Read one partition of a log, with the probabilities of its examples, into sorted runs.
 
     Rows without a label are counted, and left out. `book` holds the classes and annotators of the whole log
-    where this is a part of it. With `glance`, files of one model are looked through, not held.
+    where this is a part of it. With `glance`, files of one model of many classes are looked
+    through, not held.
     """
     log = checks.without_duplicates(log, duplicates)
     schema = log.collect_schema()
@@ -223,8 +227,8 @@ def _models(
     names: tuple[str, ...],
     votes: pl.DataFrame | None,
 ) -> Models:
-    """The models' probabilities; those of one are looked through if `votes` are given."""
-    if votes is not None and len(probs) == 1:
+    """The models' probabilities; those of one of many classes are looked through if `votes` are given."""
+    if votes is not None and len(probs) == 1 and len(names) > FEW_CLASSES:
         return look_through(probs[0], examples, names, votes)
     return tuple(read_probabilities(p, examples, names) for p in probs)
 

@@ -18,6 +18,7 @@ import polars_crowd as pc
 from polars_crowd.errors import AnnotationError, OptionError
 from polars_crowd.inputs import probabilities
 from polars_crowd.inputs.pred_probs import open_pred_probs
+from polars_crowd.runs import classes as runs
 
 LOG = pl.DataFrame(
     {
@@ -547,6 +548,12 @@ def test_rows_in_another_order_are_found_by_hashes_and_where_these_collide(
 # --- files are looked through ----------------------------------------------------------------------
 
 
+@pytest.fixture
+def of_few_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "FEW_CLASSES", 2)
+
+
+@pytest.mark.usefixtures("of_few_classes")
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
 @pytest.mark.parametrize("dtype", [pl.Float32, pl.Float64])
 def test_files_say_the_same_as_frames(suffix: str, dtype: Any, tmp_path: Path) -> None:
@@ -561,6 +568,7 @@ def test_files_say_the_same_as_frames(suffix: str, dtype: Any, tmp_path: Path) -
         assert_frame_equal(one, other, check_exact=True)
 
 
+@pytest.mark.usefixtures("of_few_classes")
 @pytest.mark.parametrize("wrong", [-0.25, 1.5, float("nan"), 0.75, None])
 def test_files_are_refused_like_frames(wrong: float | None, tmp_path: Path) -> None:
     spoilt = PROBS.with_columns(dog=pl.Series([0.25, wrong, 0.5]))
@@ -570,6 +578,7 @@ def test_files_are_refused_like_frames(wrong: float | None, tmp_path: Path) -> N
     refused(tmp_path / "probs.parquet", str(of_frame.value))
 
 
+@pytest.mark.usefixtures("of_few_classes")
 def test_a_file_that_was_looked_through_is_read_when_the_posterior_is_asked_for(
     tmp_path: Path,
 ) -> None:
