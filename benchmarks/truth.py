@@ -8,7 +8,8 @@ tables) is left out; it stands beside the time of the whole run. GLAD, whose ite
 compared by the time to the objective that crowd-kit reaches.
 
 `--only costs` compares methods with each other: whole fits with Dawid-Skene, `compare` with its fits;
-`--only threads` an iteration on one thread with one on two.
+`--only threads` an iteration on one thread with one on two; `--only classes` is Dawid-Skene with a thousand
+of them. `benchmarks/summary.py` has the bounds of these.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,8 +27,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 from _measure import (
+    BOUNDS,
     PER_EXAMPLE,
     SEED,
+    Bound,
     Call,
     Job,
     Measurement,
@@ -70,11 +73,16 @@ CONTESTS = (
 )
 GLAD = Contest("glad", 0, 3, 30.0, 0.1)
 COMPARED = ("dawid_skene", "one_coin_dawid_skene", "wawa")
-COSTS: Mapping[str, float | None] = {"bwa": 3.0, "glad": None, "ebcc": 20.0}
-"""Times the CPU time of Dawid-Skene."""
+COSTS: Mapping[str, float] = {"bwa": 3.0, "glad": 1.7, "ebcc": 20.0}
+"""Times the CPU time of Dawid-Skene, that of GLAD a third of what it once took."""
+COMPARE = "compare"
 COMPARE_TARGET = 3.0
 """Times the CPU time of its fits."""
-COST_ANNOTATORS = 2_000
+COMPARE_GB = 1.0
+COST_ROWS, COST_ANNOTATORS = 3_000_000, 2_000
+MANY_CLASSES = Shape(round(100_000 / KEPT), 200, 1_000)
+MANY_ITERATIONS, MANY_SECONDS, MANY_GB = 20, 10.0, 1.0
+SCALE_ROWS = 10_000_000
 THREADS_TARGET = 1.6
 SCALE_SECONDS = 30.0
 """In which ten million binary annotations, ten per example, are to converge."""
@@ -382,8 +390,8 @@ def comparison(methods: Sequence[str], log: str) -> Job:
     return Job(run)
 
 
-def report_costs(root: Path, rows: int, repeat: int) -> str:
-    """The CPU time of whole fits on string ids, as multiples of Dawid-Skene's; `compare` of its fits'."""
+def costs(root: Path, rows: int, repeat: int) -> dict[str, list[Measurement]]:
+    """Whole fits on string ids, and `compare`."""
     shape = Shape(round(rows / KEPT), COST_ANNOTATORS, CLASSES)
     log = data(root, shape, "string").files["log"]
     calls: dict[str, Call] = {
@@ -391,23 +399,35 @@ def report_costs(root: Path, rows: int, repeat: int) -> str:
         for method in dict.fromkeys((*COMPARED, *COSTS))
     }
     together = ("truth:comparison", {"methods": COMPARED, "log": log})
-    found = alternate("costs", {**calls, "compare": together}, repeat)
-    base = best(found["dawid_skene"]).cpu
+    return alternate("costs", {**calls, COMPARE: together}, repeat)
+
+
+def bounds_of_costs(found: Mapping[str, list[Measurement]], rows: int) -> Iterator[Bound]:
+    """The CPU time of fits, as multiples of Dawid-Skene's; `compare` of its fits', and its memory."""
+    cpu = {name: best(runs).cpu for name, runs in found.items()}
+    for method, most in COSTS.items():
+        ratio = cpu[method] / cpu["dawid_skene"]
+        yield Bound(f"{method} of {rows:,}: CPU by Dawid-Skene", ratio, most)
+    fits = sum(cpu[method] for method in COMPARED)
+    said = f"compare of {len(COMPARED)} methods on {rows:,}"
+    yield Bound(f"{said}: CPU by its fits", cpu[COMPARE] / fits, COMPARE_TARGET)
+    yield Bound(f"{said}: GB", best(found[COMPARE]).peak, COMPARE_GB)
+
+
+def report_costs(root: Path, rows: int, repeat: int) -> str:
+    """What was measured of each, and the bounds."""
+    found = costs(root, rows, repeat)
     lines = []
     for method, runs in found.items():
         spent = best(runs)
-        of, target, unit = base, COSTS.get(method), "Dawid-Skene"
-        if method == "compare":
-            of = sum(best(found[each]).cpu for each in COMPARED)
-            target, unit = COMPARE_TARGET, f"its {len(COMPARED)} fits"
-        said = f"{spent.cpu / of:.1f}x {unit}" + (f" (target {target:g}x)" if target else "")
         size = (f"{spent.wall:.1f}", f"{spent.cpu:.1f}", f"{spent.peak:.2f}")
-        lines.append([method, f"{rows:,}", *size, str(runs[0].report or ""), said])
-    head = ["method", "annotations", "s wall", "s CPU", "GB", "iterations", "CPU"]
-    return markdown(head, lines)
+        lines.append([method, f"{rows:,}", *size, str(runs[0].report or "")])
+    head = ["method", "annotations", "s wall", "s CPU", "GB", "iterations"]
+    bounds = (bound.line for bound in bounds_of_costs(found, rows))
+    return f"{markdown(head, lines)}\n\n{markdown(BOUNDS, bounds)}"
 
 
-def report_threads(root: Path, rows: int, repeat: int) -> str:
+def seconds_by_threads(root: Path, rows: int, repeat: int) -> dict[int, float]:
     """The wall time of an iteration of Dawid-Skene on one thread and on two."""
     shape = shape_of(rows)
     log = data(root, shape, "integer").files["log"]
@@ -422,21 +442,53 @@ def report_threads(root: Path, rows: int, repeat: int) -> str:
         found = alternate(f"{n_threads} threads", calls, repeat)
         spent[n_threads] = _per_iteration(found, OURS, of)["wall"]
     del os.environ["POLARS_MAX_THREADS"]
+    return spent
+
+
+def report_threads(root: Path, rows: int, repeat: int) -> str:
+    spent = seconds_by_threads(root, rows, repeat)
     return (
         f"{rows:,} annotations, an iteration of Dawid-Skene: {spent[1]:.2f} s wall on one thread, "
-        f"{spent[2]:.2f} s on two: {spent[1] / spent[2]:.2f}x (target {of.target:g}x)"
+        f"{spent[2]:.2f} s on two: {spent[1] / spent[2]:.2f}x (target {THREADS_TARGET:g}x)"
     )
+
+
+def bounds_of_classes(root: Path, repeat: int) -> Iterator[Bound]:
+    """Dawid-Skene where there are many classes: its time and its memory."""
+    log = data(root, MANY_CLASSES, "integer").files["log"]
+    given = {"log": log, "n_iter": MANY_ITERATIONS, "shape": vars(MANY_CLASSES)}
+    call: Call = ("truth:ours", {"method": "dawid_skene", **given})
+    (runs,) = alternate("many classes", {"dawid_skene": call}, repeat).values()
+    spent = best(runs)
+    said = f"dawid_skene of {MANY_CLASSES.classes:,} classes, {MANY_ITERATIONS} iterations"
+    yield Bound(f"{said}: s", spent.wall, MANY_SECONDS, cpu=spent.cpu)
+    yield Bound(f"{said}: GB", spent.peak, MANY_GB)
+
+
+def report_classes(root: Path, repeat: int) -> str:
+    return markdown(BOUNDS, (bound.line for bound in bounds_of_classes(root, repeat)))
+
+
+def bounds(root: Path, repeat: int) -> Iterator[Bound]:
+    """The targets, measured; those that need no other library."""
+    yield from bounds_of_costs(costs(root, COST_ROWS, repeat), COST_ROWS)
+    yield from bounds_of_classes(root, repeat)
+    spent = seconds_by_threads(root, SCALE_ROWS, repeat)
+    said = f"dawid_skene of {SCALE_ROWS:,}: times as fast on two threads"
+    yield Bound(said, spent[1] / spent[2], least=THREADS_TARGET)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000, help="annotations of the contests")
-    parser.add_argument("--only", nargs="*", default=[], help="methods, scale, costs, threads")
     parser.add_argument(
-        "--scale", type=int, default=10_000_000, help="annotations of the large run"
+        "--only", nargs="*", default=[], help="methods, scale, costs, classes, threads"
     )
     parser.add_argument(
-        "--costs", type=int, default=3_000_000, help="annotations of what methods cost"
+        "--scale", type=int, default=SCALE_ROWS, help="annotations of the large run"
+    )
+    parser.add_argument(
+        "--costs", type=int, default=COST_ROWS, help="annotations of what methods cost"
     )
     parser.add_argument(
         "--repeat", type=int, default=1, help="runs of each job, of which the best counts"
@@ -448,6 +500,7 @@ def main() -> None:
         GLAD.method,
         "scale",
         "costs",
+        "classes",
         "threads",
     ]
     head = [
@@ -465,6 +518,8 @@ def main() -> None:
         said = []
         if "costs" in asked:
             said.append(report_costs(root, options.costs, options.repeat))
+        if "classes" in asked:
+            said.append(report_classes(root, options.repeat))
         if "threads" in asked:
             said.append(report_threads(root, options.scale, options.repeat))
     about = {**environment(), "crowd-kit": version("crowd-kit")}
