@@ -18,19 +18,22 @@ import polars as pl
 
 from polars_crowd.formats.records import UNSHAPED, Records
 
+TEXT = pl.String()
 TIME = pl.Datetime("us", "UTC")
+Row = dict[str, Any]
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 SCHEMA: dict[str, pl.DataType] = {
-    "example": pl.String(),
-    "annotator": pl.String(),
-    "question": pl.String(),
-    "kind": pl.String(),
+    "example": TEXT,
+    "annotator": TEXT,
+    "question": TEXT,
+    "kind": TEXT,
     "values": pl.List(pl.String),
-    "status": pl.String(),
+    "status": TEXT,
     "timestamp": TIME,
     "seconds": pl.Float64(),
     "gold": pl.Boolean(),
-    "text": pl.String(),
-    "annotator_kind": pl.String(),
+    "text": TEXT,
+    "annotator_kind": TEXT,
 }
 """The columns of answers; `status` is `submitted` where a reader has none, the last five may be missing."""
 NEEDED = ("example", "annotator", "question", "kind", "values")
@@ -125,6 +128,11 @@ def first_true(otherwise: pl.Expr | str = SUBMITTED, **words: pl.Expr) -> pl.Exp
     """
     rest = pl.lit(otherwise) if isinstance(otherwise, str) else otherwise
     return pl.coalesce(*(pl.when(is_so).then(pl.lit(word)) for word, is_so in words.items()), rest)
+
+
+def kind_of(value: pl.Expr) -> pl.Expr:
+    """The kind of a question whose answer is a value: numbers are asked for if all answers are some."""
+    return first_true("class", number=value.str.contains(NUMBER))
 
 
 def blank_as_null(cell: pl.Expr, *blanks: str) -> pl.Expr:

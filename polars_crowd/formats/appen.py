@@ -7,13 +7,12 @@ from typing import Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, shown
-from polars_crowd.formats.answers import Answers, column, first_true
+from polars_crowd.formats.answers import TEXT, Answers, column, first_true
 from polars_crowd.formats.export import WHICH, ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated
 
-TEXT = pl.String()
 GOLD, REASON = "_gold", "_gold_reason"
 TIMES = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M")
 PAGES = "Seconds are those of a page, divided by its rows."

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Unpack
 
 from polars_crowd.errors import AnnotationError
-from polars_crowd.formats.answers import PREDICTION, SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import PREDICTION, SUBMITTED, Answers, Row, answers_of
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
@@ -16,7 +16,6 @@ from polars_crowd.formats.records import objects
 RESPONSES, SUGGESTION = ".responses", ".suggestion"
 OF_1 = "-suggestion"
 NO_STATUS = "Nested records do not say which answers are drafts or discarded: all count. The flat form does."
-Row = dict[str, Any]
 
 
 def _is_like(look: Look) -> bool:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Unpack
+from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import SUBMITTED, Answers, Row, answers_of
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
-
-Row = dict[str, Any]
 
 
 @reads("deepeval", "DeepEval", lambda look: look.has("testCases"))

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import SUBMITTED, Answers, Row, answers_of
 from polars_crowd.formats.export import NAME_THEM, ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
@@ -20,7 +20,6 @@ from polars_crowd.formats.records import open_text
 from polars_crowd.formats.times import timed
 from polars_crowd.formats.zips import Zip
 
-Row = dict[str, Any]
 EVERYBODY, UNKNOWN = "all", "unknown"
 """Files that are no member's."""
 ENDINGS = (".jsonl", ".json", ".csv")

@@ -13,14 +13,21 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, shown
-from polars_crowd.formats.answers import Answers, blank_as_null, first_true, one, sent, translated
+from polars_crowd.formats.answers import (
+    TEXT,
+    Answers,
+    blank_as_null,
+    first_true,
+    one,
+    sent,
+    translated,
+)
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, anything
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import Records
 from polars_crowd.inputs.sources import open_frame
 
-TEXT = pl.String()
 ANNOTATORS = (
     "annotator_id",
     "rater_id",

@@ -12,14 +12,12 @@ from typing import Any, Literal, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import SUBMITTED, Answers, Row, answers_of
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, files_in, object_in
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import timed
 from polars_crowd.formats.zips import Zip
-
-Row = dict[str, Any]
 
 
 def _is_like(look: Look) -> bool:

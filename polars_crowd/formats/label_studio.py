@@ -20,7 +20,9 @@ from polars_crowd.errors import OptionError, shown
 from polars_crowd.formats.again import KEY
 from polars_crowd.formats.answers import (
     SUBMITTED,
+    TEXT,
     Answers,
+    Row,
     answers_of,
     blank_as_null,
     first_true,
@@ -33,8 +35,6 @@ from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import Records, as_lines, objects
 from polars_crowd.formats.times import TIME_READ, dated
 
-TEXT = pl.String()
-Row = dict[str, Any]
 RESULT = pl.Struct(
     {"question": TEXT, "type": TEXT, "values": pl.List(TEXT), "is_region": pl.Boolean}
 )

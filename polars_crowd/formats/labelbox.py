@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Unpack
+from typing import Unpack
 
 import polars as pl
 
 from polars_crowd.errors import Advice, AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import SUBMITTED, Answers, Row, answers_of
 from polars_crowd.formats.export import NAME_THEM, ExportOptions, say
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
 from polars_crowd.formats.times import timed
 
-Row = dict[str, Any]
 OLD = "DataRow ID"
 INSIDE = " > "
 """Between a question and one that stands inside of its answers."""

@@ -6,9 +6,8 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, first_true, one, sent, translated
+from polars_crowd.formats.answers import TEXT, Answers, first_true, one, sent, translated
 from polars_crowd.formats.export import ExportOptions
-from polars_crowd.formats.feedback import TEXT
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated

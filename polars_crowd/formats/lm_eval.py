@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import Answers, answers_of
+from polars_crowd.formats.answers import Answers, Row, answers_of
 from polars_crowd.formats.export import ExportOptions, say
 from polars_crowd.formats.look import Look, files_in
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
 
-Row = dict[str, Any]
 NAME = re.compile(r"^samples_(?P<task>.+)_\d{4}-\d{2}-\d{2}T[\d.-]+\.jsonl$")
 KEYS = {"doc_id", "resps", "filtered_resps"}
 

@@ -10,13 +10,12 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import Answers, column, first_true, translated
+from polars_crowd.formats.answers import TEXT, Answers, column, first_true, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, tables
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated
 
-TEXT = pl.String()
 ANSWER, INPUT, JSON_ANSWERS = "Answer.", "Input.", "Answer.taskAnswers"
 TRUTH_VALUE = "(?i)^(true|false)$"
 ZONES = {

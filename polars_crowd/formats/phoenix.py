@@ -6,9 +6,17 @@ from typing import Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, blank_as_null, first_true, one, sent, translated
+from polars_crowd.formats.answers import (
+    TEXT,
+    Answers,
+    blank_as_null,
+    first_true,
+    kind_of,
+    one,
+    sent,
+    translated,
+)
 from polars_crowd.formats.export import ExportOptions
-from polars_crowd.formats.feedback import TEXT, kind_of
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated

@@ -10,14 +10,13 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import SUBMITTED, Answers, Row, answers_of
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look, object_in
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
 from polars_crowd.formats.times import utc_of_seconds
 
-Row = dict[str, Any]
 OF_2, OF_1 = "user_state.json", "annotated_instances.jsonl"
 SURVEY = ".html"
 MARK, SPANS = ":::", "span_annotation"

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError
-from polars_crowd.formats.answers import SUBMITTED, Answers, first_true, translated
+from polars_crowd.formats.answers import SUBMITTED, TEXT, Answers, first_true, translated
 from polars_crowd.formats.export import NO_QUESTIONS, Export, ExportOptions, every_column
 from polars_crowd.formats.langsmith import FEEDBACK, GROUP, giver
 from polars_crowd.formats.look import FORMATS, Format, Look
@@ -25,7 +25,6 @@ from polars_crowd.formats.times import (
     with_time_read,
 )
 
-TEXT = pl.String()
 SAYS = {
     "model_a": "left",
     "model_1": "left",

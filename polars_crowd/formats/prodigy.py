@@ -7,14 +7,13 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from polars_crowd.formats.answers import Answers, first_true, translated
+from polars_crowd.formats.answers import TEXT, Answers, first_true, translated
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import Records
 from polars_crowd.formats.times import utc_of_seconds
 
-TEXT = pl.String()
 VERSION = {
     "_session_id": TEXT,
     "_view_id": TEXT,

@@ -8,13 +8,12 @@ from typing import Any, Unpack
 
 import polars as pl
 
-from polars_crowd.formats.answers import SUBMITTED, Answers, answers_of
+from polars_crowd.formats.answers import SUBMITTED, Answers, Row, answers_of
 from polars_crowd.formats.export import ExportOptions
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.records import objects
 
-Row = dict[str, Any]
 JUDGES = (
     *("llm-rubric", "g-eval", "factuality", "model-graded-closedqa", "model-graded-factuality"),
     *(

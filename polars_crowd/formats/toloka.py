@@ -9,6 +9,7 @@ import polars as pl
 
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.formats.answers import (
+    TEXT,
     Answers,
     column,
     first_true,
@@ -22,7 +23,6 @@ from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import TIME_READ, dated, utc
 
-TEXT = pl.String()
 INPUT, OUTPUT, GOLDEN, ASSIGNMENT = "INPUT:", "OUTPUT:", "GOLDEN:", "ASSIGNMENT:"
 STATUS = {"SKIPPED": "skipped", "REJECTED": "rejected", "EXPIRED": "expired", "ACTIVE": "draft"}
 PAGES = "Seconds are those of a page, divided by its tasks."

@@ -8,13 +8,12 @@ from typing import Any, Literal, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError, OptionError, shown
-from polars_crowd.formats.answers import Answers, first_true, of_cells
+from polars_crowd.formats.answers import TEXT, Answers, first_true, of_cells
 from polars_crowd.formats.export import ExportOptions, say
 from polars_crowd.formats.look import Look
 from polars_crowd.formats.reader import reads
 from polars_crowd.formats.times import dated, utc
 
-TEXT = pl.String()
 SAID = pl.List(pl.Struct({"question": TEXT, "kind": TEXT, "values": pl.List(TEXT)}))
 ANONYMOUS = "not-logged-in-"
 KEYS = ("classification_id", "user_name", "annotations", "subject_ids")

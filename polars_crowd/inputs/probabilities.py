@@ -44,21 +44,22 @@ def _ids_like(probs: PredProbs, dtype: pl.DataType) -> pl.DataFrame:
         lost = given.filter(
             ids_like("example", given.schema["example"], dtype, "pred_probs").is_null()
         )["example"]
-        raise AnnotationError(
-            f": {counted(len(lost), 'id')} of examples without annotations cannot be {dtype}, the type of "
-            f"the log's: {shown(lost.drop_nulls().to_list())}.",
-            cast_ids(given["example"].dtype),
-            source="pred_probs",
-            column="example",
-        )
+        which = f"{counted(len(lost), 'id')} of examples without annotations"
+        raise lost_ids(which, lost.drop_nulls().to_list(), probs, dtype)
     return held
 
 
-def cast_ids(dtype: pl.DataType) -> Advice:
-    """How the log's ids get the type of those of pred_probs."""
-    return Advice(
-        "Give the ids of the log the type of those of pred_probs",
-        python=f"log.with_columns(pl.col('example').cast(pl.{dtype}))",
+def lost_ids(which: str, ids: list[Any], probs: PredProbs, dtype: pl.DataType) -> AnnotationError:
+    """The error for ids of pred_probs that the type of the log's cannot hold."""
+    own = probs.frame.collect_schema()["example"]
+    return AnnotationError(
+        f": {which} cannot be {dtype}, the type of the log's: {shown(ids)}.",
+        Advice(
+            "Give the ids of the log the type of those of pred_probs",
+            python=f"log.with_columns(pl.col('example').cast(pl.{own}))",
+        ),
+        source="pred_probs",
+        column="example",
     )
 
 

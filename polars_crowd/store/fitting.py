@@ -15,7 +15,7 @@ from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import PredProbs, open_models
-from polars_crowd.inputs.probabilities import cast_ids, with_ids_like
+from polars_crowd.inputs.probabilities import lost_ids, with_ids_like
 from polars_crowd.inputs.suspicions import warn_of_labels
 from polars_crowd.rounds.opening import read_book
 from polars_crowd.runs.classes import classes_of
@@ -159,12 +159,7 @@ def _check_ids(probs: PredProbs, dtype: pl.DataType) -> None:
         raise probability_checks.null_ids(ids.collect())
     if lost:
         first = ids.filter(is_lost).head(5).collect()["example"].to_list()
-        raise AnnotationError(
-            f": {counted(lost, 'id')} cannot be {dtype}, the type of the log's: {shown(first)}.",
-            cast_ids(probs.frame.collect_schema()["example"]),
-            source="pred_probs",
-            column="example",
-        )
+        raise lost_ids(counted(lost, "id"), first, probs, dtype)
 
 
 ROWS_PER_PARTITION = 4_000_000

@@ -26,8 +26,6 @@ MANIFEST = "manifest.json"
 LOCK = ".lock"
 FORMAT = 1
 SPOOL = ".spool-"
-DEAD = ".dead"
-"""What the directory of a store is called that nobody will end."""
 FILES = "files"
 """The directory of the data files."""
 NAME = re.compile(
@@ -125,16 +123,13 @@ class Manifest:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Manifest:
+        plain = ("rule", "rule_version", "models", "is_ensemble", "generation")
         return cls(
-            rule=found["rule"],
-            rule_version=found["rule_version"],
+            **{name: found[name] for name in plain},
             schema=schema_of(found["schema"]),
             classes=None if found["classes"] is None else tuple(found["classes"]),
-            models=found["models"],
-            is_ensemble=found["is_ensemble"],
             annotators=None if found["annotators"] is None else File(**found["annotators"]),
             parts=tuple(_part(part) for part in found["parts"]),
-            generation=found["generation"],
             sets=None if found.get("sets") is None else tuple(found["sets"]),
             set_of=schema_of(found["set_of"])["label"] if found.get("set_of") else None,
             past=tuple(_past(past) for past in found.get("past", ())),
