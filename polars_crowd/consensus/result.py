@@ -272,12 +272,11 @@ def _row_quality(part: Partition, consensus: LabelConsensus, scoring: Scoring) -
 def count_quality(part: Partition, found: Found, scoring: Scoring) -> Summary:
     """Summary of the annotators' labels: see `count_annotations`."""
     consensus = main(found)
-    return count_annotations(
-        part.runs,
-        consensus.choice.labels(part),
-        consensus_quality(part, consensus, scoring, 0),
-        _row_quality(part, consensus, scoring),
-    )
+    label = consensus.choice.labels(part)
+    quality = consensus_quality(part, consensus, scoring, 0)
+    of_rows = _row_quality(part, consensus, scoring)
+    part.forget("posterior")  # whose numbers are in these; to count takes memory
+    return count_annotations(part.runs, label, quality, of_rows)
 
 
 def posterior_table(part: Partition, consensus: LabelConsensus) -> pl.DataFrame:
