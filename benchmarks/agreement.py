@@ -65,6 +65,10 @@ BY_COUNT = 1.5
 """What all coefficients may take, in counts of votes."""
 TIMES = 50
 """How many times as fast as krippendorff, of a thousand annotators."""
+MEETING, MET = 5_000, 4
+"""Annotators every two of whom meet, and on how many examples."""
+PAIRS_GB = 2.0
+"""What all their pairs may take."""
 ROWS, SECONDS = 10_000_000, 60.0
 
 # --- jobs ------------------------------------------------------------------------------------------
@@ -83,6 +87,26 @@ def ours(log: str, interval: str = "analytic", coefficients: list[str] | None = 
 def floor(log: str) -> Job:
     """Count the votes once."""
     return Job(lambda: pl.scan_parquet(log).group_by("example", "label").len().collect())
+
+
+def make_meeting(path: str, annotators: int, ids: str) -> Job:
+    """All annotators on each of MET examples: every two of them meet."""
+    label = np.random.default_rng(0).integers(0, CLASSES, MET * annotators)
+    example, annotator = np.divmod(np.arange(MET * annotators), annotators)
+    log = pl.DataFrame({"example": example, "annotator": annotator, "label": label})
+    if ids == "string":
+        log = log.select(pl.format("{}-{}", pl.lit(c), pl.col(c)).alias(c) for c in log.columns)
+    return Job(lambda: log.write_parquet(path))
+
+
+def meeting(path: str, table: str) -> Job:
+    """A table of all pairs of annotators; the peak is what counts."""
+    tables: dict[str, Callable[[str], pl.DataFrame]] = {
+        "pairwise_agreement": pc.pairwise_agreement,
+        "annotator_pairs": pc.annotator_pairs,
+        "overlap": lambda log: pc.overlap(log).pairs,
+    }
+    return Job(lambda: tables[table](path), lambda pairs: pairs.height)
 
 
 def reals(n: int, level: str) -> Job:
@@ -300,6 +324,15 @@ def bounds(root: Path, repeat: int) -> Iterator[Bound]:
     yield Bound(
         f"alpha, {annotators:,} annotators: times as fast as krippendorff", faster, least=TIMES
     )
+    for ids in ("integer", "string"):
+        log = f"{root}/meeting-{ids}.parquet"
+        make = {"path": log, "annotators": MEETING, "ids": ids}
+        measure("agreement:make_meeting", make)
+        for table in ("pairwise_agreement", "annotator_pairs", "overlap"):
+            taken = measure("agreement:meeting", {"path": log, "table": table})
+            say(f"{table}, {ids} ids: {taken}")
+            what = f"{table}, {taken.report:,} pairs, {ids} ids: GB at its peak"
+            yield Bound(what, taken.peak, PAIRS_GB)
 
 
 def main() -> None:

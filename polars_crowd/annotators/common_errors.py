@@ -23,7 +23,7 @@ so that where the others err alike, or examples of this class are often misread,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,8 +56,16 @@ class Group:
     truth: Ints
     """(m,)"""
 
-    def part(self, rows: slice) -> Group:
+    def part(self, rows: slice | Ints) -> Group:
         return Group(self.example[rows], self.annotator[rows], self.label[rows], self.truth[rows])
+
+    def ordered(self, rank: Ints) -> Group:
+        """... with the annotators of each example in the order of a rank."""
+        order = np.argsort(rank[self.annotator], axis=1, kind="stable")
+        annotator, label = (
+            np.take_along_axis(of, order, axis=1) for of in (self.annotator, self.label)
+        )
+        return replace(self, annotator=annotator, label=label)
 
 
 def groups_in(runs: Runs, truth: Ints) -> list[Group]:

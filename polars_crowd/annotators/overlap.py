@@ -24,18 +24,22 @@ import polars as pl
 from polars_crowd.arrays import Flags, Ints
 from polars_crowd.errors import counted
 from polars_crowd.inputs.log import is_labelled, open_rows
-from polars_crowd.reliability.pairwise import (
+from polars_crowd.reliability.meetings import (
     FEWER_ANNOTATORS,
+    FIRST,
+    KEY,
+    Meetings,
     PairCodes,
+    Span,
     by_id,
     check_size,
+    count_meetings,
     pair_codes,
-    pairs_among,
+    spans,
 )
-from polars_crowd.reliability.patterns import count_keys, pairs_in_blocks, run_lengths
 from polars_crowd.reliability.request import MemoryOption, Request
 from polars_crowd.reports import FEW, Heads, header
-from polars_crowd.rounds.components import Components, annotators_of, examples_of
+from polars_crowd.rounds.components import Components, annotators_of
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.results import Fit
@@ -184,10 +188,11 @@ class Overlap(Fit):
     def _graph(self) -> tuple[PairCodes, Ints, Ints]:
         """The pairs of annotators by rank, first * M + second, and how many examples they share."""
         codes = pair_codes(self._rounds.book.annotators, 1)
-        n_pairs = int(self._rounds.run(count_pairs_of)[()]["pairs"].item())
-        check_size(self._rounds, codes, n_pairs, FEWER_ANNOTATORS)
-        merged = self._rounds.run(count_shared, codes)[("pair",)]
-        return codes, merged["pair"].to_numpy(), merged["shared"].to_numpy()
+        first = self._rounds.run(count_pairs_of, codes)[FIRST]
+        check_size(self._rounds, codes, int(first["pairs"].sum()), 1, FEWER_ANNOTATORS)
+        found = [self._rounds.run(count_shared, codes, span)[KEY] for span in spans(first, codes)]
+        shared = pl.concat(found)
+        return codes, shared["key"].to_numpy(), shared["times"].to_numpy()
 
     @cached_property
     def _component(self) -> pl.Series:
@@ -224,24 +229,43 @@ def open_unlabelled(log: Any, options: Any) -> Rounds:
 # --- plans -----------------------------------------------------------------------------------------
 
 
-def count_pairs_of(part: Partition) -> Summary:
-    """How many pairs of annotations there are."""
-    return pairs_among(examples_of(part))
+def count_pairs_of(part: Partition, codes: PairCodes) -> Summary:
+    """How many examples each annotator shares with those behind, in all."""
+    return meetings_of(part, codes).pairs_by_first
 
 
-def count_shared(part: Partition, codes: PairCodes) -> Summary:
-    """The examples that each pair of annotators shares."""
-    rows = annotators_of(part).select("example", "annotator").unique().sort("example")
-    found = rows.collect()
-    annotator = codes.rank[found["annotator"].to_numpy()]
-    counts = [pl.DataFrame(schema={"pair": pl.Int64, "shared": pl.Int64})]
-    for i, j in pairs_in_blocks(run_lengths(found["example"].to_numpy())):
-        keys = count_keys(codes.pair(annotator[i], annotator[j]), len(codes.rank) ** 2)
-        counts.append(keys.select(pair="key", shared="times"))
-    return {("pair",): pl.concat(counts).lazy().group_by("pair").agg(pl.col("shared").sum())}
+def count_shared(part: Partition, codes: PairCodes, span: Span) -> Summary:
+    """The examples that each pair of annotators of a span shares."""
+    return count_meetings(meetings_of(part, codes), codes, span)
+
+
+def meetings_of(part: Partition, codes: PairCodes) -> Meetings:
+    """Who labelled which example, whatever with; `codes` of one class."""
+
+    def made() -> Meetings:
+        found = annotators_of(part).select("example", "annotator").unique().collect()
+        example, annotator = (column.to_numpy() for column in found)
+        return Meetings.of(example, codes.rank[annotator], np.zeros(len(example), np.int64))
+
+    return part.once("meetings of annotators", made, codes)
 
 
 # --- the walk --------------------------------------------------------------------------------------
+
+
+def neighbourhoods(
+    first: Ints, second: Ints, size: int
+) -> tuple[list[int], memoryview, memoryview]:
+    """Where the neighbours of each node begin; all neighbours, and the edges to them.
+
+    As views of arrays: millions of Python's integers would take eight times as much.
+    """
+    ends = np.concatenate([first, second], dtype=np.int32)
+    order = np.argsort(ends, kind="stable").astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(ends, minlength=size))])
+    del ends
+    others = np.concatenate([second, first], dtype=np.int32)[order]
+    return starts.tolist(), others.data, (order % np.int32(len(first))).data
 
 
 def hanging(first: Ints, second: Ints, size: int) -> tuple[list[list[int]], Flags]:
@@ -251,11 +275,7 @@ def hanging(first: Ints, second: Ints, size: int) -> tuple[list[list[int]], Flag
     >>> below, bridges.tolist()
     ([[3], [2], [], []], [True, False, False, False])
     """
-    ends, others = np.concatenate([first, second]), np.concatenate([second, first])
-    edge = np.tile(np.arange(len(first)), 2)
-    order = np.argsort(ends, kind="stable")
-    starts = np.searchsorted(ends[order], np.arange(size + 1)).tolist()
-    neighbours, edges = others[order].tolist(), edge[order].tolist()
+    starts, neighbours, edges = neighbourhoods(first, second, size)
     found, low, weight = [0] * size, [0] * size, [1] * size
     below: list[list[int]] = [[] for _ in range(size)]
     is_bridge = np.zeros(len(first), np.bool_)

@@ -17,38 +17,51 @@ corrected together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Unpack, cast
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.annotators import common_errors
 from polars_crowd.annotators.against import Against, Others
-from polars_crowd.annotators.common_errors import UNKNOWN, Group, Law, groups_in, in_blocks
+from polars_crowd.annotators.common_errors import (
+    CELLS,
+    UNKNOWN,
+    Group,
+    Law,
+    groups_in,
+    in_blocks,
+)
 from polars_crowd.annotators.overlap import count_pairs_of, count_shared
 from polars_crowd.annotators.request import Judging, JudgingOptions, Opened
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import OptionError, check_choice
 from polars_crowd.numerics.corrections import benjamini_hochberg, holm
-from polars_crowd.numerics.shares import at_least
-from polars_crowd.reliability.pairwise import (
+from polars_crowd.numerics.shares import at_least_each
+from polars_crowd.reliability.meetings import (
     FEWER_ANNOTATORS,
+    FIRST,
+    KEY,
+    MORE_SHARED,
     PairCodes,
+    Span,
     check_codes,
     check_size,
     pair_codes,
+    spans,
 )
-from polars_crowd.reliability.patterns import sums_at
+from polars_crowd.reliability.patterns import pairs_in_blocks, sums_at
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Summary
+from polars_crowd.rounds.summaries import Sum, Summary
 from polars_crowd.signatures import shares
 
 Correction = Literal["holm", "bh"]
 STEPS = 8
 """How often the odds are made better."""
-CELL = ("cell",)
+CELL, PAIR = ("cell",), ("pair",)
 
 
 @shares(JudgingOptions, Judging)
@@ -118,12 +131,19 @@ def annotator_pairs(
     rounds, truth = opened.rounds, Truth(opened.against)
     check_codes(rounds)
     codes = pair_codes(opened.annotators, 1)
-    n_pairs = int(rounds.run(count_pairs_of)[()]["pairs"].item())
-    check_size(rounds, codes, n_pairs, FEWER_ANNOTATORS)
+    first = rounds.run(count_pairs_of, codes)[FIRST]
+    n_pairs = int(first["pairs"].sum())
+    check_size(rounds, codes, n_pairs, min_shared, MORE_SHARED, FEWER_ANNOTATORS)
     _check_cells(rounds)
     law = fitted_law(opened, truth)
-    sums = rounds.run(compare_pairs, truth, law, codes)[("pair",)]
-    return pair_table(sums.filter(pl.col("shared") >= min_shared), codes, correction)
+    found = (
+        rounds.run(compare_pairs, truth, law, codes, span)[PAIR] for span in spans(first, codes)
+    )
+    is_enough = pl.col("shared") >= min_shared
+    sums = pl.concat([with_p_values(part.filter(is_enough)).cast(HELD) for part in found])
+    columns = sums.get_columns()
+    del sums
+    return pair_table(columns, codes, correction)
 
 
 PER_CELL = 60
@@ -225,63 +245,85 @@ def expect_choices(part: Partition, truth: Truth, law: Law) -> Summary:
 # --- pairs -----------------------------------------------------------------------------------------
 
 
-def compare_pairs(part: Partition, truth: Truth, law: Law, codes: PairCodes) -> Summary:
-    """The sums of each pair of annotators: `shared` examples, `judged` ones, the `same` wrong labels, and how
-    many of these are `expected`."""
+def compare_pairs(part: Partition, truth: Truth, law: Law, codes: PairCodes, span: Span) -> Summary:
+    """The sums of each pair of annotators of a span: `shared` examples, `judged` ones, the `same` wrong
+    labels, and how many of these are `expected`."""
     schema = {"pair": pl.Int64, "judged": pl.Int64, "same": pl.Int64, "expected": pl.Float64}
-    shared = count_shared(part, codes)[("pair",)].lazy()
-    sums = [shared, pl.LazyFrame(schema=schema)]
-    for block in in_blocks(truth.groups(part)):
-        i, j = np.triu_indices(block.annotator.shape[1], 1)
-        rank = codes.rank[block.annotator]
-        pair = codes.pair(rank[:, i], rank[:, j])
+    judged = Sum(PAIR)
+    judged.add(pl.DataFrame(schema=schema))
+    groups = part.once(
+        "groups by rank", lambda: [g.ordered(codes.rank) for g in truth.groups(part)], codes, truth
+    )
+    for block in in_blocks(groups):
+        for sums in _compared(block, law, codes, span):
+            judged.add(sums)
+    counts = cast(pl.DataFrame, count_shared(part, codes, span)[KEY])
+    shared = counts.lazy().select(pair="key", shared="times")
+    both = shared.join(judged.frame().lazy(), on="pair", how="left", maintain_order="left")
+    return {PAIR: both.with_columns(pl.all().fill_null(0))}
+
+
+def _compared(block: Group, law: Law, codes: PairCodes, span: Span) -> Iterator[pl.DataFrame]:
+    """The sums over the examples of a block, whose annotators are by rank, a few pairs at a time."""
+    rank = codes.rank[block.annotator]
+    inside = (rank >= span[0]) & (rank < span[1])
+    rows = np.flatnonzero(inside.any(axis=1))
+    block, rank, inside = block.part(rows), rank[rows], inside[rows]
+    columns = np.flatnonzero(inside.any(axis=0))
+    step = max(CELLS // max(len(rank), 1), 1)
+    for i, j in pairs_in_blocks(np.array(rank.shape[1:]), step, columns):
         same, expected = common_errors.same_choices(block, law, i, j)
-        sums.append(_sums(pair, np.ones(pair.shape), same, expected))
-    return {("pair",): pl.concat(sums, how="diagonal").group_by("pair").agg(pl.all().sum())}
+        there = inside[:, i]
+        yield _sums(codes.pair(rank[:, i], rank[:, j])[there], same[there], expected[there])
 
 
-def _sums(pair: Ints, judged: Any, same: Any, expected: Floats) -> pl.LazyFrame:
-    """The sums over a block."""
-    found, at = np.unique(pair.ravel(), return_inverse=True)
-    columns = {"judged": judged, "same": same, "expected": expected}
-    sums = {name: sums_at(at, values.ravel(), len(found)) for name, values in columns.items()}
-    return pl.LazyFrame({"pair": found, **sums}).cast({"judged": pl.Int64, "same": pl.Int64})
+def _sums(pair: Ints, same: Floats, expected: Floats) -> pl.DataFrame:
+    """The sums over some pairs of annotations."""
+    found, at, judged = np.unique(pair, return_inverse=True, return_counts=True)
+    sums = {"same": same, "expected": expected}
+    columns = {name: sums_at(at, values, len(found)) for name, values in sums.items()}
+    table = pl.DataFrame({"pair": found, "judged": judged, **columns})
+    return table.cast({"same": pl.Int64})
 
 
 # --- the table -------------------------------------------------------------------------------------
 
 
-def pair_table(sums: pl.DataFrame, codes: PairCodes, correction: Correction) -> pl.DataFrame:
-    """The pairs by name, with their p-values."""
+def with_p_values(sums: pl.DataFrame) -> pl.DataFrame:
+    """The sums of pairs and their `p`, P(Binomial(n, expected / n) >= same): 1 where no more are the same
+    than expected, NaN where nothing was judged."""
     n, same, expected = (sums[c].to_numpy() for c in ("judged", "same", "expected"))
-    p = np.full(len(n), np.nan)
-    p[n > 0] = [p_of_same(*one) for one in zip(same[n > 0], n[n > 0], expected[n > 0], strict=True)]
-    corrected = CORRECTIONS[correction](p)
-    return (
-        sums.lazy()
-        .select(
-            *codes.named(),
-            num_examples="shared",
-            num_judged="judged",
-            num_same_wrong="same",
-            expected_same_wrong="expected",
-            p_value=pl.lit(pl.Series(p)).fill_nan(None),
-            p_value_corrected=pl.lit(pl.Series(corrected)).fill_nan(None),
-            pair="pair",
-        )
-        .sort("p_value", "pair", nulls_last=True)
-        .drop("pair")
-        .collect()
-    )
+    p = np.where(n > 0, 1.0, np.nan)
+    more = same > expected
+    p[more] = at_least_each(n[more], expected[more] / n[more], same[more])
+    return sums.with_columns(p=p)
 
 
-def p_of_same(same: int, n: int, expected: float) -> float:
-    """P(Binomial(n, expected / n) >= same); 1 where no more are the same than expected.
+HELD = pl.Schema(dict.fromkeys(("shared", "judged", "same"), pl.Int32))
+"""Counts, while the table is put together."""
 
-    >>> round(p_of_same(2, 2, 1.0), 9), p_of_same(1, 4, 2.0)
-    (0.25, 1.0)
-    """
-    return 1.0 if same <= expected else at_least(n, expected / n, same)
+
+def pair_table(columns: list[pl.Series], codes: PairCodes, correction: Correction) -> pl.DataFrame:
+    """The pairs by name, the least probable first; takes the columns of their sums one by one, which may be
+    half of all memory."""
+    sums = {column.name: column for column in columns}
+    columns.clear()
+    sums["corrected"] = pl.Series(CORRECTIONS[correction](sums["p"].to_numpy()))
+    by = pl.DataFrame([sums["p"], sums["pair"]])
+    order = by.select(pl.arg_sort_by("p", "pair")).to_series()
+    del by
+    table = sums.pop("pair").gather(order).alias("pair").to_frame().select(*codes.named())
+    for name, column, dtype in (
+        ("num_examples", "shared", pl.Int64),
+        ("num_judged", "judged", pl.Int64),
+        ("num_same_wrong", "same", pl.Int64),
+        ("expected_same_wrong", "expected", pl.Float64),
+        ("p_value", "p", pl.Float64),
+        ("p_value_corrected", "corrected", pl.Float64),
+    ):
+        values = sums.pop(column).gather(order).cast(dtype).fill_nan(None)
+        table.insert_column(table.width, values.alias(name))
+    return table
 
 
 CORRECTIONS = {"holm": holm, "bh": benjamini_hochberg}

@@ -15,10 +15,16 @@ with z the normal quantile of (1 + confidence) / 2.
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 
-from polars_crowd.arrays import Floats
+from polars_crowd.arrays import Floats, Ints
 from polars_crowd.numerics.special import beta_cdf, normal
+
+FEW = 50
+"""Up to so many are summed."""
+WAYS = np.array([[comb(n, x) for x in range(FEW + 1)] for n in range(FEW + 1)], np.float64)
 
 
 def at_most(n: float, share: float, x: float) -> float:
@@ -35,6 +41,27 @@ def at_most(n: float, share: float, x: float) -> float:
 def at_least(n: float, share: float, x: float) -> float:
     """P(X >= x)."""
     return 1.0 if x <= 0 else beta_cdf(share, 1 - share, x, n - x + 1)
+
+
+def at_least_each(n: Ints, share: Floats, x: Ints) -> Floats:
+    """P(X >= x) of each n, share < 1 and whole x of 0 or more: of few, the sum of their terms.
+
+    >>> at_least_each(np.array([2, 400]), np.array([0.5, 0.5]), np.array([1, 201])).round(4).tolist()
+    [0.75, 0.4801]
+    """
+    found = np.empty(len(n))
+    many = n > FEW
+    found[many] = [at_least(*each) for each in zip(n[many], share[many], x[many], strict=True)]
+    n, share, x = n[~many], share[~many], x[~many]
+    odds = share / (1 - share)
+    term = WAYS[n, x] * share**x * (1 - share) ** (n - x)
+    total = term.copy()
+    for _ in range(int((n - x).max(initial=0))):
+        term = term * (n - x) / (x + 1) * odds
+        total += term
+        x = x + 1
+    found[~many] = np.minimum(total, 1.0)
+    return found
 
 
 def wilson(share: Floats, n: Floats, confidence: float) -> tuple[Floats, Floats]:

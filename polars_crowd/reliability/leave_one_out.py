@@ -36,7 +36,8 @@ from polars_crowd.reliability.chance import PairableSums, alpha_value, mid_ranks
 from polars_crowd.reliability.coincidences import coincidences, sum_keys
 from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.pairwise import CELLS, by_id
+from polars_crowd.reliability.meetings import by_id
+from polars_crowd.reliability.pairwise import CELLS
 from polars_crowd.reliability.patterns import (
     BLOCK,
     LocalUnits,

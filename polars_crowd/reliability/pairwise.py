@@ -12,7 +12,8 @@ The counts n p_kl of all pairs come from one join of the log with itself on exam
 sum_i n_i (n_i - 1) / 2 rows. That number is known from the runs before anything is joined. Where it is larger
 than `max_pairs`, each annotation is kept with probability q = sqrt(max_pairs / pairs), decided by a hash of
 its example, its annotator and the seed: of every pair of annotators, a share q^2 of the shared examples is
-left, whatever partition they lie in.
+left, whatever partition they lie in. Pairs are counted and made rows of a span of annotators at a time
+(`meetings`).
 """
 
 from __future__ import annotations
@@ -25,11 +26,23 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats, Ints, Packed
-from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, warn
+from polars_crowd.errors import Advice, OptionError, warn
 from polars_crowd.reliability.chance import corrected, room
-from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.patterns import count_keys, pairs_in_blocks, run_lengths, runs_of
+from polars_crowd.reliability.meetings import (
+    FEWER_PAIRS,
+    FIRST,
+    KEY,
+    MORE_SHARED,
+    Meetings,
+    PairCodes,
+    Span,
+    check_codes,
+    check_size,
+    count_meetings,
+    spans,
+)
+from polars_crowd.reliability.patterns import run_lengths, runs_of
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
     ClassesOption,
@@ -42,17 +55,14 @@ from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.weights import Identity, Weights
 from polars_crowd.reliability.who_voted import Pairs, cohen, pair_kappa
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.hashing import MIX, hashed
 from polars_crowd.signatures import shares
 
 MAX_PAIRS = 50_000_000
 """Pairs of annotations that are looked at, unless the caller says otherwise."""
-CELLS = 1 << 20
+CELLS = 1 << 18
 """(pair, class) cells whose kappa is computed at once."""
-KEY_LIMIT = 1 << 31
-"""(annotator, label) codes of which two fit into one integer."""
 ODD = 0x9E3779B97F4A7C15
 """The golden ratio in 64 bits, by which a seed is spread."""
 
@@ -82,8 +92,7 @@ def pairwise_agreement(
         Leave out pairs with fewer shared examples than this, at least 1.
     max_pairs
         How many pairs of annotations, sum n (n - 1) / 2 over the examples, are looked at. If there are
-        more, a random sample of the annotations is, and a warning says so. None: all that the memory
-        limit allows (about 160 bytes each where most pairs of annotators meet once or twice).
+        more, a random sample of the annotations is, and a warning says so. None: all of them.
     seed
         Of that sample. It depends on the ids of examples and annotators and on nothing else.
 
@@ -102,7 +111,8 @@ def pairwise_agreement(
     OptionError
         `min_shared` or `max_pairs` is below 1, or weights go by an order that the classes have not.
     MemoryLimitError
-        There may be more pairs than fit into memory.
+        There may be more pairs of annotators than fit into memory, at about 120 bytes each: `min_shared`
+        leaves those out that share less, before they take any. Nothing was counted yet.
 
     Warns
     -----
@@ -138,13 +148,19 @@ def pairwise_agreement(
     request = Request((named("cohen_kappa"),), **options)
     rounds, grouping = request.open(log, anonymous=False)
     codes = check_codes(rounds)
-    n_pairs = int(rounds.run(count_pairs, grouping)[()]["pairs"].item())
+    first = rounds.run(count_pairs, grouping, codes)[FIRST]
+    n_pairs = int(first["pairs"].sum())
     sample = Sample.of(n_pairs, max_pairs, seed)
-    check_size(rounds, codes, n_pairs * sample.share_of_pairs)
-    merged = rounds.run(count_labels_of_pairs, grouping, codes, sample)
-    scales = Scales.of_classes(rounds.book.classes, request.weights, request.level)
-    table = pair_table(merged[("key",)], codes, scales.weights, min_shared)
-    return _named(table, codes).with_columns(sampled=pl.lit(sample.share_of_pairs))
+    check_size(rounds, codes, n_pairs * sample.share_of_pairs, min_shared, MORE_SHARED, FEWER_PAIRS)
+    weights = Scales.of_classes(rounds.book.classes, request.weights, request.level).weights
+    tables = [_named(_empty(), codes, sample)]
+    for span in spans(first, codes, sample.share_of_pairs):
+        counts = rounds.run(count_labels_of_pairs, grouping, codes, sample, span)[KEY]
+        tables += [
+            _named(block, codes, sample)
+            for block in _table_blocks(counts, codes, weights, min_shared)
+        ]
+    return pl.concat(tables)
 
 
 def _check_options(min_shared: int, max_pairs: int | None, seed: int) -> None:
@@ -155,98 +171,6 @@ def _check_options(min_shared: int, max_pairs: int | None, seed: int) -> None:
     for name, value in (("min_shared", min_shared), ("max_pairs", max_pairs)):
         if value is not None and value < 1:
             raise OptionError(name, value, "it must be at least 1.")
-
-
-# --- codes -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class PairCodes:
-    """How (annotator, annotator, label, label) is one integer: annotators by their rank among the ids."""
-
-    rank: Ints
-    """(M,) of each annotator's code."""
-    annotators: pl.Series
-    """The ids by rank."""
-    n_classes: int
-
-    @property
-    def size(self) -> int:
-        """How many keys there could be."""
-        return (len(self.rank) * self.n_classes) ** 2
-
-    def pack(self, pair: tuple[Ints, Ints], label: tuple[Ints, Ints]) -> Ints:
-        """The key of each pair of annotations, the annotator with the smaller rank first."""
-        swap = pair[0] > pair[1]
-        first, second = (np.where(swap, pair[i], pair[1 - i]) for i in (1, 0))
-        k, j = (np.where(swap, label[i], label[1 - i]) for i in (1, 0))
-        K = self.n_classes
-        return ((first * len(self.rank) + second) * K + k) * K + j
-
-    def pair(self, one: Ints, other: Ints) -> Ints:
-        """Two annotators, by their ranks, as one number."""
-        return np.asarray(np.minimum(one, other) * len(self.rank) + np.maximum(one, other))
-
-    def named(self, pair: str = "pair") -> list[pl.Expr]:
-        """The ids of pairs of annotators, `annotator_1` and `annotator_2`."""
-        ids, M = pl.lit(self.annotators), len(self.rank)
-        return [
-            ids.gather(at).alias(f"annotator_{i}")
-            for i, at in ((1, pl.col(pair) // M), (2, pl.col(pair) % M))
-        ]
-
-    def unpack(self, key: Ints) -> tuple[Ints, Ints, Ints]:
-        """The pair of annotators as one number, and the two labels."""
-        rest, second = np.divmod(key, self.n_classes)
-        pair, first = np.divmod(rest, self.n_classes)
-        return pair, first, second
-
-
-def check_codes(rounds: Rounds) -> PairCodes:
-    """The codes of a log, if it has two annotators or more and not too many."""
-    check_annotators(rounds.book.annotators)
-    return pair_codes(rounds.book.annotators, rounds.n_classes)
-
-
-def pair_codes(annotators: pl.Series, K: int) -> PairCodes:
-    """The codes of so many annotators and classes, if there are."""
-    if len(annotators) * K > KEY_LIMIT:
-        raise AnnotationError(
-            f"the log has {counted(len(annotators), 'annotator')} and {counted(K, 'class')}: too many to "
-            f"compare pairwise (at most {KEY_LIMIT:,} annotators x classes). Filter the annotators, or "
-            "merge classes."
-        )
-    by_name = by_id(annotators).arg_sort()
-    rank = np.empty(len(annotators), np.int64)
-    rank[by_name.to_numpy()] = np.arange(len(annotators))
-    return PairCodes(rank, annotators.gather(by_name), K)
-
-
-def by_id(annotators: pl.Series) -> pl.Series:
-    """Ids as they sort: the text of categories, the order of an Enum."""
-    return (
-        annotators.cast(pl.String) if isinstance(annotators.dtype, pl.Categorical) else annotators
-    )
-
-
-BASE, PER_KEY, PER_PAIR = 1 << 25, 60, 100
-"""Bytes that are held in any case, for each key that is counted, and for each pair of annotators."""
-FEWER_PAIRS = Advice("Look at fewer pairs of annotations", python="max_pairs=10_000_000")
-FEWER_ANNOTATORS = Advice(
-    "Look at fewer annotators", python="log.filter(pl.col('annotator').is_in(...))"
-)
-
-
-def check_size(
-    rounds: Rounds, codes: PairCodes, n_pairs: float, advice: Advice = FEWER_PAIRS
-) -> None:
-    """That the counts and the table of so many pairs of annotations fit into memory, if none meet twice."""
-    M = len(codes.rank)
-    of_annotators = min(n_pairs, M * (M - 1) / 2)
-    keys = min(n_pairs, of_annotators * codes.n_classes**2)
-    what = f"up to {of_annotators:,.0f} pairs of annotators share examples, which take"
-    size = BASE + keys * PER_KEY + of_annotators * PER_PAIR
-    rounds.check_memory(size, what, advice)
 
 
 # --- which annotations are looked at ---------------------------------------------------------------
@@ -284,6 +208,9 @@ class Sample:
         return mixed(mixed(e ^ seed) + a) < np.uint64(self.share * 2**64)
 
 
+EVERYTHING = Sample()
+
+
 def hashes(ids: pl.Series) -> Packed:
     """A number per id that is the same on every machine."""
     frame = ids.alias("id").to_frame()
@@ -299,51 +226,32 @@ def mixed(h: Packed) -> Packed:
 # --- plans -----------------------------------------------------------------------------------------
 
 
-def count_pairs(part: Partition, grouping: Grouping) -> Summary:
-    """How many pairs of annotations there are: what the join will cost."""
-    return pairs_among(runs_of(part, grouping).examples)
-
-
-def pairs_among(examples: pl.DataFrame) -> Summary:
-    """How many pairs of annotations of one example there are."""
-    n = pl.col("num_annotations").cast(pl.Int64)
-    return {(): examples.lazy().select(pairs=(n * (n - 1) // 2).sum())}
+def count_pairs(part: Partition, grouping: Grouping, codes: PairCodes) -> Summary:
+    """How many pairs of annotations each annotator is the first of: what their spans go by."""
+    return _meetings(part, grouping, codes, EVERYTHING).pairs_by_first
 
 
 def count_labels_of_pairs(
-    part: Partition, grouping: Grouping, codes: PairCodes, sample: Sample
+    part: Partition, grouping: Grouping, codes: PairCodes, sample: Sample, span: Span
 ) -> Summary:
-    """The shared examples of each (annotator, annotator, label, label)."""
-    runs = runs_of(part, grouping)
-    vote = runs.rows["vote"].to_numpy()
-    example, label = (runs.votes[c].to_numpy()[vote].astype(np.int64) for c in ("example", "label"))
-    code = runs.rows["annotator"].to_numpy()
-    if sample.share < 1:
-        kept = sample.kept(runs.examples["example"], runs.book.annotators, (example, code))
-        example, label, code = example[kept], label[kept], code[kept]
-    annotator = codes.rank[code]
-    counts = [pl.DataFrame(schema={"key": pl.Int64, "times": pl.Int64})]
-    for i, j in pairs_in_blocks(run_lengths(example)):
-        different = annotator[i] != annotator[j]  # an annotator may have labelled an example twice
-        i, j = i[different], j[different]
-        key = codes.pack((annotator[i], annotator[j]), (label[i], label[j]))
-        counts.append(count_keys(key, codes.size))
-    if len(counts) == 2:
-        return {("key",): counts[1]}
-    return {
-        ("key",): pl.concat(counts).lazy().sort("key").group_by("key").agg(pl.col("times").sum())
-    }
+    """The shared examples of each (annotator, annotator, label, label) of a span."""
+    return count_meetings(_meetings(part, grouping, codes, sample), codes, span)
+
+
+def _meetings(part: Partition, grouping: Grouping, codes: PairCodes, sample: Sample) -> Meetings:
+    def made() -> Meetings:
+        runs = runs_of(part, grouping)
+        vote, code = (runs.rows[c].to_numpy() for c in ("vote", "annotator"))
+        example, label = (runs.votes[c].to_numpy()[vote] for c in ("example", "label"))
+        if sample.share < 1:
+            kept = sample.kept(runs.examples["example"], runs.book.annotators, (example, code))
+            example, label, code = example[kept], label[kept], code[kept]
+        return Meetings.of(example, codes.rank[code], label)
+
+    return part.once("meetings", made, grouping, codes, sample)
 
 
 # --- the table -------------------------------------------------------------------------------------
-
-
-def pair_table(
-    counts: pl.DataFrame, codes: PairCodes, weights: Weights, min_shared: int
-) -> pl.DataFrame:
-    """Agreement and kappa of each pair, by ranks, from the merged counts, sorted by key."""
-    blocks = [_empty(), *_table_blocks(counts, codes, weights, min_shared)]
-    return pl.concat(blocks)
 
 
 def _empty() -> pl.DataFrame:
@@ -354,6 +262,7 @@ def _empty() -> pl.DataFrame:
 def _table_blocks(
     counts: pl.DataFrame, codes: PairCodes, weights: Weights, min_shared: int
 ) -> Iterator[pl.DataFrame]:
+    """Agreement and kappa of each pair, by ranks, from the merged counts, sorted by key."""
     key, shared = counts["key"].to_numpy(), counts["times"].to_numpy()
     starts = run_starts(key // codes.n_classes**2)
     by_class = 1 if isinstance(weights, Identity) else codes.n_classes
@@ -410,7 +319,7 @@ def nominal_kappa(pairs: Pairs, n: Floats) -> tuple[Floats, Floats]:
 ONE_CLASS = "one class only is used: agreement by chance is certain"
 
 
-def _named(table: pl.DataFrame, codes: PairCodes) -> pl.DataFrame:
+def _named(table: pl.DataFrame, codes: PairCodes, sample: Sample) -> pl.DataFrame:
     """The ids of the pairs, and why kappa is null."""
     reasons = pl.Enum([ONE_CLASS])
     return (
@@ -419,6 +328,7 @@ def _named(table: pl.DataFrame, codes: PairCodes) -> pl.DataFrame:
             *codes.named(),
             pl.exclude("pair"),
             reason=pl.when(pl.col("kappa").is_null()).then(pl.lit(ONE_CLASS, reasons)),
+            sampled=pl.lit(sample.share_of_pairs),
         )
         .collect()
     )

@@ -463,20 +463,24 @@ BLOCK = 1 << 20
 """Pairs of annotations that are worked on at once."""
 
 
-def pairs_in_blocks(lengths: Ints, size: int = BLOCK) -> Iterator[tuple[Ints, Ints]]:
-    """The positions (i, j), i < j, of all pairs within runs of these lengths, about `size` at a time.
+def pairs_in_blocks(
+    lengths: Ints, size: int = BLOCK, first: Ints | None = None
+) -> Iterator[tuple[Ints, Ints]]:
+    """The positions (i, j), i < j, of all pairs within runs of these lengths, about `size` at a time; with
+    `first`, of those alone whose i is among them.
 
     >>> [(i.tolist(), j.tolist()) for i, j in pairs_in_blocks(np.array([2, 1, 3]), size=2)]
     [([0], [1]), ([3, 3, 4], [4, 5, 5])]
     """
     end = np.repeat(np.cumsum(lengths), lengths)
-    left = end - np.arange(len(end)) - 1
+    at = np.arange(len(end)) if first is None else first
+    left = end[at] - at - 1
     before = np.cumsum(left) - left
     total = int(left.sum())
     cuts = np.searchsorted(before, np.arange(0, total, size), side="right") - 1
-    for low, high in pairwise([*cuts, len(end)]):
-        first = np.repeat(np.arange(low, high), left[low:high])
-        nth = np.arange(before[low], before[low] + len(first)) - np.repeat(
+    for low, high in pairwise([*cuts, len(at)]):
+        one = np.repeat(at[low:high], left[low:high])
+        nth = np.arange(before[low], before[low] + len(one)) - np.repeat(
             before[low:high], left[low:high]
         )
-        yield first, first + 1 + nth
+        yield one, one + 1 + nth

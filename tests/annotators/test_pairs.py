@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import comb
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 
 import polars_crowd as pc
 from polars_crowd.annotators.common_errors import GRID, Choices, Group, Law, same_choices
-from polars_crowd.annotators.pairs import p_of_same
+from polars_crowd.annotators.pairs import with_p_values
 from polars_crowd.arrays import Ints
 from polars_crowd.numerics.corrections import benjamini_hochberg, holm
+from polars_crowd.reliability import meetings
+from tests.cases import assert_same
 
 Random = np.random.Generator
 
@@ -82,7 +85,9 @@ def test_expected_choices_of_a_class_add_up_over_what_could_be() -> None:
 def test_the_tail_is_the_binomial_one(n: int, share: float, same: int) -> None:
     same = min(same, n)
     tail = sum(comb(n, s) * share**s * (1 - share) ** (n - s) for s in range(same, n + 1))
-    found = p_of_same(same, n, n * share)
+    sums = pl.DataFrame({"judged": [n, 0], "same": [same, 0], "expected": [n * share, 0.0]})
+    found, of_none = with_p_values(sums)["p"]
+    assert np.isnan(of_none)
     assert found == (1.0 if same <= n * share else pytest.approx(tail, rel=1e-9, abs=1e-14))
 
 
@@ -168,6 +173,14 @@ def test_a_store_and_renamed_classes_have_the_same_pairs(
         )
         for column in ("expected_same_wrong", "p_value_corrected"):
             assert same[column].to_list() == pytest.approx(found[column].to_list(), rel=1e-8)
+
+
+@pytest.mark.parametrize("of_pairs", [pc.annotator_pairs, lambda log: pc.overlap(log).pairs])
+def test_spans_of_any_size(of_pairs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = pc.simulate.simulate_annotations(n_examples=60, n_annotators=12, seed=2).log
+    whole = of_pairs(log)
+    monkeypatch.setattr(meetings, "SPAN", 20)
+    assert_same(of_pairs(log), whole, 1e-12)
 
 
 def test_what_is_refused() -> None:

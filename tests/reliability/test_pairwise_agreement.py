@@ -16,7 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
 import polars_crowd as pc
-from polars_crowd.reliability import pairwise, patterns
+from polars_crowd.reliability import meetings, pairwise, patterns
 from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.patterns import pairs_in_blocks
 from tests import DATA
@@ -165,8 +165,19 @@ def test_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pairwise_agreement(log)
     monkeypatch.setattr(patterns, "DENSE", 1)
     monkeypatch.setattr(pairwise, "CELLS", 50)
-    monkeypatch.setattr(pairs_in_blocks, "__defaults__", (7,))
+    monkeypatch.setattr(meetings, "SPAN", 7)
     assert_same(pairwise_agreement(log), whole, 1e-12)
+
+
+@pytest.mark.parametrize("of_pairs", [pairwise_agreement, pc.annotator_pairs])
+def test_pairs_that_share_few_examples_take_no_memory(of_pairs: Any) -> None:
+    """160 annotators who met once each are 12,720 pairs; twelve times met one pair alone."""
+    met = [(0, a) for a in range(160)] + [(e, a) for e in range(1, 12) for a in (0, 1)]
+    log = log_of_rows([(e, a, (e + a) % 2) for e, a in met])
+    limit = meetings.BASE + 2_000 * meetings.PER_PAIR
+    with pytest.raises(pc.MemoryLimitError, match=r"up to 12,720 pairs .*min_shared=10"):
+        of_pairs(log, memory_limit=limit)
+    assert of_pairs(log, min_shared=10, memory_limit=limit).height == 1
 
 
 @given(st.lists(st.integers(1, 6), max_size=12), st.integers(1, 9))
@@ -332,6 +343,6 @@ def test_weights_need_an_order() -> None:
 
 
 def test_too_many_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairwise, "KEY_LIMIT", 3)
+    monkeypatch.setattr(meetings, "KEY_LIMIT", 3)
     with pytest.raises(pc.AnnotationError, match="2 annotators and 2 classes: too many"):
         pairwise_agreement(log_of_rows([(1, "a", "x"), (1, "b", "y")]))
