@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from polars_crowd.compatible import engine_for
 from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.inputs.pred_probs import class_names, declared_classes
 
@@ -131,9 +132,16 @@ def label_code(dtype: pl.DataType, classes: pl.Series) -> pl.Expr:
     first = 0 if classes.is_empty() else classes[0]
     if dtype.is_integer() and classes.to_list() == list(range(first, first + len(classes))):
         inside = label.is_between(first, first + len(classes) - 1)
-        return pl.when(inside).then(label - first).cast(pl.UInt32, strict=False)
+        code = wide(label, dtype) - first
+        return pl.when(inside).then(code).cast(pl.UInt32, strict=False)
     codes = pl.Series(range(len(classes)), dtype=pl.UInt32)
     return label.replace_strict(classes, codes, default=None, return_dtype=pl.UInt32)
+
+
+def wide(integers: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Integers of a type in which the difference of two that are not far from each other can be."""
+    narrow = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
+    return integers.cast(pl.Int64) if dtype in narrow else integers
 
 
 def class_order(dtype: pl.DataType, values: pl.Series | None) -> pl.Expr:
@@ -181,7 +189,9 @@ def _own_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
         return _category_codes(annotator)
     ids = _distinct(annotator).sort()
     if ids.dtype.is_integer() and ids[-1] - ids[0] == len(ids) - 1:
-        return (annotator - ids.head(1)).cast(pl.UInt32), ids
+        first, id_ = int(ids[0]), wide(pl.col("id"), ids.dtype)
+        rows = annotator.alias("id").to_frame().lazy().select((id_ - first).cast(pl.UInt32))
+        return rows.collect(engine=engine_for(len(annotator)))["id"], ids
     return annotator.replace_strict(ids, _numbers(len(ids)), return_dtype=pl.UInt32), ids
 
 
