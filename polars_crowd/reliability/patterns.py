@@ -38,8 +38,6 @@ from polars_crowd.runs.reading import run_lengths as run_counts
 
 LOW = 32
 """Bits of the lower half of an entry."""
-FEW = 100_000
-"""Up to so many patterns are written without what takes long to load."""
 
 
 @dataclass(frozen=True)
@@ -332,15 +330,12 @@ def run_lengths(codes: NDArray[Any]) -> Ints:
 
 def encode(high: NDArray[Any], low: NDArray[Any], lengths: Ints) -> pl.Series:
     """The bytes of each unit's entries (high, low)."""
+    import pyarrow as pa  # not with the package, which is to import fast
+
     entries = high.astype(np.uint64)
     entries <<= np.uint64(LOW)
     entries |= low.astype(np.uint64, copy=False)
     ends = np.concatenate([[0], np.cumsum(lengths)]) * entries.itemsize
-    if len(lengths) < FEW:
-        text = entries.tobytes()
-        return pl.Series("pattern", [text[i:j] for i, j in pairwise(ends.tolist())], pl.Binary)
-    import pyarrow as pa  # which takes as long as a hundred thousand patterns
-
     buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(entries)]
     array = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(lengths), buffers)
     return pl.Series(Exported(array)).alias("pattern")
