@@ -94,9 +94,11 @@ class Pairs:
     def sums(self, block: Block, T: Floats) -> Floats:
         """sum over the labels l of j: T[i,k], shape (S, P)."""
         place = self.place(block.cell)
-        return np.stack(
-            [np.bincount(place, block.at_rows(of_state), len(self.code)) for of_state in T]
-        )
+        sums = np.zeros((len(T), len(self.code)))
+        for of_state, total in zip(T, sums, strict=True):
+            if of_state.any():
+                total[:] = np.bincount(place, block.at_rows(of_state), len(self.code))
+        return sums
 
     def counted(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:
         """A block's part of what `counts` needs. The likelihoods that it came from are not needed again."""

@@ -25,6 +25,8 @@ Rubinstein and Cohn 2019, "Exploiting worker correlation for label aggregation i
 
     sum_i log sum_kg exp(the right side of the E-step) - KL of theta, eta and tau from their priors
 
+Most sub-types soon have no examples, and cost little from there on: what adds to no sum is not found.
+
 **Where it begins.** At the shares of votes, the part of each class dealt at random to its sub-types, in
 Dirichlet(1) parts. Of several beginnings the one with the best bound at the end is kept; a large log has one,
 as each takes G times as long as Dawid-Skene and more iterations. The parts are drawn by `seed` from who said
@@ -51,10 +53,13 @@ from polars_crowd.truth.classification.dirichlet import VARIATIONAL, Dirichlet
 from polars_crowd.truth.em import fit_rounds, on_its_own, opened
 from polars_crowd.truth.options import Matrices, MatrixOptions, Options
 from polars_crowd.truth.pairs import PER_CELL, Counts, Pairs, check_matrices, counted_pairs
+from polars_crowd.truth.posterior import Posterior, softmax, with_known
 from polars_crowd.truth.result import TruthInference
 
 OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 """Pseudo-counts of the right label, of each other one, and of each class."""
+IMPOSSIBLE = 40.0
+"""What has the likelihood exp(-40) beside that of another state is no part of a sum of posteriors."""
 BEGINNINGS = 3
 """How many beginnings there are by default,"""
 ONE_BEGINNING = 250_000
@@ -101,6 +106,40 @@ class Ebcc(Confusions):
     def class_of_state(self, n_classes: int) -> Ints:
         return np.repeat(np.arange(n_classes), self.class_rule.n_subtypes)
 
+    def weights(self, skills: Any) -> Floats:
+        """log theta, shape (K G, P): where a sub-type has no examples, that of its class's pseudo-counts."""
+        G, some = self.class_rule.n_subtypes, with_examples(skills)
+        of_none = Counts(skills.pairs, np.zeros_like(skills.seen[::G]), skills.b[::G])
+        log_theta = np.repeat(of_none.weights(self.pairs, self.rule), G, axis=0)
+        log_theta[some] = of_states(skills, some).weights(self.pairs, self.rule)
+        return log_theta
+
+    def log_prior(self, skills: Any) -> float:
+        """-KL of theta: nothing, where a sub-type has no examples."""
+        if skills.b is not self.b:  # those of an earlier fit
+            return super().log_prior(skills)
+        return of_states(skills, with_examples(skills)).log_prior(self.rule)
+
+    def e_step(self, block: Block, weights: Any, log_classes: Floats) -> Posterior:
+        """The posterior; a state is left out where, whatever the labels, it is as good as impossible."""
+        most = log_classes.max(axis=1)
+        states = np.flatnonzero(most > most.max() - IMPOSSIBLE)
+        joint = self.log_joint(block, weights, log_classes, states)
+        possible = np.flatnonzero(most > joint.max(axis=0).min() - IMPOSSIBLE)
+        others = np.setdiff1d(possible, states)
+        if len(others):
+            states = np.append(states, others)
+            joint = np.append(joint, self.log_joint(block, weights, log_classes, others), axis=0)
+        found = softmax(joint)
+        T = np.zeros((len(most), block.n_examples))
+        T[states] = found.T
+        return replace(found, T=T)
+
+    def log_joint(self, block: Block, weights: Any, log_classes: Floats, states: Ints) -> Floats:
+        """The right side of the E-step for some of the states."""
+        joint = self.log_likelihood(block, weights[states]) + log_classes[states]
+        return with_known(joint, block, self.class_of_state(block.n_classes)[states])
+
     def in_states(self, block: Block, T: Floats) -> Floats:
         """The part of each class, dealt to its sub-types."""
         parts = drawn_parts(example_keys(block, self.keys), self.class_rule.n_subtypes)
@@ -111,6 +150,16 @@ class Ebcc(Confusions):
         G = self.class_rule.n_subtypes
         seen = skills.seen.reshape(-1, G, len(skills.pairs)).sum(axis=1)
         return Counts(skills.pairs, seen, skills.b[::G])
+
+
+def with_examples(skills: Counts) -> Ints:
+    """The states for which anything was counted."""
+    return np.flatnonzero(skills.seen.any(axis=1))
+
+
+def of_states(skills: Counts, states: Ints) -> Counts:
+    """The counts of some states."""
+    return replace(skills, seen=skills.seen[states], b=skills.b[states])
 
 
 def mixed(numbers: Packed) -> Packed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 import polars_crowd as pc
 from polars_crowd.numerics.special import digamma
+from polars_crowd.truth.classification import ebcc as module
 from polars_crowd.truth.classification.dirichlet import VARIATIONAL
 from polars_crowd.truth.classification.ebcc import (
     Nested,
@@ -146,3 +149,40 @@ def test_a_large_log_has_one_beginning() -> None:
     assert list(seeds_of(2, None, many, begun=False)) == [2]
     assert list(seeds_of(2, 4, many, begun=False)) == [8, 9, 10, 11]
     assert list(seeds_of(2, 4, few, begun=True)) == [8]
+
+
+@pytest.mark.parametrize(
+    ("n_examples", "n_annotators", "n_known"), [(60, 5, 0), (30, 60, 0), (60, 9, 9)]
+)
+def test_what_is_impossible_changes_nothing(
+    n_examples: int, n_annotators: int, n_known: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where examples have many labels, or the truth of some is known."""
+    data = pc.simulate.simulate_annotations(
+        n_examples=n_examples, n_annotators=n_annotators, n_classes=3, seed=2
+    )
+    gold = data.truth.head(n_known) if n_known else None
+    few, whole = (
+        quiet(ebcc, data.log, gold=gold, restarts=1, n_subtypes=4, max_iter=60, tol=0.0)
+        for _ in skipping(monkeypatch)
+    )
+    np.testing.assert_allclose(few.trace, whole.trace, rtol=1e-12)
+    np.testing.assert_allclose(matrix(few), matrix(whole), atol=1e-10)
+
+
+def skipping(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is impossible is left out, and then it is not."""
+    yield
+    monkeypatch.setattr(module, "IMPOSSIBLE", np.inf)
+    yield
+
+
+def test_what_was_never_seen_is_believed_of_many() -> None:
+    """A class without examples is as good as impossible, until all labels of an example speak for it."""
+    every = pl.DataFrame({"annotator": range(60)})
+    seen = every.join(pl.DataFrame({"example": range(20)}), how="cross")
+    fit = quiet(ebcc, seen.with_columns(label=pl.col("example") % 2), classes=[0, 1, 2], restarts=1)
+    shares = fit._fitted.params.classes.weights.log_shares
+    assert shares[20:].max() < shares.max() - module.IMPOSSIBLE
+    unseen = quiet(fit.predict, every.with_columns(example=0, label=2))
+    assert unseen.examples.collect()["consensus_label"].to_list() == [2]
