@@ -13,7 +13,7 @@ import typer
 import polars_crowd as pc
 from polars_crowd.cli import common
 from polars_crowd.cli.common import asked_for, one_of, progress
-from polars_crowd.cli.files import directory_for, tables, tables_in, write_tables
+from polars_crowd.cli.files import directory_for, out_of, tables, tables_in, write_tables
 from polars_crowd.cli.inputs import Input, refuse
 from polars_crowd.cli.output import MOST, SHOWN, Answer, Block, aside, written
 from polars_crowd.cli.reading import columns, completing, option, reads, text
@@ -225,7 +225,8 @@ def consensus(
     taken_up = store is not None and name in OWN
     if taken_up:
         refuse(call, ["force", "out_format"], "not with a store, whose results are taken up.")
-        place = None if call.params["out"] == common.STDOUT else call.params["out"]
+        out = out_of(call)
+        place = None if out == common.STDOUT else out
     else:
         place = directory_for(call, TABLES.get(name) or method_of(name).tables)
     with progress() as step, given.reading(gold, truth), common.executor_of(executor) as workers:

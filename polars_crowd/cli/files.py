@@ -73,6 +73,12 @@ def write_file(rows: Rows, file: Path) -> Block:
     return written([file])
 
 
+def out_of(call: typer.Context) -> Path | None:
+    """--out, which an older typer keeps as text."""
+    out = call.params["out"]
+    return None if out is None else Path(out)
+
+
 def directory_for(call: typer.Context, names: Sequence[str]) -> Path | None:
     """The directory that tables of these names go into; None where the main one is printed.
 
@@ -81,7 +87,7 @@ def directory_for(call: typer.Context, names: Sequence[str]) -> Path | None:
     FileExistsError
         It holds results that may not be overwritten.
     """
-    out, form = call.params["out"], call.params["out_format"]
+    out, form = out_of(call), call.params["out_format"]
     if out is None or out == STDOUT:
         refuse(call, ["force", "out_format"], "only with --out DIR.")
         return None
@@ -89,7 +95,7 @@ def directory_for(call: typer.Context, names: Sequence[str]) -> Path | None:
         raise typer.BadParameter("--format csv: for the files in DIR say --out-format csv.")
     earlier_tables(out, [file_name(name, form) for name in names], call.params["force"])
     check_place(out)
-    return Path(out)
+    return out
 
 
 def write_tables(

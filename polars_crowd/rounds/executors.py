@@ -88,13 +88,14 @@ class Done(NamedTuple, Generic[T]):
 
 
 def run_call(
-    call: str, task: Callable[..., T], part: Named, n_parts: int, args: Sequence[Any] | Lent
+    call: str, task: Callable[..., T], part: Named, n_parts: int, lent: Lent | None, *args: Any
 ) -> Done[T]:
     """What a worker does. `call` is another one each time: Dask takes equal calls for one, and would not do
-    them again."""
-    if isinstance(args, Lent):
+    them again. Arguments stand one by one, since older Dask takes a tuple that begins with a function for a
+    call."""
+    if lent is not None:
         try:
-            args = args.read()
+            args = lent.read()
         except OSError:
             return Done(call, Lost.PARAMETERS)
     return Done(call, run_named(task, part, n_parts, *args))
@@ -117,9 +118,9 @@ def _submitted(
     ahead = AHEAD * (workers_of(executor) or MANY_WORKERS)
     under_way: deque[UnderWay] = deque()
 
-    def begin(part: Named, args: Sequence[Any] | Lent) -> UnderWay:
+    def begin(part: Named, lent: Lent | None) -> UnderWay:
         with _as_partition_errors(executor, part, under_way, len(parts)):
-            return _begun(executor, task, part, len(parts), args)
+            return _begun(executor, task, part, len(parts), lent, () if lent else args)
 
     def result(of: UnderWay) -> Any:
         with _as_partition_errors(executor, of.part, under_way, len(parts)):
@@ -129,12 +130,12 @@ def _submitted(
         try:
             while True:
                 for part in islice(left, ahead - len(under_way)):
-                    under_way.append(begin(part, lent or args))
+                    under_way.append(begin(part, lent))
                 if not under_way:
                     return
                 found = result(under_way[0])
                 if found is Lost.PARAMETERS:
-                    lent, under_way[0] = None, begin(under_way[0].part, args)
+                    lent, under_way[0] = None, begin(under_way[0].part, None)
                     continue
                 under_way.popleft()
                 yield found
@@ -148,11 +149,12 @@ def _begun(
     task: Callable[..., T],
     part: Named,
     n_parts: int,
-    args: Sequence[Any] | Lent,
+    lent: Lent | None,
+    args: Sequence[Any],
 ) -> UnderWay:
     call = token_hex(8)
     with threads_per_worker(executor):
-        future = executor.submit(run_call, call, task, part, n_parts, args)
+        future = executor.submit(run_call, call, task, part, n_parts, lent, *args)
     if not all(callable(getattr(future, name, None)) for name in OF_A_FUTURE):
         raise _nonsense(executor, part, f"submit returned {shown_value(future)}, no future")
     return UnderWay(part, call, future)

@@ -176,12 +176,12 @@ class Distant(Executor):
         self.lent = list[bool]()
 
     def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
-        (parameters,) = args[4:]
-        self.lent.append(isinstance(parameters, lending.Lent))
-        if self.lent[-1] and not self.sees:
-            parameters = lending.Lent(Path("elsewhere"), parameters.ends)
+        *what, lent = args[:5]
+        self.lent.append(lent is not None)
+        if lent is not None and not self.sees:
+            lent = lending.Lent(Path("elsewhere"), lent.ends)
         future: Future[Any] = Future()
-        future.set_result(call(*args[:4], parameters))
+        future.set_result(call(*what, lent, *args[5:]))
         return future
 
 

@@ -180,7 +180,8 @@ def test_a_worker_that_dies_is_told_and_the_run_resumed(
     assert set(found.collect()["example"]) == set(DATA.log["example"])
     again = written(results)
     assert set(again) == {f"part-{i:04d}" for i in range(PARTITIONS)}
-    assert {name: again[name] for name in made} == made
+    anew = [name for name in made if again[name] != made[name]]
+    assert len(anew) < workers, "a file whose worker was stopped before it could say so"
 
 
 def written(results: Path) -> dict[str, int]:
