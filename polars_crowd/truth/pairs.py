@@ -95,9 +95,8 @@ class Pairs:
         """sum over the labels l of j: T[i,k], shape (S, P)."""
         place = self.place(block.cell)
         sums = np.zeros((len(T), len(self.code)))
-        for of_state, total in zip(T, sums, strict=True):
-            if of_state.any():
-                total[:] = np.bincount(place, block.at_rows(of_state), len(self.code))
+        for s in np.flatnonzero(T.any(axis=1)):
+            sums[s] = np.bincount(place, block.at_rows(T[s]), len(self.code))
         return sums
 
     def counted(self, block: Block, T: Floats, weights: Any) -> dict[str, Floats]:

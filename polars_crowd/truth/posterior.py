@@ -41,7 +41,8 @@ def with_known(joint: Floats, block: Block, class_of_state: Ints) -> Floats:
 def softmax(joint: Floats) -> Posterior:
     """T[s,i] = exp joint[s,i] / sum_s, and the log of that sum, with the peak shifted out."""
     peak = joint.max(axis=0)
-    T = np.exp(joint - peak)
+    T = joint - peak
+    np.exp(T, out=T)
     total = T.sum(axis=0)
     T /= total
     return Posterior(T, peak + np.log(total))

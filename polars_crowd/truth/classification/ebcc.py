@@ -44,6 +44,7 @@ import numpy as np
 
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import heard, warn_again
+from polars_crowd.numerics.group_sums import GroupSums
 from polars_crowd.option_checks import check_count, check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
@@ -60,6 +61,10 @@ OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 """Pseudo-counts of the right label, of each other one, and of each class."""
 IMPOSSIBLE = 40.0
 """What has the likelihood exp(-40) beside that of another state is no part of a sum of posteriors."""
+MANY = 8
+"""Where there are so many states, likelihoods are found of a few of them at once,"""
+AT_ONCE = 4
+"""... so many."""
 BEGINNINGS = 3
 """How many beginnings there are by default,"""
 ONE_BEGINNING = 250_000
@@ -131,14 +136,23 @@ class Ebcc(Confusions):
             states = np.append(states, others)
             joint = np.append(joint, self.log_joint(block, weights, log_classes, others), axis=0)
         found = softmax(joint)
-        T = np.zeros((len(most), block.n_examples))
-        T[states] = found.T
-        return replace(found, T=T)
+        return replace(found, T=spread(found.T, states, len(most)))
 
     def log_joint(self, block: Block, weights: Any, log_classes: Floats, states: Ints) -> Floats:
         """The right side of the E-step for some of the states."""
-        joint = self.log_likelihood(block, weights[states]) + log_classes[states]
+        joint = self.log_likelihood(block, weights[states])
+        joint += log_classes[states]
         return with_known(joint, block, self.class_of_state(block.n_classes)[states])
+
+    def log_likelihood(self, block: Block, weights: Any) -> Floats:
+        """sum over the labels of i: E[log theta[j,k,g,y]]."""
+        if len(weights) < MANY:
+            return super().log_likelihood(block, weights)
+        place, found = self.pairs.place(block.cell), np.empty((len(weights), block.n_examples))
+        sums = GroupSums.of(place, block.example, block.n_examples)
+        for few in (slice(s, s + AT_ONCE) for s in range(0, len(weights), AT_ONCE)):
+            found[few] = sums.of_rows(np.ascontiguousarray(weights[few].T)).T
+        return found
 
     def in_states(self, block: Block, T: Floats) -> Floats:
         """The part of each class, dealt to its sub-types."""
@@ -160,6 +174,15 @@ def with_examples(skills: Counts) -> Ints:
 def of_states(skills: Counts, states: Ints) -> Counts:
     """The counts of some states."""
     return replace(skills, seen=skills.seen[states], b=skills.b[states])
+
+
+def spread(values: Floats, states: Ints, n_states: int) -> Floats:
+    """Values of some states, and zeros for the others."""
+    if np.array_equal(states, np.arange(n_states)):
+        return values
+    of_all = np.zeros((n_states, values.shape[1]))
+    of_all[states] = values
+    return of_all
 
 
 def mixed(numbers: Packed) -> Packed:
