@@ -122,7 +122,7 @@ class Ordered:
         place = np.searchsorted(self.codes, codes)
         place[place == len(self.codes)] = 0
         is_here = self.codes[place] == codes
-        left = frame.filter(~is_here)
+        left = frame[np.flatnonzero(~is_here)]  # a filter of few rows would keep all of the frame
         if left.height:
             frame, place = frame.filter(is_here), place[is_here]
         for name, sums in self.sums.items():
