@@ -35,7 +35,6 @@ from _measure import Job, Measurement, _cpu_seconds, _peak_gb, environment, mark
 from polars import selectors
 
 import polars_crowd as pc
-from polars_crowd.rounds.lending import Lent
 from polars_crowd.rounds.summaries import Sum
 
 WORKERS = 2
@@ -125,14 +124,13 @@ class Watched(Executor):
 
     def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
         begun = time.thread_time()
-        task, parameters = args[1], args[-1]
-        found = parameters.read() if isinstance(parameters, Lent) else parameters
-        names = [one.__name__ for one in (*found, task) if callable(one)]
-        name = names[0]
+        _, task, _, _, lent, *parameters = args
+        found = parameters if lent is None else lent.read()
+        name = next(one.__name__ for one in (*found, task) if callable(one))
         self.tasks[name] += 1
         self.bytes["sent"][name] += len(pickle.dumps((call, args)))
-        if isinstance(parameters, Lent):
-            self.bytes["read"][name] += parameters.path.stat().st_size
+        if lent is not None:
+            self.bytes["read"][name] += lent.path.stat().st_size
         self.watching += time.thread_time() - begun
         future: Future[Any] = self.executor.submit(call, *args, **options)
         future.add_done_callback(lambda done: self.came_back(name, done))
