@@ -59,13 +59,14 @@ class Sum:
 
     def add(self, frame: pl.DataFrame) -> None:
         left = frame if self._large is None else self._large.add(frame)
-        self._frames.append(left)
+        if self._large is None or left.height:
+            self._frames.append(left)
         if sum(part.height for part in self._frames) > max(GATHERED_ROWS, self._limit):
             self._gather()
 
     def frame(self) -> pl.DataFrame:
         """The sum, sorted by its keys."""
-        if self._large is not None:
+        if self._large is not None and self._frames:
             self._gather()
         total = self._added() if self._large is None else self._large.frame()
         return total if _in_order(total, self.keys) else total.sort(self.keys)
