@@ -16,6 +16,8 @@ from polars_crowd.arrays import Floats, Ints
 
 FAN_OUT = 16
 """Rows that are added one after another."""
+AT_ONCE = 4
+"""Columns to be summed together: NumPy takes rows of 32 bytes twice as fast as others."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.numerics.group_sums import GroupSums
+from polars_crowd.numerics.group_sums import AT_ONCE, GroupSums
 from polars_crowd.numerics.threads import mapped
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
@@ -48,10 +48,8 @@ FROM_CELLS = 1 << 22
 """Counts of up to so many classes times pairs are kept as they are."""
 PER_POSTERIOR_CELL = 24
 """Bytes that are held for each class and example."""
-AT_ONCE = 4
-"""Classes that are a task of a thread: NumPy takes rows of 32 bytes twice as fast as others."""
 CELLS_AT_ONCE = 1 << 21
-"""... and no more classes times examples than this."""
+"""A task of a thread has AT_ONCE classes, and no more classes times examples than this."""
 
 
 def occurring(rounds: Rounds, b: Floats) -> Pairs:

@@ -86,7 +86,7 @@ def of_block(answer: Answer, z: Codes) -> dict[str, Floats]:
     differs = free & (_by_example(block, block.votes * is_label) < top)
     examples = (free, differs, several, several & (top == block.count))
     return {
-        "right": block.per_annotator(np.repeat(is_label.astype(np.float64), block.votes)),
+        "right": block.per_annotator(is_label.astype(np.float64).take(block.vote)),
         "examples": np.array([float(which.sum()) for which in examples]),
         "mass": answer.T.sum(axis=1),
         "found": np.bincount(z, minlength=K),

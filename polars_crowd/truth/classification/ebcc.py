@@ -44,7 +44,7 @@ import numpy as np
 
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import heard, warn_again
-from polars_crowd.numerics.group_sums import GroupSums
+from polars_crowd.numerics.group_sums import AT_ONCE, GroupSums
 from polars_crowd.option_checks import check_count, check_positive
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
@@ -62,9 +62,7 @@ OWN, OTHER, CLASS = 4.0, 1.0, 1.0
 IMPOSSIBLE = 40.0
 """What has the likelihood exp(-40) beside that of another state is no part of a sum of posteriors."""
 MANY = 8
-"""Where there are so many states, likelihoods are found of a few of them at once,"""
-AT_ONCE = 4
-"""... so many."""
+"""Where there are so many states, likelihoods are found of a few of them at once."""
 BEGINNINGS = 3
 """How many beginnings there are by default,"""
 ONE_BEGINNING = 250_000
@@ -203,7 +201,7 @@ def annotator_keys(labels: Floats, seed: int) -> Packed:
 
 def example_keys(block: Block, keys: Packed) -> Packed:
     """A number of who agreed with how many on each example: the sum over its labels, modulo 2^64."""
-    votes = np.repeat(block.votes, block.votes).astype(np.uint64)
+    votes = block.votes.take(block.vote).astype(np.uint64)
     of_examples: Packed = np.add.reduceat(
         mixed(keys.take(block.annotator) ^ mixed(votes)), block.start
     )
