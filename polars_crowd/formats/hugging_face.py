@@ -55,8 +55,6 @@ LISTS = ("annotators", *ANNOTATORS)
 TITLE = "Hugging Face datasets"
 UNCLEAR = "example_very_unclear"
 NO_MAJORITY = "-"
-HEAD = 100
-"""Rows of a table of text that are looked at, to tell what its columns are."""
 NAMES = Advice("Name the columns", python="example=..., worker=..., labels=[...]")
 
 
@@ -333,6 +331,5 @@ def _type(cells: pl.Series) -> pl.DataType:
 def _schema(look: Look) -> pl.Schema | None:
     """The types of the first record, or of the first rows of a table."""
     if look.kind == "table":
-        head = look.rows().head(HEAD).collect()
-        return pl.Schema({name: _type(head[name].drop_nulls()) for name in head.columns})
+        return pl.Schema({c.name: _type(c.drop_nulls()) for c in look.first_rows})
     return pl.DataFrame([look.first], strict=False).schema if look.first else None

@@ -223,7 +223,7 @@ def _all_match(look: Look, pattern: str, among: str | None = None) -> bool:
     """Whether all cells but those of the first column match, and one is `among` them."""
     if any(dtype.is_nested() for dtype in look.schema.values()):
         return False
-    head = look.rows().head(100).select(pl.all().cast(pl.String, strict=False)).collect()
+    head = look.first_rows.select(pl.all().cast(pl.String, strict=False))
     cells = head.unpivot(head.columns[1:])["value"].drop_nulls()
     return bool(cells.str.contains(f"{pattern}|^(NaN|nan)$").all()) and (
         among is None or among in cells

@@ -43,6 +43,8 @@ PAGE, OF_PAGE = {"data"}, ("meta", "next_cursor")
 BLANK_LINES = re.compile(r"\A[ \r\n]*[\r\n]")
 LOOKED_AT = 20
 """Records that are looked at: a key that a record does not have may be left out of it."""
+FIRST_ROWS = 100
+"""Rows of a table whose cells are looked at."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +108,19 @@ class Look:
     def table(self) -> pl.LazyFrame:
         """A table, all its cells as text; of a file that says types, with its own."""
         self.check_end()
-        return self.rows()
+        return self._rows()
 
-    def rows(self) -> pl.LazyFrame:
-        """The same where only the first rows are looked at: how the file ends does not matter."""
+    @cached_property
+    def first_rows(self) -> pl.DataFrame:
+        """How a table begins; how the file ends does not matter."""
+        return self._rows().head(FIRST_ROWS).collect()
+
+    def _rows(self) -> pl.LazyFrame:
         if self.schema:
             return READERS[_start(self.path)](self.path, glob=False)
         text = pl.scan_csv(
             self.path,
-            separator=_separator(_head(self.path)),
+            separator=self.separator,
             infer_schema=False,
             glob=False,
             skip_lines=_num_blank(self.path),
@@ -127,12 +133,17 @@ class Look:
         if self.schema:
             return
         width = len(self.keys)
-        *others, last = [width, *_last_widths(self.path, _separator(_head(self.path)))]
-        if last < width and all(others) and min(others) >= width:
+        *others, last = [width, *_last_widths(self.path, self.separator)]
+        if last < width and min(others) >= width:
             raise AnnotationError(
                 f"{self}: the last row has {counted(last, 'cell')}, the header {width}.",
                 "Export the file anew: it may have been cut short.",
             )
+
+    @cached_property
+    def separator(self) -> str:
+        """What stands between the cells of a table of text."""
+        return _separator(_head(self.path))
 
     def records(self, schema: Mapping[str, Any]) -> Records:
         """The records of JSON, or the rows of a table as such."""
@@ -350,9 +361,9 @@ def split(look: Look) -> tuple[list[str], list[str]]:
         return [], [text.replace("\n", " ") for text, _ in elements(look.path)]
     if look.kind == "lines":
         return [], [line.strip() for line in full_lines(look.path)]
-    separator = _separator(_head(look.path))
     with open_text(look.path) as file:
-        rows = [_as_row(row, separator) for row in csv.reader(file, delimiter=separator) if row]
+        cells = csv.reader(file, delimiter=look.separator)
+        rows = [_as_row(row, look.separator) for row in cells if row]
     return rows[:1], rows[1:]
 
 

@@ -184,3 +184,21 @@ def test_of_tables_of_no_tool_the_first_is_looked_at_where_it_begins(
     assert looked_at == ["a.csv"]
     with pytest.raises(pc.AnnotationError, match=r"a\.csv: the last row has 2 cells"):
         pc.formats.read(paths)
+
+
+def test_the_first_rows_of_a_table_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("id,worker_id,label\n1,w,x\n2,w,y\n")
+    read: list[str] = []
+    rows = pc.formats.look.Look._rows
+
+    def counted(look: pc.formats.look.Look) -> pl.LazyFrame:
+        read.append(look.path.name)
+        return rows(look)
+
+    monkeypatch.setattr(pc.formats.look.Look, "_rows", counted)
+    found = pc.formats.registry.seen_as(path, plain=True)
+    assert found is not None
+    assert (found[0], read) == ("hugging_face", ["table.csv"])
