@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from polars_crowd.numerics.shares import wilson
-from polars_crowd.reporting.charts.tables import BINS, bin_of
+from polars_crowd.reporting.charts.tables import BINS, bin_of, ends_of_bins
 from polars_crowd.truth.classification.blend import Blend
 from polars_crowd.truth.evaluation.scoring import of_share
 from polars_crowd.truth.known import ExampleLabels, check_matched
@@ -39,28 +39,25 @@ class Consensus:
     @property
     def of_labels(self) -> pl.DataFrame:
         """`label, num_examples, share, mean_quality`."""
-        n = pl.col("n").sum()
-        table = self.cells.group_by("label", maintain_order=True).agg(
-            num_examples=n, mean_quality=pl.col("quality").sum() / n
-        )
-        table = table.with_columns(share=pl.col("num_examples") / self.n)
-        return table.select("label", "num_examples", "share", "mean_quality").sort(
-            "num_examples", "label", descending=[True, False]
-        )
+        share = (pl.col("num_examples") / self.n).alias("share")
+        table = self._by("label").select("label", "num_examples", share, "mean_quality")
+        return table.sort("num_examples", "label", descending=[True, False])
 
     @property
     def of_bins(self) -> pl.DataFrame:
         """`quality_from, quality_to, num_examples`."""
-        return from_to(self.cells.group_by("bin").agg(pl.col("n").sum()), "quality")
+        return from_to(self.cells, "quality")
 
     @property
     def of_counts(self) -> pl.DataFrame:
         """`num_annotations, num_examples, mean_quality`."""
-        n = pl.col("n").sum()
-        by = self.cells.group_by("num_annotations")
-        return by.agg(num_examples=n, mean_quality=pl.col("quality").sum() / n).sort(
-            "num_annotations"
-        )
+        return self._by("num_annotations").sort("num_annotations")
+
+    def _by(self, key: str) -> pl.DataFrame:
+        """How many examples there are of each, and their mean quality."""
+        n, quality = pl.col("n").sum(), pl.col("quality").sum()
+        groups = self.cells.group_by(key, maintain_order=True)
+        return groups.agg(num_examples=n, mean_quality=quality / n)
 
     @property
     def of_truth(self) -> pl.DataFrame:
@@ -109,13 +106,11 @@ def counted_in(examples: pl.DataFrame) -> pl.DataFrame:
     return examples.group_by(*keys, "num_annotations").agg(n=n, quality=quality.sum())
 
 
-def from_to(counts: pl.DataFrame, what: str) -> pl.DataFrame:
-    """The ends of each `bin`, and how many examples are in it, `n`."""
-    return counts.sort("bin").select(
-        (pl.col("bin") / BINS).alias(f"{what}_from"),
-        ((pl.col("bin") + 1) / BINS).alias(f"{what}_to"),
-        num_examples="n",
-    )
+def from_to(cells: pl.DataFrame, what: str) -> pl.DataFrame:
+    """The ends of each `bin`, and how many examples are in it: the sum of `n`."""
+    low, high = ends_of_bins().values()
+    counts = cells.group_by("bin").agg(num_examples=pl.col("n").sum()).sort("bin")
+    return counts.select(low.alias(f"{what}_from"), high.alias(f"{what}_to"), "num_examples")
 
 
 def summed(parts: list[pl.DataFrame], keys: tuple[str, ...]) -> pl.DataFrame:

@@ -188,7 +188,7 @@ class Queue:
     @property
     def of_bins(self) -> pl.DataFrame:
         """`score_from, score_to, num_examples`."""
-        return from_to(self.cells.group_by("bin").agg(pl.col("n").sum()), "score")
+        return from_to(self.cells, "score")
 
 
 def queue_of(asked: Asked) -> Queue:
