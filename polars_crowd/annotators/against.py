@@ -32,8 +32,7 @@ from polars_crowd.errors import Advice, AnnotationError, OptionError, counted, r
 from polars_crowd.inputs.matching import ids_like
 from polars_crowd.inputs.sources import open_frame
 from polars_crowd.limits import Limit, check_memory
-from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.patterns import groups_of_part, summed
+from polars_crowd.reliability.grouping import Grouping, groups_of_part, summed
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, Results
 from polars_crowd.rounds.rounds import Rounds

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
-from polars_crowd.reliability.patterns import sums_at
+from polars_crowd.reliability.units import sums_at
 from polars_crowd.runs.classes import Runs
 
 UNKNOWN = -1

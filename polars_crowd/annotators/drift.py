@@ -43,7 +43,7 @@ from polars_crowd.inputs.order import written_time
 from polars_crowd.numerics.shares import at_most, wilson
 from polars_crowd.numerics.special import normal
 from polars_crowd.option_checks import check_share
-from polars_crowd.reliability.patterns import run_lengths
+from polars_crowd.reliability.units import run_lengths
 from polars_crowd.reports import FEW, Heads, header
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit

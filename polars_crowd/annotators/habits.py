@@ -19,8 +19,7 @@ from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import AnnotationError, missing_column, shown
 from polars_crowd.inputs.numbers import number
 from polars_crowd.inputs.order import time_key
-from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.patterns import groups_of_part
+from polars_crowd.reliability.grouping import Grouping, groups_of_part
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Frame, Keys, Summary

@@ -52,7 +52,7 @@ from polars_crowd.reliability.meetings import (
     pair_codes,
     spans,
 )
-from polars_crowd.reliability.patterns import pairs_in_blocks, sums_at
+from polars_crowd.reliability.units import pairs_in_blocks, sums_at
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Sum, Summary

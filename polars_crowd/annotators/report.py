@@ -38,7 +38,7 @@ from polars_crowd.numerics.shares import wilson
 from polars_crowd.reliability.grouping import Grouping, codes_in
 from polars_crowd.reliability.intra_rater import consistency
 from polars_crowd.reliability.leave_one_out import without_each
-from polars_crowd.reliability.patterns import sums_at
+from polars_crowd.reliability.units import sums_at
 from polars_crowd.reports import MANY, Heads, header
 from polars_crowd.rounds.components import Components, join_annotators
 from polars_crowd.rounds.partitions import Partition

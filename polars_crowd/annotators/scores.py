@@ -35,7 +35,7 @@ from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import OptionError
 from polars_crowd.option_checks import array_of
 from polars_crowd.reliability.chance import ratio
-from polars_crowd.reliability.patterns import sums_at
+from polars_crowd.reliability.units import sums_at
 
 CELLS = 1 << 22
 """Cells of confusion matrices that are written out at a time."""

@@ -46,7 +46,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from polars_crowd.arrays import Floats
-from polars_crowd.reliability.patterns import Units
+from polars_crowd.reliability.units import Units
 from polars_crowd.reliability.weights import Identity, Weights
 
 # --- statistics ------------------------------------------------------------------------------------

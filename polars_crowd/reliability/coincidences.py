@@ -25,7 +25,7 @@ from polars_crowd.compatible import HORIZONTAL
 from polars_crowd.errors import counted
 from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.gathering import gather
-from polars_crowd.reliability.patterns import DENSE, Units, pairs_in_blocks
+from polars_crowd.reliability.patterns import DENSE
 from polars_crowd.reliability.registry import ALPHA
 from polars_crowd.reliability.request import (
     ByOption,
@@ -34,6 +34,7 @@ from polars_crowd.reliability.request import (
     Reading,
     Request,
 )
+from polars_crowd.reliability.units import Units, pairs_in_blocks
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.signatures import shares
 

@@ -28,15 +28,9 @@ from polars_crowd.reliability.chance import (
     single_part,
     sums,
 )
-from polars_crowd.reliability.grouping import Grouping, codes_in
-from polars_crowd.reliability.patterns import (
-    LocalUnits,
-    Units,
-    by_pattern,
-    group_codes,
-    local_units,
-    run_lengths,
-)
+from polars_crowd.reliability.grouping import Grouping, codes_in, group_codes
+from polars_crowd.reliability.patterns import LocalUnits, by_pattern, local_units
+from polars_crowd.reliability.units import Units, run_lengths
 from polars_crowd.reliability.weights import Weights
 from polars_crowd.reliability.who_voted import Signed
 from polars_crowd.rounds.partitions import Partition

@@ -36,7 +36,7 @@ from polars_crowd.reliability.intervals import (
     resample,
 )
 from polars_crowd.reliability.kinds import Coefficient, Icc, Light, OfVotes
-from polars_crowd.reliability.patterns import Units, encode, local_units, merged_units
+from polars_crowd.reliability.patterns import encode, local_units, merged_units
 from polars_crowd.reliability.ranked import Ranked
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
@@ -51,6 +51,7 @@ from polars_crowd.reliability.request import (
 )
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.soundness import NOTHING_VARIES, beside, flat, without
+from polars_crowd.reliability.units import Units
 from polars_crowd.reliability.who_voted import Signed, encode_signed
 from polars_crowd.rounds.partitions import Partition, Partitioned
 from polars_crowd.rounds.rounds import Rounds

@@ -13,8 +13,8 @@ from polars_crowd.arrays import Flags, Floats
 from polars_crowd.reliability.conger import CongerChance, Profiles, conger_chance
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.icc import MeanSquares, one_way, two_way
-from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.units import Units
 from polars_crowd.reliability.who_voted import Signed
 
 MAX_ROWS = 5_000_000

@@ -15,10 +15,11 @@ from polars_crowd.reliability.conger import Profiles
 from polars_crowd.reliability.evidence import BLOCK, Evidence
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.kinds import Conger, Light, OfTwo
-from polars_crowd.reliability.patterns import count_patterns, count_repeats, merged_units, sums_at
+from polars_crowd.reliability.patterns import count_patterns, count_repeats, merged_units
 from polars_crowd.reliability.ranked import Kendall, Spearman
 from polars_crowd.reliability.request import Request
 from polars_crowd.reliability.scales import Scales, are_in_order
+from polars_crowd.reliability.units import sums_at
 from polars_crowd.reliability.who_voted import Signed
 from polars_crowd.rounds.rounds import Rounds
 

@@ -27,6 +27,7 @@ from polars_crowd.errors import (
 from polars_crowd.inputs.log import LOG_COLUMNS
 from polars_crowd.inputs.matching import ids_like, match_ids
 from polars_crowd.inputs.sources import check_names
+from polars_crowd.rounds.partitions import Partition
 from polars_crowd.runs.classes import Runs
 
 
@@ -211,6 +212,11 @@ def groups_of(runs: Runs, grouping: Grouping) -> Groups:
     return Groups(frame, of_first, None if alike else codes)
 
 
+def groups_of_part(part: Partition, grouping: Grouping) -> Groups:
+    """The groups of a partition's examples or annotations, found once for all that is counted of it."""
+    return part.once("groups of rows", lambda: groups_of(part.runs, grouping), grouping)
+
+
 def _look_up(ids: pl.Series, frame: pl.DataFrame | None) -> pl.DataFrame:
     """The group columns of each id: null for one that the frame does not have."""
     if frame is None:
@@ -238,3 +244,33 @@ def codes_in(groups: pl.DataFrame, rows: pl.DataFrame) -> pl.Series:
     key = pl.struct(keys).alias("key")
     known = groups.select(key, "group")
     return rows.select(key).join(known, on="key", how="left", maintain_order="left")["group"]
+
+
+# --- sums by group ---------------------------------------------------------------------------------
+
+
+def summed(
+    frame: pl.DataFrame | pl.LazyFrame,
+    keys: Sequence[str],
+    groups: pl.DataFrame,
+    grouping: Grouping,
+) -> pl.LazyFrame:
+    """The sums of a frame with column `group` under the groups and some more keys."""
+    sums = frame.lazy().group_by("group", *keys).agg(pl.all().sum())
+    return named_groups(sums, groups, grouping)
+
+
+def named_groups(frame: pl.LazyFrame, groups: pl.DataFrame, grouping: Grouping) -> pl.LazyFrame:
+    """The groups' own columns in place of their codes, which differ from partition to partition."""
+    if not grouping.keys:
+        return frame.drop("group", strict=False)
+    named = frame.join(groups.lazy(), on="group")
+    return named.select(*grouping.keys, pl.exclude("group", *grouping.keys))
+
+
+def group_codes(summary: pl.DataFrame, grouping: Grouping) -> tuple[Ints, int]:
+    """The groups of a merged summary's rows as codes 0 .. G-1 in sorted order, and G."""
+    if not grouping.keys:
+        return np.zeros(summary.height, np.int64), 1
+    codes = summary.select(pl.struct(grouping.keys).rle_id()).to_series()
+    return codes.to_numpy().astype(np.int64), int(codes[-1]) + 1

@@ -48,7 +48,7 @@ from polars_crowd.arrays import Floats
 from polars_crowd.numerics.special import f_quantile, f_upper
 from polars_crowd.reliability.chance import EXACT, ratio
 from polars_crowd.reliability.intervals import HIGHEST, Uncertainty
-from polars_crowd.reliability.patterns import Units
+from polars_crowd.reliability.units import Units
 
 L = TypeVar("L", np.float64, Floats)
 ONE_WAY = ("icc(1)", "icc(k)")

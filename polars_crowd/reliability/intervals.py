@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from polars_crowd.arrays import Array, Floats
 from polars_crowd.numerics.shares import wilson
 from polars_crowd.numerics.special import f_quantile, normal, t_quantile, t_tails
-from polars_crowd.reliability.patterns import Units
+from polars_crowd.reliability.units import Units
 
 HIGHEST = 1.0
 

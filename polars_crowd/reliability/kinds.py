@@ -40,9 +40,9 @@ from polars_crowd.reliability.chance import (
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.icc import ONE_WAY, MeanSquares, icc_interval, icc_value, one_way
 from polars_crowd.reliability.intervals import Uncertainty, analytic
-from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.soundness import carried
+from polars_crowd.reliability.units import Units
 from polars_crowd.reliability.weights import Identity, Weights
 from polars_crowd.reliability.who_voted import PairExpected, Signed
 

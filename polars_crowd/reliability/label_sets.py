@@ -32,11 +32,11 @@ from polars_crowd.reliability.estimates import estimates
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.grouping import Grouping
-from polars_crowd.reliability.patterns import Units, pairs_in_blocks, run_lengths
 from polars_crowd.reliability.registry import OF_SETS, chosen
 from polars_crowd.reliability.report import COLUMNS, report
 from polars_crowd.reliability.request import ByOption, Intervals, MemoryOption, Reading, Request
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.units import Units, pairs_in_blocks, run_lengths
 from polars_crowd.reliability.weights import Weights
 from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.rounds.rounds import Rounds

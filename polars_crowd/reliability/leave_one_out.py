@@ -38,17 +38,11 @@ from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.grouping import Grouping
 from polars_crowd.reliability.meetings import by_id
 from polars_crowd.reliability.pairwise import CELLS
-from polars_crowd.reliability.patterns import (
-    BLOCK,
-    LocalUnits,
-    Units,
-    local_units,
-    pairs_in_blocks,
-    run_lengths,
-)
+from polars_crowd.reliability.patterns import LocalUnits, local_units
 from polars_crowd.reliability.registry import ALPHA
 from polars_crowd.reliability.request import ClassesOption, LevelOption, Reading, Request
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.units import BLOCK, Units, pairs_in_blocks, run_lengths
 from polars_crowd.reliability.weights import Level, SquaredDistance, Weights
 from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.partitions import Partition

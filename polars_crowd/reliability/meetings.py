@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from polars_crowd.arrays import Ints
 from polars_crowd.errors import Advice, AnnotationError, counted
 from polars_crowd.reliability.gathering import check_annotators
-from polars_crowd.reliability.patterns import count_keys, pairs_in_blocks, run_lengths
+from polars_crowd.reliability.patterns import count_keys
+from polars_crowd.reliability.units import pairs_in_blocks, run_lengths
 from polars_crowd.rounds.rounds import Rounds
 from polars_crowd.rounds.summaries import Sum, Summary, dense
 

@@ -26,11 +26,11 @@ from polars_crowd.reliability.estimates import estimates
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.gathering import gather
 from polars_crowd.reliability.label_sets import SetCodes, has_sets, open_sets
-from polars_crowd.reliability.patterns import Units
 from polars_crowd.reliability.registry import OF_CLASSES, chosen
 from polars_crowd.reliability.report import COLUMNS, report
 from polars_crowd.reliability.request import Options, Request
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.units import Units
 from polars_crowd.signatures import shares
 
 OF_CLASS = ("label", "share", "specific_agreement", *COLUMNS)

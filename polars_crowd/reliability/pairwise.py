@@ -42,7 +42,7 @@ from polars_crowd.reliability.meetings import (
     count_meetings,
     spans,
 )
-from polars_crowd.reliability.patterns import run_lengths, runs_of
+from polars_crowd.reliability.patterns import runs_of
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
     ClassesOption,
@@ -52,6 +52,7 @@ from polars_crowd.reliability.request import (
     WeightsOption,
 )
 from polars_crowd.reliability.scales import Scales
+from polars_crowd.reliability.units import run_lengths
 from polars_crowd.reliability.weights import Identity, Weights
 from polars_crowd.reliability.who_voted import Pairs, cohen, pair_kappa
 from polars_crowd.rounds.partitions import Partition

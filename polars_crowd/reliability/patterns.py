@@ -12,23 +12,22 @@ one example in one group, and each group has its own patterns.
     units = local_units(part, grouping)          inside a plan: the units of one partition
     units = decode(rounds.run(count_patterns, grouping)[...], ...)    the merged patterns of the log
 
-Both are `Units`, with the sums that coefficients are made of as methods.
+Both are `Units` (`units.py`), with the sums that coefficients are made of as methods.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from polars_crowd.arrays import Array, Flags, Floats, Ints
-from polars_crowd.reliability.grouping import Grouping, Groups, groups_of
+from polars_crowd.arrays import Array, Floats, Ints
+from polars_crowd.reliability.grouping import Grouping, group_codes, groups_of, named_groups, summed
+from polars_crowd.reliability.units import Units, positions, run_lengths, sums_at
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs, pack_votes
@@ -38,98 +37,6 @@ from polars_crowd.runs.reading import run_lengths as run_counts
 
 LOW = 32
 """Bits of the lower half of an entry."""
-
-
-@dataclass(frozen=True)
-class Units:
-    """Count vectors, sparse: the entries of a unit follow one another."""
-
-    group: Ints
-    """(U,) the group of each unit, 0 .. G-1."""
-    times: Array
-    """(U,) how many examples of the group have this pattern."""
-    lengths: Ints
-    """(U,) the number of entries of each unit, at least 1."""
-    label: Ints
-    """(E,) the class of each entry."""
-    votes: Array
-    """(E,) its count n_k."""
-    n_groups: int
-    n_classes: int
-
-    @cached_property
-    def starts(self) -> Ints:
-        return np.cumsum(self.lengths) - self.lengths
-
-    @cached_property
-    def unit(self) -> Ints:
-        """(E,) the unit of each entry."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
-    @cached_property
-    def n(self) -> Floats:
-        """(U,) the annotations of each unit."""
-        return self.over_entries(self.votes.astype(np.float64))
-
-    @cached_property
-    def pairable(self) -> Flags:
-        """(U,) whether the unit has two annotations or more."""
-        return self.n > 1
-
-    def over_entries(self, values: NDArray[Any]) -> NDArray[Any]:
-        """(..., E) -> (..., U): the sum over the entries of each unit."""
-        if not len(self.starts):
-            return np.zeros((*values.shape[:-1], 0), values.dtype)
-        return np.add.reduceat(values, self.starts, axis=-1)
-
-    def of_group(self, values: Floats) -> Floats:
-        """(G,) -> (U,): each unit's value of its group."""
-        return values[self.group]
-
-    def over_units(self, values: NDArray[Any]) -> Floats:
-        """(U,) -> (G,): the sum over the examples of each group."""
-        return sums_at(self.group, self.times * values, self.n_groups)
-
-    def by_label(self, values: Floats) -> Floats:
-        """(U,) -> (G, K): the sum over the examples of n_k times a value of the unit."""
-        cell = self.group[self.unit] * self.n_classes + self.label
-        weight = (self.times * values)[self.unit] * self.votes
-        size = self.n_groups * self.n_classes
-        return sums_at(cell, weight, size).reshape(self.n_groups, self.n_classes)
-
-    def at_labels(self, values: Floats) -> Floats:
-        """(K,) or (G, K) -> (E,): a value of each entry's class (in its group)."""
-        if values.ndim == 1:
-            return values[self.label]
-        return values[self.group[self.unit], self.label]
-
-    def dot(self, values: Floats) -> Floats:
-        """(K,) or (G, K) -> (U,): sum_k n_k values_k."""
-        return self.over_entries(self.votes * self.at_labels(values))
-
-    def entries(self, first: int, last: int) -> slice:
-        """The entries of the groups first .. last-1; units are sorted by group."""
-        low, high = np.searchsorted(self.group, [first, last])
-        return slice(int(self.lengths[:low].sum()), int(self.lengths[:high].sum()))
-
-    def of_groups(self, first: int, last: int) -> Units:
-        """The units of the groups first .. last-1 alone."""
-        low, high = np.searchsorted(self.group, [first, last])
-        entries = self.entries(first, last)
-        return replace(
-            self,
-            group=self.group[low:high] - first,
-            times=self.times[low:high],
-            lengths=self.lengths[low:high],
-            label=self.label[entries],
-            votes=self.votes[entries],
-            n_groups=last - first,
-        )
-
-
-def sums_at(codes: NDArray[Any], values: Array, size: int) -> Floats:
-    """(size,): the sum of the values at each code."""
-    return np.asarray(np.bincount(codes, values, size), dtype=np.float64)
 
 
 # --- the units of one partition --------------------------------------------------------------------
@@ -241,11 +148,6 @@ def local_units(part: Partition, grouping: Grouping) -> LocalUnits:
     return made
 
 
-def groups_of_part(part: Partition, grouping: Grouping) -> Groups:
-    """The groups of a partition's examples or annotations, found once for all that is counted of it."""
-    return part.once("groups of rows", lambda: groups_of(part.runs, grouping), grouping)
-
-
 def runs_of(part: Partition, grouping: Grouping) -> Runs:
     """The runs of a partition; of a partition of numbers, those whose classes are the numbers there are."""
     if grouping.numbers is None:
@@ -307,22 +209,6 @@ def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
         runs,
         row_unit,
     )
-
-
-def positions(starts: Ints, lengths: Ints) -> Ints:
-    """The positions in runs that begin at `starts`, one run after another.
-
-    >>> positions(np.array([7, 2]), np.array([2, 3])).tolist()
-    [7, 8, 2, 3, 4]
-    """
-    before = np.cumsum(lengths) - lengths
-    return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
-
-
-def run_lengths(codes: NDArray[Any]) -> Ints:
-    """The lengths of the runs of equal codes."""
-    changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-    return np.diff(changes, prepend=0, append=len(codes))[: len(codes)]
 
 
 # --- patterns as bytes -----------------------------------------------------------------------------
@@ -419,63 +305,9 @@ def count_keys(key: NDArray[Any], size: int) -> pl.DataFrame:
     return runs.select("key", times=pl.col("len").cast(pl.Int64))
 
 
-def summed(
-    frame: pl.DataFrame | pl.LazyFrame,
-    keys: Sequence[str],
-    groups: pl.DataFrame,
-    grouping: Grouping,
-) -> pl.LazyFrame:
-    """The sums of a frame with column `group` under the groups and some more keys."""
-    sums = frame.lazy().group_by("group", *keys).agg(pl.all().sum())
-    return named_groups(sums, groups, grouping)
-
-
-def named_groups(frame: pl.LazyFrame, groups: pl.DataFrame, grouping: Grouping) -> pl.LazyFrame:
-    """The groups' own columns in place of their codes, which differ from partition to partition."""
-    if not grouping.keys:
-        return frame.drop("group", strict=False)
-    named = frame.join(groups.lazy(), on="group")
-    return named.select(*grouping.keys, pl.exclude("group", *grouping.keys))
-
-
 def merged_units(patterns: pl.DataFrame, grouping: Grouping, n_classes: int) -> Units:
     """The units of the whole log: its merged patterns, sorted by group."""
     label, votes, lengths = decode(patterns["pattern"])
     group, n_groups = group_codes(patterns, grouping)
     times = patterns["examples"].to_numpy()
     return Units(group, times, lengths, label, votes, n_groups, n_classes)
-
-
-def group_codes(summary: pl.DataFrame, grouping: Grouping) -> tuple[Ints, int]:
-    """The groups of a merged summary's rows as codes 0 .. G-1 in sorted order, and G."""
-    if not grouping.keys:
-        return np.zeros(summary.height, np.int64), 1
-    codes = summary.select(pl.struct(grouping.keys).rle_id()).to_series()
-    return codes.to_numpy().astype(np.int64), int(codes[-1]) + 1
-
-
-BLOCK = 1 << 20
-"""Pairs of annotations that are worked on at once."""
-
-
-def pairs_in_blocks(
-    lengths: Ints, size: int = BLOCK, first: Ints | None = None
-) -> Iterator[tuple[Ints, Ints]]:
-    """The positions (i, j), i < j, of all pairs within runs of these lengths, about `size` at a time; with
-    `first`, of those alone whose i is among them.
-
-    >>> [(i.tolist(), j.tolist()) for i, j in pairs_in_blocks(np.array([2, 1, 3]), size=2)]
-    [([0], [1]), ([3, 3, 4], [4, 5, 5])]
-    """
-    end = np.repeat(np.cumsum(lengths), lengths)
-    at = np.arange(len(end)) if first is None else first
-    left = end[at] - at - 1
-    before = np.cumsum(left) - left
-    total = int(left.sum())
-    cuts = np.searchsorted(before, np.arange(0, total, size), side="right") - 1
-    for low, high in pairwise([*cuts, len(at)]):
-        one = np.repeat(at[low:high], left[low:high])
-        nth = np.arange(before[low], before[low] + len(one)) - np.repeat(
-            before[low:high], left[low:high]
-        )
-        yield one, one + 1 + nth

@@ -17,7 +17,7 @@ import numpy as np
 from polars_crowd.arrays import Floats
 from polars_crowd.numerics.special import f_upper
 from polars_crowd.reliability.chance import mid_ranks, ratio
-from polars_crowd.reliability.patterns import Units, sums_at
+from polars_crowd.reliability.units import Units, sums_at
 from polars_crowd.reliability.who_voted import Pairs, Signed
 
 

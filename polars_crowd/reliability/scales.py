@@ -13,7 +13,7 @@ from polars_crowd.arrays import Flags, Floats
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.numbers import number
 from polars_crowd.reliability.chance import mid_ranks
-from polars_crowd.reliability.patterns import Units
+from polars_crowd.reliability.units import Units
 from polars_crowd.reliability.weights import (
     BY_DISTANCE,
     Identity,

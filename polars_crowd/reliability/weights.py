@@ -26,7 +26,7 @@ import numpy as np
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.errors import Advice, OptionError, shown
-from polars_crowd.reliability.patterns import Units
+from polars_crowd.reliability.units import Units
 
 WeightName = Literal[
     "identity", "linear", "quadratic", "ordinal", "radical", "ratio", "circular", "bipolar"

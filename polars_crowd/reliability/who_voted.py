@@ -35,19 +35,10 @@ from polars_crowd.reliability.chance import (
     ratio,
     room,
 )
-from polars_crowd.reliability.grouping import Grouping, codes_in
+from polars_crowd.reliability.grouping import Grouping, codes_in, summed
 from polars_crowd.reliability.intervals import Name, draws_of
-from polars_crowd.reliability.patterns import (
-    LocalUnits,
-    Units,
-    decode,
-    encode,
-    local_units,
-    pairs_in_blocks,
-    run_lengths,
-    summed,
-    sums_at,
-)
+from polars_crowd.reliability.patterns import LocalUnits, decode, encode, local_units
+from polars_crowd.reliability.units import Units, pairs_in_blocks, run_lengths, sums_at
 from polars_crowd.reliability.weights import Weights
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary

@@ -18,7 +18,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 import polars_crowd as pc
 from polars_crowd.reliability import meetings, pairwise, patterns
 from polars_crowd.reliability.pairwise import pairwise_agreement
-from polars_crowd.reliability.patterns import pairs_in_blocks
+from polars_crowd.reliability.units import pairs_in_blocks
 from tests import DATA
 from tests.cases import Case, assert_same, log_of_rows, several, text_case
 
