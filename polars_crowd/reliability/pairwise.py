@@ -188,7 +188,7 @@ class Sample:
     def of(cls, n_pairs: int, max_pairs: int | None, seed: int) -> Sample:
         """The sample that leaves `max_pairs` of the pairs of annotations, with a warning; or all."""
         if max_pairs is None or n_pairs <= max_pairs:
-            return cls()
+            return EVERYTHING
         share = (max_pairs / n_pairs) ** 0.5
         warn(
             f"the log has {n_pairs:,} pairs of annotations of the same example, more than "

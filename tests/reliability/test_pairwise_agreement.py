@@ -6,6 +6,7 @@ import warnings
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 
 import polars_crowd as pc
 from polars_crowd.reliability import meetings, pairwise, patterns
+from polars_crowd.reliability.meetings import Meetings
 from polars_crowd.reliability.pairwise import pairwise_agreement
 from polars_crowd.reliability.units import pairs_in_blocks
 from tests import DATA
@@ -167,6 +169,17 @@ def test_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairwise, "CELLS", 50)
     monkeypatch.setattr(meetings, "SPAN", 7)
     assert_same(pairwise_agreement(log), whole, 1e-12)
+
+
+@pytest.mark.parametrize("of_pairs", [pairwise_agreement, pc.annotator_pairs])
+def test_a_log_in_memory_is_put_in_order_once(
+    of_pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered = Mock(wraps=Meetings.of)
+    monkeypatch.setattr(Meetings, "of", ordered)
+    monkeypatch.setattr(meetings, "SPAN", 2)
+    of_pairs(log_of_rows([(e, a, (e + a) % 2) for e in range(5) for a in range(4)]))
+    assert ordered.call_count == 1
 
 
 @pytest.mark.parametrize("of_pairs", [pairwise_agreement, pc.annotator_pairs])
