@@ -30,7 +30,7 @@ BLOCK_CELLS = 1 << 24
 LIKELY_CELLS = 1 << 20
 """... where there are no sums."""
 UNKNOWN = -1
-STEPS_OF_COUNTS = np.unique(np.rint(np.geomspace(1, 1 << 31, 140)).astype(np.intp))
+STEPS_OF_COUNTS = np.rint(np.geomspace(1, 1 << 31, 140)).astype(np.intp)
 """What numbers of annotations are rounded up to, to work on examples of the same together: each number up to
 seven, from there on a sixth more each time."""
 FEW_TOGETHER = 1 << 13
