@@ -19,6 +19,7 @@ import polars as pl
 from polars_crowd.formats.records import UNSHAPED, Records
 
 TEXT = pl.String()
+NOTHING = pl.lit(None, TEXT)
 TIME = pl.Datetime("us", "UTC")
 Row = dict[str, Any]
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -170,4 +171,4 @@ def _of_cell(cell: Any, read: Callable[[Any], Any]) -> Any:
 
 def column(name: str, there: Collection[str]) -> pl.Expr:
     """A column of text; nulls where the file has none of that name."""
-    return pl.col(name) if name in there else pl.lit(None, pl.String)
+    return pl.col(name) if name in there else NOTHING

@@ -19,6 +19,7 @@ import polars as pl
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.formats.again import KEY
 from polars_crowd.formats.answers import (
+    NOTHING,
     SUBMITTED,
     TEXT,
     Answers,
@@ -371,12 +372,12 @@ def _of_rows(rows: pl.DataFrame, controls: list[str], names: Names) -> Answers:
         there = there.reverse()
     answers = (
         there.lazy()
-        .with_columns(pl.lit(None, TEXT).alias(name) for name in missing)
+        .with_columns(NOTHING.alias(name) for name in missing)
         .select(
             *(pl.col(name).alias(f"{KEY}{name}") for name in controls),
             *dated(pl.col("created_at")),
             example=pl.col(names.example.removeprefix("data.")),
-            text=pl.col(names.text) if names.text in said else pl.lit(None, TEXT),
+            text=pl.col(names.text) if names.text in said else NOTHING,
             annotator=blank_as_null(pl.col("annotator"), "None"),
             seconds=pl.col("lead_time").cast(pl.Float64),
         )
@@ -429,9 +430,7 @@ def _unwrapped(cell: str) -> Row:
 
 def _kind_of_cell() -> pl.Expr:
     """What a cell says about its question's kind; nothing if it holds bare text."""
-    cell = pl.col("cell")
-    marks = {r"\{\"choices": "set", r"\[\{\"taxonomy": "choice", r"\[\{\"selected": "class"}
-    marks |= {r"\[\{\"(rating|number)": "number", r"\[\{\"(datetime|ranker)|\{\"text": "text"}
-    return pl.coalesce(
-        pl.when(cell.str.contains(f"^({mark})")).then(pl.lit(kind)) for mark, kind in marks.items()
-    )
+    begins = {"set": r"\{\"choices", "choice": r"\[\{\"taxonomy", "class": r"\[\{\"selected"}
+    begins |= {"number": r"\[\{\"(rating|number)", "text": r"\[\{\"(datetime|ranker)|\{\"text"}
+    kinds = {kind: pl.col("cell").str.contains(f"^({mark})") for kind, mark in begins.items()}
+    return first_true(NOTHING, **kinds)

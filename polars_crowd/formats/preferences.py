@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import polars as pl
 
 from polars_crowd.errors import AnnotationError
-from polars_crowd.formats.answers import SUBMITTED, TEXT, Answers, first_true, translated
+from polars_crowd.formats.answers import NOTHING, SUBMITTED, TEXT, Answers, first_true, translated
 from polars_crowd.formats.export import NO_QUESTIONS, Export, ExportOptions, every_column
 from polars_crowd.formats.langsmith import FEEDBACK, GROUP, giver
 from polars_crowd.formats.look import FORMATS, Format, Look
@@ -71,7 +71,6 @@ GROUPED = {**FEEDBACK, GROUP: TEXT, "session_id": TEXT}
 OF_GROUP = ["example", "key"]
 COLUMNS_OF_SIDES = (*OF_GROUP, "timestamp", TIME_READ, "annotator", "annotator_kind")
 TITLE = "comparisons of models"
-NOTHING = pl.lit(None, TEXT)
 COLUMNS = ("example", "annotator", "left", "right", "winner", "tie", "verdict", "timestamp")
 
 
@@ -166,7 +165,7 @@ def read_comparisons(look: Look, *, annotator: str | None = None) -> Comparisons
     shape = next(one for one in SHAPES if one.is_like(look))
     rows = shape.rows(look)
     if "annotator" not in rows.collect_schema():
-        rows = rows.with_columns(annotator=pl.lit(None, TEXT))
+        rows = rows.with_columns(annotator=NOTHING)
     if annotator is not None:
         rows = rows.with_columns(pl.col("annotator").fill_null(annotator))
     says, is_itself = pl.col("verdict"), pl.col("left") == pl.col("right")

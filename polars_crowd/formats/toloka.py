@@ -9,6 +9,7 @@ import polars as pl
 
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.formats.answers import (
+    NOTHING,
     TEXT,
     Answers,
     column,
@@ -70,7 +71,7 @@ def read_toloka(
     if not key or not set(key) <= set(columns):
         raise OptionError("example", example, f"the file has {shown(columns, 50)}.")
     if STATE not in columns:
-        table = table.with_columns(pl.lit(None, TEXT).alias(STATE))
+        table = table.with_columns(NOTHING.alias(STATE))
     dated = table.with_columns(
         pl.concat_str(key, separator="|", ignore_nulls=True).alias("example"), *_times(columns)
     )
