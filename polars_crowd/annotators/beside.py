@@ -34,7 +34,7 @@ def count_beside(part: Partition, roles: pl.Series, truth: OfExamples | None) ->
     rows = rows.collect().lazy()
     judges, humans = (rows.filter(pl.col("role") == r).drop("role") for r in (JUDGE, HUMAN))
     votes = humans.group_by("example", "label").agg(votes=pl.len().cast(pl.Int64)).collect().lazy()
-    labelled = votes.select("example", covered=pl.lit(1, pl.Int64)).unique().collect()
+    labelled = votes.select("example", covered=pl.lit(True)).unique().collect()
     consensus = consensus_of(votes).collect().lazy()
     voiced = humans.select("example", other="annotator", other_label="label")
     of_all = consensus.select(
@@ -51,10 +51,11 @@ def count_beside(part: Partition, roles: pl.Series, truth: OfExamples | None) ->
         "known": 0 if truth is None else known.collect().height,
     }
     n = pl.len().cast(pl.Int64)
-    covered = judges.join(labelled.lazy(), on="example", how="left").group_by("annotator")
+    of_judges = judges.join(labelled.lazy(), on="example", how="left").group_by("annotator")
+    covered = pl.col("example").filter("covered").n_unique().cast(pl.Int64)
     found: dict[tuple[str, ...], pl.DataFrame | pl.LazyFrame] = {
         (): pl.DataFrame(sizes),
-        ("annotator",): covered.agg(annotations=n, covered=pl.col("covered").sum()),
+        ("annotator",): of_judges.agg(annotations=n, covered=covered),
         CELLS: judges.join(everyone, on="example").group_by(CELLS).agg(n=n),
         TRUTHS: beside_truth.group_by(TRUTHS).agg(n=n),
         PAIR: compared(judges.join(voiced, on="example"), votes),

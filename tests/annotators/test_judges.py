@@ -19,6 +19,7 @@ from polars_crowd.annotators.judge_tables import COEFFICIENTS
 from polars_crowd.annotators.stand_in import FEWEST
 from polars_crowd.errors import AnnotationError, OptionError
 from polars_crowd.numerics.corrections import benjamini_yekutieli
+from tests.cases import log_of_rows
 from tests.truth.truth_cases import unwarned
 
 HUMANS = ["ann", "bob", "cyd", "dan"]
@@ -237,6 +238,13 @@ def test_judges_are_known_by_their_number() -> None:
             report = pc.judge_report(pl.concat([humans, says]), "m")
         found.append(report.judges["advantage"].item())
     assert all(a < b for a, b in pairwise(found))
+
+
+def test_examples_that_a_judge_labels_again_are_covered_once() -> None:
+    humans = [(e, a, "x") for e in range(4) for a in ("ann", "bob")]
+    says = [(e, "m", "x") for e in (0, 0, 0, 1, 7, 7)]
+    found = pc.judge_report(log_of_rows(humans + says), "m", duplicates="all")
+    assert found.judges.select("num_annotations", "coverage", "num_repeated").row(0) == (6, 0.5, 2)
 
 
 def test_a_judge_of_other_examples_than_the_humans() -> None:
