@@ -42,7 +42,7 @@ from polars_crowd.reliability.patterns import LocalUnits, local_units
 from polars_crowd.reliability.registry import ALPHA
 from polars_crowd.reliability.request import ClassesOption, LevelOption, Reading, Request
 from polars_crowd.reliability.scales import Scales
-from polars_crowd.reliability.units import BLOCK, Units, pairs_in_blocks, run_lengths
+from polars_crowd.reliability.units import BLOCK, Units, pairs_in_blocks, positions, run_lengths
 from polars_crowd.reliability.weights import Level, SquaredDistance, Weights
 from polars_crowd.rounds.components import warn_of_components
 from polars_crowd.rounds.partitions import Partition
@@ -168,11 +168,11 @@ def own_annotations(local: LocalUnits, M: int) -> Own:
     """Those of a partition's units, which are its examples."""
     K, shape = local.units.n_classes, (len(local.units.lengths), local.units.n_classes)
     entry = np.repeat(np.arange(len(local.units.votes)), local.units.votes)
-    pair = local.row_unit.astype(np.int64) * M + local.row_annotator
-    if pl.Series(pair).n_unique() == len(pair):
-        ones = np.ones(len(pair), np.int64)
+    if not local.runs.has_repeats:
+        ones = np.ones(len(entry), np.int64)
         units = Units(local.row_unit, ones, ones, local.row_label, ones, *shape)
         return Own(units, local.row_annotator, entry)
+    pair = local.row_unit.astype(np.int64) * M + local.row_annotator
     cell, first, votes = np.unique(
         pair * K + local.row_label, return_index=True, return_counts=True
     )
@@ -270,7 +270,7 @@ def coincidence_changes(units: Units, own: Own) -> Iterator[tuple[Ints, Floats]]
         example, m = own.example[low:high], own.units.n[low:high]
         lengths = units.lengths[example]
         owner, start = np.repeat(np.arange(high - low), lengths), np.cumsum(lengths) - lengths
-        entry = (units.starts[example] - start)[owner] + np.arange(len(owner))
+        entry = positions(units.starts[example], lengths)
         before, after = (units.votes[entry].astype(np.int64) for _ in range(2))
         of_own = own.entries(low, high)
         at = (start - units.starts[example])[own.units.unit[of_own] - low] + own.entry[of_own]

@@ -81,9 +81,9 @@ class Runs:
     @cached_property
     def has_repeats(self) -> bool:
         """Whether an annotator labelled an example more than once."""
-        example = pl.lit(self.votes["example"]).gather("vote").cast(pl.UInt64)
-        pair = example * len(self.book.annotators) + pl.col("annotator")
-        return bool(self.rows.lazy().select(pair.n_unique() < pl.len()).collect().item())
+        example = self.votes["example"].gather(self.rows["vote"]).cast(pl.UInt64)
+        pair = example * len(self.book.annotators) + self.rows["annotator"]
+        return pair.n_unique() < len(pair)
 
     @cached_property
     def on_multi(self) -> pl.Series:
