@@ -19,21 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Unpack, cast
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import polars as pl
 
 from polars_crowd.annotators import common_errors
 from polars_crowd.annotators.against import Against, Others
-from polars_crowd.annotators.common_errors import (
-    CELLS,
-    UNKNOWN,
-    Group,
-    Law,
-    groups_in,
-    in_blocks,
-)
+from polars_crowd.annotators.common_errors import CELLS, UNKNOWN, Group, Law, groups_in, in_blocks
 from polars_crowd.annotators.overlap import count_pairs_of, count_shared
 from polars_crowd.annotators.request import Judging, JudgingOptions, Opened
 from polars_crowd.arrays import Floats, Ints
@@ -55,7 +48,7 @@ from polars_crowd.reliability.meetings import (
 from polars_crowd.reliability.units import pairs_in_blocks, sums_at
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Sum, Summary
+from polars_crowd.rounds.summaries import Sum, Summary, dense
 from polars_crowd.signatures import shares
 
 Correction = Literal["holm", "bh"]
@@ -205,17 +198,15 @@ def fitted_law(opened: Opened, truth: Truth) -> Law:
     merged = rounds.run(count_choices, truth, K)
     opened.against.check(int(merged[()]["known"].item()), rounds)
 
-    def dense(frame: pl.DataFrame, column: str) -> Floats:
-        found = np.zeros(M * K * K)
-        found[frame["cell"].to_numpy()] = frame[column].to_numpy()
-        return found.reshape(M, K, K)
+    def in_cells(frame: pl.DataFrame, column: str) -> Floats:
+        return dense(frame, *CELL, column, M * K * K).reshape(M, K, K)
 
-    counts = dense(merged[CELL], "annotations")
+    counts = in_cells(merged[CELL], "annotations")
     law = Law.begin(counts)
     for _ in range(STEPS):
         sums = rounds.run(expect_choices, truth, law)
         of_grid = sums[("kind",)].drop("kind").to_numpy().reshape(K, K, -1)
-        law = law.better(counts, dense(sums[CELL], "expected"), of_grid)
+        law = law.better(counts, in_cells(sums[CELL], "expected"), of_grid)
     return law
 
 
@@ -257,8 +248,8 @@ def compare_pairs(part: Partition, truth: Truth, law: Law, codes: PairCodes, spa
     for block in in_blocks(groups):
         for sums in _compared(block, law, codes, span):
             judged.add(sums)
-    counts = cast(pl.DataFrame, count_shared(part, codes, span)[KEY])
-    shared = counts.lazy().select(pair="key", shared="times")
+    counts = count_shared(part, codes, span)[KEY].lazy()
+    shared = counts.select(pair="key", shared="times")
     both = shared.join(judged.frame().lazy(), on="pair", how="left", maintain_order="left")
     return {PAIR: both.with_columns(pl.all().fill_null(0))}
 
