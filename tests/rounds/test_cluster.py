@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def peak() -> int:
     return next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
-METHODS = {
+METHODS: dict[str, Callable[..., Any]] = {
     "crowdlab": pc.crowdlab,
     "dawid_skene": pc.dawid_skene,
     "majority_vote": pc.majority_vote,
@@ -67,7 +67,7 @@ METHODS = {
 def tables(name: str, store: pc.AnnotationStore, into: Path, executor: Any) -> list[pl.DataFrame]:
     """All that a method says of the store."""
     options = {} if name == "agreement" else {"into": into / name}
-    found = METHODS[name](store, executor=executor, **options)  # type: ignore[operator]
+    found = METHODS[name](store, executor=executor, **options)
     if isinstance(found, pl.DataFrame):
         return [found]
     if isinstance(found, pl.LazyFrame):
