@@ -24,7 +24,6 @@ from polars_crowd.reliability.request import (
     Request,
     WeightsOption,
 )
-from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.signatures import shares
 
 GROUP = "of annotator"
@@ -84,7 +83,7 @@ def intra_rater_agreement(
     >>> found.select("annotator", "value", "num_examples").rows()
     [('a', 0.666..., 3)]
     """
-    rows = log.scan_annotations() if isinstance(log, Partitioned) else scan_annotations(log)
+    rows = scan_annotations(log)
     check_known_annotators(rows.collect_schema()["annotator"])
     lacking = rows.select(pl.col("example", "annotator").is_null().any()).collect()
     for column in lacking.columns:
