@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
 
 import polars as pl
 
@@ -21,8 +21,6 @@ from polars_crowd.reliability.request import (
     WeightedTested,
 )
 from polars_crowd.signatures import shares
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @shares(Everything, Request)

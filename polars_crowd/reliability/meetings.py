@@ -132,8 +132,8 @@ def spans(first: pl.DataFrame, codes: PairCodes, share: float = 1.0) -> list[Spa
         dense(first, *FIRST, "pairs", M) * share, np.arange(M)[::-1] * codes.n_classes**2
     )
     nth = np.cumsum(keys) // SPAN
-    begin = np.flatnonzero(np.diff(nth, prepend=-1.0)).tolist()
-    return list(pairwise([0, *begin[1:], M]))
+    begin = np.flatnonzero(np.diff(nth)) + 1
+    return list(pairwise([0, *begin.tolist(), M]))
 
 
 # --- the meetings of a partition -------------------------------------------------------------------
@@ -175,9 +175,8 @@ class Meetings:
         begin, end = span
         inside = np.flatnonzero((self.rank >= begin) & (self.rank < end))
         for i, j in pairs_in_blocks(self.lengths, 2 * SPAN, inside):
-            different = (
-                self.rank[i] != self.rank[j]
-            )  # an annotator may have labelled an example twice
+            # an annotator may have labelled an example twice
+            different = self.rank[i] != self.rank[j]
             yield i[different], j[different]
 
 

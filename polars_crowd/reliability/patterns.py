@@ -85,7 +85,8 @@ class LocalUnits:
         """(R,) -> (U,): the sum over the rows of each unit."""
         if self.of_rows is not None:
             return sums_at(self.of_rows, values, len(self.example))
-        return np.add.reduceat(values, np.cumsum(self._rows) - self._rows)
+        lengths = self._rows
+        return np.add.reduceat(values, np.cumsum(lengths) - lengths)
 
     @cached_property
     def pattern(self) -> pl.Series:

@@ -28,13 +28,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Array, Flags, Floats, Ints
-from polars_crowd.reliability.chance import (
-    Estimate,
-    corrected,
-    estimate,
-    ratio,
-    room,
-)
+from polars_crowd.reliability.chance import Estimate, corrected, estimate, ratio, room
 from polars_crowd.reliability.grouping import Grouping, codes_in, summed
 from polars_crowd.reliability.intervals import Name, draws_of
 from polars_crowd.reliability.patterns import LocalUnits, decode, encode, local_units
