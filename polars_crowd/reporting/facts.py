@@ -21,12 +21,22 @@ from polars_crowd.annotators.habits import SECONDS, TIME
 from polars_crowd.annotators.overlap import Overlap, overlap
 from polars_crowd.annotators.pairs import annotator_pairs
 from polars_crowd.annotators.report import AnnotatorReport, annotator_report
-from polars_crowd.errors import Advised, AnnotationWarning, Words, heard
+from polars_crowd.errors import (
+    Advised,
+    AnnotationError,
+    AnnotationWarning,
+    OptionError,
+    Words,
+    heard,
+    missing_column,
+)
 from polars_crowd.inputs import blame
 from polars_crowd.inputs.checks import Duplicates
 from polars_crowd.inputs.findings import DUPLICATES, as_frame, errors_first, findings_of
 from polars_crowd.inputs.log import LOG_COLUMNS, open_rows, scan_annotations
 from polars_crowd.inputs.order import written_time
+from polars_crowd.inputs.pred_probs import open_models
+from polars_crowd.inputs.suspicions import DECLARE
 from polars_crowd.reliability.coefficients import agreement
 from polars_crowd.reliability.coincidences import disagreements
 from polars_crowd.reliability.grouping import parse_grouping
@@ -111,12 +121,41 @@ class Listener:
             return Missing(error.what(self.names))
 
 
+def opened(asked: Asked) -> Asked:
+    """What is asked of the rows of a log and of its models: a stream can be read once only. A store stays
+    where it is."""
+    if isinstance(asked.log, Partitioned):
+        return asked
+    return replace(asked, log=open_rows(asked.log), pred_probs=opened_models(asked))
+
+
+def opened_models(asked: Asked) -> Any:
+    """The model beside a log, or a list of several."""
+    given = asked.pred_probs
+    if given is None:
+        return None
+    models = open_models(given, asked.classes)
+    return models if isinstance(given, (list, tuple)) else models[0]
+
+
+def check_log(asked: Asked) -> None:
+    """That labels are classes, and that there is the text that is to be shown, besides these."""
+    schema = asked.rows.collect_schema()
+    if schema["label"].is_float() and asked.classes is None:
+        raise AnnotationError("holds numbers; a report is of classes.", DECLARE, source="the log")
+    if asked.text in LOG_COLUMNS:
+        wrong = f"that is the log's column {asked.text}; name one that has what an example says."
+        raise OptionError("text", asked.text, wrong)
+    if asked.text is not None and asked.text not in schema:
+        raise missing_column("the log", asked.text, list(schema))
+
+
 def held(asked: Asked) -> Asked:
     """What is asked of a log in memory, with the columns that are looked at: a file is read once, not by each
     of the functions. A store stays where it is."""
     if isinstance(asked.log, Partitioned):
         return asked
-    rows = open_rows(asked.log)
+    rows: pl.LazyFrame = asked.log
     there = list(rows.collect_schema())
     groups = parse_grouping(asked.by, [c for c in there if c not in LOG_COLUMNS])
     wanted = {*LOG_COLUMNS, *groups.columns, asked.text, TIME, SECONDS}
@@ -275,6 +314,8 @@ def facts_of(asked: Asked, tell: Callable[[str], None] = lambda text: None) -> F
     """Everything, in the order in which it is likely to fail; errors of the log itself are raised."""
     ear = Listener(asked.names)
     tell("looking for what is wrong with the log")
+    asked = ear.hear(lambda: opened(asked))
+    check_log(asked)
     asked = ear.hear(lambda: held(asked))
     checks = ear.hear(lambda: checks_of(asked))
     tell("finding the consensus")

@@ -10,11 +10,9 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from polars_crowd.errors import AnnotationError, OptionError, TakenError, missing_column
+from polars_crowd.errors import OptionError, TakenError
 from polars_crowd.escapes import escaped_lines
 from polars_crowd.inputs.checks import Duplicates
-from polars_crowd.inputs.log import LOG_COLUMNS
-from polars_crowd.inputs.suspicions import DECLARE
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.option_checks import check_count
 from polars_crowd.reporting.content import Content, plain
@@ -196,7 +194,6 @@ def report(
 
 def content_about(asked: Asked, title: str | None, tell: Callable[[str], None]) -> Content:
     """What there is to say of a log."""
-    check_log(asked)
     return content_of(facts_of(asked, tell), title or TITLE)
 
 
@@ -213,18 +210,6 @@ def check_path(path: Path, format: str | None, overwrite: bool) -> Path:
             f"{place} is there already. Name another file, or overwrite it: overwrite=True."
         )
     return place
-
-
-def check_log(asked: Asked) -> None:
-    """That labels are classes, and that there is the text that is to be shown, besides these."""
-    schema = asked.rows.collect_schema()
-    if schema["label"].is_float() and asked.classes is None:
-        raise AnnotationError("holds numbers; a report is of classes.", DECLARE, source="the log")
-    if asked.text in LOG_COLUMNS:
-        wrong = f"that is the log's column {asked.text}; name one that has what an example says."
-        raise OptionError("text", asked.text, wrong)
-    if asked.text is not None and asked.text not in schema:
-        raise missing_column("the log", asked.text, list(schema))
 
 
 def format_of(place: Path, format: Format | None) -> Format:

@@ -271,6 +271,15 @@ def test_a_log_that_is_no_store_is_read_once() -> None:
     assert once.to_dict() == made(log, by="group").to_dict()
 
 
+@pytest.mark.parametrize("is_ensemble", [False, True])
+def test_streams_are_reported_on_like_frames(is_ensemble: bool) -> None:
+    def report_of(log: Any, probs: Any) -> LogReport:
+        return made(log, [probs] if is_ensemble else probs)
+
+    log, probs = (frame.to_arrow().to_reader() for frame in (DATA.log, DATA.pred_probs))
+    assert report_of(log, probs).to_dict() == report_of(DATA.log, DATA.pred_probs).to_dict()
+
+
 def test_findings_say_their_number_and_what_to_do() -> None:
     row = made(DATA.log, DATA.pred_probs).findings.row(0, named=True)
     alpha = pc.krippendorff_alpha(DATA.log)["value"].item()
