@@ -61,7 +61,7 @@ def concordance_of_draw(signed: Signed, times: Floats) -> float:
 
 def rank_correlation(pairs: Pairs) -> Floats:
     """Spearman's of each pair of annotators, NaN where one gave the same label to all examples."""
-    sides = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
+    sides = pairs.sides
     x, y = (side.at_labels(mid_ranks(side.by_label(np.ones(len(side.n))))) for side in sides)
     first = sides[0]
     middle = first.of_group(first.over_units(np.ones(len(x)))) / 2

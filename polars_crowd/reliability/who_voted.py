@@ -132,6 +132,11 @@ class Pairs:
         ones = np.ones(len(label), np.int64)
         return Units(self.group, self.times, ones, label, ones, len(self.owner), self.n_classes)
 
+    @property
+    def sides(self) -> tuple[Units, Units]:
+        """The labels of the first and of the second annotator of each pair: a group is a pair."""
+        return self.of_label(self.first), self.of_label(self.second)
+
 
 def pairs_of(signed: Signed) -> Pairs:
     """All pairs of annotations within units by two annotators: nobody is compared with themselves."""
@@ -176,6 +181,13 @@ def scott(a: Floats, b: Floats, weights: Weights) -> tuple[Floats, Floats, Float
     return (p * Wp).sum(axis=-1), Wp, Wp
 
 
+def margins(first: Units, second: Units) -> tuple[Floats, Floats, Floats]:
+    """(P,) n of each pair of annotators; (P, K) the label shares of either of them, a and b."""
+    each = np.ones(len(first.n))
+    n = first.over_units(each)
+    return n, first.by_label(each) / n[:, None], second.by_label(each) / n[:, None]
+
+
 @dataclass(frozen=True)
 class Compared:
     """Cohen's or Scott's kappa of each pair of annotators, and what it is made of."""
@@ -191,9 +203,8 @@ class Compared:
 
     @classmethod
     def of(cls, pairs: Pairs, weights: Weights, expected: PairExpected) -> Compared:
-        first, second = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
-        n = first.over_units(np.ones(len(pairs.first)))
-        a, b = (side.by_label(np.ones(len(side.n))) / n[:, None] for side in (first, second))
+        first, second = pairs.sides
+        n, a, b = margins(first, second)
         w = weights.between(pairs.first, pairs.second)
         p_e, by_first, by_second = expected(a, b, weights)
         value = corrected(first.over_units(w) / n, p_e)
@@ -230,9 +241,7 @@ def cohen_null_error(signed: Signed, weights: Weights, n_groups: int) -> Floats:
     of which the square is sum a_k b_l w_kl^2 - sum a_k (W b)_k^2 - sum b_l (W a)_l^2 + 2 p_e^2.
     """
     pairs = signed.pairs
-    first, second = pairs.of_label(pairs.first), pairs.of_label(pairs.second)
-    n = first.over_units(np.ones(len(pairs.first)))
-    a, b = (side.by_label(np.ones(len(side.n))) / n[:, None] for side in (first, second))
+    n, a, b = margins(*pairs.sides)
     p_e, Wb, Wa = cohen(a, b, weights)
     own = (a * Wb**2).sum(axis=-1) + (b * Wa**2).sum(axis=-1)
     squares = np.zeros(len(n))
