@@ -1,4 +1,7 @@
-"""The public functions: `agreement`, and one function for each coefficient."""
+"""The public functions: `agreement`, and one function for each coefficient.
+
+Where each is computed, and by which formulas, `kinds.py` says: those of most stand in `chance.py`.
+"""
 
 from __future__ import annotations
 

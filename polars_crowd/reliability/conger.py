@@ -6,7 +6,7 @@ Conger (1980), with P_j the label shares of annotator j, m_j their annotations, 
     e_i = p_e + sum over annotations (j, k) of i of u_jk
     u_jk = (N / m_j) (V_jk - P_j' V_j) / (M (M - 1))
 
-and p_a, kappa and the influence as in `coefficients.py` (Gwet 2014). The e_i need a second look at the log.
+and p_a, kappa and the influence as in `chance.py` (Gwet 2014). The e_i need a second look at the log.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The difference of two agreements, where the same examples may stand behind both.
 
-Let t_i be the exact influence of example i on a coefficient (`coefficients.py`) and n the number of examples
+Let t_i be the exact influence of example i on a coefficient (`chance.py`) and n the number of examples
 it rests on; an example that one side does not have has t_i = 0 there. For the difference D = A - B
 
     var D = N / (N - 1) sum_i (t_i(A) / n(A) - t_i(B) / n(B))^2

@@ -80,19 +80,22 @@ def check_annotators(annotators: pl.Series) -> None:
 def _spread_of_ranks(rounds: Rounds, evidence: Evidence) -> Floats:
     """(G,) the sums of squares of the examples' ranks: Kendall's second round."""
     u = ranks.ranks_of(evidence.profiles.units)
-    spread = evidence.profiles.frame.drop("annotations").with_columns(u=u)
-    merged = rounds.run(conger.count_spread, evidence.grouping, spread)
-    squares = merged[(*evidence.grouping.keys, "pattern")]["e2"].to_numpy()
+    squares = _sums_of_spread(rounds, evidence, u)["e2"].to_numpy()
     return sums_at(evidence.units.group, squares, evidence.n_groups)
 
 
 def _conger_spread(rounds: Rounds, evidence: Evidence) -> Floats:
     """Conger's second round: the sums of the powers of e_i - p_e over the examples of each pattern."""
     u = np.concatenate([_spread(block) for _, block in evidence.blocks()])
+    sums_of = _sums_of_spread(rounds, evidence, u)
+    return np.stack([sums_of[c].to_numpy() for c in ("e1", "e2", "e3")])
+
+
+def _sums_of_spread(rounds: Rounds, evidence: Evidence, u: Floats) -> pl.DataFrame:
+    """`e1`, `e2`, `e3` of each pattern: of e, which u of its annotations make up, and of its powers."""
     spread = evidence.profiles.frame.drop("annotations").with_columns(u=u)
     merged = rounds.run(conger.count_spread, evidence.grouping, spread)
-    sums_of = merged[(*evidence.grouping.keys, "pattern")]
-    return np.stack([sums_of[c].to_numpy() for c in ("e1", "e2", "e3")])
+    return merged[(*evidence.grouping.keys, "pattern")]
 
 
 def _spread(block: Evidence) -> Floats:

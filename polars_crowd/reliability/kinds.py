@@ -1,10 +1,10 @@
 """The kinds of coefficient: what each asks of the evidence, and how it is computed from it.
 
     Corrected    (p_a - p_e) / (1 - p_e) of count vectors (`chance.py`)         does not ask who voted
-    Alpha        Krippendorff's, of count vectors                               does not ask who voted
+    Alpha        Krippendorff's, of count vectors (`chance.py`)                 does not ask who voted
     Conger       p_e from the label shares of each annotator (`conger.py`)
-    OfTwo        Cohen's and Scott's kappa of two annotators
-    Light        the mean of Cohen's over all pairs
+    OfTwo        Cohen's and Scott's kappa of two annotators (`who_voted.py`)
+    Light        the mean of Cohen's over all pairs (`who_voted.py`)
     Icc          from mean squares (`icc.py`)
 
 Those that go by ranks are in `ranked.py`. The coefficients themselves, one of a kind each, are in

@@ -7,7 +7,7 @@ sets), two sets agree by
     masi       w = J M,  M = 1 if A = B, 2/3 if one holds the other, 1/3 if they overlap, else 0
     nominal    w = 1[A = B]
 
-(Passonneau 2006). Krippendorff's alpha is 1 - D_o / D_e with the distance 1 - w (`coefficients.py`); percent
+(Passonneau 2006). Krippendorff's alpha is 1 - D_o / D_e with the distance 1 - w (`chance.py`); percent
 agreement and Fleiss' kappa take the same w. Each distinct set is a class of the engine, its members one bit
 each, so that the size of an intersection is a count of bits; S x S tables of S sets are never held whole.
 """

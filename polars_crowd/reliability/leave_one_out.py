@@ -1,7 +1,7 @@
 """Agreement annotator by annotator: what alpha is without them.
 
 Leaving out annotator a takes their r annotations (mostly one) from each example i they labelled. With n_i
-counts, W the weights of alpha's level (`coefficients.py`), m = |r| and what is left, n - m:
+counts, W the weights of alpha's level (`weights.py`), m = |r| and what is left, n - m:
 
     c_i    = (n'W n - n) / (n - 1)
     c_i^-a = (n'W n - 2 r'W n + r'W r - (n - m)) / (n - m - 1)        0 if fewer than two are left
