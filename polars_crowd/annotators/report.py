@@ -324,10 +324,8 @@ def reported(
     panel: Panel, table: pl.DataFrame, found: Confusions, flags: list[Flag], judging: Judging
 ) -> AnnotatorReport:
     """The tables, by the names of annotators and classes."""
-    named, units = (
-        panel.opened.named,
-        panel.units.select(*panel.keys, num_annotations="annotations"),
-    )
+    named = panel.opened.named
+    units = panel.units.select(*panel.keys, num_annotations="annotations")
     of_flags = flag_table(flags, units)
     names = of_flags.group_by(panel.keys).agg(flags=pl.col("flag").str.join(", "))
     table = table.join(names, on=panel.keys, how="left", nulls_equal=True, maintain_order="left")
@@ -339,10 +337,8 @@ def reported(
         units[found.unit]
         .drop("num_annotations")
         .with_columns(
-            *(
-                pl.Series(code).alias(of)
-                for of, code in {"true_label": found.truth, "label": found.label}.items()
-            ),
+            true_label=pl.Series(found.truth),
+            label=pl.Series(found.label),
             num_annotations=pl.Series(found.n),
             probability=pl.Series(found.theta),
         )

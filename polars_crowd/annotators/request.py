@@ -43,10 +43,8 @@ class JudgingOptions(LogOptions, total=False):
     against: Any
 
 
-class IntervalOptions(JudgingOptions, total=False):
+class IntervalOptions(JudgingOptions, LogIntervals, total=False):
     """... with intervals."""
-
-    confidence: float
 
 
 @dataclass(frozen=True)

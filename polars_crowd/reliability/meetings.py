@@ -119,8 +119,8 @@ def check_size(
     """That the table of the annotators who share so many examples of n_pairs in all fits into memory."""
     M = len(codes.rank)
     of_annotators = min(n_pairs // min_shared, M * (M - 1) / 2)
-    what = f"up to {of_annotators:,.0f} pairs of annotators share examples"
-    what += f", {min_shared:,} or more, which take" if min_shared > 1 else ", which take"
+    enough = f", {min_shared:,} or more" if min_shared > 1 else ""
+    what = f"up to {of_annotators:,.0f} pairs of annotators share examples{enough}, which take"
     rounds.check_memory(BASE + of_annotators * PER_PAIR, what, *advice)
 
 
