@@ -27,7 +27,7 @@ from polars_crowd.annotators.request import Judging, LogIntervals
 from polars_crowd.annotators.scores import checked_costs
 from polars_crowd.arrays import Floats
 from polars_crowd.errors import AnnotationError, OptionError, shown
-from polars_crowd.inputs.log import scan_annotations
+from polars_crowd.inputs.log import HoldsLog, open_rows, scan_annotations
 from polars_crowd.inputs.tables import log_and_labels
 from polars_crowd.option_checks import check_number
 from polars_crowd.reports import MANY, Heads, header
@@ -144,9 +144,10 @@ def judge_report(
     """
     check_number("epsilon", epsilon, 0.0)
     log, gold = log_and_labels(log, gold, "gold")
-    rows = scan_annotations(log)
+    source = log if isinstance(log, HoldsLog) else open_rows(log)
+    rows = scan_annotations(source)
     asked = Judging(**options)
-    opened = asked.open(log)
+    opened = asked.open(source)
     roles = roles_of(rows, opened.annotators, judges, humans)
     known = None if gold is None else known_labels(gold, opened.rounds)
     merged = opened.rounds.run(count_beside, roles, known)

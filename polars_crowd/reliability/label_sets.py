@@ -25,9 +25,9 @@ import polars as pl
 from polars_crowd.arrays import Floats, Ints, Packed
 from polars_crowd.errors import Advice, AnnotationError, OptionError, check_choice, shown
 from polars_crowd.inputs.label_sets import UNIT, open_label_sets
+from polars_crowd.inputs.log import open_rows
 from polars_crowd.inputs.parts import is_text
 from polars_crowd.inputs.pred_probs import class_names
-from polars_crowd.inputs.sources import open_frame
 from polars_crowd.reliability.estimates import estimates
 from polars_crowd.reliability.evidence import Evidence
 from polars_crowd.reliability.gathering import gather
@@ -223,20 +223,17 @@ def _open_store(
     return rounds, grouping, read_sets(labels, UNIT, known.dtype, known.to_list())
 
 
-def has_sets(log: Any) -> bool:
+def has_sets(log: Partitioned | pl.LazyFrame) -> bool:
     """Whether labels are lists of classes, or sets in a store."""
     if isinstance(log, Partitioned):
         return log.set_classes is not None
-    dtype = open_frame(log, "the log").collect_schema().get("label")
-    return isinstance(dtype, (pl.List, pl.Array))
+    return isinstance(log.collect_schema()["label"], (pl.List, pl.Array))
 
 
 def as_lists(log: Any, separator: str) -> pl.LazyFrame:
     """Labels that are text as lists of classes."""
-    rows = open_frame(log, "the log")
-    if "label" not in (schema := rows.collect_schema()):
-        return rows  # which is refused with the others
-    between = checked_separator(schema["label"], separator)
+    rows = open_rows(log, sets=True)
+    between = checked_separator(rows.collect_schema()["label"], separator)
     names = pl.col("label").cast(pl.String).str.split(between)
     return rows.with_columns(names.list.eval(pl.element().str.strip_chars().replace("", None)))
 

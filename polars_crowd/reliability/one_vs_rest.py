@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
+from polars_crowd.inputs.log import open_rows
 from polars_crowd.reliability.chance import ratio
 from polars_crowd.reliability.conger import Profiles
 from polars_crowd.reliability.estimates import estimates
@@ -31,6 +32,7 @@ from polars_crowd.reliability.report import COLUMNS, report
 from polars_crowd.reliability.request import Options, Request
 from polars_crowd.reliability.scales import Scales
 from polars_crowd.reliability.units import Units
+from polars_crowd.rounds.partitions import Partitioned
 from polars_crowd.signatures import shares
 
 OF_CLASS = ("label", "share", "specific_agreement", *COLUMNS)
@@ -100,10 +102,11 @@ def agreement_by_class(
     """
     found = chosen(coefficients, OF_CLASSES, "of single classes they are")
     request = Request(found, **options)
-    if separator is not None or has_sets(log):
-        rounds, grouping, sets = open_sets(log, separator, request, OF_CLASS)
+    source = log if isinstance(log, Partitioned) else open_rows(log, sets=True)
+    if separator is not None or has_sets(source):
+        rounds, grouping, sets = open_sets(source, separator, request, OF_CLASS)
     else:
-        (rounds, grouping), sets = request.open(log, OF_CLASS), None
+        (rounds, grouping), sets = request.open(source, OF_CLASS), None
     evidence = gather(rounds, grouping, request)
     one_vs_rest = against_the_rest(evidence, rounds.book.classes, sets)
     return report(one_vs_rest, estimates(one_vs_rest, request))

@@ -211,10 +211,12 @@ class Request:
         return not all(c.asks_who_voted for c in self.coefficients)
 
     def with_numbers(self, log: Any) -> Any:
-        """The log, with labels that write numbers as numbers where such are asked for."""
-        if isinstance(log, Partitioned) or not self.asks_for_numbers:
+        """The rows of a log that is no store, with labels that write numbers as numbers where such are asked
+        for."""
+        if isinstance(log, Partitioned):
             return log
-        return labels_as_numbers(scan_annotations(log))
+        rows = scan_annotations(log)
+        return labels_as_numbers(rows) if self.asks_for_numbers else rows
 
     def open(self, log: Any, taken: Iterable[str] = (), **more: Any) -> tuple[Rounds, Grouping]:
         """The rounds of a log, and its groups, whose names the result has not `taken`."""

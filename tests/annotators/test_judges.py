@@ -258,3 +258,9 @@ def test_a_judge_of_other_examples_than_the_humans() -> None:
     )
     assert found.humans["num_shared"].sum() == 0
     assert found.classes["num_examples"].sum() > 0, "known labels judge all the same"
+
+
+def test_a_log_in_a_stream() -> None:
+    log, truth = panel(n=12)
+    streamed = pc.judge_report(log.to_arrow().to_reader(), "m-*", gold=truth)
+    assert_frame_equal(streamed.judges, pc.judge_report(log, "m-*", gold=truth).judges)

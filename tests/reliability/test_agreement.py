@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -558,3 +559,24 @@ def test_values_are_made_of_observed_and_expected_agreement() -> None:
     assert cohen["observed_agreement"] == pytest.approx(percent["value"])
     grouped = pc.agreement(log.with_columns(of=pl.col("example").hash() % 2), by="of")
     assert grouped["expected_agreement"].null_count() == 0
+
+
+@pytest.mark.parametrize("form", [lambda log: log.to_arrow().to_reader(), pl.DataFrame.rows])
+@pytest.mark.parametrize(
+    ("dtype", "measured"),
+    [
+        (pl.Int64, lambda log: pc.agreement(log, level="ordinal")),
+        (pl.Int64, pc.agreement_by_class),
+        (pl.String, lambda log: pc.agreement_by_class(log, separator="|")),
+        (pl.Int64, lambda log: pc.agreement_difference(log, other="fleiss_kappa", n_boot=10)),
+    ],
+    ids=["ordinal", "by class", "sets", "difference"],
+)
+def test_of_streams_and_tuples_as_of_frames(
+    form: Callable[[pl.DataFrame], Any],
+    dtype: pl.DataType,
+    measured: Callable[[Any], pl.DataFrame],
+) -> None:
+    log = published("gwet_ben_gerry").cast(pl.String)
+    log = log.with_columns(label=pl.col("label").rank("dense").cast(dtype))
+    assert_same(measured(form(log)), measured(log))
