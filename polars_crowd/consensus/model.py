@@ -100,11 +100,14 @@ def count_overlap(part: Partition) -> Summary:
     """Summary by annotator: sum (c[e,l] - 1), sum (n[e] - 1), and the number of annotations; with the
     counts that say whether votes are tied."""
     run = part.runs
-    others, agreeing = run.beside_votes.cast(pl.UInt64) - 1, run.votes["votes"].cast(pl.UInt64) - 1
+    others = run.there(run.examples["num_annotations"]).cast(pl.UInt64) - 1
+    agreeing = pl.col("votes").cast(pl.UInt64) - 1
     both = pl.col("both")  # in one integer, which is looked up once
+    votes = run.votes.lazy().select(both=agreeing * (1 << 32) + others)
+    of_votes = votes.collect(engine=engine_for(run.votes.height))["both"]
     overlap = (
         run.rows.lazy()
-        .select("annotator", both=pl.lit(agreeing * (1 << 32) + others).gather("vote"))
+        .select("annotator", both=pl.lit(of_votes).gather("vote"))
         .group_by("annotator")
         .agg(
             agreeing=(both // (1 << 32)).sum(),

@@ -16,6 +16,7 @@ from polars_crowd.inputs import blame, probability_checks
 from polars_crowd.inputs.matching import both_sides, ids_like
 from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs, Unlabelled
 from polars_crowd.numerics.glance import Glance, LookedThrough, Models
+from polars_crowd.numerics.threads import mapped
 
 ANNOTATED = "annotated example"
 AT_ONCE = 16
@@ -253,12 +254,21 @@ def _of_columns(
     frames: Iterable[pl.DataFrame], dtype: pl.DataType, names: Sequence[str]
 ) -> Probabilities:
     """Columns as an array (N, K), which is laid out class by class."""
-    columns = (column.cast(dtype) for frame in frames for column in frame)
-    first = next(columns)
-    matrix = np.empty((len(names), len(first)), _numpy_of(dtype))
-    for k, column in enumerate(chain([first], columns)):
-        matrix[k] = column.to_numpy()
+    frames = iter(frames)
+    first = next(frames)
+    matrix, k = np.empty((len(names), first.height), _numpy_of(dtype)), 0
+    for frame in chain([first], frames):
+        columns = [*zip(matrix[k : k + frame.width], frame, strict=True)]
+        k += len([*mapped(lambda pair: _put(pair[1].cast(dtype), pair[0]), columns)])
     return matrix.T
+
+
+def _put(column: pl.Series, to: Probabilities) -> None:
+    """Copy the pieces of a column, one after another."""
+    at = 0
+    for piece in column.get_chunks():
+        to[at : at + len(piece)] = piece.to_numpy()
+        at += len(piece)
 
 
 def _of_array(frame: pl.DataFrame, probs: PredProbs, names: Sequence[str]) -> Probabilities:

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -26,12 +25,11 @@ from polars_crowd.numerics.glance import Glance, Models, glance_at, votes_of
 from polars_crowd.numerics.threads import mapped
 
 R = TypeVar("R")
-BLOCK_CELLS = 1 << 16
-"""How many (example, class) cells are mixed at once: they stay in the processor's cache."""
-TOGETHER = 16
-"""Blocks that are one task of a thread."""
-FEW = 1 << 12
-"""How many examples or votes are a task of a thread, where each needs few numbers."""
+BLOCK_CELLS = 1 << 18
+"""How many (example, class) cells are mixed at once: as many as it takes that a thread seldom waits for
+another to give way between the steps of its block."""
+FEW = 1 << 16
+"""How many examples or votes, where each needs few numbers."""
 TIE = 1e-12
 """Posteriors closer than this are a tie: the order of a sum must not decide a label."""
 SMALLEST_LOG = 1e-30
@@ -78,9 +76,15 @@ class Mixture:
 
     def at(self, label: Codes) -> Floats:
         """q[e, label[e]], one value per example: that of a vote, where there is one."""
-        votes = np.flatnonzero(self.label == label[self.example])
-        q, is_chosen = np.empty(len(label)), np.zeros(len(label), dtype=bool)
-        q[self.example[votes]], is_chosen[self.example[votes]] = self.at_votes()[votes], True
+        q, is_chosen, of_votes = np.empty(len(label)), np.zeros(len(label), bool), self.at_votes()
+
+        def take(block: slice) -> None:
+            votes = votes_of(self.example, block)
+            example = self.example[votes]
+            own = np.flatnonzero(self.label[votes] == label[example])
+            q[example[own]], is_chosen[example[own]] = of_votes[votes][own], True
+
+        each_few(take, len(label))
         others = np.flatnonzero(~is_chosen).astype(np.uint32)
         q[others] = self._without_votes(others, label[others])
         return q
@@ -279,11 +283,8 @@ def example_blocks(n_examples: int, n_classes: int) -> Iterator[slice]:
 
 
 def each_block(work: Callable[[slice], R], n_examples: int, n_classes: int) -> list[R]:
-    """`work(block)` of each of `example_blocks`, in their order, a few together on each thread."""
-    blocks = [*example_blocks(n_examples, n_classes)]
-    together = [blocks[i : i + TOGETHER] for i in range(0, len(blocks), TOGETHER)]
-    done = mapped(lambda some: [work(block) for block in some], together)
-    return [*chain.from_iterable(done)]
+    """`work(block)` of each of `example_blocks`, in their order."""
+    return [*mapped(work, [*example_blocks(n_examples, n_classes)])]
 
 
 def each_few(work: Callable[[slice], None], n: int) -> None:

@@ -16,8 +16,6 @@ from typing import TypeVar
 import numpy as np
 import polars as pl
 
-FEWEST = 6
-"""Fewer blocks than this are not worth a thread."""
 AHEAD = 2
 """Blocks under way for each thread: one that is worked on, one that waits."""
 KEPT_BYTES = 31 << 20
@@ -31,7 +29,7 @@ def mapped(task: Callable[[B], T], blocks: Sequence[B]) -> Iterator[T]:
     """`task(block)` of each block, in their order."""
     keep_memory()
     n_threads = pl.thread_pool_size()
-    if n_threads == 1 or len(blocks) < FEWEST:
+    if n_threads == 1 or len(blocks) == 1:
         return map(task, blocks)
     return _threaded(task, blocks, n_threads)
 

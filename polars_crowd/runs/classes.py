@@ -39,6 +39,7 @@ from polars_crowd.runs.codes import (
     resolve_classes,
 )
 from polars_crowd.runs.reading import (
+    KEY,
     Key,
     bits_for,
     read_coded,
@@ -102,7 +103,8 @@ class Runs:
 
     def of_votes(self, examples: pl.Series) -> pl.Series:
         """A value per example, repeated for each of its votes."""
-        return examples.gather(self.votes["example"])
+        votes = self.votes.lazy().select(value=self.there(examples))
+        return votes.collect(engine=engine_for(self.votes.height))["value"]
 
     def there(self, examples: pl.Series) -> pl.Expr:
         """... as an expression over the votes."""
@@ -119,7 +121,9 @@ class Runs:
 
     def agreement_with(self, labels: pl.Series) -> pl.Series:
         """s[e] = c[e, label[e]] / n[e]: the share of its annotators that chose the given label."""
-        return self.votes_for(labels) / self.examples["num_annotations"]
+        columns = {"votes": self.votes_for(labels), "all": self.examples["num_annotations"]}
+        shares = pl.LazyFrame(columns).select(share=pl.col("votes") / pl.col("all"))
+        return shares.collect(engine=engine_for(len(labels)))["share"]
 
     def sum_over_votes(self, by_annotator: Floats) -> pl.Series:
         """The sum, over the annotators of each vote, of a value of at least 0 per annotator.
@@ -203,13 +207,12 @@ def sort_runs(
     counts = run_lengths(keys, key.upto(0))
     if duplicates == "error":
         refuse_duplicates(annotations, keys, largest(counts["len"]), key.without_middle)
-    rows = keys.alias("key").to_frame().lazy().select(vote=key.upto(1), annotator=key.last)
-    columns = rows.collect(engine=engine_for(len(keys)))
-    del keys
+    rows = keys.alias("key").to_frame().lazy()
+    vote = key.upto(1).rle_id().set_sorted()
+    sorted_rows = rows.select(vote=vote, annotator=key.last).collect(engine=engine_for(len(keys)))
+    votes = _votes(keys, 1 << key.bits[0], key.upto(1))
     examples = key.examples(counts, schema["example"])
-    vote, votes = _votes(columns["vote"], 1 << key.bits[0])
-    sorted_rows = pl.DataFrame({"vote": vote, "annotator": columns["annotator"]})
-    del columns, key, rows  # before the probabilities are read
+    del keys, key, rows  # before the probabilities are read
     return Runs(
         rows=sorted_rows,
         extra=others.lazy(),
@@ -264,14 +267,15 @@ def pack_votes(example: pl.Series, label: pl.Series) -> tuple[pl.Series, pl.Data
     bits = bits_for(largest(label) + 1)
     columns = pl.LazyFrame({"example": example, "label": label})
     key = pl.col("example").cast(pl.UInt64) * (1 << bits) + pl.col("label")
-    return _votes(columns.select(key=key).collect()["key"], 1 << bits)
+    keys = columns.select(key=key).collect()["key"]
+    return keys.rle_id().set_sorted(), _votes(keys, 1 << bits)
 
 
-def _votes(key: pl.Series, label_range: int) -> tuple[pl.Series, pl.DataFrame]:
-    """... from (example, label) packed into one integer, sorted."""
+def _votes(keys: pl.Series, label_range: int, of: pl.Expr = KEY) -> pl.DataFrame:
+    """The votes, from sorted keys that hold (example, label) packed into one integer."""
     code = pl.col("key") % label_range
     votes = (
-        run_lengths(key)
+        run_lengths(keys, of)
         .lazy()
         .select(
             example=(pl.col("key") // label_range).rle_id().set_sorted(),
@@ -279,7 +283,7 @@ def _votes(key: pl.Series, label_range: int) -> tuple[pl.Series, pl.DataFrame]:
             votes="len",
         )
     )
-    return key.rle_id().set_sorted(), votes.collect(engine=engine_for(len(key)))
+    return votes.collect(engine=engine_for(len(keys)))
 
 
 def by_class(ids: pl.Series, name: str, classes: pl.Series, **values: NDArray[Any]) -> pl.DataFrame:

@@ -218,12 +218,6 @@ def _distinct(ids: pl.Series) -> pl.Series:
     return ids.alias("id").to_frame().lazy().unique().collect()["id"]
 
 
-def smallest(integers: pl.Series) -> int:
-    found = integers.min()
-    assert isinstance(found, int), "there is a number"
-    return found
-
-
 def largest(integers: pl.Series) -> int:
     found = integers.max()
     assert isinstance(found, int), "there is a number"

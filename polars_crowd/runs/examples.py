@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polars_crowd.runs.codes import largest, smallest
+from polars_crowd.compatible import engine_for
 from polars_crowd.runs.numerals import Numerals
 from polars_crowd.runs.order import sorted_order
 
@@ -41,11 +41,18 @@ def example_codes(example: pl.Series, bits: int) -> ExampleCodes:
     numerals = Numerals.of(example) if example.dtype == pl.String else None
     numbers = example if numerals is None else numerals.numbers(example)
     if numbers is not None and numbers.dtype.is_integer():
-        first, last = smallest(numbers), largest(numbers)
+        first, last = _ends(numbers)
         if last - first < 1 << bits:
             return ExampleCodes(numbers, first, numerals=numerals)
     codes, ids = dense_codes(example)
     return ExampleCodes(codes, 0, ids)
+
+
+def _ends(integers: pl.Series) -> tuple[int, int]:
+    """The smallest and the largest."""
+    each = pl.col("integer")
+    rows = integers.alias("integer").to_frame().lazy().select(first=each.min(), last=each.max())
+    return rows.collect(engine=engine_for(len(integers))).row(0)
 
 
 def dense_codes(ids: pl.Series) -> tuple[pl.Series, pl.Series]:

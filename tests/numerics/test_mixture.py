@@ -35,7 +35,7 @@ def mixed() -> list[Any]:
 def test_mixing_by_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = mixed()
     monkeypatch.setattr(mixture, "BLOCK_CELLS", 7)
-    monkeypatch.setattr(mixture, "TOGETHER", 2)
+    monkeypatch.setattr(mixture, "FEW", 7)
     found = []
     for n_threads in (1, 3):
         monkeypatch.setattr(THREADS, lambda: n_threads)  # noqa: B023
