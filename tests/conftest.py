@@ -9,6 +9,10 @@ from multiprocessing import get_context
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Tests run beside each other: linear algebra on every core at once waits for cores that others have, at work.
+for of_threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(of_threads, "1")
+
 # Some tests start processes: these find what Python has compiled, also where it is told to keep nothing.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
