@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from polars_crowd.compatible import engine_for
 from polars_crowd.errors import Advice, AnnotationError, counted, shown, warn
 from polars_crowd.inputs.parts import is_text, written_as_integer
+
+FEW = 1_000
+"""Ids that are compared first."""
 
 
 def ids_like(column: str, given: pl.DataType, dtype: pl.DataType, what: str) -> pl.Expr:
@@ -146,3 +150,26 @@ def _alike(theirs: pl.Series, ours: pl.Series) -> tuple[str, str] | None:
     ]
     pairs = plain[0].join(plain[1], on="plain", maintain_order="left").head(1)
     return None if pairs.is_empty() else (pairs["id"].item(), pairs["id_right"].item())
+
+
+# --- ids in memory ---------------------------------------------------------------------------------
+
+
+def hashes(ids: pl.Series) -> pl.Series:
+    """A hash of each id, the same while this process runs: two ids may share one."""
+    rows = ids.alias("id").to_frame().lazy().select(hash=pl.col("id").hash())
+    return rows.collect(engine=engine_for(len(ids)))["hash"]
+
+
+def are_at(ids: pl.Series, at: pl.Series, wanted: pl.Series) -> bool:
+    """Whether the wanted ids are the ones at these places; a place that is null says nothing."""
+    rows = pl.LazyFrame({"at": at, "id": wanted})
+    same = (pl.lit(ids).gather("at") == pl.col("id")).all()
+    return bool(rows.select(same).collect(engine=engine_for(len(at))).item())
+
+
+def are_equal(ids: pl.Series, others: pl.Series) -> bool:
+    """Whether these are the same ids, in the same order. Others differ at the beginning, most of them."""
+    if len(ids) != len(others):
+        return False
+    return all(bool((ids.head(n) == others.head(n)).all()) for n in (FEW, len(ids)))

@@ -13,7 +13,7 @@ import polars as pl
 from polars_crowd.arrays import Probabilities
 from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.inputs import blame, probability_checks
-from polars_crowd.inputs.matching import both_sides, ids_like
+from polars_crowd.inputs.matching import are_at, are_equal, both_sides, hashes, ids_like
 from polars_crowd.inputs.pred_probs import PROBABILITIES, PredProbs, Unlabelled
 from polars_crowd.numerics.glance import Glance, LookedThrough, Models
 from polars_crowd.numerics.threads import mapped
@@ -199,13 +199,13 @@ def _places_in(
     given = frame["example"]
     if given.null_count():
         raise probability_checks.null_ids(frame)
-    if given.len() == examples.len() and bool((given == examples).all()):
+    if are_equal(given, examples):
         return None
-    hashes = _hash(given)
-    have_own = hashes.n_unique() == len(given)
+    of_given = hashes(given)
+    have_own = of_given.n_unique() == len(given)
     if not have_own and given.n_unique() < len(given):
         raise probability_checks.repeated_examples(frame)
-    at = _rows_of(given, examples, hashes if have_own else None)
+    at = _rows_of(given, examples, of_given if have_own else None)
     if at.null_count():
         lacking = examples.filter(at.is_null())
         sides = _both_sides(probs, examples) if len(lacking) == len(examples) else []
@@ -224,14 +224,14 @@ def _at(
     return values
 
 
-def _rows_of(given: pl.Series, examples: pl.Series, hashes: pl.Series | None) -> pl.Series:
+def _rows_of(given: pl.Series, examples: pl.Series, of_given: pl.Series | None) -> pl.Series:
     """Where the examples are among the given ids, which are distinct: null if they are not.
 
     Texts are looked up by their hashes and compared; should two share one, by themselves.
     """
-    if given.dtype == pl.String and hashes is not None:
-        at = _places(hashes, _hash(examples))
-        if (given.gather(at) == examples).all():
+    if given.dtype == pl.String and of_given is not None:
+        at = _places(of_given, hashes(examples))
+        if are_at(given, at, examples):
             return at
     return _places(given, examples)
 
@@ -240,10 +240,6 @@ def _places(given: pl.Series, wanted: pl.Series) -> pl.Series:
     rows = given.alias("id").to_frame().lazy().with_row_index("row")
     ids = wanted.alias("id").to_frame().lazy()
     return ids.join(rows, on="id", how="left", maintain_order="left").collect()["row"]
-
-
-def _hash(ids: pl.Series) -> pl.Series:
-    return ids.hash()
 
 
 def _numpy_of(dtype: pl.DataType) -> type[np.floating[Any]]:

@@ -202,7 +202,9 @@ def _category_codes(annotator: pl.Series) -> tuple[pl.Series, pl.Series]:
     place = numbers.gather(in_order)
     code_of = pl.zeros(largest(place) + 1, pl.UInt32, eager=True)
     code_of.scatter(place, _numbers(len(place)))
-    return code_of.gather(annotator.to_physical()), names.gather(in_order)
+    codes = pl.lit(code_of).gather(pl.col("id").to_physical())
+    rows = annotator.alias("id").to_frame().lazy().select(code=codes)
+    return rows.collect(engine=engine_for(len(annotator)))["code"], names.gather(in_order)
 
 
 def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from polars_crowd.compatible import engine_for
+from polars_crowd.inputs.matching import are_at, hashes
 from polars_crowd.runs.numerals import Numerals
 from polars_crowd.runs.order import sorted_order
 
@@ -62,23 +63,20 @@ def dense_codes(ids: pl.Series) -> tuple[pl.Series, pl.Series]:
     is read back from its code and compared. Should one differ, the ids themselves are ranked.
     """
     ids = ids.rechunk()
-    rows = pl.DataFrame({"key": _hash(ids)}).with_row_index("row").lazy().sort("key").collect()
+    rows = pl.DataFrame({"key": hashes(ids)}).with_row_index("row").lazy().sort("key").collect()
     run = rows["key"].rle_id()
-    names = ids.gather(rows["row"].filter(run.ne_missing(run.shift(1))))
+    first = rows["row"].filter(run.ne_missing(run.shift(1)))
+    by_row = first.arg_sort()  # texts that lie together are read together
+    names = ids.gather(first.gather(by_row))
     by_name = sorted_order(names)
-    rank = by_name.arg_sort().cast(pl.UInt32)
-    codes = pl.zeros(len(ids), pl.UInt32, eager=True)
-    codes.scatter(rows["row"], rank.gather(run))
+    rank = _scattered(by_row.gather(by_name), pl.int_range(len(names), dtype=pl.UInt32, eager=True))
+    codes = _scattered(rows["row"], rank.gather(run))
     names = names.gather(by_name)
-    if _reads_back(codes, names, ids):
+    if are_at(names, codes, ids):
         return codes.cast(pl.UInt64), names
     return ids.rank("dense").cast(pl.UInt64) - 1, ids.unique().sort()
 
 
-def _hash(ids: pl.Series) -> pl.Series:
-    return ids.hash()
-
-
-def _reads_back(codes: pl.Series, names: pl.Series, ids: pl.Series) -> bool:
-    rows = pl.DataFrame({"code": codes, "id": ids}).lazy()
-    return bool(rows.select((pl.lit(names).gather("code") == pl.col("id")).all()).collect().item())
+def _scattered(at: pl.Series, values: pl.Series) -> pl.Series:
+    """The values, each at its place."""
+    return pl.zeros(len(values), values.dtype, eager=True).scatter(at, values)

@@ -41,11 +41,12 @@ class Numerals:
         like = NUMBERED.fullmatch(ids[0])
         if like is None or not _is_like(ids[-1], like):
             return None
-        first, last = str(ids.min()), str(ids.max())
+        text, n = pl.col("id"), pl.col("id").str.len_bytes()
+        rows = ids.alias("id").to_frame().lazy()
+        first, last = rows.select(first=text.min(), last=text.max()).collect().row(0)
         if not (_is_like(first, like) and _is_like(last, like)):
             return None
-        n = pl.col("id").str.len_bytes()
-        shortest, longest = ids.alias("id").to_frame().select(n.min(), max=n.max()).row(0)
+        shortest, longest = rows.select(shortest=n.min(), longest=n.max()).collect().row(0)
         beside = len((like["beginning"] + like["ending"]).encode())
         found = cls(like["beginning"], like["ending"], longest - beside, shortest == longest)
         return found if found._can_be and shortest > beside else None

@@ -9,6 +9,7 @@ zeros they end in themselves, and the shorter is the first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -16,7 +17,9 @@ import polars as pl
 from polars_crowd.runs.words import WORD, padded, word
 
 FEW = 256
-"""Up to this many runs, what all texts of a run begin with is found out, and skipped."""
+"""Up to this many runs, what all texts of a run begin with is skipped."""
+SAMPLE = 64
+"""Texts of a run that say what all of them may begin with."""
 
 
 def sorted_order(names: pl.Series) -> pl.Series:
@@ -53,14 +56,32 @@ class Tied:
 
     def sorted(self) -> tuple[Tied, pl.Series]:
         """The texts in the order of their next bytes, and the integers that these are."""
-        texts = pl.LazyFrame({"run": self.run, "text": self.names.gather(self.at)})
-        n_runs, start = int(self.run[-1]) + 1, self.start
-        if n_runs <= FEW:
-            start = max(start, _shared_beginning(texts))
-        size = WORD - bytes_for(n_runs)
-        keys = texts.select(key=_key(size, start)).with_row_index("at").sort("key").collect()
-        at = self.at.gather(keys["at"])
-        return Tied(self.names, at, self.place, self.run, start + size), keys["key"]
+        text, n_runs, start = self.names.gather(self.at), int(self.run[-1]) + 1, self.start
+        beginnings = _beginnings(text, self.run) if n_runs <= FEW else [b""]
+        skipped = min(map(len, beginnings))
+        if skipped > start:
+            found = self._sorted_from(skipped, text, [each[:skipped] for each in beginnings])
+            if found is not None:
+                return found
+        found = self._sorted_from(start, text)
+        assert found is not None, "nothing is skipped"
+        return found
+
+    def _sorted_from(
+        self, start: int, text: pl.Series, beginnings: Sequence[bytes] | None = None
+    ) -> tuple[Tied, pl.Series] | None:
+        """... that are from `start` on; None if not all texts of a run have its beginning."""
+        n_runs, begins = int(self.run[-1]) + 1, pl.lit(value=True)
+        if beginnings is not None:
+            own = pl.lit(pl.Series(beginnings, dtype=pl.Binary)).gather("run")
+            begins = pl.col("text").cast(pl.Binary).bin.starts_with(own).all()
+        size, rows = WORD - bytes_for(n_runs), pl.LazyFrame({"run": self.run, "text": text})
+        keys = rows.select(key=_key(size, start), begins=begins).with_row_index("at")
+        in_order = keys.sort("key").collect()
+        if not in_order["begins"][0]:
+            return None
+        at = self.at.gather(in_order["at"])
+        return Tied(self.names, at, self.place, self.run, start + size), in_order["key"]
 
     def among(self, keys: pl.Series) -> Tied:
         """Those whose keys, which are sorted, are not theirs alone."""
@@ -84,11 +105,14 @@ def bytes_for(n: int) -> int:
     return -(-(n - 1).bit_length() // 8)
 
 
-def _shared_beginning(texts: pl.LazyFrame) -> int:
-    """How many first bytes the texts of each run share, at least."""
-    text = pl.col("text")
-    ends = texts.group_by("run").agg(first=text.min(), last=text.max()).collect()
-    return min(len(shared(*pair)) for pair in ends.select("first", "last").iter_rows())
+def _beginnings(text: pl.Series, run: pl.Series) -> list[bytes]:
+    """What some texts of each run begin with."""
+    n = run.rle().struct.field("len")
+    some = (
+        text.slice(start, length).gather_every(max(length // SAMPLE, 1))
+        for start, length in zip(n.cum_sum() - n, n, strict=True)
+    )
+    return [shared(str(texts.min()), str(texts.max())) for texts in some]
 
 
 def shared(one: str, other: str) -> bytes:

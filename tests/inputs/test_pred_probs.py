@@ -535,7 +535,7 @@ def test_columns_that_are_one_class_to_the_log() -> None:
 def test_rows_in_another_order_are_found_by_hashes_and_where_these_collide(
     hashed: Callable[[pl.Series], pl.Series], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probabilities, "_hash", hashed)
+    monkeypatch.setattr(probabilities, "hashes", hashed)
     ids = pl.Series("example", ["b", "a", "cc", "d"])
     probs = open_pred_probs(pl.DataFrame({"example": ids, "x": [0.1, 0.2, 0.3, 0.4]}))
     probs = replace(probs, independent=True)

@@ -75,6 +75,13 @@ def test_many_ties_at_every_word() -> None:
     assert names.gather(sorted_order(names)).equals(names.sort())
 
 
+@pytest.mark.parametrize("other", ["", "same/", "same/beginning/", "same/begun/0001", "zz", "é"])
+def test_one_text_that_begins_otherwise_than_those_that_were_looked_at(other: str) -> None:
+    ids = [f"same/beginning/of/all/{i:05}" for i in range(1000)]
+    names = pl.Series([*ids[:701], other, *ids[701:]])
+    assert names.gather(sorted_order(names)).to_list() == sorted([*ids, other])
+
+
 @given(ANY)
 @example(["1x", "10x", "12x"])
 @example(["a12345678.png", "a1.png", "a12.png", "a123456789012"])
@@ -99,7 +106,7 @@ COLLISIONS: dict[str, Callable[[pl.Series], pl.Series]] = {
 def test_ids_that_share_a_hash_are_told_apart(
     collide: Callable[[pl.Series], pl.Series], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(examples, "_hash", collide)
+    monkeypatch.setattr(examples, "hashes", collide)
     ids = pl.Series(["b", "a", "c", "a", "ab", "b"])
     codes, names = dense_codes(ids)
     assert names.to_list() == ["a", "ab", "b", "c"]
