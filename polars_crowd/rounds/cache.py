@@ -78,7 +78,7 @@ class Cache:
                 kept.writestr(KEYS, json.dumps([list(keys) for keys in frames]))
                 for i, frame in enumerate(frames.values()):
                     with kept.open(str(i), "w", force_zip64=True) as file:
-                        frame.write_ipc(file)
+                        frame.write_ipc(file, compression="lz4")
 
         write_whole(self._file(name), lambda path: write_sealed(path, write), sync=False)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -66,8 +66,21 @@ def in_order(
     elif len(parts) == 1:
         yield task(parts[0], *args)
     else:
+        yield from _one_ahead(task, parts, args)
+
+
+def _one_ahead(task: Callable[..., T], parts: Sequence[Any], args: Sequence[Any]) -> Iterator[T]:
+    """The tasks one after another, on a thread: while a result is merged, the next one is under way."""
+    under_way = deque[Future[T]]()
+    pool = ThreadPoolExecutor(1, "polars_crowd")
+    try:
         for part in parts:
-            yield run_named(task, part, len(parts), *args)
+            under_way.append(pool.submit(run_named, task, part, len(parts), *args))
+            if len(under_way) > 1:
+                yield under_way.popleft().result()
+        yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def run_named(task: Callable[..., T], part: Named, n_parts: int, *args: Any) -> T:

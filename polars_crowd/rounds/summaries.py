@@ -120,6 +120,9 @@ class Ordered:
         if not _has_codes(frame, self.keys) or frame.schema != self.schema:
             return frame
         codes = _packed(frame, self.keys)
+        if (codes[1:] < codes[:-1]).any():
+            order = np.argsort(codes)  # what is sought in order is found from one to the next
+            codes, frame = codes[order], frame[order]
         place = np.searchsorted(self.codes, codes)
         place[place == len(self.codes)] = 0
         is_here = self.codes[place] == codes

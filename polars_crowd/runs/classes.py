@@ -267,8 +267,12 @@ def pack_votes(example: pl.Series, label: pl.Series) -> tuple[pl.Series, pl.Data
     bits = bits_for(largest(label) + 1)
     columns = pl.LazyFrame({"example": example, "label": label})
     key = pl.col("example").cast(pl.UInt64) * (1 << bits) + pl.col("label")
-    keys = columns.select(key=key).collect()["key"]
-    return keys.rle_id().set_sorted(), _votes(keys, 1 << bits)
+    rows = (
+        columns.select(key=key)
+        .select("key", vote=KEY.rle_id())
+        .collect(engine=engine_for(len(label)))
+    )
+    return rows["vote"].set_sorted(), _votes(rows["key"], 1 << bits)
 
 
 def _votes(keys: pl.Series, label_range: int, of: pl.Expr = KEY) -> pl.DataFrame:
