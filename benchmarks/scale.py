@@ -29,8 +29,8 @@ import polars as pl
 from _measure import Job, Measurement, environment, markdown, measure, say
 
 import polars_crowd as pc
-from polars_crowd.consensus.crowdlab import fit
-from polars_crowd.consensus.model import Options
+from polars_crowd.consensus.crowdlab import consensus_by_method
+from polars_crowd.consensus.model import Options, count_overlap
 from polars_crowd.rounds.opening import open_rounds
 
 PER_EXAMPLE = 5
@@ -156,7 +156,7 @@ def refresh(store: str, into: str) -> Job:
     say(f"appended {LATE:,} annotations in partition {first} of {parts.height}")
     rounds = open_rounds(opened, into=into)
     options = Options(("best_quality",), "crowdlab", "self_confidence", False)
-    return Job(lambda: fit(rounds, options))
+    return Job(lambda: consensus_by_method(rounds, rounds.run(count_overlap, remember=True), options))
 
 
 def difference(one: str, other: str) -> Job:
