@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from polars_crowd.arrays import Floats
+from polars_crowd.arrays import Floats, Ints
 from polars_crowd.reliability.chance import (
     Estimate,
     Sums,
@@ -35,6 +35,8 @@ from polars_crowd.reliability.weights import Weights
 from polars_crowd.reliability.who_voted import Signed
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary
+from polars_crowd.runs.codes import largest
+from polars_crowd.runs.reading import scale_for
 
 DENSE = 1 << 24
 """Up to this many cells a table by annotator and label is written out."""
@@ -104,23 +106,36 @@ def conger_chance(profiles: Units, weights: Weights) -> CongerChance:
 def count_spread(part: Partition, grouping: Grouping, spread: pl.DataFrame) -> Summary:
     """The sums of e_i - p_e, of its square and its cube over the examples of each pattern."""
     local = local_units(part, grouping)
-    e = local.over_rows(_of_rows(local, grouping, spread))
-    keys = (*grouping.keys, "pattern")
-    return {keys: by_pattern(local, grouping, e1=e, e2=e**2, e3=e**2 * e)}
+    of_units = {"e": _over_rows(local, spread)}
+    e, keys = pl.col("e"), (*grouping.keys, "pattern")
+    powers = {"e1": e, "e2": e**2, "e3": e**2 * e}
+    sums = {name: power.sum() for name, power in powers.items()}
+    return {keys: by_pattern(local, grouping, of_units, **sums)}
 
 
-def _of_rows(local: LocalUnits, grouping: Grouping, spread: pl.DataFrame) -> Floats:
-    """u_jk of each annotation, from a frame of group columns, `annotator`, `label`, `u`."""
+def _over_rows(local: LocalUnits, spread: pl.DataFrame) -> Floats:
+    """(U,) the sum of u_jk over the annotations of each unit, from a frame of group columns, `annotator`,
+    `label`, `u`: in fixed point, to the digits of the largest of the group."""
     spread = spread.with_columns(codes_in(local.groups, spread)).drop_nulls("group")
-    columns = (spread[c].to_numpy().astype(np.int64) for c in ("group", "annotator", "label"))
-    known = local.cells_of(*columns)
+    group, annotator, label = (
+        spread[c].to_numpy().astype(np.int64) for c in ("group", "annotator", "label")
+    )
+    u, largest_u = spread["u"].to_numpy(), np.zeros(local.groups.height)
+    np.maximum.at(largest_u, group, np.abs(u))
+    scale = scale_for(largest_u, largest(local.runs.examples["num_annotations"]))
+    fixed = np.rint(u * scale[group]).astype(np.int64)
+    values = _by_cell(local, local.cells_of(group, annotator, label), fixed)
+    return local.over_rows(values).to_numpy() / scale[local.group]
+
+
+def _by_cell(local: LocalUnits, known: Ints, values: Ints) -> pl.Expr:
+    """Of a column of cells, the values of those that are known."""
     if local.n_cells <= DENSE:
-        table = np.zeros(local.n_cells)
-        table[known] = spread["u"].to_numpy()
-        return np.asarray(table[local.cell])
-    order = np.argsort(known)
-    place = order[np.searchsorted(known, local.cell, sorter=order)]
-    return np.asarray(spread["u"].to_numpy()[place])
+        table = np.zeros(local.n_cells, np.int64)
+        table[known] = values
+        return pl.lit(pl.Series(table)).gather("cell")
+    cells = pl.Series(known).cast(local.cell_type)
+    return pl.col("cell").replace_strict(cells, pl.Series(values))
 
 
 def conger(

@@ -36,7 +36,7 @@ from polars_crowd.reliability.intervals import (
     resample,
 )
 from polars_crowd.reliability.kinds import Coefficient, Icc, Light, OfVotes
-from polars_crowd.reliability.patterns import encode, local_units, merged_units
+from polars_crowd.reliability.patterns import local_units, merged_units
 from polars_crowd.reliability.ranked import Ranked
 from polars_crowd.reliability.registry import named
 from polars_crowd.reliability.request import (
@@ -310,10 +310,7 @@ def _sides(
 def example_patterns(part: Partition, signed: bool) -> pl.DataFrame:
     """`example` and its pattern: its votes, or who gave them."""
     local = local_units(part, ALL_EXAMPLES)
-    if signed:
-        pattern = encode_signed(local)
-    else:
-        pattern = encode(local.units.label, local.units.votes, local.units.lengths)
+    pattern = encode_signed(local) if signed else local.encoded
     return part.runs.examples.select("example").with_columns(pattern)
 
 

@@ -186,5 +186,5 @@ def count_meetings(met: Meetings, codes: PairCodes, span: Span) -> Summary:
     counts.add(pl.DataFrame(schema={"key": pl.Int64, "times": pl.Int64}))
     for i, j in met.pairs(span):
         key = codes.pack((met.rank[i], met.rank[j]), (met.label[i], met.label[j]))
-        counts.add(count_keys(key, codes.size))
+        counts.add(count_keys(pl.Series(key), codes.size))
     return {KEY: counts.frame()}

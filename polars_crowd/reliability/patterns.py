@@ -17,8 +17,9 @@ Both are `Units` (`units.py`), with the sums that coefficients are made of as me
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -26,17 +27,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Array, Floats, Ints
+from polars_crowd.compatible import Engine, engine_for
+from polars_crowd.numerics.threads import mapped
 from polars_crowd.reliability.grouping import Grouping, group_codes, groups_of, named_groups, summed
-from polars_crowd.reliability.units import Units, positions, run_lengths, sums_at
+from polars_crowd.reliability.units import Units, positions, run_lengths
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs, pack_votes
-from polars_crowd.runs.codes import Codebook
-from polars_crowd.runs.reading import bits_for
+from polars_crowd.runs.codes import Codebook, largest
+from polars_crowd.runs.reading import bits_for, run_sums
 from polars_crowd.runs.reading import run_lengths as run_counts
 
 LOW = 32
 """Bits of the lower half of an entry."""
+WORD = 64
+"""Bits of an integer."""
 
 
 # --- the units of one partition --------------------------------------------------------------------
@@ -46,21 +51,31 @@ LOW = 32
 class LocalUnits:
     """The units of a partition, and the rows that make them."""
 
-    units: Units
+    entries: pl.DataFrame
+    """`unit`, `label`, `votes` of each entry, sorted by the first two."""
+    group: Ints
+    """(U,) the group of each unit."""
     groups: pl.DataFrame
     """The group of each code: a row with the by-columns (no column, one row without grouping)."""
-    example: Ints
-    """(U,) the example of each unit, as its position in the partition."""
     runs: Runs
     of_rows: Ints | None = None
     """(R,) the unit of each row, where those of a unit do not follow one another."""
+
+    @cached_property
+    def units(self) -> Units:
+        unit, label, votes = (self.entries[c].to_numpy() for c in ("unit", "label", "votes"))
+        times, n_groups = np.ones(len(self.group), np.int64), self.groups.height
+        return Units(
+            self.group, times, run_lengths(unit), label, votes, n_groups, self.runs.n_classes
+        )
 
     @cached_property
     def row_unit(self) -> Ints:
         """(R,) the unit of each row."""
         if self.of_rows is not None:
             return self.of_rows
-        return np.repeat(np.arange(len(self.example)), self._rows)
+        lengths = self.runs.examples["num_annotations"].to_numpy()
+        return np.repeat(np.arange(len(self.group)), lengths)
 
     @cached_property
     def row_label(self) -> Ints:
@@ -77,68 +92,97 @@ class LocalUnits:
         return len(self.runs.book.annotators)
 
     @property
-    def _rows(self) -> Ints:
-        """(U,) how many rows each unit has, where these follow one another."""
-        return self.runs.examples["num_annotations"].to_numpy().astype(np.int64)
+    def engine(self) -> Engine:
+        """What its rows are worked on with."""
+        return engine_for(self.runs.rows.height)
 
-    def over_rows(self, values: Floats) -> Floats:
-        """(R,) -> (U,): the sum over the rows of each unit."""
-        if self.of_rows is not None:
-            return sums_at(self.of_rows, values, len(self.example))
-        lengths = self._rows
-        return np.add.reduceat(values, np.cumsum(lengths) - lengths)
+    def over_rows(self, values: pl.Expr) -> pl.Series:
+        """(U,): the sums over the rows of each unit of integers, made of columns of `rows`."""
+        rows = self.rows.select("unit", value=values)
+        if self.of_rows is None:
+            return run_sums(rows, "unit", pl.col("value"), self.engine)
+        found = rows.group_by("unit").agg(pl.col("value").sum()).sort("unit")
+        return found.collect(engine=self.engine)["value"]
 
     @cached_property
     def pattern(self) -> pl.Series:
-        """(U,) what is equal where patterns are: an integer if the longest fits into one, else the bytes."""
-        units = self.units
-        of_votes = bits_for(int(units.votes.max()) + 1)
-        bits = of_votes + bits_for(units.n_classes)
-        if int(units.lengths.max()) * bits > 64:
-            return self.patterns_of(slice(None))
-        entry = units.label.astype(np.uint64)
-        entry <<= np.uint64(of_votes)
-        entry |= units.votes.astype(np.uint64, copy=False)
-        place = np.arange(len(entry), dtype=np.uint64)
-        place -= np.repeat(units.starts.astype(np.uint64), units.lengths)
-        place *= np.uint64(bits)
-        return pl.Series(units.over_entries(entry << place))
+        """(U,) what is equal where patterns are: an integer if entries fit into one, else the bytes."""
+        packed = self._packed_entries()
+        if packed is None:
+            return self.encoded
+        return run_sums(self.entries.lazy(), "unit", packed, self.engine)
 
-    def patterns_of(self, chosen: Ints | slice) -> pl.Series:
+    def _packed_entries(self) -> pl.Expr | None:
+        """The part of each entry of an integer: the votes at the place of the label where there is one for
+        each class, else label and votes at places in order; None if the longest unit does not fit."""
+        K, votes = self.runs.n_classes, pl.col("votes").cast(pl.UInt64)
+        of_votes = bits_for(largest(self.entries["votes"]) + 1)
+        if K * of_votes <= WORD:
+            return votes * _powers(of_votes).gather("label")
+        bits = of_votes + bits_for(K)
+        if largest(run_counts(self.entries["unit"])["len"]) * bits > WORD:
+            return None
+        at, unit = pl.int_range(pl.len()), pl.col("unit")
+        first = pl.when(unit.ne_missing(unit.shift(1))).then(at).otherwise(0).cum_max()
+        entry = pl.col("label").cast(pl.UInt64) * (1 << of_votes) + votes
+        return entry * _powers(bits).gather(at - first)
+
+    @property
+    def encoded(self) -> pl.Series:
+        """(U,) the bytes of the pattern of each unit."""
+        return encode(self.units.label, self.units.votes, self.units.lengths)
+
+    def encoded_of(self, chosen: Array) -> pl.Series:
         """The bytes of the patterns of some units."""
-        units = self.units
-        lengths = units.lengths[chosen]
-        entry = positions(units.starts[chosen], lengths)
-        return encode(units.label[entry], units.votes[entry], lengths)
+        unit, label, votes = (self.entries[c].to_numpy() for c in ("unit", "label", "votes"))
+        first, behind = (
+            np.searchsorted(unit, chosen.astype(unit.dtype), side) for side in ("left", "right")
+        )
+        lengths = behind - first
+        entry = positions(first, lengths)
+        return encode(label[entry], votes[entry], lengths)
 
-    @cached_property
-    def cell(self) -> NDArray[Any]:
-        """(R,) group, annotator and label of each row in one integer."""
-        wide: Any = np.uint32 if self.n_cells <= 1 << 32 else np.uint64
-        row: NDArray[Any] = self.row_annotator.astype(wide, copy=False)
-        if self.units.n_groups > 1:
-            row = row + self.units.group.astype(wide)[self.row_unit] * wide(self.n_annotators)
-        found: NDArray[Any] = row * wide(self.units.n_classes)
-        found += self.row_label.astype(wide, copy=False)
-        return found
+    @property
+    def rows(self) -> pl.LazyFrame:
+        """(R,) `unit` of each row, and `cell`: group, annotator and label in one integer."""
+        votes, rows = self.runs.votes, self.runs.rows
+        wide, unit = self.cell_type, pl.lit(votes["example"]).gather("vote")
+        if self.of_rows is not None:
+            rows, unit = rows.with_columns(unit=self.of_rows), pl.col("unit")
+        row = pl.col("annotator").cast(wide)
+        if self.groups.height > 1:
+            group = pl.lit(pl.Series(self.group)).gather(unit)
+            row += group.cast(wide) * self.n_annotators
+        label = pl.lit(votes["label"]).gather("vote").cast(wide)
+        return rows.lazy().select(unit=unit, cell=row * self.runs.n_classes + label)
+
+    @property
+    def cell_type(self) -> type[pl.DataType]:
+        """A type that holds all cells."""
+        return pl.UInt32 if self.n_cells <= 1 << 32 else pl.Int64
 
     @property
     def n_cells(self) -> int:
-        return self.units.n_groups * self.n_annotators * self.units.n_classes
+        return self.groups.height * self.n_annotators * self.runs.n_classes
 
     def cells_of(self, group: Ints, annotator: Ints, label: Ints) -> Ints:
         """The integers of other groups, annotators and labels."""
-        return (group * self.n_annotators + annotator) * self.units.n_classes + label
+        return (group * self.n_annotators + annotator) * self.runs.n_classes + label
 
     def of_cells(self, name: str) -> dict[str, pl.Expr]:
         """The columns behind a column of cells."""
-        K, M = self.units.n_classes, self.n_annotators
+        K, M = self.runs.n_classes, self.n_annotators
         cell = pl.col(name)
         return {
             "group": (cell // (M * K)).cast(pl.UInt32),
             "annotator": (cell // K % M).cast(pl.UInt32),
             "label": (cell % K).cast(pl.UInt32),
         }
+
+
+def _powers(bits: int) -> pl.Expr:
+    """1, 2^bits, 2^(2 bits), ... as far as they go."""
+    return pl.lit(pl.Series([1 << at for at in range(0, WORD, bits)], dtype=pl.UInt64))
 
 
 def local_units(part: Partition, grouping: Grouping) -> LocalUnits:
@@ -182,34 +226,19 @@ def runs_of_numbers(
 
 def _local_units(runs: Runs, grouping: Grouping) -> LocalUnits:
     groups = groups_of(runs, grouping)
-    example, label = (runs.votes[column].to_numpy() for column in ("example", "label"))
     if groups.of_rows is None:
-        votes = runs.votes["votes"].to_numpy()
-        row_unit, unit = None, np.arange(runs.examples.height)
-        group, lengths = groups.of_examples, run_lengths(example)
-    else:
-        vote = runs.rows["vote"].to_numpy()
-        keys = example[vote].astype(np.int64) * groups.frame.height + groups.of_rows
-        unit, row_unit = np.unique(keys, return_inverse=True)
-        cell, votes = np.unique(row_unit * runs.n_classes + label[vote], return_counts=True)
-        label, lengths = cell % runs.n_classes, run_lengths(cell // runs.n_classes)
-        group, unit = unit % groups.frame.height, unit // groups.frame.height
-    times = np.ones(len(lengths), np.int64)
-    return LocalUnits(
-        Units(
-            group.astype(np.int64, copy=False),
-            times,
-            lengths,
-            label,
-            votes,
-            groups.frame.height,
-            runs.n_classes,
-        ),
-        groups.frame,
-        unit,
-        runs,
-        row_unit,
+        entries = runs.votes.rename({"example": "unit"})
+        group = groups.of_examples.astype(np.int64, copy=False)
+        return LocalUnits(entries, group, groups.frame, runs)
+    example, label = (runs.votes[column].to_numpy() for column in ("example", "label"))
+    vote = runs.rows["vote"].to_numpy()
+    keys = example[vote].astype(np.int64) * groups.frame.height + groups.of_rows
+    unit, row_unit = np.unique(keys, return_inverse=True)
+    cell, votes = np.unique(row_unit * runs.n_classes + label[vote], return_counts=True)
+    entries = pl.DataFrame(
+        {"unit": cell // runs.n_classes, "label": cell % runs.n_classes, "votes": votes}
     )
+    return LocalUnits(entries, unit % groups.frame.height, groups.frame, runs, row_unit)
 
 
 # --- patterns as bytes -----------------------------------------------------------------------------
@@ -253,26 +282,23 @@ def count_patterns(part: Partition, grouping: Grouping) -> Summary:
     """The examples of each pattern of votes, and the annotations by annotator and label, by group."""
     local = local_units(part, grouping)
     return {
-        (*grouping.keys, "pattern"): by_pattern(local, grouping, examples=local.units.times),
+        (*grouping.keys, "pattern"): by_pattern(local, grouping, {}, examples=pl.len()),
         (*grouping.keys, "annotator", "label"): _by_annotator_and_label(local, grouping),
     }
 
 
-def by_pattern(local: LocalUnits, grouping: Grouping, **values: Array) -> pl.LazyFrame:
-    """The sums of values of the units over those of each pattern, by group."""
-    columns = {"group": local.units.group} if grouping.keys else {}
-    frame = pl.LazyFrame(
-        {**columns, "code": local.pattern, "unit": np.arange(len(local.example)), **values}
-    )
-    sums = (
-        frame.group_by(*columns, "code")
-        .agg(pl.col("unit").first(), pl.exclude("unit").sum())
-        .collect()
-    )
-    pattern = sums["code"]
+def by_pattern(
+    local: LocalUnits, grouping: Grouping, of_units: Mapping[str, Array], **sums: pl.Expr
+) -> pl.LazyFrame:
+    """Sums of columns `of_units` over the units of each pattern, by group."""
+    columns = {"group": local.group} if grouping.keys else {}
+    frame = pl.LazyFrame({**columns, "code": local.pattern, **of_units}).with_row_index("unit")
+    grouped = frame.group_by(*columns, "code").agg(pl.col("unit").first(), **sums)
+    found = grouped.collect(engine=local.engine)
+    pattern = found["code"]
     if pattern.dtype != pl.Binary:
-        pattern = local.patterns_of(sums["unit"].to_numpy())
-    named = sums.lazy().select(*columns, pattern.alias("pattern"), *values)
+        pattern = local.encoded_of(found["unit"].to_numpy())
+    named = found.lazy().select(*columns, pattern.alias("pattern"), *sums)
     return named_groups(named, local.groups, grouping)
 
 
@@ -282,13 +308,15 @@ def count_repeats(part: Partition, grouping: Grouping) -> Summary:
     key = local.row_unit * local.n_annotators + local.row_annotator
     once = np.unique(key) // local.n_annotators
     times = np.bincount(local.row_unit) - np.bincount(once)
-    frame = pl.DataFrame({"group": local.units.group, "repeats": times})
+    frame = pl.DataFrame({"group": local.group, "repeats": times})
     return {grouping.keys: summed(frame, [], local.groups, grouping)}
 
 
 def _by_annotator_and_label(local: LocalUnits, grouping: Grouping) -> pl.LazyFrame:
-    cells = count_keys(local.cell, local.n_cells)
-    counts = cells.lazy().select(**local.of_cells("key"), annotations="times")
+    cell = local.rows.select("cell").collect(engine=local.engine)["cell"]
+    counts = (
+        count_keys(cell, local.n_cells).lazy().select(**local.of_cells("key"), annotations="times")
+    )
     return named_groups(counts, local.groups, grouping)
 
 
@@ -296,13 +324,15 @@ DENSE = 1 << 22
 """Up to this many keys are counted in a table."""
 
 
-def count_keys(key: NDArray[Any], size: int) -> pl.DataFrame:
+def count_keys(key: pl.Series, size: int) -> pl.DataFrame:
     """How many `times` each `key` comes, of those below `size`."""
     if size <= DENSE:
-        table = np.bincount(key, minlength=size)
+        parts = key.get_chunks() if key.n_chunks() * size <= len(key) else [key]
+        tables = mapped(lambda part: np.bincount(part.to_numpy(), minlength=size), parts)
+        table = reduce(np.add, tables)
         found = np.flatnonzero(table)
         return pl.DataFrame({"key": found, "times": table[found]})
-    runs = run_counts(pl.Series(key).sort())
+    runs = run_counts(key.sort())
     return runs.select("key", times=pl.col("len").cast(pl.Int64))
 
 

@@ -52,9 +52,7 @@ def count_signed_patterns(
     """The examples of each set of (annotator, label), in the wanted groups."""
     local = local_units(part, grouping)
     pattern = encode_signed(local)
-    frame = pl.DataFrame(
-        {"group": local.units.group, "pattern": pattern, "examples": local.units.times}
-    )
+    frame = pl.DataFrame({"group": local.group, "pattern": pattern, "examples": local.units.times})
     if wanted is not None:
         kept = codes_in(wanted.with_row_index("group"), local.groups).is_not_null()
         frame = frame.filter(pl.lit(kept).gather("group"))

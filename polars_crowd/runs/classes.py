@@ -45,6 +45,8 @@ from polars_crowd.runs.reading import (
     read_coded,
     refuse_duplicates,
     run_lengths,
+    run_sums,
+    scale_for,
     sort_by_key,
 )
 
@@ -130,14 +132,10 @@ class Runs:
 
         Runs are sums of running sums: in fixed point, where they are exact in any order and may wrap.
         """
-        counts, (_, exponent) = self.votes["votes"], np.frexp(by_annotator.max(initial=0.0))
-        scale = 2.0 ** (62 - bits_for(largest(counts) + 1) - int(exponent))
-        fixed = pl.Series(np.rint(by_annotator * scale).astype(np.int64))
-        is_last = pl.col("vote") != pl.col("vote").shift(-1, fill_value=self.votes.height)
-        running = pl.lit(fixed).gather("annotator").cum_sum()
-        last = self.rows.lazy().select(sum=running, is_last=is_last).filter("is_last").select("sum")
-        sums = last.select((pl.col("sum") - pl.col("sum").shift(1, fill_value=0)) / scale)
-        return sums.collect(engine=engine_for(self.rows.height))["sum"]
+        scale = scale_for(by_annotator.max(initial=0.0), largest(self.votes["votes"]))
+        fixed = pl.lit(pl.Series(np.rint(by_annotator * scale).astype(np.int64)))
+        engine = engine_for(self.rows.height)
+        return run_sums(self.rows.lazy(), "vote", fixed.gather("annotator"), engine) / scale
 
     def annotations(self, score: pl.Expr | pl.Series) -> pl.LazyFrame:
         """`example`, `annotator`, `label`, `label_quality_score`, then the log's other columns (an earlier
@@ -287,7 +285,7 @@ def _votes(keys: pl.Series, label_range: int, of: pl.Expr = KEY) -> pl.DataFrame
             votes="len",
         )
     )
-    return votes.collect(engine=engine_for(len(keys)))
+    return votes.collect(engine=engine_for(len(keys))).rechunk()
 
 
 def by_class(ids: pl.Series, name: str, classes: pl.Series, **values: NDArray[Any]) -> pl.DataFrame:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import polars as pl
 
-from polars_crowd.compatible import engine_for
+from polars_crowd.arrays import Floats
+from polars_crowd.compatible import Engine, engine_for
 from polars_crowd.errors import AnnotationError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled
@@ -128,6 +130,25 @@ def run_lengths(sorted_keys: pl.Series, of: pl.Expr = KEY) -> pl.DataFrame:
     keys = sorted_keys.alias("key").to_frame().lazy().select(key=of.set_sorted())
     runs = keys.group_by("key", maintain_order=True).len()
     return runs.collect(engine=engine_for(len(sorted_keys)))
+
+
+def run_sums(rows: pl.LazyFrame, of: str, values: pl.Expr, engine: Engine) -> pl.Series:
+    """The sum of integers over each run of rows that are equal in the column `of`.
+
+    These are differences of running sums, which may wrap.
+    """
+    is_last = pl.col(of).ne_missing(pl.col(of).shift(-1))
+    last = rows.select(sum=values.cum_sum(), is_last=is_last).filter("is_last")
+    sums = last.select(pl.col("sum") - pl.col("sum").shift(1, fill_value=0))
+    return sums.collect(engine=engine)["sum"]
+
+
+def scale_for(largest: Floats, most: int) -> Floats:
+    """Powers of 2: times these, numbers up to the largest are integers in 64 bits, and so are sums of `most`
+    of them."""
+    _, exponent = np.frexp(largest)
+    scale: Floats = np.ldexp(1.0, 62 - bits_for(most + 1) - exponent)
+    return scale
 
 
 def refuse_duplicates(
