@@ -4,8 +4,8 @@ Data are made in chunks and streamed into a store. Majority vote, CROWDLAB, Dawi
 without an executor, and on a cluster of two workers of 1 GB each, which Dask ends if they take more. Printed
 are wall and CPU seconds, the peak of every worker, the tasks of every plan (its rounds times the partitions)
 with the bytes that are sent, read from a file of parameters and returned for each, what merging takes of the
-parent, how many workers it can serve, and whether results are equal. With --kill a worker is killed in the
-middle.
+parent, how many workers it can serve, and whether results are equal. Sums that are laid into files are
+counted by the bytes of these. With --kill a worker is killed in the middle.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from _measure import Job, Measurement, _cpu_seconds, _peak_gb, environment, mark
 from polars import selectors
 
 import polars_crowd as pc
-from polars_crowd.rounds.summaries import Sum
+from polars_crowd.rounds.laying import Laid, Total
 
 WORKERS = 2
 LIMIT = 10**9
@@ -116,9 +116,7 @@ class Watched(Executor):
         self.done = 0
         self.tasks = Counter[str]()
         self.bytes: dict[str, Counter[str]] = {
-            "sent": Counter(),
-            "read": Counter(),
-            "returned": Counter(),
+            way: Counter() for way in ("sent", "read", "returned", "laid")
         }
         self.merging = self.watching = 0.0
 
@@ -126,7 +124,7 @@ class Watched(Executor):
         begun = time.thread_time()
         _, task, _, _, lent, *parameters = args
         found = parameters if lent is None else lent.read()
-        name = next(one.__name__ for one in (*found, task) if callable(one))
+        name = next(one for one in (*reversed(found), task) if callable(one)).__name__
         self.tasks[name] += 1
         self.bytes["sent"][name] += len(pickle.dumps((call, args)))
         if lent is not None:
@@ -141,6 +139,7 @@ class Watched(Executor):
             return
         begun = time.thread_time()
         self.bytes["returned"][name] += len(pickle.dumps(done.result()))
+        self.bytes["laid"][name] += sum(one.size for one in laid_in(done.result().result))
         self.watching += time.thread_time() - begun
         self.done += 1
         if self.victim is not None and self.done == KILLED_AFTER:
@@ -149,7 +148,7 @@ class Watched(Executor):
     @contextmanager
     def watching_sums(self) -> Iterator[None]:
         """Count the CPU seconds in which this thread adds up summaries."""
-        add, frame = Sum.add, Sum.frame
+        add, frame = Total.add, Total.frame
 
         def timed(method: Callable[..., Any]) -> Callable[..., Any]:
             def call(*args: Any) -> Any:
@@ -160,11 +159,11 @@ class Watched(Executor):
 
             return call
 
-        Sum.add, Sum.frame = timed(add), timed(frame)  # type: ignore[method-assign]
+        Total.add, Total.frame = timed(add), timed(frame)  # type: ignore[method-assign]
         try:
             yield
         finally:
-            Sum.add, Sum.frame = add, frame  # type: ignore[method-assign]
+            Total.add, Total.frame = add, frame  # type: ignore[method-assign]
 
     def report(self, cpu: float) -> dict[str, Any]:
         plans = {
@@ -172,6 +171,12 @@ class Watched(Executor):
             for name, n in self.tasks.items()
         }
         return {"plans": plans, "merging": self.merging, "parent": cpu - self.watching}
+
+
+def laid_in(result: Any) -> list[Laid]:
+    """What a task has laid down."""
+    found = result.values() if isinstance(result, dict) else [result]
+    return [one for one in found if isinstance(one, Laid)]
 
 
 def difference(one: str, other: str) -> Job:
@@ -207,22 +212,23 @@ def apart(one: Path, other: Path) -> float:
 
 
 def measure_rows(
-    folder: Path, rows: int, partitions: int | None, kill: bool
+    folder: Path, rows: int, options: argparse.Namespace
 ) -> Iterator[tuple[str, Measurement, Measurement, float]]:
     """Each method alone and on the cluster, and how results differ; all is removed in the end."""
     shutil.rmtree(folder, ignore_errors=True)
     data, store = str(folder / "data"), str(folder / "store")
-    say(f"make: {measure('scale:make', {'folder': data, 'rows': rows})}")
-    create = {"folder": data, "store": store, "partitions": partitions}
+    make = {"folder": data, "rows": rows, "per_annotator": options.per_annotator}
+    say(f"make: {measure('scale:make', make)}")
+    create = {"folder": data, "store": store, "partitions": options.partitions}
     say(f"create: {measure('cluster:create', create)}")
     shutil.rmtree(data)
     try:
-        for method in METHODS:
+        for method in options.methods:
             here, there = (str(folder / name) for name in ("here", "there"))
             arguments: dict[str, Any] = {"method": method, "store": store}
             one = measure("cluster:alone", {**arguments, "into": here})
             say(f"{method}, alone: {one}")
-            two = measure("cluster:on_cluster", {**arguments, "into": there, "kill": kill})
+            two = measure("cluster:on_cluster", {**arguments, "into": there, "kill": options.kill})
             say(f"{method}, on the cluster: {two}")
             gap = measure("cluster:difference", {"one": here, "other": there}).report
             yield method, one, two, gap
@@ -250,7 +256,7 @@ RUNS = (
     "workers served",
     "apart",
 )
-PLANS = ("plan", "tasks", "sent, bytes", "read, bytes", "returned, bytes")
+PLANS = ("plan", "tasks", "sent, bytes", "read, bytes", "returned, bytes", "laid, bytes")
 
 
 def run_line(method: str, alone: Measurement, there: Measurement, gap: float) -> list[str]:
@@ -275,6 +281,14 @@ def main() -> None:
     parser.add_argument(
         "--partitions", type=int, metavar="N", help="by default as a store has them"
     )
+    parser.add_argument(
+        "--per-annotator",
+        type=int,
+        default=scale.ROWS_PER_ANNOTATOR,
+        metavar="N",
+        help="annotations of each (%(default)s)",
+    )
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD")
     parser.add_argument("--kill", action="store_true", help="kill a worker in every run")
     cache = Path(tempfile.gettempdir()) / "polars-crowd-benchmarks"
     parser.add_argument("--data", type=Path, default=cache, metavar="DIR", help="%(default)s")
@@ -287,9 +301,7 @@ def main() -> None:
         )
     folder = options.data / f"cluster-{options.rows}-rows"
     runs, plans, failed = [], list[list[str]](), False
-    for method, one, two, gap in measure_rows(
-        folder, options.rows, options.partitions, options.kill
-    ):
+    for method, one, two, gap in measure_rows(folder, options.rows, options):
         runs.append(run_line(method, one, two, gap))
         plans += plan_lines(method, two.report["plans"])
         failed |= gap > NEAR or max(two.report["peaks"]) * 1e9 > LIMIT

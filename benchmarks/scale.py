@@ -56,23 +56,23 @@ SPREAD = 2_654_435_761
 # --- data ------------------------------------------------------------------------------------------
 
 
-def make(folder: str, rows: int) -> Job:
+def make(folder: str, rows: int, per_annotator: int = ROWS_PER_ANNOTATOR) -> Job:
     """Files of a chunk each: annotators of accuracy Beta(8, 2), a model that knows something."""
 
     def run() -> None:
         for kind in ("log", "probs"):
             (Path(folder) / kind).mkdir(parents=True)
         chunks = range(math.ceil(rows / PER_EXAMPLE / CHUNK))
+        write = partial(write_chunk, folder, rows, max(rows // per_annotator, 100))
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
-            list(pool.map(partial(write_chunk, folder, rows), chunks))
+            list(pool.map(write, chunks))
 
     return Job(run)
 
 
-def write_chunk(folder: str, rows: int, i: int) -> None:
+def write_chunk(folder: str, rows: int, M: int, i: int) -> None:
     """The files of a chunk, which do not depend on who writes them."""
-    M = max(rows // ROWS_PER_ANNOTATOR, 100)
     accuracy = np.random.default_rng(rows).beta(8, 2, M).clip(0.2, 0.99)
     chunk = np.arange(i * CHUNK, min((i + 1) * CHUNK, rows // PER_EXAMPLE))
     log, probs = make_chunk(np.random.default_rng([rows, i]), chunk, accuracy)
@@ -156,7 +156,9 @@ def refresh(store: str, into: str) -> Job:
     say(f"appended {LATE:,} annotations in partition {first} of {parts.height}")
     rounds = open_rounds(opened, into=into)
     options = Options(("best_quality",), "crowdlab", "self_confidence", False)
-    return Job(lambda: consensus_by_method(rounds, rounds.run(count_overlap, remember=True), options))
+    return Job(
+        lambda: consensus_by_method(rounds, rounds.run(count_overlap, remember=True), options)
+    )
 
 
 def difference(one: str, other: str) -> Job:

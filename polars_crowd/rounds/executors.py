@@ -48,9 +48,13 @@ class Named(Protocol):
 
 
 def in_order(
-    executor: Any, task: Callable[..., T], parts: Sequence[Any], args: Sequence[Any]
+    executor: Any,
+    task: Callable[..., T],
+    parts: Sequence[Any],
+    args: Sequence[Any],
+    n_parts: int | None = None,
 ) -> Iterator[T]:
-    """`task(part, *args)` of each part, in their order.
+    """`task(part, *args)` of each part, in their order; errors say of how many partitions it is one.
 
     Raises
     ------
@@ -61,21 +65,24 @@ def in_order(
     ValueError
         The executor is a pool of forked processes, in which Polars would hang.
     """
+    n_parts = len(parts) if n_parts is None else n_parts
     if executor is not None:
-        yield from _submitted(executor, task, parts, args)
+        yield from _submitted(executor, task, parts, args, n_parts)
     elif len(parts) == 1:
         yield task(parts[0], *args)
     else:
-        yield from _one_ahead(task, parts, args)
+        yield from _one_ahead(task, parts, args, n_parts)
 
 
-def _one_ahead(task: Callable[..., T], parts: Sequence[Any], args: Sequence[Any]) -> Iterator[T]:
+def _one_ahead(
+    task: Callable[..., T], parts: Sequence[Any], args: Sequence[Any], n_parts: int
+) -> Iterator[T]:
     """The tasks one after another, on a thread: while a result is merged, the next one is under way."""
     under_way = deque[Future[T]]()
     pool = ThreadPoolExecutor(1, "polars_crowd")
     try:
         for part in parts:
-            under_way.append(pool.submit(run_named, task, part, len(parts), *args))
+            under_way.append(pool.submit(run_named, task, part, n_parts, *args))
             if len(under_way) > 1:
                 yield under_way.popleft().result()
         yield under_way.popleft().result()
@@ -124,7 +131,11 @@ class UnderWay:
 
 
 def _submitted(
-    executor: Any, task: Callable[..., T], parts: Sequence[Any], args: Sequence[Any]
+    executor: Any,
+    task: Callable[..., T],
+    parts: Sequence[Any],
+    args: Sequence[Any],
+    n_parts: int,
 ) -> Iterator[T]:
     check_executor(executor)
     left = iter(parts)
@@ -132,11 +143,11 @@ def _submitted(
     under_way: deque[UnderWay] = deque()
 
     def begin(part: Named, lent: Lent | None) -> UnderWay:
-        with _as_partition_errors(executor, part, under_way, len(parts)):
-            return _begun(executor, task, part, len(parts), lent, () if lent else args)
+        with _as_partition_errors(executor, part, under_way, n_parts):
+            return _begun(executor, task, part, n_parts, lent, () if lent else args)
 
     def result(of: UnderWay) -> Any:
-        with _as_partition_errors(executor, of.part, under_way, len(parts)):
+        with _as_partition_errors(executor, of.part, under_way, n_parts):
             return _result(executor, of)
 
     with lending(executor, parts, args) as lent:

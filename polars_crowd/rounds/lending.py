@@ -58,21 +58,20 @@ def lending(executor: Any, parts: Sequence[Any], args: Sequence[Any]) -> Iterato
     if work is None or isinstance(executor, ThreadPoolExecutor):
         yield None
         return
-    pieces = _pieces(args)
+    pieces = pieces_of(args)
     if sum(map(len, pieces)) < LARGE:
         yield None
         return
     path = work / KEPT / f"parameters-{token_hex(8)}{SUFFIX}"
-    ends = tuple(accumulate(map(len, pieces), lambda end, more: _aligned(end) + more))
-    write_whole(path, lambda unfinished: _write(unfinished, pieces), sync=False)
+    lent = lend(path, pieces)
     try:
-        yield Lent(path, ends)
+        yield lent
     finally:
         with suppress(OSError):
             path.unlink()
 
 
-def _pieces(args: Sequence[Any]) -> list[memoryview]:
+def pieces_of(args: Sequence[Any]) -> list[memoryview]:
     """The pickle and its arrays; nothing if there is none, as the executor will say."""
     arrays: list[pickle.PickleBuffer] = []
     try:
@@ -80,6 +79,13 @@ def _pieces(args: Sequence[Any]) -> list[memoryview]:
     except Exception:
         return []
     return [memoryview(pickled), *(array.raw() for array in arrays)]
+
+
+def lend(path: Path, pieces: Sequence[memoryview]) -> Lent:
+    """Write them into a file."""
+    ends = tuple(accumulate(map(len, pieces), lambda end, more: _aligned(end) + more))
+    write_whole(path, lambda unfinished: _write(unfinished, pieces), sync=False)
+    return Lent(path, ends)
 
 
 def _write(path: Path, pieces: Sequence[memoryview]) -> None:

@@ -22,6 +22,7 @@ from polars_crowd.reports import FEW
 from polars_crowd.rounds import executors
 from polars_crowd.rounds.cache import Cache, plan_digest
 from polars_crowd.rounds.directory import ResultDirectory, Writer
+from polars_crowd.rounds.laying import lay, laying, merge_laid
 from polars_crowd.rounds.partitions import Handle, Partition, View, changed, scan_of
 from polars_crowd.rounds.progress import tracked
 from polars_crowd.rounds.summaries import Frame, Merged, Summary, collected, merge
@@ -87,11 +88,11 @@ class Rounds:
         """
         prints = [handle.fingerprint for handle in self.handles]
         if self.into is None or not remember or not all(prints):
-            return merge(self._each(plan.__name__, summarise, plan, params))
+            return self._merged(plan.__name__, summarise, plan, params)
         cache, of = self.into.summaries, plan_digest(plan, params)
 
         def run() -> Merged:
-            return merge(self._each(plan.__name__, recall_summary, plan, params, cache, of))
+            return self._merged(plan.__name__, recall_summary, plan, params, cache, of)
 
         return cache.recall_all([f"{each}-{of}" for each in prints], of, run)
 
@@ -112,7 +113,7 @@ class Rounds:
         if self.into is None:
             return Tables(self, dict(plans), params, summary)
         writer = self.into.writer(plans, params, summary, made_with or MadeWith(), tolerance)
-        done = merge(self._each("write", write_tables, plans, params, summary, writer))
+        done = self._merged("write", write_tables, plans, params, summary, writer)
         self.into.finish(list(plans), self.handles)
         return Tables(self, dict(plans), params, summary, done)
 
@@ -139,6 +140,14 @@ class Rounds:
         if self.into is not None:
             self.into.complete(heads={name: (name, FEW)})
         return table
+
+    def _merged(self, title: str, task: Callable[..., Merged], *args: Any) -> Merged:
+        """The sum of the summaries that a task returns."""
+        with laying(self.executor, self.handles) as ground:
+            if ground is None:
+                return merge(self._each(title, task, *args))
+            found = self._each(title, lay, ground, task, *args)
+            return merge_laid(ground, found, self.executor, len(self.handles))
 
     def _each(self, title: str, task: Callable[..., T], *args: Any) -> Iterator[T]:
         results = executors.in_order(self.executor, task, self.handles, args)

@@ -50,6 +50,9 @@ class Sum:
     Some are gathered before they are added up together. A large sum is then held in the order of its keys: a
     frame is added to it where its keys stand, and only rows with keys that are new are gathered. So what is
     held does not grow with the number of frames.
+
+    Under keys that are codes, what has the same keys is added in the order of the frames, one after another:
+    the sum is the same to the last bit wherever, and in however many pieces, it is taken.
     """
 
     keys: Keys
@@ -82,6 +85,9 @@ class Sum:
     def _added(self) -> pl.DataFrame:
         if len(self._frames) == 1:
             return self._frames[0]
+        ordered = Ordered.of(self._frames, self.keys)
+        if ordered is not None:
+            return ordered.frame()
         rows = pl.concat(self._frames)
         if not self.keys:
             return rows.sum()
@@ -104,16 +110,57 @@ class Ordered:
         schema = frames[0].schema
         if not all(_has_codes(frame, keys) and frame.schema == schema for frame in frames):
             return None
-        codes = np.concatenate([_packed(frame, keys) for frame in frames])
-        order = np.argsort(codes, kind="stable")  # frames are in order, most of them
+        return cls.added([cls._unordered(frame, keys) for frame in frames])
+
+    @classmethod
+    def rows_of(cls, frame: pl.DataFrame, keys: Keys) -> Ordered | None:
+        """The rows of a frame as they are, put in order."""
+        if not _has_codes(frame, keys):
+            return None
+        rows = cls._unordered(frame, keys)
+        if not (rows.codes[1:] < rows.codes[:-1]).any():
+            return rows
+        return rows._taken(_order_of(rows.codes))
+
+    @classmethod
+    def _unordered(cls, frame: pl.DataFrame, keys: Keys) -> Ordered:
+        sums = {name: frame[name].to_numpy() for name in frame.schema if name not in keys}
+        return cls(keys, frame.schema, _packed(frame, keys), sums)
+
+    @classmethod
+    def added(cls, pieces: Sequence[Ordered]) -> Ordered:
+        """The sum of pieces of one schema, in their order."""
+        codes = np.concatenate([piece.codes for piece in pieces])
+        order = np.argsort(codes, kind="stable")  # pieces are in order, most of them
         codes = codes[order]
-        first = np.flatnonzero(np.append(True, codes[1:] != codes[:-1]))
+        is_first = np.append(True, codes[1:] != codes[:-1])[: len(codes)]
+        later = np.flatnonzero(~is_first)
+        place = np.cumsum(is_first)[later] - 1
+        sums = {}
+        for name in pieces[0].sums:
+            values = np.concatenate([piece.sums[name] for piece in pieces])[order]
+            sums[name] = values[is_first]
+            np.add.at(sums[name], place, values[later])  # one after another
+        return cls(pieces[0].keys, pieces[0].schema, codes[is_first], sums)
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Ordered]) -> Ordered:
+        """Pieces that follow one another, as one."""
         sums = {
-            name: np.add.reduceat(_values(frames, name)[order], first)
-            for name in schema
-            if name not in keys
+            name: np.concatenate([piece.sums[name] for piece in pieces]) for name in pieces[0].sums
         }
-        return cls(keys, schema, codes[first], sums)
+        codes = np.concatenate([piece.codes for piece in pieces])
+        return cls(pieces[0].keys, pieces[0].schema, codes, sums)
+
+    def between(self, first: np.uint64 | None, end: np.uint64 | None) -> Ordered:
+        """The rows whose keys are at least `first` and less than `end`; None stands for no limit."""
+        start = 0 if first is None else int(np.searchsorted(self.codes, first))
+        stop = len(self.codes) if end is None else int(np.searchsorted(self.codes, end))
+        return self._taken(slice(start, stop))
+
+    def _taken(self, rows: Any) -> Ordered:
+        sums = {name: values[rows] for name, values in self.sums.items()}
+        return Ordered(self.keys, self.schema, self.codes[rows], sums)
 
     def add(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the rows of a frame whose keys are here; the others are returned."""
@@ -121,7 +168,7 @@ class Ordered:
             return frame
         codes = _packed(frame, self.keys)
         if (codes[1:] < codes[:-1]).any():
-            order = np.argsort(codes)  # what is sought in order is found from one to the next
+            order = _order_of(codes)  # what is sought in order is found from one to the next
             codes, frame = codes[order], frame[order]
         place = np.searchsorted(self.codes, codes)
         place[place == len(self.codes)] = 0
@@ -149,6 +196,14 @@ def _has_codes(frame: pl.DataFrame, keys: Keys) -> bool:
     return 0 < len(keys) <= 2 and are_codes and are_wide and is_whole
 
 
+def _order_of(codes: Packed) -> NDArray[np.intp]:
+    """The places of codes in their order; those of equal ones stay one after another."""
+    order = np.argsort(codes)
+    ascending = codes[order]
+    is_strict = bool((ascending[1:] != ascending[:-1]).all())
+    return order if is_strict else np.argsort(codes, kind="stable")
+
+
 def _packed(frame: pl.DataFrame, keys: Keys) -> Packed:
     first, *second = (frame[key].to_numpy().astype(np.uint64) for key in keys)
     return (first << BITS) | second[0] if second else first
@@ -157,10 +212,6 @@ def _packed(frame: pl.DataFrame, keys: Keys) -> Packed:
 def _unpacked(codes: Packed, n_keys: int) -> list[NDArray[np.uint32]]:
     of_key = [codes >> BITS, codes & MASK] if n_keys == 2 else [codes]
     return [one.astype(np.uint32) for one in of_key]
-
-
-def _values(frames: Sequence[pl.DataFrame], name: str) -> NDArray[Any]:
-    return np.concatenate([frame[name].to_numpy() for frame in frames])
 
 
 def _in_order(frame: pl.DataFrame, keys: Keys) -> bool:

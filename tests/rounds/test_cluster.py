@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 import polars_crowd as pc
 from polars_crowd.errors import PartitionError
-from polars_crowd.rounds import lending
+from polars_crowd.rounds import laying, lending
 from polars_crowd.rounds.executors import AHEAD, workers_of
 from polars_crowd.rounds.opening import open_rounds
 from polars_crowd.rounds.partitions import Partition
@@ -169,20 +170,29 @@ def test_memory_that_runs_out_is_told_with_what_to_do(
 
 
 class Distant(Executor):
-    """Does what it is given at once, and remembers it; files of parameters may be out of its sight."""
+    """Does what it is given at once, and remembers it; files that are not its own may be out of its sight."""
 
     def __init__(self, sees: bool) -> None:
         self.sees = sees
         self.lent = list[bool]()
+        self.tasks = set[str]()
 
     def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
         *what, lent = args[:5]
         self.lent.append(lent is not None)
-        if lent is not None and not self.sees:
-            lent = lending.Lent(Path("elsewhere"), lent.ends)
+        self.tasks.add(what[1].__name__)
+        if not self.sees:
+            lent = lent and lending.Lent(ELSEWHERE, lent.ends)
+            args = tuple(
+                replace(one, first=ELSEWHERE) if isinstance(one, laying.Ground) else one
+                for one in args
+            )
         future: Future[Any] = Future()
         future.set_result(call(*what, lent, *args[5:]))
         return future
+
+
+ELSEWHERE = Path("elsewhere")
 
 
 @pytest.mark.parametrize("sees", [True, False])
@@ -198,6 +208,62 @@ def test_large_parameters_are_read_where_they_are(
     assert any(executor.lent)
     assert all(executor.lent) == sees
     assert not list(tmp_path.rglob("parameters-*")), "they are gone with their round"
+
+
+# --- sums that are too large to be returned --------------------------------------------------------
+
+
+@pytest.fixture
+def all_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums are laid, and added up in many ranges, of a few partitions at a time."""
+    monkeypatch.setattr(lending, "LARGE", 1)
+    monkeypatch.setattr(laying, "RANGE", 4_000)
+    monkeypatch.setattr(laying, "PILE", 8_000)
+
+
+class Killing(Executor):
+    """Dask's executor; a worker is killed when the first range of sums is to be added up."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.executor = client.get_executor()
+        self.ranges = 0
+
+    def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = self.executor.submit(call, *args, **options)
+        if args[1] is laying.add_up:
+            if not self.ranges:
+                os.kill(next(iter(self._client.run(os.getpid).values())), signal.SIGKILL)
+            self.ranges += 1
+        return future
+
+
+@pytest.mark.usefixtures("all_is_large")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")
+@pytest.mark.parametrize("name", ["crowdlab", "dawid_skene"])
+def test_sums_that_are_laid_are_the_same_bit_for_bit(
+    store: pc.AnnotationStore, client: Any, tmp_path: Path, name: str
+) -> None:
+    """... also where a worker dies that adds them up."""
+    here = tables(name, store, tmp_path / "here", None)
+    executor = Killing(client)
+    there = tables(name, store, tmp_path / "there", executor)
+    for expected, found in zip(here, there, strict=True):
+        assert_same(found, expected, 0)
+    assert executor.ranges > PARTITIONS
+    assert not list(tmp_path.rglob("sums-*")), "they are gone with their round"
+
+
+@pytest.mark.usefixtures("all_is_large")
+def test_sums_are_returned_where_they_cannot_be_laid(
+    store: pc.AnnotationStore, tmp_path: Path
+) -> None:
+    executor = Distant(sees=False)
+    here = tables("crowdlab", store, tmp_path / "here", None)
+    there = tables("crowdlab", store, tmp_path / "there", executor)
+    for expected, found in zip(here, there, strict=True):
+        assert_same(found, expected, 0)
+    assert executor.tasks == {"lay"}
 
 
 def test_what_is_lent_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

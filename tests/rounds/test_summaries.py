@@ -55,6 +55,19 @@ def test_sums_of_codes(seed: int, heights: list[int], gathered: int) -> None:
     assert_same(added(of_one, ("annotator",), gathered), expected(of_one, ("annotator",)), 0)
 
 
+@settings(max_examples=30)
+@given(st.integers(0, 99), st.lists(st.integers(0, 40), min_size=2, max_size=12))
+def test_sums_are_taken_one_after_another(seed: int, heights: list[int]) -> None:
+    """So they are the same to the last bit however many frames are gathered."""
+    tenths = [part.with_columns(pl.col("mass") / 10) for part in parts_of(seed, heights)]
+    totals: dict[tuple[int, ...], float] = {}
+    for *keys, _, mass in (row for part in tenths for row in part.rows()):
+        totals[*keys] = totals[*keys] + mass if tuple(keys) in totals else mass
+    for gathered in (0, 7, 10**6):
+        found = added(tenths, CELL, gathered)
+        assert found["mass"].to_list() == [totals[keys] for keys in sorted(totals)]
+
+
 @pytest.mark.parametrize(
     "change",
     [
