@@ -1,8 +1,9 @@
 """Running one task for each partition: here, or on any `concurrent.futures.Executor`.
 
 What travels to a worker is the task (a function of a module), where its partition lies, and small parameters;
-of large ones, where they lie. What comes back is a summary. At most a few partitions per worker are under
-way at a time, and a result is let go of once it is taken: what is held does not grow with the partitions.
+of large ones, where they lie. What comes back is a summary, of a large one again where it lies. At most a
+few partitions per worker are under way at a time, and a result is let go of once it is taken: what is held
+does not grow with the partitions.
 """
 
 from __future__ import annotations

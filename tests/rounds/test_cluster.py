@@ -217,8 +217,8 @@ def test_large_parameters_are_read_where_they_are(
 def all_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums are laid, and added up in many ranges, of a few partitions at a time."""
     monkeypatch.setattr(lending, "LARGE", 1)
-    monkeypatch.setattr(laying, "RANGE", 4_000)
-    monkeypatch.setattr(laying, "PILE", 8_000)
+    monkeypatch.setattr(laying, "RANGE", 10_000)
+    monkeypatch.setattr(laying, "PILE", 30_000)
 
 
 class Killing(Executor):
