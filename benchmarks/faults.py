@@ -128,7 +128,7 @@ def by_key(table: pl.DataFrame) -> pl.DataFrame:
 def log_of(seed: int, n_examples: int = 24) -> tuple[pl.DataFrame, pl.DataFrame]:
     """A small log and a model's probabilities."""
     data = pc.simulate.simulate_annotations(
-        n_examples=n_examples, n_annotators=5, n_classes=3, seed=seed
+        n_examples=n_examples, n_annotators=5, n_classes=3, accuracy=(0.8, 0.95), seed=seed
     )
     return data.log, data.pred_probs
 

@@ -33,6 +33,14 @@ settings.register_profile(
 settings.load_profile("polars_crowd")
 
 
+LONGEST = "test_kills.py"
+"""It takes as long as hundreds of others: begun near the end, it alone would be waited for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name != LONGEST)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk() -> Iterator[None]:
     """Files are not brought to the disk, one by one: a test outlives no power cut. Those that ask when do."""

@@ -148,7 +148,7 @@ def test_accuracy_on_real_and_simulated_logs(name: str, least: float) -> None:
 
 @given(cases())
 def test_past_counts_do_not_let_the_objective_fall(case: Case) -> None:
-    past = quiet(dawid_skene, case.log)
+    past = quiet(dawid_skene, case.log, max_iter=5)
     fit = quiet(dawid_skene, case.log, prior=past, max_iter=30, tol=0.0)
     assert_never_lower(fit.trace)
 

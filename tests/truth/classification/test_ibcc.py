@@ -111,7 +111,7 @@ def test_accuracy_on_bundled_logs() -> None:
 
 @given(cases())
 def test_past_counts_do_not_let_the_bound_fall(case: Case) -> None:
-    past = quiet(ibcc, case.log)
+    past = quiet(ibcc, case.log, max_iter=5)
     assert_never_lower(quiet(ibcc, case.log, prior=past, max_iter=30, tol=0.0).trace)
 
 

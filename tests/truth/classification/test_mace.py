@@ -20,7 +20,7 @@ from tests.truth.truth_cases import accuracy, brute_force, matrix, quiet
 def test_the_objective_is_the_penalised_likelihood(case: Case) -> None:
     """By products of P(label | truth), and the pseudo-counts' part by the formula."""
     s, r = 0.3, 0.2
-    fit = quiet(mace, case.log, pseudo_counts=(s, r), confidence="model")
+    fit = quiet(mace, case.log, pseudo_counts=(s, r), confidence="model", max_iter=20)
     evidence, posterior = brute_force(fit, case.log)
     skills = fit._fitted.params.skills
     tau, xi = skills.know / skills.know.sum(axis=0), skills.spam / skills.spam.sum(axis=1)[:, None]

@@ -43,7 +43,7 @@ def test_posterior_and_objective_are_those_of_products(case: Case) -> None:
 
 @given(cases())
 def test_an_annotator_errs_evenly(case: Case) -> None:
-    fit = quiet(one_coin_dawid_skene, case.log)
+    fit = quiet(one_coin_dawid_skene, case.log, max_iter=5)
     accuracies = dict(fit.annotators.select("annotator", "accuracy").iter_rows())
     for annotator, theta in confusions(fit).items():
         np.testing.assert_allclose(np.diag(theta), accuracies[annotator])
@@ -92,7 +92,7 @@ def test_counts_are_those_of_the_annotations() -> None:
 
 @given(cases())
 def test_past_counts_do_not_let_the_objective_fall(case: Case) -> None:
-    past = quiet(one_coin_dawid_skene, case.log)
+    past = quiet(one_coin_dawid_skene, case.log, max_iter=5)
     fit = quiet(one_coin_dawid_skene, case.log, prior=past, max_iter=30, tol=0.0)
     assert_never_lower(fit.trace)
 
