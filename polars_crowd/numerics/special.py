@@ -43,6 +43,7 @@ normal = NormalDist()
 
 EPS = 2.0**-53
 CLOSE = 1e-15
+SETTLED = 1e-14
 TINY = 1e-290
 LOG_TINY = -650.0
 MAX_TERMS = 100_000
@@ -203,14 +204,21 @@ def _away_from_zero(x: float) -> float:
 
 
 def _root(f: Callable[[float], float], low: float, high: float) -> float:
-    """Where an increasing function is zero: doubling to bracket, then halving."""
-    while f(high) < 0:
+    """Where an increasing function is zero: doubling to bracket, then Ridders' (1979) chords."""
+    while (at_high := f(high)) < 0:
         low, high = high, 2 * high
-    while True:
+    at_low, found, before = f(low), low, high
+    while abs(found - before) > SETTLED * abs(found):
         middle = (low + high) / 2
-        if middle in (low, high):
-            return middle
-        low, high = (middle, high) if f(middle) < 0 else (low, middle)
+        at_middle = f(middle)
+        before, half = found, math.sqrt(at_middle**2 - at_low * at_high)
+        found = middle - (middle - low) * at_middle / half if half else middle
+        for x, value in ((middle, at_middle), (found, f(found))):
+            if value < 0 and x >= low:
+                low, at_low = x, value
+            elif value >= 0 and x <= high:
+                high, at_high = x, value
+    return found
 
 
 # --- gamma: chi-square ---------------------------------------------------------------------------

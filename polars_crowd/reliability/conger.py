@@ -113,7 +113,7 @@ def count_spread(part: Partition, grouping: Grouping, spread: pl.DataFrame) -> S
     return {keys: by_pattern(local, grouping, of_units, **sums)}
 
 
-def _over_rows(local: LocalUnits, spread: pl.DataFrame) -> Floats:
+def _over_rows(local: LocalUnits, spread: pl.DataFrame) -> pl.Series:
     """(U,) the sum of u_jk over the annotations of each unit, from a frame of group columns, `annotator`,
     `label`, `u`: in fixed point, to the digits of the largest of the group."""
     spread = spread.with_columns(codes_in(local.groups, spread)).drop_nulls("group")
@@ -125,7 +125,7 @@ def _over_rows(local: LocalUnits, spread: pl.DataFrame) -> Floats:
     scale = scale_for(largest_u, largest(local.runs.examples["num_annotations"]))
     fixed = np.rint(u * scale[group]).astype(np.int64)
     values = _by_cell(local, local.cells_of(group, annotator, label), fixed)
-    return local.over_rows(values).to_numpy() / scale[local.group]
+    return local.over_rows(values) / (scale[local.group] if len(scale) > 1 else scale[0])
 
 
 def _by_cell(local: LocalUnits, known: Ints, values: Ints) -> pl.Expr:

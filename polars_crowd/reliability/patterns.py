@@ -288,7 +288,7 @@ def count_patterns(part: Partition, grouping: Grouping) -> Summary:
 
 
 def by_pattern(
-    local: LocalUnits, grouping: Grouping, of_units: Mapping[str, Array], **sums: pl.Expr
+    local: LocalUnits, grouping: Grouping, of_units: Mapping[str, pl.Series], **sums: pl.Expr
 ) -> pl.LazyFrame:
     """Sums of columns `of_units` over the units of each pattern, by group."""
     columns = {"group": local.group} if grouping.keys else {}

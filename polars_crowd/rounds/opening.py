@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 
 import polars as pl
 
+from polars_crowd.compatible import engine_for
 from polars_crowd.errors import Advice, AnnotationError, OptionError, counted
 from polars_crowd.inputs import blame, checks
 from polars_crowd.inputs.anonymous import check_known_annotators
@@ -225,10 +226,10 @@ def look_at_runs(runs: Runs, *, declared: bool, are_numbers: bool = False) -> tu
     classes = runs.book.classes
     if declared or isinstance(classes.dtype, pl.Enum):
         return notes
-    counts = runs.votes.group_by("label").agg(annotations=pl.col("votes").cast(pl.Int64).sum())
-    labels = counts.sort("label").select(
-        pl.lit(classes).gather("label").alias("label"), "annotations"
-    )
+    votes = pl.col("votes").cast(pl.Int64)
+    counts = runs.votes.lazy().group_by("label").agg(annotations=votes.sum()).sort("label")
+    label = pl.lit(classes).gather("label").alias("label")
+    labels = counts.select(label, "annotations").collect(engine=engine_for(runs.votes.height))
     return (*warn_of_labels(labels, are_numbers=are_numbers), *notes)
 
 
