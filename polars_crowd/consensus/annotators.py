@@ -88,10 +88,10 @@ def worst_classes(counts: pl.DataFrame) -> pl.DataFrame:
     with most annotations, then the highest mean consensus quality, then the first."""
     share = pl.col("agreeing") / pl.col("annotations")
     mean_quality = (pl.col("consensus_quality") / pl.col("annotations")).round(DECIMALS)
-    ranked = counts.sort("annotator", share, -pl.col("annotations"), -mean_quality, "label")
-    return ranked.unique("annotator", keep="first", maintain_order=True).select(
-        "annotator", "label"
-    )
+    worst = counts.lazy()
+    for least in (share, -pl.col("annotations"), -mean_quality, pl.col("label")):
+        worst = worst.filter(least == least.min().over("annotator"))
+    return worst.select("annotator", "label").collect(engine=engine_for(counts.height))
 
 
 def model_share(weights: Weights[L], mean_annotations: float) -> L:

@@ -187,9 +187,9 @@ class Total:
         if self._here is not None:
             return self._here.frame()
         if self._size <= RANGE:
-            return Ordered.added([laid.read() for laid in self._pile]).frame()
+            return Ordered.added([laid.read() for laid in self._pile]).into_frame()
         self._add_up()
-        return Ordered.joined([laid.read() for laid in self._pile]).frame()
+        return Ordered.joined([laid.read() for laid in self._pile]).into_frame()
 
     @property
     def _size(self) -> int:
@@ -205,7 +205,7 @@ class Total:
         """Add up here what cannot all be laid, since keys or sums are missing."""
         self._here = Sum(self.keys)
         for one in (*self._pile, *waiting):
-            self._here.add(one.read().frame() if isinstance(one, Laid) else one)
+            self._here.add(one.read().into_frame() if isinstance(one, Laid) else one)
         self._pile = []
 
     def _add_up(self) -> None:

@@ -40,7 +40,7 @@ def merge(summaries: Iterable[Mapping[Keys, Frame]]) -> Merged:
     for summary in summaries:
         for keys, frame in collected(summary).items():
             sums.setdefault(keys, Sum(keys)).add(frame)
-    return {keys: total.frame() for keys, total in sums.items()}
+    return {keys: sums.pop(keys).frame() for keys in list(sums)}
 
 
 @dataclass
@@ -71,13 +71,15 @@ class Sum:
         """The sum, sorted by its keys."""
         if self._large is not None and self._frames:
             self._gather()
-        total = self._added() if self._large is None else self._large.frame()
-        return total if _in_order(total, self.keys) else total.sort(self.keys)
+        total = self._added() if self._large is None else self._large.into_frame()
+        total = total if _in_order(total, self.keys) else total.sort(self.keys)
+        self._large, self._frames = None, [total]
+        return total
 
     def _gather(self) -> None:
         """Add up what is held: the larger, the less often."""
         if self._large is not None:
-            self._frames.insert(0, self._large.frame())
+            self._frames.insert(0, self._large.into_frame())
         self._large = Ordered.of(self._frames, self.keys)
         self._frames = [self._added()] if self._large is None else []
         self._limit = len(self._large.codes) // 2 if self._large else 2 * self._frames[0].height
@@ -87,7 +89,7 @@ class Sum:
             return self._frames[0]
         ordered = Ordered.of(self._frames, self.keys)
         if ordered is not None:
-            return ordered.frame()
+            return ordered.into_frame()
         rows = pl.concat(self._frames)
         if not self.keys:
             return rows.sum()
@@ -180,11 +182,11 @@ class Ordered:
             np.add.at(sums, place, frame[name].to_numpy())
         return left
 
-    def frame(self) -> pl.DataFrame:
-        """The rows, in the order of their keys."""
+    def into_frame(self) -> pl.DataFrame:
+        """The rows, in the order of their keys. Each column is let go once it is there."""
         of_keys = zip(self.keys, _unpacked(self.codes, len(self.keys)), strict=True)
-        columns = {**dict(of_keys), **self.sums}
-        return pl.DataFrame({name: columns[name] for name in self.schema})
+        columns, self.sums = {**dict(of_keys), **self.sums}, {}
+        return pl.DataFrame([pl.Series(name, columns.pop(name)) for name in self.schema])
 
 
 def _has_codes(frame: pl.DataFrame, keys: Keys) -> bool:
