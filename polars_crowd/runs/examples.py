@@ -33,7 +33,9 @@ class ExampleCodes:
         if self.ids is not None:
             return self.ids.gather(codes)
         wide = pl.UInt64 if self.values.dtype == pl.UInt64 else pl.Int64
-        numbers = (codes.cast(wide) + self.first).cast(self.values.dtype)
+        number = (pl.col("code").cast(wide) + self.first).cast(self.values.dtype)
+        rows = codes.alias("code").to_frame().lazy().select(number)
+        numbers = rows.collect(engine=engine_for(len(codes)))["code"]
         return numbers if self.numerals is None else self.numerals.texts(numbers)
 
 
