@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from polars_crowd.compatible import Engine, engine_for
 from polars_crowd.errors import OptionError, shown
 from polars_crowd.inputs.anonymous import is_anonymous
 from polars_crowd.inputs.parts import is_text
@@ -80,16 +81,19 @@ def alike(values: pl.Series) -> list[list[str]]:
     if not is_text(values.dtype) or is_anonymous(values.dtype):
         return []
     texts = values.cast(pl.String).drop_nulls().alias("text").to_frame().lazy()
-    ways = _ways_that_differ(texts)
+    engine = engine_for(len(values))
+    ways = _ways_that_differ(texts, engine)
     # what is plain is cheap: most ids differ in no way but case
-    keys = texts.with_columns(key=spelled(pl.col("text"), ways).fill_null("")).collect()
+    keys = texts.with_columns(key=spelled(pl.col("text"), ways).fill_null("")).collect(
+        engine=engine
+    )
     if keys["key"].n_unique() == keys.height:
         return []
     groups = keys.group_by("key").agg(pl.col("text").sort()).filter(pl.col("text").list.len() > 1)
     return groups.sort("key")["text"].to_list()
 
 
-def _ways_that_differ(texts: pl.LazyFrame) -> list[Way]:
+def _ways_that_differ(texts: pl.LazyFrame, engine: Engine) -> list[Way]:
     """The ways in which the values may be spelled otherwise at all."""
     text = pl.col("text")
     found = texts.select(
@@ -97,5 +101,5 @@ def _ways_that_differ(texts: pl.LazyFrame) -> list[Way]:
         case=pl.lit(value=True),
         unicode=(text.str.len_bytes() != text.str.len_chars()).any(),
     )
-    differ = found.collect().row(0, named=True)
+    differ = found.collect(engine=engine).row(0, named=True)
     return [way for way in WAYS if differ[way]]

@@ -90,8 +90,9 @@ def suspicions(labels: pl.DataFrame, *, are_numbers: bool = False) -> Iterator[F
 
     `are_numbers`: labels are meant to be numbers, not classes.
     """
-    missing = labels.filter(_look_missing(labels["label"])).sort("annotations", descending=True)
-    if missing.height:
+    seen = _looked_at(labels)
+    if seen["missing"].any():
+        missing = seen.filter("missing").sort("annotations", descending=True, maintain_order=True)
         yield _found("labels that look like missing values", missing, *_leave_out(missing))
     groups = alike(labels["label"])
     if groups:
@@ -99,7 +100,17 @@ def suspicions(labels: pl.DataFrame, *, are_numbers: bool = False) -> Iterator[F
         what = "spellings of one label"
         yield Finding("warning", what, "label", len(groups), together, [_one_spelling(groups)])
     if not are_numbers:
-        yield from _too_many(labels)
+        yield from _too_many(seen)
+
+
+def _looked_at(labels: pl.DataFrame) -> pl.DataFrame:
+    """The labels; whether each looks as if it said that there is none, and which number it is or writes."""
+    dtype = labels.schema["label"]
+    read, whole = pl.lit(None, pl.Float64), pl.lit(None, pl.Int64)
+    if is_text(dtype) or dtype.is_numeric():
+        read, whole = number(pl.col("label")), _whole(dtype)
+    seen = labels.with_columns(whole=whole, number=read)
+    return seen.with_columns(missing=_looks_missing(dtype))
 
 
 def _found(what: str, labels: pl.DataFrame, *advice: Advice) -> Finding:
@@ -115,44 +126,31 @@ def _with_rows(labels: pl.DataFrame) -> list[str]:
 # --- missing values -------------------------------------------------------------------------------
 
 
-def _look_missing(labels: pl.Series) -> pl.Series:
-    """Which of the labels look as if they said that there is none.
-
-    >>> _look_missing(pl.Series(["yes", "no", " N/A ", "?", "Nan"])).to_list()
-    [False, False, True, True, True]
-    >>> _look_missing(pl.Series([1, 2, 3, 99])).to_list(), _look_missing(pl.Series([-1, 0, 1])).to_list()
-    ([False, False, False, True], [False, False, False])
-    """
-    text = labels.cast(pl.String)
-    plain = text.str.strip_chars().str.to_lowercase()
-    signs = ("-", "--") if (plain == "+").any() else ()
-    looks = plain.is_in([mark for mark in PLACEHOLDERS if mark not in signs])
-    if not is_text(labels.dtype):
-        looks = pl.repeat(value=False, n=len(labels), dtype=pl.Boolean, eager=True)
-    codes = _codes_beside_a_scale(_whole(text, labels.dtype))
-    return looks | codes
+def _looks_missing(dtype: pl.DataType) -> pl.Expr:
+    """Whether `label` looks as if it said that there is none; `whole` is the number that it writes."""
+    is_code = _is_code_beside_a_scale(pl.col("whole")).fill_null(value=False)
+    if not is_text(dtype):
+        return is_code
+    plain = pl.col("label").cast(pl.String).str.strip_chars().str.to_lowercase()
+    is_sign = plain.is_in(["-", "--"]) & (plain == "+").any()
+    return (plain.is_in(PLACEHOLDERS) & ~is_sign) | is_code
 
 
-def _whole(text: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """The whole numbers that labels are or write, null for others."""
-    if not (is_text(dtype) or dtype.is_numeric()):
-        return pl.repeat(None, len(text), dtype=pl.Int64, eager=True)
-    written = pl.col("text").str.strip_suffix(".0") if dtype.is_float() else pl.col("text")
-    whole = pl.when(written_as_integer(written)).then(written).cast(pl.Int64)
-    return text.alias("text").to_frame().select(whole).to_series()
+def _whole(dtype: pl.DataType) -> pl.Expr:
+    """The whole number that `label` is or writes, null for others."""
+    text = pl.col("label").cast(pl.String)
+    written = text.str.strip_suffix(".0") if dtype.is_float() else text
+    return pl.when(written_as_integer(written)).then(written).cast(pl.Int64)
 
 
-def _codes_beside_a_scale(whole: pl.Series) -> pl.Series:
+def _is_code_beside_a_scale(whole: pl.Expr) -> pl.Expr:
     """Which whole numbers are codes for a missing label: all others are a dense scale, far from them."""
-    scale = whole.filter(~whole.is_in(CODES)).drop_nulls()
-    none = pl.repeat(value=False, n=len(whole), dtype=pl.Boolean, eager=True)
-    if len(scale) < 2:
-        return none
-    low, high = int(scale.min()), int(scale.max())  # type: ignore[arg-type]
-    if low < 0 or high - low >= 2 * len(scale):
-        return none
-    far = whole.is_in([code for code in CODES if code >= 2 * high or (code < 0 and high > 1)])
-    return far.fill_null(value=False)
+    is_code = whole.is_in(CODES)
+    scale = whole.filter(~is_code)
+    low, high, n = scale.min(), scale.max(), scale.count().cast(pl.Int64)
+    is_dense = (n >= 2) & (low >= 0) & (high - low < 2 * n)
+    is_far = (whole // 2 >= high) | ((whole < 0) & (high > 1))
+    return is_code & is_dense & is_far
 
 
 def _leave_out(missing: pl.DataFrame) -> tuple[Advice, Advice]:
@@ -208,25 +206,21 @@ def ids_alike(ids: pl.Series, column: str) -> list[Finding]:
 # --- numbers, and other columns -------------------------------------------------------------------
 
 
-def _too_many(labels: pl.DataFrame) -> Iterator[Finding]:
+def _too_many(seen: pl.DataFrame) -> Iterator[Finding]:
     """Numbers that are taken for classes, and more classes than anyone chooses from."""
-    rare = labels.filter(pl.col("annotations") <= 2)
-    many = labels.height > MANY and 2 * rare.height > labels.height
-    numbers = _numbers(labels["label"])
-    fractions = labels.filter(numbers != numbers.floor()) if numbers is not None else rare.clear()
-    if fractions.height or (many and numbers is not None):
-        which = fractions if fractions.height else rare
+    is_rare = pl.col("annotations") <= 2
+    is_fraction = pl.col("number") != pl.col("number").floor()
+    others = pl.col("number").filter(~pl.col("missing"))
+    are_numbers, n_rare, n_fractions = seen.select(
+        (others.len() > 0) & (others.null_count() == 0),
+        rare=is_rare.sum(),
+        fractions=is_fraction.sum(),
+    ).row(0)
+    many = seen.height > MANY and 2 * n_rare > seen.height
+    if are_numbers and (n_fractions or many):
+        which = seen.filter(is_fraction if n_fractions else is_rare)
         yield _found("numbers taken for classes", which, NUMBERS, DECLARE)
     elif many:
-        yield _found("classes chosen once or twice", rare, LABEL_COLUMN)
-    elif labels.height > MOST_CLASSES:
-        yield _found("classes, more than anyone chooses from", labels, LABEL_COLUMN)
-
-
-def _numbers(labels: pl.Series) -> pl.Series | None:
-    """The numbers that labels are, or write; None if some are none, but for those that look missing."""
-    if not (labels.dtype.is_numeric() or is_text(labels.dtype)):
-        return None
-    read = labels.to_frame("label").select(number(pl.col("label"))).to_series()
-    others = read.filter(~_look_missing(labels))
-    return read if len(others) and not others.null_count() else None
+        yield _found("classes chosen once or twice", seen.filter(is_rare), LABEL_COLUMN)
+    elif seen.height > MOST_CLASSES:
+        yield _found("classes, more than anyone chooses from", seen, LABEL_COLUMN)

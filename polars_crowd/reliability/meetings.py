@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from polars_crowd.arrays import Ints
+from polars_crowd.compatible import engine_for
 from polars_crowd.errors import Advice, AnnotationError, counted
 from polars_crowd.reliability.gathering import check_annotators
 from polars_crowd.reliability.patterns import count_keys
@@ -154,7 +155,8 @@ class Meetings:
     def of(cls, example: NDArray[Any], rank: Ints, label: NDArray[Any]) -> Meetings:
         """From annotations in any order."""
         columns = pl.DataFrame({"example": example, "rank": rank, "label": label})
-        found = columns.lazy().sort("example", "rank", "label").collect()
+        in_order = columns.lazy().sort("example", "rank", "label")
+        found = in_order.collect(engine=engine_for(columns.height))
         return cls(*(column.to_numpy() for column in found))
 
     @cached_property

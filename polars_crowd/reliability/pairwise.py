@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Flags, Floats, Ints, Packed
+from polars_crowd.compatible import engine_for
 from polars_crowd.errors import Advice, OptionError, warn
 from polars_crowd.reliability.chance import corrected, room
 from polars_crowd.reliability.grouping import Grouping
@@ -331,5 +332,5 @@ def _named(table: pl.DataFrame, codes: PairCodes, sample: Sample) -> pl.DataFram
             reason=pl.when(pl.col("kappa").is_null()).then(pl.lit(ONE_CLASS, reasons)),
             sampled=pl.lit(sample.share_of_pairs),
         )
-        .collect()
+        .collect(engine=engine_for(table.height))
     )

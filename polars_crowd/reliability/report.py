@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,9 +22,11 @@ COUNTS = ("num_examples", "num_annotators", "num_annotations", "num_pairable")
 UNCERTAINTY = ("ci_low", "ci_high", "standard_error", "p_value")
 AGREEMENT = {"observed_agreement": "observed", "expected_agreement": "expected"}
 """The columns of p_a and p_e, and what they are called of an estimate."""
+NUMBERS = ("value", *UNCERTAINTY, *AGREEMENT)
+TEXTS = ("weights", "level", "reason", "warning")
 COLUMNS = (
-    *("coefficient", "value", *UNCERTAINTY, *AGREEMENT),
-    *("weights", "level", "reason", "warning", *COUNTS),
+    *("coefficient", *NUMBERS),
+    *(*TEXTS, *COUNTS),
 )
 """Polars prints the first four columns of a wide frame and the last four: the interval and the counts."""
 
@@ -36,18 +39,23 @@ def report(evidence: Evidence, found: Mapping[Coefficient, Found]) -> pl.DataFra
     for place, (c, one) in enumerate(found.items()):
         first = prevalence if c.is_corrected else nothing
         warnings = [_joined(*all_of, notes[c]) for all_of in zip(first, one.warning, strict=True)]
-        rows = _rows(c, evidence, one).with_columns(warning=pl.Series(warnings, dtype=pl.String))
-        parts.append(rows.with_columns(group=pl.int_range(pl.len()), place=pl.lit(place)))
-    rows = pl.concat(parts).sort("group", "place").drop("group", "place")
-    return evidence.grouping.named(rows.select(pl.exclude(COLUMNS), *COLUMNS))
+        in_order = {"group": range(evidence.n_groups), "place": [place] * evidence.n_groups}
+        parts.append(_rows(c, evidence, one, {**in_order, "warning": warnings}))
+    rows = pl.concat(parts).sort("group", "place")
+    values = pl.col(NUMBERS).fill_nan(None)
+    return evidence.grouping.named(
+        rows.with_columns(values).select(pl.exclude(*COLUMNS, "group", "place"), *COLUMNS)
+    )
 
 
 def _joined(*texts: str | None) -> str | None:
     return "; ".join(filter(None, texts)) or None
 
 
-def _rows(coefficient: Coefficient, evidence: Evidence, found: Found) -> pl.DataFrame:
-    """The rows of one coefficient, a group each."""
+def _rows(
+    coefficient: Coefficient, evidence: Evidence, found: Found, beside: Mapping[str, Any]
+) -> pl.DataFrame:
+    """The rows of one coefficient, a group each, with what is beside them."""
     numbers = {"value": found.estimate.value}
     numbers |= {c: getattr(found.uncertainty, c) for c in UNCERTAINTY}
     unknown = np.full(evidence.n_groups, np.nan)
@@ -57,13 +65,15 @@ def _rows(coefficient: Coefficient, evidence: Evidence, found: Found) -> pl.Data
     rows = pl.DataFrame(
         {
             "coefficient": [coefficient.name] * evidence.n_groups,
-            **{c: pl.Series(v).fill_nan(None) for c, v in numbers.items()},
+            **numbers,
             **{c: evidence.counts[c].round().astype(np.int64) for c in COUNTS},
             **_unknown(evidence),
-            "weights": pl.Series([weights] * evidence.n_groups, dtype=pl.String),
-            "level": pl.Series([level] * evidence.n_groups, dtype=pl.String),
-            "reason": pl.Series(_reasons(coefficient, evidence, found), dtype=pl.String),
-        }
+            "weights": [weights] * evidence.n_groups,
+            "level": [level] * evidence.n_groups,
+            "reason": _reasons(coefficient, evidence, found),
+            **beside,
+        },
+        schema_overrides=dict.fromkeys(TEXTS, pl.String),
     )
     return pl.concat([evidence.groups, rows], how=HORIZONTAL) if evidence.groups.width else rows
 

@@ -78,8 +78,9 @@ class Components:
 
 def join_annotators(part: Partition, M: int) -> Summary:
     """The root of each annotator, their annotations, and the examples that they are the first of."""
-    rows = annotators_of(part).select("annotator", "first", "is_first").collect()
-    annotator, first, is_first = (column.to_numpy() for column in rows)
+    rows = annotators_of(part).select("annotator", "first", "is_first")
+    held = rows.collect(engine=part.handle.engine)
+    annotator, first, is_first = (column.to_numpy() for column in held)
     annotations, examples = (
         np.bincount(of, minlength=M) for of in (annotator, annotator[is_first])
     )

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Probabilities
+from polars_crowd.compatible import Engine, engine_for
 from polars_crowd.errors import Advice, AnnotationError
 from polars_crowd.rounds.partitions import Handle
 from polars_crowd.runs.classes import Runs, pack_votes
@@ -55,6 +56,10 @@ class StoredPartition(Handle):
     work: Path | None
 
     @property
+    def engine(self) -> Engine:
+        return engine_for(self.annotations.rows)
+
+    @property
     def has_runs(self) -> bool:
         return self.classes is not None
 
@@ -88,7 +93,7 @@ class StoredPartition(Handle):
         order = (POSITION, "annotator", pl.col("label").cast(pl.Float64))
         with self.files.reading(self.annotations):
             sorted_rows = self.files.scan(self.annotations).sort(order, maintain_order=True)
-            rows = sorted_rows.select(order).collect()
+            rows = sorted_rows.select(order).collect(engine=self.engine)
         return Values(
             rows=rows.rename({POSITION: "example", "label": "value"}),
             extra=sorted_rows.drop(POSITION, "annotator", "label"),
@@ -130,11 +135,12 @@ class StoredPartition(Handle):
     def collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """Rows of the annotations, or an error that names their file."""
         with self.files.reading(self.annotations):
-            return rows.collect()
+            return rows.collect(engine=self.engine)
 
     def _examples(self) -> pl.DataFrame:
         with self.files.reading(self.examples):
-            return self.files.scan(self.examples).head(self.annotated).collect()
+            rows = self.files.scan(self.examples).head(self.annotated)
+            return rows.collect(engine=engine_for(self.annotated))
 
     def _models(self, examples: pl.DataFrame) -> tuple[Probabilities, ...]:
         K = len(self.class_names)
