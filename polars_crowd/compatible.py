@@ -16,3 +16,9 @@ HORIZONTAL: Final[Literal["horizontal", "horizontal_extend"]] = (
 def engine_for(n_rows: int) -> Engine:
     """The engine for a query of so many rows in memory: to begin a stream takes longer than few rows do."""
     return "in-memory" if n_rows <= FEW_ROWS else "auto"
+
+
+def by(key: str) -> pl.Expr:
+    """A column of integers to group few rows by: groups of a column as it is are made by all threads, which
+    takes longer than few rows do."""
+    return pl.col(key) + 0

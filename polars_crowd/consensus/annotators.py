@@ -11,13 +11,17 @@ partitions.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import polars as pl
 
-from polars_crowd.compatible import engine_for
+from polars_crowd.compatible import by, engine_for
 from polars_crowd.consensus.model import L, Weights
 from polars_crowd.numerics.mixture import DECIMALS
 from polars_crowd.rounds.summaries import Summary
 from polars_crowd.runs.classes import Runs
+
+F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 
 
 def count_annotations(
@@ -61,13 +65,12 @@ def count_annotations(
     }
 
 
-def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.DataFrame:
+def annotator_table(counts: pl.DataFrame, model_share: float | None) -> pl.LazyFrame:
     """The annotators by code, from their merged counts; `model_share` = r, None for agreement."""
-    totals = counts.group_by("annotator").agg(pl.exclude("label").sum())
+    by_annotator = counts.lazy().group_by(by("annotator"))
+    totals = by_annotator.agg(pl.exclude("label").sum(), worst_class=worst_class())
     share = None if model_share is None else pl.lit(model_share)
-    return totals.join(worst_classes(counts), on="annotator").select(
-        "annotator", *quality_columns(share), worst_class="label"
-    )
+    return totals.select("annotator", *quality_columns(share), "worst_class")
 
 
 def quality_columns(model_share: pl.Expr | None) -> list[pl.Expr]:
@@ -83,15 +86,13 @@ def quality_columns(model_share: pl.Expr | None) -> list[pl.Expr]:
     ]
 
 
-def worst_classes(counts: pl.DataFrame) -> pl.DataFrame:
-    """Each annotator's class with the lowest share of labels that equal the consensus; ties: the class
-    with most annotations, then the highest mean consensus quality, then the first."""
+def worst_class() -> pl.Expr:
+    """Of an annotator's counts, the class with the lowest share of labels that equal the consensus; ties: the
+    class with most annotations, then the highest mean consensus quality, then the first."""
     share = pl.col("agreeing") / pl.col("annotations")
     mean_quality = (pl.col("consensus_quality") / pl.col("annotations")).round(DECIMALS)
-    worst = counts.lazy()
-    for least in (share, -pl.col("annotations"), -mean_quality, pl.col("label")):
-        worst = worst.filter(least == least.min().over("annotator"))
-    return worst.select("annotator", "label").collect(engine=engine_for(counts.height))
+    ranked = pl.col("label").sort_by(share, -pl.col("annotations"), -mean_quality, "label")
+    return ranked.first()
 
 
 def model_share(weights: Weights[L], mean_annotations: float) -> L:
@@ -101,7 +102,7 @@ def model_share(weights: Weights[L], mean_annotations: float) -> L:
     return model / (model + weights.mean_annotator * mean_annotations)
 
 
-def worst_first(table: pl.DataFrame) -> pl.DataFrame:
+def worst_first(table: F) -> F:
     """The annotators by quality, then agreement, then code."""
     quality = pl.col("annotator_quality", "agreement_with_consensus").round(DECIMALS)
     return table.sort(quality, "annotator", nulls_last=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
+import numpy as np
 import polars as pl
 
 from polars_crowd.consensus.calibration import calibrate as calibrated
@@ -154,7 +155,7 @@ def fit(
     check_overlap(rounds, counts[("annotator",)], n_annotations)
     found = consensus_by_method(rounds, counts, options)
     chosen, kept = counts[("label",)]["label"], next(iter(found.values())).counts["label"]
-    lost = chosen.filter(~chosen.is_in(kept.implode()))
+    lost = np.setdiff1d(chosen.to_numpy(), kept.to_numpy())
     warn_of_lost_classes(rounds.book.classes.gather(lost))
     return Crowdlab(rounds, found, options, temperatures, tolerance)
 
@@ -194,7 +195,7 @@ def by_method(
 
 def check_overlap(rounds: Rounds, overlap: pl.DataFrame, n_annotations: int) -> None:
     """Some annotators share an example; of those who do not, and of no agreement at all, warn."""
-    alone = overlap.filter(pl.col("others") == 0)["annotator"]
+    alone = overlap["annotator"].filter(overlap["others"] == 0)
     if len(alone) == overlap.height:
         raise checks.single_annotations(n_annotations)
     if len(alone):

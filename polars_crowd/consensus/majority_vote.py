@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.compatible import engine_for
+from polars_crowd.compatible import by, engine_for
 from polars_crowd.errors import OptionError
 from polars_crowd.inputs import checks
 from polars_crowd.inputs.log import LOG_COLUMNS, is_labelled, scan_annotations
@@ -114,10 +114,10 @@ class Contest:
         judged = judged.with_columns(pl.col("agreement").fill_null(0.0))
         return self._with(largest(judged, "agreement", EXACT).drop("agreement"))
 
-    def winners(self, order: pl.Expr) -> pl.LazyFrame:
+    def winners(self, order: pl.Expr) -> list[pl.LazyFrame]:
         """One class for each example: by step 4, the first in order, where several are left."""
         first = smallest(self.candidates.with_columns(order=order), "order").drop("order")
-        return pl.concat([self.clear, first], how="diagonal")
+        return [self.clear, first]
 
     def held(self, hold: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Contest:
         """The same, with the candidates that are left kept for the next steps."""
@@ -127,9 +127,9 @@ class Contest:
         return replace(self, candidates=candidates)
 
 
-def count_labels(votes: pl.LazyFrame) -> pl.LazyFrame:
+def count_labels(votes: pl.LazyFrame, label: str | pl.Expr = "label") -> pl.LazyFrame:
     """Summary by label: `annotations` of each class in the log."""
-    return votes.group_by("label").agg(annotations=pl.col("votes").cast(pl.Int64).sum())
+    return votes.group_by(label).agg(annotations=pl.col("votes").cast(pl.Int64).sum())
 
 
 def count_agreement(rows: pl.LazyFrame, winners: pl.LazyFrame) -> pl.LazyFrame:
@@ -194,32 +194,33 @@ def contest_of(run: Runs) -> Contest:
     votes, engine = run.votes.lazy(), engine_for(run.votes.height)
     chosen = votes.filter(2 * pl.col("votes") > run.there(run.examples["num_annotations"]))
     clear = chosen.collect(engine=engine)
-    is_open = pl.repeat(value=True, n=run.examples.height, eager=True)
-    is_open = is_open.scatter(clear["example"], values=False)
-    contested = votes.filter(run.there(is_open)).collect(engine=engine)
+    is_open = np.ones(run.examples.height, dtype=bool)
+    is_open[clear["example"].to_numpy()] = False
+    contested = votes.filter(run.there(pl.Series(is_open))).collect(engine=engine)
     return Contest.of(contested.lazy(), in_memory).beside(clear.lazy())
 
 
 def _at_votes(models: Models, candidates: pl.LazyFrame) -> pl.LazyFrame:
-    at = candidates.collect()
+    at = candidates.collect(engine="in-memory")
     probability = mixture.at_votes(models, at["example"].to_numpy(), at["label"].to_numpy())
     return at.with_columns(probability=probability).lazy()
 
 
 def count_tied(contest: Contest) -> int:
-    """How many examples are tied."""
-    found = tied(contest.candidates).select(pl.col("example").n_unique())
-    return int(found.collect(engine="in-memory").item())
+    """How many candidates there are beyond one for each example: ties to break."""
+    examples = contest.candidates.select("example").collect(engine="in-memory")["example"]
+    return len(examples) - examples.n_unique()
 
 
 def count_ties(part: Partition) -> Summary:
-    """Summary: the classes' annotations, and how many examples are tied after step 1."""
-    labels, n_tied = count_labels(part.runs.votes.lazy()), count_tied(contest_by_probability(part))
+    """Summary: the classes' annotations, and how many ties there are to break after step 1."""
+    labels = count_labels(part.runs.votes.lazy(), by("label"))
+    n_tied = count_tied(contest_by_probability(part))
     return {("label",): labels, (): pl.DataFrame({"tied": [n_tied]})}
 
 
 def count_judged(part: Partition, rarity: Floats) -> Summary:
-    """Summary by annotator: agreement with the clear votes; and how many are tied after step 2."""
+    """Summary by annotator: agreement with the clear votes; and how many ties are left after step 2."""
     contest = contest_by_probability(part).by_rarity(TieBreaks(rarity).labels)
     counts = count_agreement(part.runs.vote_rows(), contest.clear)
     return {("annotator",): counts, (): pl.DataFrame({"tied": [count_tied(contest)]})}
@@ -249,10 +250,11 @@ def majority_labels(part: Partition, ties: TieBreaks) -> pl.Series:
         if ties.agreement is not None and count_tied(contest):
             contest = contest.by_agreement(part.runs.vote_rows(), ties.shares)
         part.forget("contest")
-        winners = contest.winners(order=pl.col("label")).select("example", "label")
-        by_example = winners.collect(engine="in-memory")
-        labels = pl.zeros(by_example.height, pl.UInt32, eager=True).alias("label")
-        return labels.scatter(by_example["example"], by_example["label"]).to_frame()
+        labels = np.empty(part.runs.examples.height, dtype=np.uint32)
+        for winners in contest.winners(order=pl.col("label")):
+            found = winners.collect(engine="in-memory")
+            labels[found["example"].to_numpy()] = found["label"].to_numpy()
+        return pl.DataFrame({"label": labels})
 
     return part.keep("majority", decide, ties)["label"]
 
@@ -362,7 +364,7 @@ def lazy_plan(
     contest = contest.by_agreement(rows, _agreement_if_tied(contest, rows))
     winners = contest.winners(class_order(schema["label"], values))
     return (
-        pl.concat([winners, findings], how="diagonal")
+        pl.concat([*winners, findings], how="diagonal")
         .sort("example")
         .select(
             "example",

@@ -45,7 +45,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
-from polars_crowd.compatible import engine_for
+from polars_crowd.compatible import by, engine_for
 from polars_crowd.consensus.label_quality import LabelQualityMethod
 from polars_crowd.consensus.majority_vote import TieBreaks, count_ties, majority_labels
 from polars_crowd.consensus.steady import Pull, recount
@@ -108,7 +108,7 @@ def count_overlap(part: Partition) -> Summary:
     overlap = (
         run.rows.lazy()
         .select("annotator", both=pl.lit(of_votes).gather("vote"))
-        .group_by("annotator")
+        .group_by(by("annotator"))
         .agg(
             agreeing=(both // (1 << 32)).sum(),
             others=(both % (1 << 32)).sum(),
@@ -133,7 +133,7 @@ def share_or_mean(part: Floats, whole: Floats) -> Floats:
 
 def weigh(counts: pl.DataFrame, g: Floats, n_classes: int, n_models: int) -> Weights[float]:
     """The weights, from the merged counts of a consensus."""
-    multi = counts.filter("multi")
+    multi = {count.name: count.filter(counts["multi"]) for count in counts}
     n_multi = int(multi["examples"].sum())
     mean_annotations = int(counts["annotations"].sum()) / int(counts["examples"].sum())
     most_common_share = largest(multi["examples"]) / n_multi
@@ -272,9 +272,10 @@ def count_consensus(part: Partition, choice: Choice) -> Summary:
             **errors,
         }
     )
-    sums = pl.exclude("label", "multi").sum()
-    by_label = examples.lazy().group_by("label", "multi").agg(sums, examples=pl.len())
-    return {("label", "multi"): by_label}
+    key, sums = pl.col("label") * 2 + pl.col("multi"), pl.exclude("label", "multi").sum()
+    by_key = examples.lazy().group_by(key=key).agg(sums, examples=pl.len())
+    of_key = (pl.col("key") // 2).alias("label"), (pl.col("key") % 2 == 1).alias("multi")
+    return {("label", "multi"): by_key.select(*of_key, pl.exclude("key"))}
 
 
 def recount_consensus(part: Partition, choice: Choice) -> Summary:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Floats
+from polars_crowd.compatible import engine_for
 from polars_crowd.consensus.annotators import (
     annotator_table,
     count_annotations,
@@ -185,7 +186,8 @@ class Crowdlab(OfModels):
             annotator=pl.lit(book.annotators).gather("annotator"),
             worst_class=pl.lit(book.classes).gather("worst_class"),
         )
-        return self._rounds.with_abstentions(table)
+        annotators = table.collect(engine=engine_for(counts.height))
+        return self._rounds.with_abstentions(annotators)
 
     @property
     def _model_share(self) -> float | None:

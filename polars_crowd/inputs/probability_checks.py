@@ -72,13 +72,17 @@ def missing_examples(
 def _nulls(probabilities: pl.Series) -> pl.Series:
     """Whether each is null, or has an entry that is."""
     null = probabilities.is_null()
-    is_array = isinstance(probabilities.dtype, pl.Array)
-    return null | probabilities.arr.contains(None) if is_array else null
+    return null | probabilities.arr.contains(None) if _is_array(probabilities) else null
+
+
+def _is_array(probabilities: pl.Series) -> bool:
+    return isinstance(probabilities.dtype, pl.Array)
 
 
 def check_nulls(frame: pl.DataFrame, examples: pl.Series) -> None:
     """The probabilities of the examples, in columns or in one of arrays, are not null."""
-    null = [null for column in frame if (null := _nulls(column)).any()]
+    asked = (column for column in frame if column.null_count() or _is_array(column))
+    null = [null for column in asked if (null := _nulls(column)).any()]
     if null:
         rows = examples.filter(pl.DataFrame(null).select(pl.any_horizontal(pl.all())).to_series())
         lacking = [column.name for column in null]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars import selectors as cs
 
 from polars_crowd.arrays import Floats
 from polars_crowd.compatible import Engine
@@ -218,38 +217,46 @@ def _unpacked(codes: Packed, n_keys: int) -> list[NDArray[np.uint32]]:
 
 def _in_order(frame: pl.DataFrame, keys: Keys) -> bool:
     """Whether rows are seen to be sorted by their keys, which are codes: those of one partition are."""
-    if any(not frame.schema[key].is_integer() or frame[key].null_count() for key in keys):
+    columns = [frame[key] for key in keys]
+    if any(not _is_code(column) for column in columns):
         return False
     tied = np.ones(max(frame.height - 1, 0), dtype=bool)
-    for key in keys:
-        codes = frame[key].to_numpy()
+    for column in columns:
+        codes = column.to_numpy()
         if (codes[1:] < codes[:-1])[tied].any():
             return False
         tied &= codes[1:] == codes[:-1]
     return True
 
 
+def _is_code(key: pl.Series) -> bool:
+    return (key.dtype.is_integer() or key.dtype == pl.Boolean) and not key.null_count()
+
+
 def collected(summary: Summary, engine: Engine = "auto") -> Merged:
     """A summary as frames in memory, its counts as 64-bit integers."""
-    ready = {
-        keys: frame
-        for keys, frame in summary.items()
-        if isinstance(frame, pl.DataFrame) and _counts_are_wide(frame, keys)
-    }
     waiting = {
-        keys: frame.lazy().with_columns((cs.integer() - cs.by_name(keys)).cast(pl.Int64))
+        keys: frame.sort(keys) if keys else frame
         for keys, frame in summary.items()
-        if keys not in ready
+        if isinstance(frame, pl.LazyFrame)
     }
-    frames = pl.collect_all(list(waiting.values()), engine=engine) if waiting else []
-    found = ready | dict(zip(waiting, frames, strict=True))
-    return {keys: found[keys] for keys in summary}
+    computed = _collect(list(waiting.values()), engine)
+    found = {**summary, **dict(zip(waiting, computed, strict=True))}
+    return {keys: _widened(frame, keys) for keys, frame in found.items()}
 
 
-def _counts_are_wide(frame: pl.DataFrame, keys: Keys) -> bool:
-    """Whether counts have 64 bits: then a round of a small log takes no query for them."""
-    of_sums = (dtype for name, dtype in frame.schema.items() if name not in keys)
-    return all(dtype == pl.Int64 or not dtype.is_integer() for dtype in of_sums)
+def _collect(frames: Sequence[pl.LazyFrame], engine: Engine) -> list[pl.DataFrame]:
+    """The frames, computed together if there are several."""
+    if len(frames) == 1:
+        return [frames[0].collect(engine=engine)]
+    return pl.collect_all(frames, engine=engine) if frames else []
+
+
+def _widened(frame: Frame, keys: Keys) -> pl.DataFrame:
+    """The frame with counts of 64 bits."""
+    counts = (c for c in frame if c.dtype.is_integer() and c.name not in keys)
+    narrow = [c.cast(pl.Int64) for c in counts if c.dtype != pl.Int64]
+    return frame.with_columns(narrow) if narrow else frame
 
 
 def dense(frame: pl.DataFrame, key: str, value: str, size: int, missing: float = 0.0) -> Floats:

@@ -118,8 +118,9 @@ class Runs:
         found = chosen.select("example", "votes").collect(engine=engine_for(self.votes.height))
         if found.height == len(labels):
             return found["votes"]
-        counts = pl.zeros(len(labels), found["votes"].dtype, eager=True)
-        return counts.scatter(found["example"], found["votes"])
+        counts = np.zeros(len(labels), dtype=np.uint32)
+        counts[found["example"].to_numpy()] = found["votes"].to_numpy()
+        return pl.Series(counts)
 
     def agreement_with(self, labels: pl.Series) -> pl.Series:
         """s[e] = c[e, label[e]] / n[e]: the share of its annotators that chose the given label."""

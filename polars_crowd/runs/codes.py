@@ -6,6 +6,7 @@ Everything between the door and the results works on codes: labels 0 .. K-1 in c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from polars_crowd.compatible import engine_for
 from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.inputs.pred_probs import class_names, declared_classes
 
+WHOLE = re.compile(r"-?[0-9]+\.0")
+"""An integer, as a number with a point."""
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -83,7 +86,7 @@ def named_classes(
         values = text.str.to_lowercase().replace_strict(
             BOOLEANS, default=None, return_dtype=pl.Boolean
         )
-    elif dtype.is_integer() and text.str.contains(r"^-?\d+\.0$").all():
+    elif dtype.is_integer() and all(WHOLE.fullmatch(name) for name in names):
         values = text.str.replace(r"\.0$", "").cast(dtype, strict=False)
     else:
         values = _parsed(text, dtype)
@@ -94,8 +97,8 @@ def named_classes(
             Advice("Rename them", python="pc.scan_pred_probs(probs, classes={'column': class})"),
             source="pred_probs",
         )
-    alike = [name for name, twice in zip(names, values.is_duplicated(), strict=True) if twice]
-    if alike and not lost:
+    if values.n_unique() < len(values) and not lost:
+        alike = [name for name, twice in zip(names, values.is_duplicated(), strict=True) if twice]
         what = "the columns of pred_probs" if of_probs else "the classes declared"
         raise AnnotationError(
             f"{what} {shown(alike)} are one class to the log, whose labels are {dtype}.",
@@ -217,7 +220,8 @@ def as_dtype(ids: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 
 def _distinct(ids: pl.Series) -> pl.Series:
-    return ids.alias("id").to_frame().lazy().unique().collect()["id"]
+    rows = ids.alias("id").to_frame().lazy().unique()
+    return rows.collect(engine=engine_for(len(ids)))["id"]
 
 
 def largest(integers: pl.Series) -> int:
