@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
-import numpy as np
 import polars as pl
 
 from polars_crowd.consensus.calibration import calibrate as calibrated
@@ -155,8 +154,8 @@ def fit(
     check_overlap(rounds, counts[("annotator",)], n_annotations)
     found = consensus_by_method(rounds, counts, options)
     chosen, kept = counts[("label",)]["label"], next(iter(found.values())).counts["label"]
-    lost = np.setdiff1d(chosen.to_numpy(), kept.to_numpy())
-    warn_of_lost_classes(rounds.book.classes.gather(lost))
+    if lost := {*chosen} - {*kept}:
+        warn_of_lost_classes(rounds.book.classes.gather(sorted(lost)))
     return Crowdlab(rounds, found, options, temperatures, tolerance)
 
 

@@ -181,21 +181,20 @@ def posterior(part: Partition, weights: Weights[float]) -> Mixture:
         gain=weights.consensus_likelihood - weights.other_likelihood,
         example=run.votes["example"].to_numpy(),
         label=run.votes["label"].to_numpy(),
-        weight=weight_of_votes(part, weights).to_numpy(),
+        weight=weight_of_votes(part, weights),
         n_classes=run.n_classes,
     )
 
 
-def weight_of_votes(part: Partition, weights: Weights[float]) -> pl.Series:
+def weight_of_votes(part: Partition, weights: Weights[float]) -> Floats:
     """W[e,k] of each vote: where w[a] is linear in g[a], c[e,k] - sum (1 - g[a]) / E0, a sum that is the same
     for every consensus."""
     run, g = part.runs, weights.agreement
     if g is None:
-        return run.sum_over_votes(weights.annotators)
-    doubt = part.once("doubt", lambda: run.sum_over_votes(1 - g), g)
-    counted = pl.LazyFrame({"votes": run.votes["votes"], "doubt": doubt})
-    weight = pl.col("votes") - pl.col("doubt") / weights.most_common_error
-    return counted.select(weight=weight).collect(engine=engine_for(len(doubt)))["weight"]
+        return run.sum_over_votes(weights.annotators).to_numpy()
+    doubt = part.once("doubt", lambda: run.sum_over_votes(1 - g).to_numpy(), g)
+    weight: Floats = run.votes["votes"].to_numpy() - doubt / weights.most_common_error
+    return weight
 
 
 def vote_shares(run: Runs) -> Mixture:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from polars_crowd.arrays import Probabilities
+from polars_crowd.compatible import FEW_ROWS
 from polars_crowd.errors import Advice, AnnotationError, counted, shown
 from polars_crowd.inputs import blame, probability_checks
 from polars_crowd.inputs.matching import are_at, are_equal, both_sides, hashes, ids_like
@@ -255,7 +256,8 @@ def _of_columns(
     matrix, k = np.empty((len(names), first.height), _numpy_of(dtype)), 0
     for frame in chain([first], frames):
         columns = [*zip(matrix[k : k + frame.width], frame, strict=True)]
-        k += len([*mapped(lambda pair: _put(pair[1].cast(dtype), pair[0]), columns)])
+        each = mapped if frame.height > FEW_ROWS else map
+        k += len([*each(lambda pair: _put(pair[1].cast(dtype), pair[0]), columns)])
     return matrix.T
 
 

@@ -235,14 +235,14 @@ def _is_code(key: pl.Series) -> bool:
 
 def collected(summary: Summary, engine: Engine = "auto") -> Merged:
     """A summary as frames in memory, its counts as 64-bit integers."""
-    waiting = {
-        keys: frame.sort(keys) if keys else frame
-        for keys, frame in summary.items()
-        if isinstance(frame, pl.LazyFrame)
-    }
-    computed = _collect(list(waiting.values()), engine)
-    found = {**summary, **dict(zip(waiting, computed, strict=True))}
-    return {keys: _widened(frame, keys) for keys, frame in found.items()}
+    held, waiting = {}, {}
+    for keys, frame in summary.items():
+        if isinstance(frame, pl.DataFrame):
+            held[keys] = frame
+        else:
+            waiting[keys] = frame.sort(keys) if keys else frame
+    found = held | dict(zip(waiting, _collect([*waiting.values()], engine), strict=True))
+    return {keys: _widened(found[keys], keys) for keys in summary}
 
 
 def _collect(frames: Sequence[pl.LazyFrame], engine: Engine) -> list[pl.DataFrame]:
@@ -252,11 +252,13 @@ def _collect(frames: Sequence[pl.LazyFrame], engine: Engine) -> list[pl.DataFram
     return pl.collect_all(frames, engine=engine) if frames else []
 
 
-def _widened(frame: Frame, keys: Keys) -> pl.DataFrame:
+def _widened(frame: pl.DataFrame, keys: Keys) -> pl.DataFrame:
     """The frame with counts of 64 bits."""
-    counts = (c for c in frame if c.dtype.is_integer() and c.name not in keys)
-    narrow = [c.cast(pl.Int64) for c in counts if c.dtype != pl.Int64]
-    return frame.with_columns(narrow) if narrow else frame
+    return pl.DataFrame([c if c.name in keys else _wide(c) for c in frame])
+
+
+def _wide(sums: pl.Series) -> pl.Series:
+    return sums.cast(pl.Int64) if sums.dtype.is_integer() else sums
 
 
 def dense(frame: pl.DataFrame, key: str, value: str, size: int, missing: float = 0.0) -> Floats:

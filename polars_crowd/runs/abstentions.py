@@ -29,7 +29,7 @@ class Abstentions:
 
         Ids are as they were read from a log of this schema.
         """
-        is_annotation, rows = rows[labelled], rows.drop(labelled)
+        is_annotation = rows.drop_in_place(labelled)
         if is_annotation.all():
             return rows, None
         annotations = rows.filter(is_annotation)

@@ -112,21 +112,17 @@ class Runs:
         """... as an expression over the votes."""
         return pl.lit(examples).gather("example")
 
-    def votes_for(self, labels: pl.Series) -> pl.Series:
-        """c[e, label[e]]: how many annotators chose the given label of each example."""
-        chosen = self.votes.lazy().filter(pl.col("label") == self.there(labels))
-        found = chosen.select("example", "votes").collect(engine=engine_for(self.votes.height))
-        if found.height == len(labels):
-            return found["votes"]
-        counts = np.zeros(len(labels), dtype=np.uint32)
-        counts[found["example"].to_numpy()] = found["votes"].to_numpy()
-        return pl.Series(counts)
-
     def agreement_with(self, labels: pl.Series) -> pl.Series:
         """s[e] = c[e, label[e]] / n[e]: the share of its annotators that chose the given label."""
-        columns = {"votes": self.votes_for(labels), "all": self.examples["num_annotations"]}
-        shares = pl.LazyFrame(columns).select(share=pl.col("votes") / pl.col("all"))
-        return shares.collect(engine=engine_for(len(labels)))["share"]
+        chosen = self.votes.lazy().filter(pl.col("label") == self.there(labels))
+        share = pl.col("votes") / self.there(self.examples["num_annotations"])
+        chosen = chosen.select("example", share=share)
+        found = chosen.collect(engine=engine_for(self.votes.height))
+        if found.height == len(labels):
+            return found["share"]
+        shares = np.zeros(len(labels))  # of some, nobody chose the label
+        shares[found["example"].to_numpy()] = found["share"].to_numpy()
+        return pl.Series(shares)
 
     def sum_over_votes(self, by_annotator: Floats) -> pl.Series:
         """The sum, over the annotators of each vote, of a value of at least 0 per annotator.
