@@ -36,13 +36,12 @@ from polars_crowd.reliability.grouping import Grouping, groups_of_part, summed
 from polars_crowd.rounds.partitions import Partition
 from polars_crowd.rounds.results import Fit, Results
 from polars_crowd.rounds.rounds import Rounds
-from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.rounds.summaries import GRID, Merged, Summary
 from polars_crowd.runs.classes import Runs
 from polars_crowd.runs.codes import Codebook
 from polars_crowd.truth.given import SUMS_TO_ONE
 from polars_crowd.truth.known import ExampleLabels, check_labels, check_matched, class_codes
 from polars_crowd.truth.numeric.result import NumericTruth
-from polars_crowd.truth.sums import GRID
 
 SOFT = ("example", "label", "probability")
 

@@ -18,7 +18,7 @@ import polars as pl
 from polars_crowd.compatible import by, engine_for
 from polars_crowd.consensus.model import L, Weights
 from polars_crowd.numerics.mixture import DECIMALS
-from polars_crowd.rounds.summaries import Summary
+from polars_crowd.rounds.summaries import Summary, exact
 from polars_crowd.runs.classes import Runs
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
@@ -49,7 +49,7 @@ def count_annotations(
         )
         .group_by(key=annotator * K + case // 4)
         .agg(
-            pl.col("label_quality", "consensus_quality").sum(),
+            exact(pl.col("label_quality", "consensus_quality")).sum(),
             annotations=pl.len(),
             agreeing=(case // 2 % 2).sum(),
             multi=(case % 2).sum(),

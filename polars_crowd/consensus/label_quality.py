@@ -25,7 +25,7 @@ import polars as pl
 
 from polars_crowd.arrays import Codes, Floats
 from polars_crowd.numerics.mixture import CLIP, Mixture
-from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.rounds.summaries import Merged, Summary, exact
 from polars_crowd.runs.classes import Runs
 
 LabelQualityMethod = Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"]
@@ -126,7 +126,7 @@ def sum_annotator_thresholds(run: Runs, q: Mixture) -> Summary:
 
 def _threshold_sums(keys: dict[str, pl.Series], own: Floats) -> pl.LazyFrame:
     labels = pl.LazyFrame({**keys, "sum": own})
-    return labels.group_by(list(keys)).agg(pl.col("sum").sum(), count=pl.len())
+    return labels.group_by(list(keys)).agg(exact(pl.col("sum")).sum(), count=pl.len())
 
 
 def merged_thresholds(merged: Merged, shape: tuple[int, ...]) -> Floats:

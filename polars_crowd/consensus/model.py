@@ -52,7 +52,7 @@ from polars_crowd.consensus.steady import Pull, recount
 from polars_crowd.numerics.mixture import CLIP, Mixture
 from polars_crowd.rounds.cache import PLACES, Cache
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.summaries import Summary
+from polars_crowd.rounds.summaries import Summary, exact
 from polars_crowd.runs.classes import Runs
 from polars_crowd.runs.codes import largest
 
@@ -272,7 +272,8 @@ def count_consensus(part: Partition, choice: Choice) -> Summary:
         }
     )
     key, sums = pl.col("label") * 2 + pl.col("multi"), pl.exclude("label", "multi").sum()
-    by_key = examples.lazy().group_by(key=key).agg(sums, examples=pl.len())
+    scores = examples.lazy().with_columns(exact(pl.col("agreement")))
+    by_key = scores.group_by(key=key).agg(sums, examples=pl.len())
     of_key = (pl.col("key") // 2).alias("label"), (pl.col("key") % 2 == 1).alias("multi")
     return {("label", "multi"): by_key.select(*of_key, pl.exclude("key"))}
 

@@ -24,6 +24,7 @@ Summary = Mapping[Keys, Frame]
 Merged = dict[Keys, pl.DataFrame]
 GATHERED_ROWS = 500_000
 """Rows of summaries that are held before they are added up."""
+GRID = 2.0**36
 Packed = NDArray[np.uint64]
 BITS, MASK = np.uint64(32), np.uint64(2**32 - 1)
 
@@ -259,6 +260,12 @@ def _widened(frame: pl.DataFrame, keys: Keys) -> pl.DataFrame:
 
 def _wide(sums: pl.Series) -> pl.Series:
     return sums.cast(pl.Int64) if sums.dtype.is_integer() else sums
+
+
+def exact(values: pl.Expr) -> pl.Expr:
+    """Scores of up to 1 rounded to multiples of 2^-36: sums of up to 100,000 of them are exact in any order,
+    and so the same whatever thread of Polars adds up which."""
+    return (values * GRID).round() * (1 / GRID)
 
 
 def dense(frame: pl.DataFrame, key: str, value: str, size: int, missing: float = 0.0) -> Floats:

@@ -14,10 +14,9 @@ import polars as pl
 
 from polars_crowd.arrays import Floats, Ints
 from polars_crowd.rounds.partitions import Partition
-from polars_crowd.rounds.summaries import Merged, Summary
+from polars_crowd.rounds.summaries import GRID, Merged, Summary
 from polars_crowd.truth.model import ANNOTATOR, CELL, Key, LogSize
 
-GRID = 2.0**36
 NOTHING = pl.DataFrame()
 """The frame of a key under which nothing was counted."""
 

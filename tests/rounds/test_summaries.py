@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polars_crowd.rounds import summaries
-from polars_crowd.rounds.summaries import Sum
+from polars_crowd.rounds.summaries import Sum, exact
 from tests.cases import assert_same
 
 CELL = ("annotator", "label")
@@ -104,3 +104,16 @@ def test_what_is_held_does_not_grow_with_the_partitions() -> None:
     assert len(total._large.codes) == part.height
     assert not sum(left.height for left in total._frames)
     assert total.frame()["count"].sum() == 50 * part["count"].sum()
+
+
+def test_exact_sums_are_the_same_in_any_order() -> None:
+    rng = np.random.default_rng(4)
+    scores = pl.DataFrame({"score": rng.random(50_000), "key": rng.integers(0, 7, 50_000)})
+    rounded = scores.select(exact(pl.col("score")))["score"]
+    assert (rounded - scores["score"]).abs().max() <= 2.0**-37  # type: ignore[operator]
+    in_turn = {float(np.cumsum(rng.permutation(rounded.to_numpy()))[-1]) for _ in range(5)}
+    assert len(in_turn) == 1
+    by_key = scores.lazy().group_by("key").agg(exact(pl.col("score")).sum()).sort("key")
+    streamed = [by_key.collect(engine="streaming") for _ in range(5)]
+    for found in streamed:
+        assert_same(found, by_key.collect(engine="in-memory"), 0)
