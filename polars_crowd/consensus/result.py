@@ -230,7 +230,7 @@ class Crowdlab(OfModels):
 # --- the local plans of the tables -----------------------------------------------------------------
 
 
-def example_table(part: Partition, found: Found, scoring: Scoring) -> pl.DataFrame:
+def example_table(part: Partition, found: Found, scoring: Scoring) -> pl.LazyFrame:
     """The examples of a partition."""
     columns: list[pl.Series] = []
     for i, (method, consensus) in enumerate(found.items()):
@@ -238,11 +238,13 @@ def example_table(part: Partition, found: Found, scoring: Scoring) -> pl.DataFra
         label = consensus.choice.labels(part)
         quality = consensus_quality(part, consensus, scoring, i)
         agreement = consensus.choice.agreement(part)
-        values = (part.runs.book.classes.gather(label), quality, agreement)
         names = (name + suffix for name in EXAMPLE_COLUMNS)
+        values = (label, quality, agreement)
         columns += [v.alias(name) for v, name in zip(values, names, strict=True)]
     columns.insert(len(EXAMPLE_COLUMNS), part.runs.examples["num_annotations"])
-    return part.runs.examples.select("example").hstack(columns)
+    table = pl.LazyFrame([part.runs.examples["example"], *columns])
+    named = pl.lit(part.runs.book.classes).gather(pl.col("^consensus_label.*$"))
+    return table.with_columns(named.name.keep())
 
 
 def consensus_quality(

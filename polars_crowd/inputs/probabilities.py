@@ -218,7 +218,7 @@ def _at(
     frame: pl.DataFrame, at: pl.Series | None, examples: pl.Series, check: bool
 ) -> pl.DataFrame:
     """Columns of probabilities at the rows of the examples."""
-    values = frame.select(pl.exclude("example"))
+    values = pl.DataFrame([column for column in frame if column.name != "example"])
     values = values if at is None else values.select(pl.all().gather(at))
     if check:
         probability_checks.check_nulls(values, examples)

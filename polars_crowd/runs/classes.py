@@ -46,6 +46,7 @@ from polars_crowd.runs.reading import (
     refuse_duplicates,
     run_lengths,
     run_sums,
+    runs_of,
     scale_for,
     sort_by_key,
 )
@@ -273,14 +274,10 @@ def pack_votes(example: pl.Series, label: pl.Series) -> tuple[pl.Series, pl.Data
 def _votes(keys: pl.Series, label_range: int, of: pl.Expr = KEY) -> pl.DataFrame:
     """The votes, from sorted keys that hold (example, label) packed into one integer."""
     code = pl.col("key") % label_range
-    votes = (
-        run_lengths(keys, of)
-        .lazy()
-        .select(
-            example=(pl.col("key") // label_range).rle_id().set_sorted(),
-            label=code.cast(pl.UInt32),
-            votes="len",
-        )
+    votes = runs_of(keys, of).select(
+        example=(pl.col("key") // label_range).rle_id().set_sorted(),
+        label=code.cast(pl.UInt32),
+        votes="len",
     )
     return votes.collect(engine=engine_for(len(keys))).rechunk()
 

@@ -127,9 +127,13 @@ def sort_by_key(key: pl.Series, others: pl.DataFrame, *then: str) -> tuple[pl.Se
 
 def run_lengths(sorted_keys: pl.Series, of: pl.Expr = KEY) -> pl.DataFrame:
     """`key` and `len` of each run of equal keys, or of what ascends with them."""
+    return runs_of(sorted_keys, of).collect(engine=engine_for(len(sorted_keys)))
+
+
+def runs_of(sorted_keys: pl.Series, of: pl.Expr) -> pl.LazyFrame:
+    """... as a query."""
     keys = sorted_keys.alias("key").to_frame().lazy().select(key=of.set_sorted())
-    runs = keys.group_by("key", maintain_order=True).len()
-    return runs.collect(engine=engine_for(len(sorted_keys)))
+    return keys.group_by("key", maintain_order=True).len()
 
 
 def run_sums(rows: pl.LazyFrame, of: str, values: pl.Expr, engine: Engine) -> pl.Series:
