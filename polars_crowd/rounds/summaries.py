@@ -241,7 +241,7 @@ def collected(summary: Summary, engine: Engine = "auto") -> Merged:
         if isinstance(frame, pl.DataFrame):
             held[keys] = frame
         else:
-            waiting[keys] = frame.sort(keys) if keys else frame
+            waiting[keys] = frame.sort(keys) if keys and engine == "in-memory" else frame
     found = held | dict(zip(waiting, _collect([*waiting.values()], engine), strict=True))
     return {keys: _widened(found[keys], keys) for keys in summary}
 
