@@ -79,14 +79,15 @@ def _one_ahead(
     task: Callable[..., T], parts: Sequence[Any], args: Sequence[Any], n_parts: int
 ) -> Iterator[T]:
     """The tasks one after another, on a thread: while a result is merged, the next one is under way."""
-    under_way = deque[Future[T]]()
-    pool = ThreadPoolExecutor(1, "polars_crowd")
+    pool, done = ThreadPoolExecutor(1, "polars_crowd"), deque[T]()
     try:
         for part in parts:
-            under_way.append(pool.submit(run_named, task, part, n_parts, *args))
-            if len(under_way) > 1:
-                yield under_way.popleft().result()
-        yield under_way.popleft().result()
+            following = pool.submit(run_named, task, part, n_parts, *args)
+            if done:
+                yield done.popleft()  # and nothing here holds it
+            done.append(following.result())
+            del following
+        yield done.popleft()
     finally:
         pool.shutdown(cancel_futures=True)
 

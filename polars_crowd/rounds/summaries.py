@@ -38,8 +38,10 @@ def merge(summaries: Iterable[Mapping[Keys, Frame]]) -> Merged:
     """
     sums: dict[Keys, Sum] = {}
     for summary in summaries:
-        for keys, frame in collected(summary).items():
-            sums.setdefault(keys, Sum(keys)).add(frame)
+        found = collected(summary)
+        del summary  # while the next one is made, no other is held
+        for keys in list(found):
+            sums.setdefault(keys, Sum(keys)).add(found.pop(keys))
     return {keys: sums.pop(keys).frame() for keys in list(sums)}
 
 
@@ -169,18 +171,15 @@ class Ordered:
         if not _has_codes(frame, self.keys) or frame.schema != self.schema:
             return frame
         codes = _packed(frame, self.keys)
-        if (codes[1:] < codes[:-1]).any():
-            order = _order_of(codes)  # what is sought in order is found from one to the next
-            codes, frame = codes[order], frame[order]
+        order = _order_of(codes)  # what is sought in order is found from one to the next
+        codes = codes[order]
         place = np.searchsorted(self.codes, codes)
         place[place == len(self.codes)] = 0
         is_here = self.codes[place] == codes
-        left = frame[np.flatnonzero(~is_here)]  # a filter of few rows would keep all of the frame
-        if left.height:
-            frame, place = frame.filter(is_here), place[is_here]
+        rows, place = order[is_here], place[is_here]
         for name, sums in self.sums.items():
-            np.add.at(sums, place, frame[name].to_numpy())
-        return left
+            np.add.at(sums, place, frame[name].to_numpy()[rows])
+        return frame[order[~is_here]]  # a filter of few rows would keep all of the frame
 
     def into_frame(self) -> pl.DataFrame:
         """The rows, in the order of their keys. Each column is let go once it is there."""
