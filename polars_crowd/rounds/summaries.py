@@ -80,11 +80,16 @@ class Sum:
 
     def _gather(self) -> None:
         """Add up what is held: the larger, the less often."""
-        if self._large is not None:
+        rows = Ordered.of(self._frames, self.keys)
+        if self._large is None:
+            self._large = rows
+        elif rows is not None and rows.schema == self._large.schema:
+            self._large.insert(rows)
+        else:
             self._frames.insert(0, self._large.into_frame())
-        self._large = Ordered.of(self._frames, self.keys)
+            self._large = None
         self._frames = [self._added()] if self._large is None else []
-        self._limit = len(self._large.codes) // 2 if self._large else 2 * self._frames[0].height
+        self._limit = len(self._large.codes) // 8 if self._large else 2 * self._frames[0].height
 
     def _added(self) -> pl.DataFrame:
         if len(self._frames) == 1:
@@ -114,6 +119,10 @@ class Ordered:
         schema = frames[0].schema
         if not all(_has_codes(frame, keys) and frame.schema == schema for frame in frames):
             return None
+        if len(frames) == 1:
+            rows = cls.rows_of(frames[0], keys)
+            if rows is not None and (rows.codes[1:] > rows.codes[:-1]).all():
+                return rows.copy()
         return cls.added([cls._unordered(frame, keys) for frame in frames])
 
     @classmethod
@@ -162,9 +171,29 @@ class Ordered:
         stop = len(self.codes) if end is None else int(np.searchsorted(self.codes, end))
         return self._taken(slice(start, stop))
 
+    def copy(self) -> Ordered:
+        """The same sums, which may be changed: those of a frame are the frame's."""
+        sums = {name: values.copy() for name, values in self.sums.items()}
+        return Ordered(self.keys, self.schema, self.codes, sums)
+
     def _taken(self, rows: Any) -> Ordered:
         sums = {name: values[rows] for name, values in self.sums.items()}
         return Ordered(self.keys, self.schema, self.codes[rows], sums)
+
+    def insert(self, rows: Ordered) -> None:
+        """Put rows in whose keys are not here, column by column."""
+        place = np.searchsorted(self.codes, rows.codes) + np.arange(len(rows.codes))
+        is_old = np.ones(len(self.codes) + len(rows.codes), dtype=bool)
+        is_old[place] = False
+
+        def put(old: NDArray[Any], new: NDArray[Any]) -> NDArray[Any]:
+            both = np.empty(len(is_old), dtype=old.dtype)
+            both[is_old], both[place] = old, new
+            return both
+
+        self.codes = put(self.codes, rows.codes)
+        for name in rows.sums:
+            self.sums[name] = put(self.sums.pop(name), rows.sums[name])
 
     def add(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the rows of a frame whose keys are here; the others are returned."""
