@@ -208,7 +208,10 @@ class Ordered:
         rows, place = order[is_here], place[is_here]
         for name, sums in self.sums.items():
             np.add.at(sums, place, frame[name].to_numpy()[rows])
-        return frame[order[~is_here]]  # a filter of few rows would keep all of the frame
+        left: pl.DataFrame = frame[
+            order[~is_here]
+        ]  # a filter of few rows would keep all of the frame
+        return left
 
     def into_frame(self) -> pl.DataFrame:
         """The rows, in the order of their keys. Each column is let go once it is there."""
