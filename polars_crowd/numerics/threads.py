@@ -29,7 +29,7 @@ def mapped(task: Callable[[B], T], blocks: Sequence[B]) -> Iterator[T]:
     """`task(block)` of each block, in their order."""
     keep_memory()
     n_threads = pl.thread_pool_size()
-    if n_threads == 1 or len(blocks) == 1:
+    if n_threads == 1 or len(blocks) < 2:
         return map(task, blocks)
     return _threaded(task, blocks, n_threads)
 

@@ -87,7 +87,8 @@ def _one_ahead(
                 yield done.popleft()  # and nothing here holds it
             done.append(following.result())
             del following
-        yield done.popleft()
+        if done:
+            yield done.popleft()
     finally:
         pool.shutdown(cancel_futures=True)
 

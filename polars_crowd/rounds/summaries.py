@@ -208,9 +208,8 @@ class Ordered:
         rows, place = order[is_here], place[is_here]
         for name, sums in self.sums.items():
             np.add.at(sums, place, frame[name].to_numpy()[rows])
-        left: pl.DataFrame = frame[
-            order[~is_here]
-        ]  # a filter of few rows would keep all of the frame
+        # a filter of few rows would keep all of the frame
+        left: pl.DataFrame = frame[order[~is_here]]
         return left
 
     def into_frame(self) -> pl.DataFrame:

@@ -377,6 +377,10 @@ def test_only_parameters_and_summaries_travel(tmp_path: Path) -> None:
     assert returned_of_four_times < 1.05 * returned
 
 
+def test_no_partitions_have_no_results() -> None:
+    assert [*in_order(None, lambda part: part, [], ())] == []
+
+
 def test_results_are_taken_in_order_and_few_are_under_way() -> None:
     class Counting(Executor):
         _max_workers = 2
